@@ -1,0 +1,354 @@
+"""The command line: train, record, evaluate, tasks, doctor, demo.
+
+What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
+holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
+that help and usage errors come at once.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from robo_maxent import __version__
+from robo_maxent.config import TrainConfig
+from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
+
+if TYPE_CHECKING:
+    from robo_maxent.policy import Policy
+    from robo_maxent.task import Task
+    from robo_maxent.train import Run
+
+Result = dict[str, Any]
+Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
+Subject = Annotated[
+    Positional[str], arg(metavar="RUN|POLICY", help="A run directory or a policy file.")
+]
+TaskName = Annotated[
+    str | None, arg(name="task", help="Task to use; by default the one it was trained on.")
+]
+Robot = Annotated[
+    Path | None, arg(name="robot", help="MJCF file of a robot with the names of the task's own.")
+]
+
+EXIT_INTERRUPTED = 130
+"""What a shell reports of a command ended by Ctrl-C."""
+
+POLICY = "policy.safetensors"
+
+DEMO_TASK = "quadruped-flat"
+DEMO_MINUTES = 5.0
+DEMO_SECONDS = 12.0  # of video
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a policy with Soft Actor-Critic."""
+
+    task: Positional[str | None] = None
+    """What to learn; see 'robo-maxent tasks'. Not needed with --resume."""
+    resume: Path | None = None
+    """Run directory to continue, exactly; the budget comes on top of what it has done."""
+    out: Path | None = None
+    """Run directory to make; by default runs/TASK/TIME-seedSEED."""
+    robot: Robot = None
+    as_json: Json = False
+    config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+    def run(self) -> Result:
+        """Train, and say what was left where."""
+        from robo_maxent.progress import Progress, say
+        from robo_maxent.train import read_config, resumed, train
+
+        if self.resume is None and self.task is None:
+            raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
+        if self.config.minutes is None and self.config.steps is None:
+            raise UsageError("give a budget: --minutes or --steps")
+        if self.resume is not None:
+            saved = read_config(self.resume)
+            task = _make(self.task or saved["task"], self.robot or saved["robot_file"])
+            config, directory = resumed(self.resume, self.config), self.resume
+        else:
+            assert self.task is not None
+            task, config, directory = _make(self.task, self.robot), self.config, self.out
+        with Progress("training") as progress:
+            run = train(task, config, directory, self.resume is not None, progress.training)
+        result = _trained(run)
+        for line in _files(run.directory):
+            say(f"  {line}")
+        if run.interrupted:
+            say(f"Interrupted. Continue: robo-maxent train --resume {run.directory} --minutes 5")
+        else:
+            say(f"Next: robo-maxent evaluate {run.directory}")
+        return result
+
+
+@dataclass(frozen=True)
+class Record:
+    """Record an episode of a policy as an mp4, without a display."""
+
+    subject: Subject
+    task: TaskName = None
+    robot: Robot = None
+    seed: int = 2
+    """Seed of the episode."""
+    seconds: float | None = None
+    """Stop after this time; by default at the end of the episode."""
+    camera: str = "tracking"
+    """Camera of the robot file: tracking or side."""
+    out: Path | None = None
+    """The mp4 file; by default videos/NAME-seedSEED.mp4."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Record, and say where the video is."""
+        from robo_maxent import video
+        from robo_maxent.progress import Progress, say
+
+        policy, task = _subject(self.subject, self.task, self.robot)
+        path = self.out or Path("videos") / f"{_label(self.subject)}-seed{self.seed}.mp4"
+        look = video.Look(camera=self.camera)
+        with Progress("recording") as progress:
+            episode = video.record(
+                policy, task, self.seed, path, self.seconds, look, progress.count
+            )
+        say(f"  video: {path}")
+        return {"video": str(path), "episode": asdict(episode) if episode else None}
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate policies over a fixed set of episodes, the same for all of them."""
+
+    subjects: Annotated[
+        Positional[tuple[str, ...]],
+        arg(metavar="RUN|POLICY", help="Run directories or policy files."),
+    ]
+    task: TaskName = None
+    robot: Robot = None
+    episodes: int = 200
+    """How many episodes, each 20 s of simulated time."""
+    seed: int = 1
+    """Seed of the whole set."""
+    out: Path | None = None
+    """Where the rows go, one JSON object per episode; by default episodes.jsonl in the run."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Evaluate each policy, and print a row for each."""
+        if not self.subjects:
+            raise UsageError("name at least one run directory or policy file")
+        if self.out is not None and len(self.subjects) > 1:
+            raise UsageError("--out takes the episodes of one policy; name only one")
+        pairs = [_subject(subject, self.task, self.robot) for subject in self.subjects]
+        results = [
+            self._evaluate(subject, policy, task)
+            for subject, (policy, task) in zip(self.subjects, pairs, strict=True)
+        ]
+        return {"policies": results}
+
+    def _evaluate(self, subject: str, policy: "Policy", task: "Task[Any]") -> Result:
+        from robo_maxent.evaluate import evaluate, write_rows
+        from robo_maxent.progress import Progress, say
+        from robo_maxent.stats import summarize
+
+        with Progress(f"evaluating {subject}") as progress:
+            rows = evaluate(policy, task, self.episodes, self.seed, progress.count)
+        summary = summarize(rows)
+        path = self.out or _rows_path(subject)
+        write_rows(rows, path)
+        measures = ", ".join(
+            f"{name} {'-' if mean is None else f'{mean:.3f}'}"
+            for name, mean in summary.measures.items()
+        )
+        self._print(f"{subject} on {task.name}, seed {self.seed}")
+        self._print(f"  success  {summary.success}  (95 % Wilson interval)")
+        self._print(f"  fallen   {summary.fallen}")
+        self._print(f"  return   {summary.mean_reward:.1f}, {measures}")
+        say(f"  episodes: {path}")
+        return {"policy": subject, "task": task.name, "episodes": str(path), **asdict(summary)}
+
+    def _print(self, text: str) -> None:
+        if not self.as_json:
+            print(text)
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """List what can be trained, with one line each."""
+
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """List the tasks."""
+        from robo_maxent.tasks import TASKS, make
+
+        lines = {name: make(name).summary for name in TASKS}
+        if not self.as_json:
+            for name, summary in lines.items():
+                print(f"{name:20} {summary}")
+        return {"tasks": lines}
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Check versions, rendering, threads and compiler, and print the exact fix for what fails."""
+
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Print one line per check."""
+        from robo_maxent.doctor import examine
+
+        checks = examine()
+        if not self.as_json:
+            for check in checks:
+                print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:12} {check.found}")
+                if check.fix:
+                    print(f"      {'':12} -> {check.fix}")
+        return {"ok": all(c.ok for c in checks), "checks": [asdict(c) for c in checks]}
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train a quadruped to walk, evaluate it on fresh seeds, and record it: the ten-minute tour."""
+
+    minutes: float = DEMO_MINUTES
+    """Wall-clock of the training."""
+    seed: int = 0
+    """Seed of the training."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Train, evaluate, record."""
+        from robo_maxent.progress import say
+        from robo_maxent.video import find_backend
+
+        find_backend()  # before five minutes of training, not after
+        say(f"1/3  Training {DEMO_TASK} for {self.minutes:g} minutes")
+        config = TrainConfig(minutes=self.minutes, seed=self.seed)
+        trained = Train(DEMO_TASK, config=config).run()
+        if trained["interrupted"]:
+            return trained
+        run = trained["run"]
+        say("2/3  Evaluating 200 episodes that were never trained on")
+        evaluated = Evaluate((run,), as_json=self.as_json).run()
+        say(f"3/3  Recording {DEMO_SECONDS:g} s of one of them")
+        recorded = Record(run, seed=1, seconds=DEMO_SECONDS).run()
+        say(f"Watch {recorded['video']}. Next: robo-maxent train --resume {run} --minutes 5")
+        return trained | evaluated["policies"][0] | {"video": recorded["video"]}
+
+
+Command = Train | Record | Evaluate | Tasks | Doctor | Demo
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit: 0, 1 for a failure, 2 for a usage error."""
+    args = sys.argv[1:] if args is None else args
+    if args == ["--version"]:
+        print(__version__)
+        return
+    as_json = "--json" in args
+    try:
+        command = tyro.cli(
+            Command,  # type: ignore[arg-type]
+            prog="robo-maxent",
+            description="Soft Actor-Critic for robots in MuJoCo, on an ordinary machine.",
+            args=args,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        result = command.run()
+        code = EXIT_INTERRUPTED if result.get("interrupted") else 0
+        code = 1 if result.get("ok") is False else code
+    except RoboMaxentError as error:
+        print(f"robo-maxent: {error}", file=sys.stderr)
+        result, code = {"error": str(error)}, error.exit_code
+    except SystemExit as stop:  # tyro has printed the help, or what is wrong with the arguments
+        if not stop.code or not as_json:
+            raise
+        result, code = {"error": "unusable arguments; stderr says which"}, 2
+    except KeyboardInterrupt:
+        print("robo-maxent: interrupted", file=sys.stderr)
+        result, code = {"error": "interrupted"}, EXIT_INTERRUPTED
+    if as_json:
+        print(json.dumps(result))
+    sys.exit(code)
+
+
+def _make(name: str, robot: str | Path | None) -> "Task[Any]":
+    from robo_maxent.tasks import make
+
+    return make(name, robot_file=robot)
+
+
+def _subject(subject: str, task: str | None, robot: Path | None) -> "tuple[Policy, Task[Any]]":
+    """The policy that a run directory or a file names, and a task that it fits.
+
+    Raises:
+        PolicyError: There is no such policy, or it does not fit the task.
+    """
+    from robo_maxent.policy import Policy
+    from robo_maxent.train import layout_of, read_config
+
+    path = Path(subject)
+    trained_with: str | Path | None = None
+    if path.is_dir():
+        trained_with = read_config(path)["robot_file"]
+        path = path / POLICY
+        if not path.is_file():
+            raise PolicyError(
+                f"{subject} has no {POLICY} yet: it is written at the first evaluation. "
+                f"Train on: robo-maxent train --resume {subject} --minutes 5"
+            )
+    elif not path.exists():
+        runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
+        known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
+        raise PolicyError(f"No run directory or policy file {subject!r}.{known}")
+    policy = Policy.load(path)
+    made = _make(task or policy.layout.task, robot or trained_with)
+    policy.require(layout_of(made))
+    return policy, made
+
+
+def _label(subject: str) -> str:
+    """A short name for files about a run or a policy."""
+    path = Path(subject).resolve()
+    return f"{path.parent.name}-{path.stem}"
+
+
+def _rows_path(subject: str) -> Path:
+    path = Path(subject)
+    return path / "episodes.jsonl" if path.is_dir() else path.with_suffix(".episodes.jsonl")
+
+
+def _trained(run: "Run") -> Result:
+    return {
+        "run": str(run.directory),
+        "policy": str(run.directory / POLICY),
+        "steps": run.steps,
+        "updates": run.updates,
+        "seconds": round(run.seconds, 1),
+        "best_success": run.success,
+        "interrupted": run.interrupted,
+    }
+
+
+def _files(directory: Path) -> list[str]:
+    """What a run left, for people."""
+    said = {
+        POLICY: "best policy",
+        "policy-last.safetensors": "last policy",
+        "checkpoint": "checkpoint",
+        "metrics.jsonl": "metrics",
+    }
+    return [
+        f"{what}: {directory / name}" for name, what in said.items() if (directory / name).exists()
+    ]
+
+
+if __name__ == "__main__":
+    main()

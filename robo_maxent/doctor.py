@@ -1,0 +1,87 @@
+"""What this machine can do, and the exact fix for what it can't.
+
+MuJoCo is imported only once the installed versions are known to work together.
+"""
+
+import os
+import platform
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from robo_maxent import versions
+from robo_maxent.errors import IncompatibleVersionsError
+from robo_maxent.sac import compiler
+
+SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at everything that a run depends on."""
+    return [_python(), _versions(), _rendering(), _threads(), _compiler(), _bf16(), _memory()]
+
+
+def _python() -> Check:
+    return Check("python", True, f"{platform.python_version()} on {platform.platform()}")
+
+
+def _versions() -> Check:
+    try:
+        versions.require_compatible()
+    except IncompatibleVersionsError as error:
+        found, _, fix = str(error).partition(" Tested set: ")
+        return Check("versions", False, found, fix)
+    packages = ("mujoco", "torch", "numpy", *list(versions.TESTED)[1:])
+    present = [f"{name} {v}" for name in packages if (v := versions.installed(name))]
+    return Check("versions", True, ", ".join(present))
+
+
+def _rendering() -> Check:
+    if versions.problems():
+        return Check("rendering", False, "not tried: fix the versions first")
+    from robo_maxent import video
+
+    tried = {backend: video.works(backend) for backend in video.BACKENDS}
+    good = [backend for backend, error in tried.items() if error is None]
+    if good:
+        return Check("rendering", True, f"{good[0]} works")
+    reasons = "; ".join(f"{backend}: {error}" for backend, error in tried.items())
+    return Check("rendering", False, reasons, video.FIX)
+
+
+def _threads() -> Check:
+    return Check("threads", True, f"{os.cpu_count()} CPUs, torch uses {torch.get_num_threads()}")
+
+
+def _compiler() -> Check:
+    found = compiler()
+    if found:
+        return Check("compiler", True, found)
+    return Check("compiler", True, "none: learning runs uncompiled", "apt-get install -y g++")
+
+
+def _bf16() -> Check:
+    capabilities = torch.backends.cpu.get_cpu_capability()
+    with open("/proc/cpuinfo") as file:
+        flags = file.read().split()
+    special = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
+    return Check("bf16", True, f"{capabilities}; bf16 in hardware: {', '.join(special) or 'no'}")
+
+
+def _memory() -> Check:
+    free = psutil.virtual_memory().available
+    found = f"{free / 1e9:.1f} GB available"
+    if free < SMALLEST_MEMORY:
+        return Check("memory", False, found, "free some, or train with a smaller --replay-capacity")
+    return Check("memory", True, found)

@@ -1,0 +1,135 @@
+"""A policy with everything it needs to act, in one file without pickle."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import save
+
+from robo_maxent.errors import PolicyError
+from robo_maxent.networks import Actor, Normalizer
+
+FORMAT = "robo_maxent policy 1"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a policy was trained to see and to move: it acts only where this is the same."""
+
+    task: str
+    """Name of the task it was trained on."""
+    observation: tuple[tuple[str, int, str], ...]
+    """Name, size and unit of each part of the observation, in order."""
+    joints: tuple[str, ...]
+    """Actuated joints, in order."""
+    action_centre: tuple[float, ...]
+    """Joint targets at action 0, rad."""
+    action_scale: tuple[float, ...]
+    """Joint-target offset at action 1, rad."""
+    control_dt: float
+    """Time between two actions, s."""
+
+    @property
+    def observation_size(self) -> int:
+        """Number of elements of an observation, O."""
+        return sum(size for _, size, _ in self.observation)
+
+
+class Policy:
+    """Observations in, actions out: the mean action of a trained actor."""
+
+    def __init__(self, layout: Layout, actor: Actor, normalizer: Normalizer) -> None:
+        """Join an actor, its normalizer and the layout they were trained on."""
+        self.layout = layout
+        self.actor = actor
+        self.normalizer = normalizer
+
+    @torch.no_grad()
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Deterministic actions tanh(mean), float32, (N, O) to (N, A)."""
+        obs = np.ascontiguousarray(obs, np.float32)
+        mean, _ = self.actor(self.normalizer(torch.from_numpy(obs)))
+        return torch.tanh(mean).numpy()
+
+    def require(self, layout: Layout) -> None:
+        """Check that the policy fits a task.
+
+        Raises:
+            PolicyError: It does not; the message names the first difference.
+        """
+        for name, own in asdict(self.layout).items():
+            other = asdict(layout)[name]
+            if name != "task" and own != other:
+                raise PolicyError(
+                    f"This policy, trained on {self.layout.task!r}, does not fit {layout.task!r}: "
+                    f"its {name.replace('_', ' ')} is {own}, the task's is {other}."
+                )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one safetensors file, atomically."""
+        tensors = {f"actor.{k}": v for k, v in self.actor.state_dict().items()}
+        tensors |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
+        metadata = {"format": FORMAT, "layout": json.dumps(asdict(self.layout))}
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}, metadata))
+            os.replace(temporary, target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise PolicyError(f"Can't write {target}: {error}") from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Policy":
+        """Read a policy file.
+
+        Raises:
+            PolicyError: The file is missing, damaged, or not a policy of this package.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise PolicyError(f"Policy file not found: {file}")
+        try:
+            with safetensors.safe_open(file, framework="pt") as opened:
+                metadata = opened.metadata() or {}
+                tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+        except (OSError, safetensors.SafetensorError) as error:
+            raise PolicyError(f"{file} is damaged or not a safetensors file: {error}") from error
+        if metadata.get("format") != FORMAT:
+            raise PolicyError(
+                f"{file} is not a policy of this version: its format is "
+                f"{metadata.get('format')!r}, expected {FORMAT!r}."
+            )
+        return cls._build(_layout(json.loads(metadata["layout"])), tensors)
+
+    @classmethod
+    def _build(cls, layout: Layout, tensors: dict[str, torch.Tensor]) -> "Policy":
+        actor = Actor(
+            layout.observation_size,
+            len(layout.joints),
+            width=len(tensors["actor.head.weight"][0]),
+            layer_norm=any(key == "actor.body.1.weight" for key in tensors),
+        )
+        normalizer = Normalizer(layout.observation_size)
+        for module, prefix in ((actor, "actor."), (normalizer, "normalizer.")):
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
+        return cls(layout, actor, normalizer)
+
+
+def _layout(saved: dict[str, Any]) -> Layout:
+    return Layout(
+        task=saved["task"],
+        observation=tuple((name, size, unit) for name, size, unit in saved["observation"]),
+        joints=tuple(saved["joints"]),
+        action_centre=tuple(saved["action_centre"]),
+        action_scale=tuple(saved["action_scale"]),
+        control_dt=saved["control_dt"],
+    )

@@ -1,0 +1,279 @@
+"""Soft Actor-Critic with automatic temperature: the losses as pure functions, and the learner.
+
+Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications" (arXiv 1812.05905); equation
+numbers below are that paper's.
+"""
+
+import math
+import os
+import shutil
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robo_maxent.config import SacConfig
+from robo_maxent.networks import Actor, Critics, Normalizer
+from robo_maxent.replay import Batch
+
+Metrics = dict[str, float]
+
+# --- The losses: tensors in, tensors out ---------------------------------------------------------
+
+
+def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Reparameterized sample of a tanh-squashed Gaussian (equations 20 and 21).
+
+    The log-determinant of tanh is 2 (log 2 - u - softplus(-2 u)), exact where 1 - tanh(u)² is
+    rounded to zero.
+
+    Args:
+        mean: Mean before the tanh, (B, A).
+        log_std: Log standard deviation before the tanh, (B, A).
+        noise: Standard normal draws, (B, A).
+
+    Returns:
+        Action in (-1, 1), (B, A), and its log-probability, (B,).
+    """
+    u = mean + log_std.exp() * noise
+    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    log_det = 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
+    return torch.tanh(u), (log_normal - log_det).sum(-1)
+
+
+def soft_target(
+    reward: Tensor,
+    terminated: Tensor,
+    next_value: Tensor,
+    next_log_prob: Tensor,
+    alpha: Tensor,
+    gamma: float,
+) -> Tensor:
+    """Soft Bellman backup (equations 2 and 3): r + γ (1 - terminated) (Q' - α log π'), (B,).
+
+    Args:
+        reward: (B,).
+        terminated: 1 where nothing follows, (B,). A truncated step is not terminated.
+        next_value: Smallest target action value at the next action, (B,).
+        next_log_prob: Log-probability of the next action, (B,).
+        alpha: Temperature, a scalar.
+        gamma: Discount.
+    """
+    assert reward.shape == terminated.shape == next_value.shape == next_log_prob.shape
+    return reward + gamma * (1.0 - terminated) * (next_value - alpha * next_log_prob)
+
+
+def critic_loss(
+    actor: Actor,
+    critics: Critics,
+    targets: Critics,
+    batch: Batch,
+    noise: Tensor,
+    alpha: Tensor,
+    gamma: float,
+) -> tuple[Tensor, Tensor]:
+    """Squared soft Bellman error, summed over the critics (equation 5).
+
+    Args:
+        actor: Policy, not differentiated.
+        critics: Critics to improve.
+        targets: Slowly moving copy, not differentiated.
+        batch: Transitions with normalized observations.
+        noise: Standard normal draws for the next action, (B, A).
+        alpha: Temperature, a scalar.
+        gamma: Discount.
+
+    Returns:
+        The loss, and the action values under the critics, (E, B).
+    """
+    with torch.no_grad():
+        mean, log_std = actor(batch.next_obs)
+        next_action, next_log_prob = sample_action(mean, log_std, noise)
+        next_value = targets(batch.next_obs, next_action).amin(0)
+        goal = soft_target(batch.reward, batch.terminated, next_value, next_log_prob, alpha, gamma)
+    values = critics(batch.obs, batch.action)  # (E, B)
+    return 0.5 * (values - goal).square().mean(1).sum(), values.detach()
+
+
+def actor_loss(
+    actor: Actor, critics: Critics, obs: Tensor, noise: Tensor, alpha: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Expected α log π - Q (equation 9); the critics' parameters must not require gradients.
+
+    Returns:
+        The loss, and the log-probability of the sampled actions, (B,).
+    """
+    mean, log_std = actor(obs)
+    action, log_prob = sample_action(mean, log_std, noise)
+    value = critics(obs, action).amin(0)
+    return (alpha * log_prob - value).mean(), log_prob.detach()
+
+
+def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
+    """Raise α while the entropy is below its target (equation 18, on log α)."""
+    return -(log_alpha * (log_prob + target_entropy).mean().detach())
+
+
+# --- The learner ---------------------------------------------------------------------------------
+
+
+class Sac:
+    """Networks, targets, optimizers, temperature: everything that learns."""
+
+    def __init__(
+        self,
+        obs_size: int,
+        action_size: int,
+        config: SacConfig,
+        seed: int,
+        compiled: bool = False,
+    ) -> None:
+        """Initialize the networks.
+
+        Args:
+            obs_size: O.
+            action_size: A.
+            config: How to learn.
+            seed: Seed of the initial weights and of every later draw.
+            compiled: Compile the losses; needs a C++ compiler and about ten seconds, once.
+        """
+        self.config = config
+        self.target_entropy = config.target_entropy_per_action * action_size
+        self.generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.actor = Actor(obs_size, action_size, config.width, config.layer_norm)
+            self.critics = Critics(obs_size, action_size, config.width, config.layer_norm)
+        self.targets = Critics(obs_size, action_size, config.width, config.layer_norm)
+        self.targets.load_state_dict(self.critics.state_dict())
+        self.targets.requires_grad_(False)
+        self.normalizer = Normalizer(obs_size)
+        self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
+        self.optimizers = {
+            "actor": _adam(self.actor.parameters(), config.learning_rate, config.weight_decay),
+            "critics": _adam(self.critics.parameters(), config.learning_rate, config.weight_decay),
+            "alpha": _adam([self.log_alpha], config.alpha_learning_rate, 0.0),
+        }
+        self.updates = 0
+        self._critic_loss: Any = torch.compile(critic_loss) if compiled else critic_loss
+        self._actor_loss: Any = torch.compile(actor_loss) if compiled else actor_loss
+
+    @property
+    def alpha(self) -> float:
+        """Temperature."""
+        return math.exp(self.log_alpha.item())
+
+    def observe(self, obs: np.ndarray) -> None:
+        """Take fresh observations into the normalizer, once each, (n, O)."""
+        self.normalizer.update(torch.from_numpy(obs))
+
+    @torch.no_grad()
+    def explore(self, obs: np.ndarray) -> np.ndarray:
+        """Sample actions to gather experience with, (N, O) to (N, A)."""
+        mean, log_std = self.actor(self.normalizer(torch.from_numpy(obs)))
+        noise = torch.randn(mean.shape, generator=self.generator)
+        return torch.tanh(mean + log_std.exp() * noise).numpy()
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """Improve critics, and every ``actor_every`` updates actor and temperature, on one batch.
+
+        Returns:
+            Metrics as tensors, to be read only when they are shown; actor metrics only when the
+            actor was updated.
+        """
+        batch = Batch(
+            obs=self.normalizer(batch.obs),
+            action=batch.action.contiguous(),
+            reward=batch.reward.contiguous(),
+            next_obs=self.normalizer(batch.next_obs),
+            terminated=batch.terminated.contiguous(),
+        )
+        alpha = self.log_alpha.detach().exp()
+        loss, values = self._critic_loss(
+            self.actor,
+            self.critics,
+            self.targets,
+            batch,
+            self._noise(batch.action.shape),
+            alpha,
+            self.config.gamma,
+        )
+        self._step("critics", loss)
+        metrics = {"critic_loss": loss.detach(), "value": values.mean()}
+        self.updates += 1
+        if self.updates % self.config.actor_every == 0:
+            metrics |= self._update_actor(batch, alpha)
+        self._move_targets()
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that continues."""
+        return {
+            "networks": {name: net.state_dict() for name, net in self._networks().items()},
+            "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
+            "log_alpha": self.log_alpha.detach().clone(),
+            "generator": self.generator.get_state(),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue exactly where :meth:`state_dict` was taken."""
+        for name, net in self._networks().items():
+            net.load_state_dict(saved["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(saved["optimizers"][name])
+        with torch.no_grad():
+            self.log_alpha.copy_(saved["log_alpha"])
+        self.generator.set_state(saved["generator"])
+        self.updates = saved["updates"]
+
+    def _update_actor(self, batch: Batch, alpha: Tensor) -> dict[str, Tensor]:
+        self.critics.requires_grad_(False)
+        noise = self._noise(batch.action.shape)
+        loss, log_prob = self._actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
+        self._step("actor", loss)
+        self.critics.requires_grad_(True)
+        alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
+        self._step("alpha", alpha_loss)
+        return {
+            "actor_loss": loss.detach(),
+            "entropy": -log_prob.mean(),
+            "ent_coef_loss": alpha_loss.detach(),
+        }
+
+    @torch.no_grad()
+    def _move_targets(self) -> None:
+        """Polyak averaging: targets <- (1 - tau) targets + tau critics."""
+        for target, critic in zip(
+            self.targets.parameters(), self.critics.parameters(), strict=True
+        ):
+            target.lerp_(critic, self.config.tau)
+
+    def _step(self, name: str, loss: Tensor) -> None:
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def _noise(self, shape: torch.Size) -> Tensor:
+        return torch.randn(shape, generator=self.generator)
+
+    def _networks(self) -> dict[str, torch.nn.Module]:
+        return {
+            "actor": self.actor,
+            "critics": self.critics,
+            "targets": self.targets,
+            "normalizer": self.normalizer,
+        }
+
+
+def compiler() -> str | None:
+    """Path of the C++ compiler that compiling the losses needs, or None."""
+    names = (os.environ.get("CXX"), "g++", "clang++")
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def _adam(parameters: Any, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay, fused=True)

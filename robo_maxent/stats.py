@@ -1,0 +1,79 @@
+"""Episodes -> numbers with intervals and counts; the only place where averages are made."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest
+
+from robo_maxent.errors import UsageError
+from robo_maxent.vec_env import Episode
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A share of episodes with its 95 % Wilson score interval."""
+
+    share: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        """For people: ``93.5 % [89.2, 96.2] of 200``."""
+        return (
+            f"{100 * self.share:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}] "
+            f"of {self.count}"
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a set of episodes says."""
+
+    success: Proportion
+    fallen: Proportion
+    diverged: int
+    """Episodes whose simulation became unstable; they count as failures."""
+    mean_reward: float
+    mean_length: float
+    """Control steps."""
+    measures: dict[str, float | None]
+    """Mean of each measure of the task over the episodes that have it; None: no episode has."""
+
+
+def proportion(hits: int, count: int) -> Proportion:
+    """Share with its 95 % Wilson score interval (Wilson 1927).
+
+    Raises:
+        UsageError: ``count`` is 0 or ``hits`` is outside [0, count].
+    """
+    if count < 1 or not 0 <= hits <= count:
+        raise UsageError(f"need 0 <= hits <= count and count >= 1, got {hits} of {count}")
+    interval = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    return Proportion(hits / count, float(interval.low), float(interval.high), count)
+
+
+def summarize(episodes: Sequence[Episode]) -> Summary:
+    """Summarize episodes of one policy under one condition.
+
+    Raises:
+        UsageError: There are none.
+    """
+    count = len(episodes)
+    if not count:
+        raise UsageError("there are no episodes to summarize")
+    names = episodes[0].measures
+    return Summary(
+        success=proportion(sum(e.success for e in episodes), count),
+        fallen=proportion(sum(e.terminated for e in episodes), count),
+        diverged=sum(e.diverged for e in episodes),
+        mean_reward=float(np.mean([e.reward for e in episodes])),
+        mean_length=float(np.mean([e.length for e in episodes])),
+        measures={name: _mean(e.measures[name] for e in episodes) for name in names},
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present else None

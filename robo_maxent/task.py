@@ -1,0 +1,153 @@
+"""The contract between a robot, its world and a learner."""
+
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from robo_maxent.randomize import Randomization
+from robo_maxent.robot import Readings, Robot
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Left-right reflection of a flat vector: ``x[permutation] * sign``."""
+
+    permutation: np.ndarray
+    sign: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Reflect vectors, (..., size) to (..., size)."""
+        return x[..., self.permutation] * self.sign
+
+
+@dataclass(frozen=True)
+class Field:
+    """One named part of an observation or of an action."""
+
+    name: str
+    unit: str
+    sign: tuple[int, ...]
+    """Sign that each element takes under left-right reflection, after permutation."""
+    permutation: tuple[int, ...] | None = None
+    """Element that each element comes from under reflection; None: itself."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return len(self.sign)
+
+
+def mirror(fields: tuple[Field, ...]) -> Mirror:
+    """Join the reflections of fields that stand one after the other."""
+    permutation: list[int] = []
+    sign: list[int] = []
+    for field in fields:
+        start = len(permutation)
+        own = field.permutation or tuple(range(field.size))
+        permutation += [start + element for element in own]
+        sign += field.sign
+    return Mirror(np.array(permutation), np.array(sign, np.float32))
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """Something to show in a video that the physics does not know."""
+
+    start: np.ndarray
+    """World frame, m, (3,)."""
+    vector: np.ndarray
+    """World frame, m, (3,)."""
+    rgba: tuple[float, float, float, float]
+
+
+@dataclass
+class Memory:
+    """What a task remembers of N running episodes: named arrays with N rows.
+
+    Everything that a reward or an observation needs beyond the physics stands here, so that saving
+    these arrays and the simulation state saves the episode.
+    """
+
+    elapsed: np.ndarray
+    """Control steps since the episode began, int, (N,)."""
+    last_action: np.ndarray
+    """Action of the last control step, (N, A)."""
+
+
+M = TypeVar("M", bound=Memory)
+
+
+class Task(ABC, Generic[M]):
+    """Builds its world; begins, observes, rewards and ends episodes; says what success means."""
+
+    name: str
+    summary: str
+    """One line for the list of tasks."""
+    robot_file: str | os.PathLike[str] | None
+    """MJCF file of a user's robot; None: the task's own."""
+    model_file: str | os.PathLike[str]
+    """The MJCF file that the robot was built from."""
+    robot: Robot
+    observation: tuple[Field, ...]
+    action: tuple[Field, ...]
+    action_scale: np.ndarray
+    """Joint-target offset from the standing pose at action 1, rad, (A,)."""
+    control_dt: float
+    """Time between two actions, s."""
+    substeps: int
+    """Physics steps in a control step."""
+    episode_steps: int
+    """Control steps after which an episode is truncated."""
+    randomization: Randomization
+
+    @property
+    def observation_size(self) -> int:
+        """Number of elements of an observation, O."""
+        return sum(field.size for field in self.observation)
+
+    @property
+    def action_size(self) -> int:
+        """Number of elements of an action, A."""
+        return len(self.action_scale)
+
+    @abstractmethod
+    def memory(self, n: int) -> M:
+        """Empty memory of N simulations."""
+
+    @abstractmethod
+    def begin(self, memory: M, sim: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Begin an episode in simulation ``sim``: draw all of its randomness now.
+
+        Returns:
+            Generalized position (nq,) and velocity (nv,).
+        """
+
+    @abstractmethod
+    def rewards(self, memory: M, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+        """Weighted reward terms of the step that led here, each (N,); the reward is their sum."""
+
+    @abstractmethod
+    def fallen(self, memory: M, now: Readings) -> np.ndarray:
+        """Whether each episode ends in failure here, bool, (N,)."""
+
+    @abstractmethod
+    def advance(self, memory: M, now: Readings, action: np.ndarray) -> None:
+        """Tally the step that led here and move the task on, after the rewards were read."""
+
+    @abstractmethod
+    def observe(self, memory: M, now: Readings) -> np.ndarray:
+        """What the policy sees, a fresh float32 array, (N, O)."""
+
+    @abstractmethod
+    def outcome(self, memory: M, sim: int) -> tuple[bool, dict[str, float | None]]:
+        """Whether the episode of ``sim`` met the goal, a fall aside, and its named measures.
+
+        A measure is None where the episode was too short to have one.
+        """
+
+    def arrows(self, memory: M, now: Readings, sim: int) -> list[Arrow]:
+        """What a video of ``sim`` should point out; nothing unless the task says so."""
+        return []

@@ -1,0 +1,444 @@
+"""The training loop: act, step, store, update; evaluate, report, save."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from robo_maxent import checkpoint
+from robo_maxent.checkpoint import Checkpoint
+from robo_maxent.config import SacConfig, TrainConfig
+from robo_maxent.errors import CheckpointError, UsageError
+from robo_maxent.evaluate import evaluate
+from robo_maxent.metrics import MetricsLog
+from robo_maxent.policy import Layout, Policy
+from robo_maxent.replay import ReplayBuffer, row_bytes
+from robo_maxent.sac import Sac, compiler
+from robo_maxent.stats import summarize
+from robo_maxent.task import Task
+from robo_maxent.vec_env import Episode, Step, VecEnv
+
+EVALUATION_SEED_OFFSET = 1_000_000
+"""Training seed + this: no training episode is ever an evaluation episode."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run leaves."""
+
+    directory: Path
+    policy: Policy
+    """The best policy of the periodic evaluations."""
+    success: float | None
+    """Its share of successful episodes there: the best of several, so a little optimistic."""
+    steps: int
+    """Environment steps."""
+    updates: int
+    seconds: float
+    """Wall-clock of this call."""
+    interrupted: bool
+    """Stopped by Ctrl-C; the checkpoint continues from there."""
+
+
+class Trainer:
+    """Everything of a run that continues: environment, learner, replay, generators, counters."""
+
+    def __init__(self, task: Task[Any], config: TrainConfig, directory: Path) -> None:
+        """Build a run at its beginning."""
+        seeds = np.random.SeedSequence(config.seed).spawn(3)
+        learner_seed = int(seeds[0].generate_state(1)[0])
+        self.task, self.config, self.directory = task, config, directory
+        threads = config.threads or os.cpu_count() or 1
+        learner_threads = max(threads // 2, 1)
+        torch.set_num_threads(learner_threads)
+        physics_threads = max(threads - learner_threads, 1)
+        self.env = VecEnv(
+            task, config.envs, config.seed, physics_threads, dump_dir=directory / "diverged"
+        )
+        self._physics = ThreadPoolExecutor(1, "physics")
+        self.learner = Sac(
+            task.observation_size,
+            task.action_size,
+            config.sac,
+            learner_seed,
+            compiled=config.compile and compiler() is not None,
+        )
+        self.replay = ReplayBuffer(config.replay_capacity, task.observation_size, task.action_size)
+        self.action_rng = np.random.default_rng(seeds[1])
+        self.replay_rng = np.random.default_rng(seeds[2])
+        self.control_steps = 0
+        self.best_score: list[float] = []
+        self.obs = self.env.reset()
+
+    @property
+    def steps(self) -> int:
+        """Environment steps, summed over the simulations."""
+        return self.control_steps * self.config.envs
+
+    def step(self) -> tuple[Step, dict[str, torch.Tensor]]:
+        """Act, then step the physics on one half of the cores while the other half learns.
+
+        The updates see the transitions up to the last step and the actions come from the policy
+        before them, whatever the timing: the same seed gives the same run.
+        """
+        self.learner.observe(self.obs)
+        learning = self.control_steps >= self.config.random_steps
+        if learning:
+            action = self.learner.explore(self.obs)
+        else:
+            shape = (self.config.envs, self.task.action_size)
+            action = self.action_rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        stepping = self._physics.submit(self.env.step, action)
+        try:
+            metrics = self._learn() if learning and len(self.replay) else {}
+        finally:
+            step = stepping.result()
+        keep = ~step.diverged
+        self.replay.add(
+            self.obs[keep],
+            action[keep],
+            step.reward[keep],
+            step.next_obs[keep],
+            step.terminated[keep],
+        )
+        self.obs = step.obs
+        self.control_steps += 1
+        return step, metrics
+
+    def _learn(self) -> dict[str, torch.Tensor]:
+        metrics: dict[str, torch.Tensor] = {}
+        for _ in range(self.config.updates_per_step):
+            batch = self.replay.sample(self.replay_rng, self.config.sac.batch_size)
+            metrics |= self.learner.update(batch)
+        return metrics
+
+    def policy(self) -> Policy:
+        """The present mean-action policy; it changes as the learner does."""
+        return Policy(layout_of(self.task), self.learner.actor, self.learner.normalizer)
+
+    def save(self) -> Path:
+        """Write a checkpoint."""
+        return checkpoint.save(
+            self.directory / "checkpoint",
+            self.steps,
+            Checkpoint(
+                learner=self.learner.state_dict(),
+                env=self.env.state_dict(),
+                replay=self.replay.state_dict(),
+                loop={
+                    "control_steps": self.control_steps,
+                    "best_score": self.best_score,
+                    "action_rng": self.action_rng.bit_generator.state,
+                    "replay_rng": self.replay_rng.bit_generator.state,
+                },
+            ),
+        )
+
+    def restore(self) -> None:
+        """Continue exactly where the run's checkpoint was written."""
+        saved = checkpoint.load(self.directory / "checkpoint")
+        self.learner.load_state_dict(saved.learner)
+        self.replay.load_state_dict(dict(saved.replay))
+        self.control_steps = saved.loop["control_steps"]
+        self.best_score = saved.loop["best_score"]
+        self.action_rng.bit_generator.state = saved.loop["action_rng"]
+        self.replay_rng.bit_generator.state = saved.loop["replay_rng"]
+        self.obs = self.env.load_state_dict(dict(saved.env))
+
+
+def layout_of(task: Task[Any]) -> Layout:
+    """What a policy trained on a task sees and moves."""
+    return Layout(
+        task=task.name,
+        observation=tuple((f.name, f.size, f.unit) for f in task.observation),
+        joints=task.robot.joints,
+        action_centre=tuple(task.robot.stand_pose.tolist()),
+        action_scale=tuple(task.action_scale.tolist()),
+        control_dt=task.control_dt,
+    )
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run is, for whoever shows it."""
+
+    fraction: float
+    """Share of the budget spent, 0 to 1."""
+    seconds: float
+    """Wall-clock spent."""
+    seconds_left: float
+    steps: int
+    """Environment steps."""
+    values: dict[str, float]
+    """Latest metrics, by name."""
+    message: str = ""
+    """Something that happened, for a line of its own."""
+
+
+Show = Callable[[Status], None]
+
+
+def train(
+    task: Task[Any],
+    config: TrainConfig,
+    directory: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    show: Show | None = None,
+) -> Run:
+    """Train a policy until the budget is spent or Ctrl-C is pressed.
+
+    Args:
+        task: What to learn.
+        config: Budget and recipe; the budget of a resumed run comes on top of what it has done.
+        directory: Where the run's files go; None: ``runs/<task>/<time>-seed<seed>``.
+        resume: Continue the run in ``directory`` from its checkpoint, exactly.
+        show: Called about every second.
+
+    Raises:
+        UsageError: The directory holds another run, or the replay does not fit in memory.
+        CheckpointError: There is no readable checkpoint to resume from, or the last one could
+            not be written.
+    """
+    start = time.monotonic()
+    if config.minutes is None and config.steps is None:
+        raise UsageError("give a budget: minutes or steps")
+    target = Path(directory) if directory is not None else new_directory(task, config)
+    _require_memory(task, config)
+    _claim(task, config, target, resume)
+    trainer = Trainer(task, config, target)
+    if resume:
+        trainer.restore()
+    with _Interrupt() as interrupt:
+        return _Loop(trainer, start, show or (lambda status: None)).run(interrupt)
+
+
+def new_directory(task: Task[Any], config: TrainConfig) -> Path:
+    """A fresh run directory, ``runs/<task>/<time>-seed<seed>``."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / task.name / f"{stamp}-seed{config.seed}"
+
+
+def memory_needed(task: Task[Any], config: TrainConfig) -> int:
+    """Estimate of the memory that a run needs, bytes: the replay, and 300 MB for the rest."""
+    rows = config.replay_capacity
+    return rows * row_bytes(task.observation_size, task.action_size) + 300_000_000
+
+
+class _Loop:
+    """Runs a trainer to its budget, with evaluation, metrics and checkpoints on the way."""
+
+    log_every = 50
+    """Control steps between rows of metrics."""
+
+    def __init__(self, trainer: Trainer, start: float, show: Show) -> None:
+        self.trainer, self.config, self.start, self.show = trainer, trainer.config, start, show
+        self.first_step, self.first_updates = trainer.steps, trainer.learner.updates
+        self.log = MetricsLog(trainer.directory, trainer.steps)
+        self.episodes: deque[Episode] = deque(maxlen=100)
+        self.values: dict[str, float] = {}
+        self.latest: dict[str, torch.Tensor] = {}
+        self.terms: dict[str, np.ndarray] = {}
+        self.saved_at = start
+
+    def run(self, interrupt: "_Interrupt") -> Run:
+        """Train until the budget is spent or Ctrl-C is pressed."""
+        trainer, evaluated_at = self.trainer, -1
+        if self.config.compile and compiler() is None:
+            self._tell("no C++ compiler found: learning runs uncompiled")
+        try:
+            while not interrupt.pressed and self._fraction() < 1.0:
+                step, metrics = trainer.step()
+                self.latest |= metrics
+                self.terms = step.terms
+                self.episodes.extend(step.episodes)
+                if trainer.control_steps % self.log_every == 0:
+                    self._log()
+                if trainer.steps % self.config.evaluate_every < self.config.envs:
+                    self._evaluate()
+                    evaluated_at = trainer.steps
+                if time.monotonic() - self.saved_at > self.config.save_seconds:
+                    self._save()
+            if not interrupt.pressed and evaluated_at != trainer.steps:
+                self._evaluate()
+            trainer.policy().save(trainer.directory / "policy-last.safetensors")
+            trainer.save()
+        finally:
+            self.log.close()
+        return Run(
+            directory=trainer.directory,
+            policy=_best_policy(trainer),
+            success=trainer.best_score[0] if trainer.best_score else None,
+            steps=trainer.steps,
+            updates=trainer.learner.updates,
+            seconds=time.monotonic() - self.start,
+            interrupted=interrupt.pressed,
+        )
+
+    def _fraction(self) -> float:
+        if self.config.steps is not None:
+            return (self.trainer.steps - self.first_step) / self.config.steps
+        assert self.config.minutes is not None
+        return (time.monotonic() - self.start) / (60.0 * self.config.minutes)
+
+    def _log(self) -> None:
+        learner, seconds = self.trainer.learner, time.monotonic() - self.start
+        values = {
+            "time/fps": (self.trainer.steps - self.first_step) / seconds,
+            "time/updates_per_second": (learner.updates - self.first_updates) / seconds,
+            "train/n_updates": float(learner.updates),
+            "train/ent_coef": learner.alpha,
+            "train/target_entropy": learner.target_entropy,
+        }
+        values |= {f"train/{name}": float(value) for name, value in self.latest.items()}
+        values |= {f"reward/{name}": float(term.mean()) for name, term in self.terms.items()}
+        if self.episodes:
+            values |= {
+                "rollout/ep_rew_mean": float(np.mean([e.reward for e in self.episodes])),
+                "rollout/ep_len_mean": float(np.mean([e.length for e in self.episodes])),
+                "rollout/success_rate": float(np.mean([e.success for e in self.episodes])),
+            }
+        self._write(values)
+        self._tell()
+
+    def _evaluate(self) -> None:
+        """Evaluate the mean action; keep the policy if it is the best so far."""
+        trainer = self.trainer
+        seed = self.config.seed + EVALUATION_SEED_OFFSET
+        rows = evaluate(trainer.policy(), trainer.task, self.config.evaluation_episodes, seed)
+        summary = summarize(rows)
+        values = {
+            "eval/mean_reward": summary.mean_reward,
+            "eval/mean_ep_length": summary.mean_length,
+            "eval/success_rate": summary.success.share,
+            "eval/fall_rate": summary.fallen.share,
+        }
+        measures = {f"eval/{k}": v for k, v in summary.measures.items() if v is not None}
+        self._write(values | measures)
+        score = [summary.success.share, summary.mean_reward]
+        if score > trainer.best_score:
+            trainer.best_score = score
+            trainer.policy().save(trainer.directory / "policy.safetensors")
+        self._tell(f"evaluation at {trainer.steps:,} steps: success {summary.success}")
+
+    def _save(self) -> None:
+        self.saved_at = time.monotonic()
+        try:
+            self.trainer.save()
+        except CheckpointError as error:
+            self._tell(f"warning: {error} Training goes on.")
+
+    def _write(self, values: dict[str, float]) -> None:
+        self.values |= values
+        self.log.write(self.trainer.steps, values)
+
+    def _tell(self, message: str = "") -> None:
+        fraction = min(self._fraction(), 1.0)
+        seconds = time.monotonic() - self.start
+        left = seconds * (1.0 - fraction) / fraction if fraction > 0 else float("inf")
+        self.show(Status(fraction, seconds, left, self.trainer.steps, dict(self.values), message))
+
+
+class _Interrupt:
+    """Ctrl-C and SIGTERM end the loop after the running step; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "_Interrupt":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._press)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+
+def _best_policy(trainer: Trainer) -> Policy:
+    best = trainer.directory / "policy.safetensors"
+    return Policy.load(best if best.is_file() else best.with_name("policy-last.safetensors"))
+
+
+def _require_memory(task: Task[Any], config: TrainConfig) -> None:
+    needed, available = memory_needed(task, config), psutil.virtual_memory().available
+    if needed > available:
+        fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
+        raise UsageError(
+            f"This run needs about {needed / 1e9:.1f} GB of memory, of which "
+            f"{available / 1e9:.1f} GB are available. Use --replay-capacity {fitting} or less."
+        )
+
+
+def _claim(task: Task[Any], config: TrainConfig, directory: Path, resume: bool) -> None:
+    """Make the run directory, or check that it is the run to resume."""
+    if resume:
+        saved = read_config(directory)
+        if saved["task"] != task.name:
+            raise UsageError(f"{directory} is a run of {saved['task']!r}, not of {task.name!r}.")
+        return
+    if (directory / "config.json").exists():
+        raise UsageError(
+            f"{directory} already holds a run. Continue it with --resume, or choose another name."
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        robot = str(Path(task.robot_file).resolve()) if task.robot_file else None
+        saved = {"task": task.name, "robot_file": robot, "train": asdict(config)}
+        text = json.dumps(saved, indent=2)
+        checkpoint.write_text(directory / "config.json", text + "\n")
+    except OSError as error:
+        raise UsageError(f"Can't write to {directory}: {error}") from error
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The ``config.json`` of a run.
+
+    Raises:
+        UsageError: The directory is not a run.
+    """
+    path = directory / "config.json"
+    try:
+        saved = json.loads(path.read_text())
+        return {name: saved[name] for name in ("task", "robot_file", "train")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{directory} is not a run: its config.json can't be read.") from error
+
+
+def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
+    """The configuration of a run with a new budget, which comes on top of what it has done.
+
+    Args:
+        directory: The run.
+        budget: Only its ``minutes`` or ``steps`` may differ from the defaults.
+
+    Raises:
+        UsageError: More than the budget is given, the directory is not a run, or its
+            configuration does not fit this version.
+    """
+    saved = read_config(directory)["train"]
+    if replace(budget, minutes=None, steps=None) != TrainConfig():
+        raise UsageError("a run is resumed with its own configuration: give only a new budget")
+    saved |= {"minutes": budget.minutes, "steps": budget.steps}
+    try:
+        return TrainConfig(**(saved | {"sac": SacConfig(**saved["sac"])}))
+    except (TypeError, KeyError) as error:
+        raise UsageError(f"{directory} was made by another version: {error}") from error

@@ -1,0 +1,284 @@
+"""N simulations of one task, stepped together on a thread pool."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Generic
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch, SimulationError
+
+from robo_maxent.errors import UsageError
+from robo_maxent.randomize import Applier, Draw, draw, empty
+from robo_maxent.task import M, Task
+
+_VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What one finished episode was."""
+
+    task: str
+    seed: int
+    """Seed of the environment."""
+    sim: int
+    """Simulation it ran in; with ``seed`` and ``index`` it names the episode's randomness."""
+    index: int
+    """How many episodes that simulation had finished before."""
+    length: int
+    """Control steps."""
+    reward: float
+    """Sum of rewards."""
+    success: bool
+    """It ended without a fall and met the task's goal."""
+    terminated: bool
+    """It ended in a fall or a diverged simulation, rather than by its time limit."""
+    diverged: bool
+    """The simulation became unstable; its last finite state was dumped."""
+    measures: dict[str, float | None]
+    """Named measures of the task; None where the episode was too short to have one."""
+    draw: dict[str, float]
+    """What was different about it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One control step of N simulations."""
+
+    obs: np.ndarray
+    """What to act on next, after any reset, float32, (N, O)."""
+    next_obs: np.ndarray
+    """True successor, before any reset, float32, (N, O)."""
+    reward: np.ndarray
+    """Reward, float32, (N,)."""
+    terminated: np.ndarray
+    """The episode ended in a state without a future, bool, (N,)."""
+    truncated: np.ndarray
+    """The episode was cut off by its time limit; its future still counts, bool, (N,)."""
+    diverged: np.ndarray
+    """The simulation became unstable: this transition is not one to learn from, bool, (N,)."""
+    terms: dict[str, np.ndarray]
+    """Named reward terms, each (N,)."""
+    episodes: list[Episode]
+    """The episodes that ended at this step."""
+
+
+class VecEnv(Generic[M]):
+    """N simulations of a task with automatic reset in the same step.
+
+    All randomness of an episode is drawn when it begins, from a generator seeded by
+    (seed, simulation, episode index). So simulation 0 of 64 runs the same episodes as simulation 0
+    of 1, any episode can be run again, and the thread count changes nothing.
+    """
+
+    def __init__(
+        self,
+        task: Task[M],
+        n: int,
+        seed: int,
+        threads: int = 0,
+        dump_dir: str | os.PathLike[str] = "runs/diverged",
+        first_sim: int = 0,
+    ) -> None:
+        """Build the simulations; call :meth:`reset` before the first step.
+
+        Args:
+            task: What to do.
+            n: Number of simulations.
+            seed: Seed of every episode, at least 0.
+            threads: Physics threads; 0: one per CPU.
+            dump_dir: Where the state of a diverged simulation goes.
+            first_sim: Number of the first simulation, to run a part of a larger set.
+
+        Raises:
+            UsageError: ``n`` or ``seed`` is out of range.
+        """
+        if n < 1:
+            raise UsageError(f"n must be at least 1, got {n}")
+        if seed < 0:
+            raise UsageError(f"seed must be at least 0, got {seed}")
+        self.task, self.n, self.seed = task, n, seed
+        self.batch = Batch(task.robot.model, n, threads)
+        self.now = task.robot.read(self.batch)
+        self.memory = task.memory(n)
+        self.draws: Draw = empty(n)
+        self._ctrl = self.batch.bind("ctrl")
+        self._apply = Applier(task.robot, self.batch)
+        self._dump_dir = Path(dump_dir)
+        self._first_sim = first_sim
+        self._before = np.empty_like(self.batch.state)  # (N, state), to dump what diverged
+        self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
+        self._return = np.zeros(n)
+
+    def reset(self) -> np.ndarray:
+        """Begin the first episode of every simulation.
+
+        Returns:
+            Observations, (N, O).
+        """
+        self._index[:] = 0
+        self._begin(np.arange(self.n))
+        return self.task.observe(self.memory, self.now)
+
+    def step(self, action: np.ndarray) -> Step:
+        """Act for one control step; ended episodes begin anew within the step.
+
+        Args:
+            action: Actions, clipped to [-1, 1], (N, A).
+
+        Raises:
+            UsageError: The shape is wrong or a value is not finite; nothing was stepped.
+        """
+        task, memory, now = self.task, self.memory, self.now
+        action = self._checked(action)
+        self._ctrl[:] = task.robot.stand_pose + task.action_scale * action
+        diverged = self._step_physics()
+        memory.elapsed += 1
+
+        terms = task.rewards(memory, now, action)
+        reward = sum(terms.values(), np.zeros(self.n))
+        terminated = task.fallen(memory, now) | diverged
+        truncated = (memory.elapsed >= task.episode_steps) & ~terminated
+        self._return += reward
+        task.advance(memory, now, action)
+        obs = next_obs = task.observe(memory, now)
+
+        ended = np.flatnonzero(terminated | truncated)
+        episodes = [self._finish(int(i), bool(terminated[i]), bool(diverged[i])) for i in ended]
+        if len(ended):
+            self._begin(ended)
+            obs = next_obs.copy()
+            obs[ended] = task.observe(memory, now)[ended]
+        return Step(
+            obs,
+            next_obs,
+            reward.astype(np.float32),
+            terminated,
+            truncated,
+            diverged,
+            terms,
+            episodes,
+        )
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of everything that continues: simulations, task memory, draws, counters."""
+        parts = {"state": self.batch.state, "index": self._index, "return": self._return}
+        parts |= {f"memory.{f.name}": getattr(self.memory, f.name) for f in fields(self.memory)}
+        parts |= {f"draw.{f.name}": getattr(self.draws, f.name) for f in fields(self.draws)}
+        return {name: array.copy() for name, array in parts.items()}
+
+    def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
+        """Continue exactly where :meth:`state_dict` was taken.
+
+        Returns:
+            Observations to act on next, (N, O).
+        """
+        self.batch.state[:] = saved["state"]
+        self._index[:], self._return[:] = saved["index"], saved["return"]
+        for part, prefix in ((self.memory, "memory"), (self.draws, "draw")):
+            for field in fields(part):
+                getattr(part, field.name)[:] = saved[f"{prefix}.{field.name}"]
+        self._apply(self.draws, np.arange(self.n))
+        warmstart = saved["state"].copy()
+        self.batch.forward(stage=_VELOCITY_STAGE)
+        self.batch.state[:] = warmstart
+        return self.task.observe(self.memory, self.now)
+
+    def _checked(self, action: np.ndarray) -> np.ndarray:
+        expected = (self.n, self.task.action_size)
+        if np.shape(action) != expected:
+            raise UsageError(f"action must have shape {expected}, got {np.shape(action)}")
+        if not np.isfinite(action).all():
+            bad = np.flatnonzero(~np.isfinite(action).all(axis=1))
+            raise UsageError(
+                f"action must be finite, got NaN or infinity in simulations {bad[:5].tolist()}; "
+                "nothing was stepped"
+            )
+        return np.clip(action, -1.0, 1.0)
+
+    def _step_physics(self) -> np.ndarray:
+        """Advance one control step; restore and report simulations that diverged, bool, (N,)."""
+        batch = self.batch
+        self._before[:] = batch.state
+        try:
+            batch.step(nstep=self.task.substeps, stage=_VELOCITY_STAGE)
+        except SimulationError:
+            diverged = batch.status != 0
+        else:
+            diverged = np.zeros(self.n, bool)
+        if batch.warning.any():
+            diverged |= batch.warning[:, _UNSTABLE].any(axis=1)
+            batch.warning[:] = 0
+        if diverged.any():
+            ids = np.flatnonzero(diverged)
+            for i in ids:
+                self._dump(int(i))
+            batch.state[ids] = self._before[ids]
+            batch.forward(ids, stage=_VELOCITY_STAGE)
+        return diverged
+
+    def _dump(self, sim: int) -> None:
+        self._dump_dir.mkdir(parents=True, exist_ok=True)
+        name = (
+            f"{self.task.name}-seed{self.seed}-sim{self._first_sim + sim}"
+            f"-episode{self._index[sim]}.npz"
+        )
+        np.savez(
+            self._dump_dir / name,
+            state=self._before[sim],
+            ctrl=self._ctrl[sim],
+            elapsed=self.memory.elapsed[sim],
+            draw=json.dumps(self._drawn(sim)),
+        )
+
+    def _finish(self, sim: int, terminated: bool, diverged: bool) -> Episode:
+        met, measures = self.task.outcome(self.memory, sim)
+        episode = Episode(
+            task=self.task.name,
+            seed=self.seed,
+            sim=self._first_sim + sim,
+            index=int(self._index[sim]),
+            length=int(self.memory.elapsed[sim]),
+            reward=float(self._return[sim]),
+            success=met and not terminated,
+            terminated=terminated,
+            diverged=diverged,
+            measures=measures,
+            draw=self._drawn(sim),
+        )
+        self._index[sim] += 1
+        return episode
+
+    def _drawn(self, sim: int) -> dict[str, float]:
+        return {name: float(values[sim]) for name, values in asdict(self.draws).items()}
+
+    def _begin(self, ids: np.ndarray) -> None:
+        batch = self.batch
+        batch.reset(ids, keyframe=self.task.robot.stand, stage=0)
+        qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
+        for sim in ids:
+            rng = self._episode_rng(int(sim))
+            draw(self.task.randomization, rng, self.draws, int(sim))
+            qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
+        self._return[ids] = 0.0
+        self._apply(self.draws, ids)
+        batch.forward(ids, stage=_VELOCITY_STAGE)
+
+    def _episode_rng(self, sim: int) -> np.random.Generator:
+        key: Any = (self.seed, self._first_sim + sim, int(self._index[sim]))
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
+_UNSTABLE = [
+    int(warning)
+    for warning in (
+        mujoco.mjtWarning.mjWARN_BADQPOS,
+        mujoco.mjtWarning.mjWARN_BADQVEL,
+        mujoco.mjtWarning.mjWARN_BADQACC,
+        mujoco.mjtWarning.mjWARN_BADCTRL,
+    )
+]
+"""Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""

@@ -1,0 +1,228 @@
+"""A policy acting, as an mp4, without a display.
+
+Rendering needs an OpenGL library. The first backend that works is found in a subprocess, since a
+wrong one can take the process down, and a MUJOCO_GL that is already set is respected.
+"""
+
+import functools
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import mujoco
+import numpy as np
+from mujoco.rendering.classic import gl_context
+
+from robo_maxent.errors import RenderingError, UsageError
+from robo_maxent.evaluate import Act
+from robo_maxent.robot import load
+from robo_maxent.task import Arrow, Task
+from robo_maxent.vec_env import Episode, VecEnv
+
+BACKENDS = ("egl", "osmesa", "glfw")
+FIX = (
+    "Rendering needs an OpenGL library. On Debian or Ubuntu: "
+    "apt-get install -y libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri"
+)
+ARROW_RADIUS = 0.012  # m
+BLOCK = 16
+"""Video codecs want frame sides that are a multiple of this, pixels."""
+
+_PROBE = (
+    "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco/>'); "
+    "r = mujoco.Renderer(m, 16, 16); r.update_scene(mujoco.MjData(m)); r.render(); r.close()"
+)
+
+
+def works(backend: str) -> str | None:
+    """Try a backend in a subprocess: None if it renders, else the last line of its error."""
+    tried = subprocess.run(
+        [sys.executable, "-c", _PROBE],
+        env=os.environ | {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if tried.returncode == 0:
+        return None
+    lines = tried.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit code {tried.returncode}"
+
+
+@functools.cache
+def find_backend() -> str:
+    """Find an OpenGL backend that works here and choose it for this process.
+
+    Raises:
+        RenderingError: None works; the message holds the fix.
+    """
+    wanted = os.environ.get("MUJOCO_GL")
+    for backend in (wanted,) if wanted else BACKENDS:
+        if works(backend) is None:
+            if backend != "glfw":
+                os.environ["PYOPENGL_PLATFORM"] = backend
+            # MuJoCo chose when it was imported, which was before anyone asked for a picture.
+            context = importlib.import_module(f"mujoco.{backend}").GLContext
+            setattr(gl_context, "GLContext", context)  # noqa: B010
+            return backend
+    tried = f"MUJOCO_GL={wanted}" if wanted else ", ".join(BACKENDS)
+    raise RenderingError(f"No working OpenGL backend (tried {tried}). {FIX}")
+
+
+class Camera:
+    """Draws one simulation of a VecEnv, decorations included."""
+
+    def __init__(self, env: VecEnv[Any], camera: str, width: int, height: int) -> None:
+        """Open a renderer.
+
+        Args:
+            env: Whose simulations to draw.
+            camera: Camera of the robot file.
+            width: Multiple of 16, pixels.
+            height: Multiple of 16, pixels.
+
+        Raises:
+            UsageError: A size is not a multiple of 16, or the camera does not exist.
+            RenderingError: No OpenGL backend works.
+        """
+        if width % BLOCK or height % BLOCK or min(width, height) < BLOCK:
+            raise UsageError(f"width and height must be multiples of {BLOCK}, got {width}x{height}")
+        find_backend()
+        self._env = env
+        self._model = load(env.task.model_file, decorations=True)
+        names = [self._model.camera(i).name for i in range(self._model.ncam)]
+        if camera not in names:
+            raise UsageError(f"unknown camera {camera!r}; the robot has: {', '.join(names)}")
+        self._camera = camera
+        self._data = mujoco.MjData(self._model)
+        self._renderer = mujoco.Renderer(self._model, height, width)
+
+    def frame(self, sim: int = 0) -> np.ndarray:
+        """Picture of simulation ``sim`` now, uint8, (height, width, 3)."""
+        self._data.qpos[:] = self._env.batch.bind("qpos")[sim]
+        mujoco.mj_forward(self._model, self._data)
+        self._renderer.update_scene(self._data, self._camera)
+        for arrow in self._env.task.arrows(self._env.memory, self._env.now, sim):
+            self._draw(arrow)
+        return self._renderer.render().copy()
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._renderer.close()
+
+    def _draw(self, arrow: Arrow) -> None:
+        scene = self._renderer.scene
+        geom = scene.geoms[scene.ngeom]
+        kind = mujoco.mjtGeom.mjGEOM_ARROW
+        nowhere, rgba = np.zeros(3), np.array(arrow.rgba, np.float32)
+        mujoco.mjv_initGeom(geom, kind, nowhere, nowhere, np.eye(3).ravel(), rgba)
+        end = arrow.start + arrow.vector
+        mujoco.mjv_connector(geom, kind, ARROW_RADIUS, arrow.start, end)
+        scene.ngeom += 1
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a video looks."""
+
+    camera: str = "tracking"
+    """Camera of the robot file: tracking or side."""
+    width: int = 640
+    """Pixels, a multiple of 16."""
+    height: int = 480
+    """Pixels, a multiple of 16."""
+    fps: int = 25
+    """Pictures per second; the video runs in real time."""
+
+
+def record(
+    act: Act,
+    task: Task[Any],
+    seed: int,
+    path: str | os.PathLike[str],
+    seconds: float | None = None,
+    look: Look | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Episode | None:
+    """Record the first episode of a seed; the last pictures show how it ended.
+
+    Args:
+        act: Policy.
+        task: What to do.
+        seed: Seed of the episode: the one that ``evaluate`` runs first with this seed.
+        path: An mp4 file, written at once when complete.
+        seconds: Stop after this time; None: at the end of the episode.
+        look: Camera and size.
+        progress: Called with control steps done and control steps in all.
+
+    Returns:
+        The episode, or None if it was cut short.
+
+    Raises:
+        UsageError: A value of ``look`` or ``seconds`` is not allowed.
+        RenderingError: No OpenGL backend works; the message holds the fix.
+    """
+    look = look or Look()
+    if seconds is not None and not seconds > 0:
+        raise UsageError(f"seconds must be > 0, got {seconds}")
+    if not 1 <= look.fps <= round(1 / task.control_dt):
+        raise UsageError(f"fps must be in 1..{round(1 / task.control_dt)}, got {look.fps}")
+    steps = task.episode_steps
+    if seconds is not None:
+        steps = min(steps, round(seconds / task.control_dt))
+    env = VecEnv(task, 1, seed)
+    camera = Camera(env, look.camera, look.width, look.height)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{os.getpid()}-{target.name}")
+    obs = env.reset()
+    ended: list[Episode] = []
+    shown = 0
+    try:
+        with _mp4(temporary, look) as write:
+            for count in range(steps):
+                if count * task.control_dt * look.fps >= shown:
+                    write(camera.frame())
+                    shown += 1
+                step = env.step(act(obs))
+                obs, ended = step.obs, step.episodes
+                if progress:
+                    progress(count + 1, steps)
+                if ended:
+                    break
+        os.replace(temporary, target)
+    finally:
+        camera.close()
+        temporary.unlink(missing_ok=True)
+    return ended[0] if ended else None
+
+
+def render_frame(env: VecEnv[Any], sim: int = 0, look: Look | None = None) -> np.ndarray:
+    """One picture of a simulation, uint8, (height, width, 3)."""
+    look = look or Look()
+    camera = Camera(env, look.camera, look.width, look.height)
+    try:
+        return camera.frame(sim)
+    finally:
+        camera.close()
+
+
+@contextmanager
+def _mp4(path: Path, look: Look) -> Iterator[Callable[[np.ndarray], None]]:
+    """Open an H.264 video that every browser plays, and give its frame-writing function."""
+    writer = imageio_ffmpeg.write_frames(
+        str(path), (look.width, look.height), fps=look.fps, quality=7, macro_block_size=BLOCK
+    )
+    writer.send(None)  # start the encoder
+    try:
+        yield lambda frame: writer.send(np.ascontiguousarray(frame))
+    finally:
+        writer.close()

@@ -1,0 +1,277 @@
+"""A quadruped follows velocity commands: forward, sideways, turning, standing.
+
+Read it from top to bottom: timing, commands, gait, observation, reward, what counts as a fall and
+what counts as success.
+"""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from robo_maxent.assets import path
+from robo_maxent.randomize import Randomization
+from robo_maxent.rewards import bell, squared_norm
+from robo_maxent.robot import Readings, Robot, load
+from robo_maxent.task import Arrow, Field, Memory, Task
+
+LEGS = ("FR", "FL", "RR", "RL")
+
+# Timing.
+SUBSTEPS = 5  # of 4 ms: 50 Hz control, the rate of the published Go1 controllers
+EPISODE_STEPS = 1000  # 20 s
+
+# Commands: forward m/s, leftward m/s, counter-clockwise rad/s, all in the base frame.
+COMMAND_LOW = np.array([-1.0, -0.5, -1.0])
+COMMAND_HIGH = np.array([1.0, 0.5, 1.0])
+COMMAND_SECONDS = (3.0, 8.0)  # a command is held this long, uniform
+MAX_COMMANDS = 7  # 20 s / 3 s, rounded up
+STANDING_SHARE = 0.1  # of commands
+SLOWEST_COMMAND = 0.1  # norm below which a command means standing
+
+# Gait: a trot, diagonal legs together.
+STRIDE_HZ = 2.5  # at 1 m/s a foot then travels 0.2 m on the ground, ±0.37 rad at the hip
+LEG_PHASE = np.array([0.0, 0.5, 0.5, 0.0])  # of a stride, in the order of LEGS
+SWING_HEIGHT = 0.07  # m, a quarter of the leg length
+SWING_WIDTH = 0.03  # m, error of a foot's height at which that reward has fallen to 1/e
+STANDING_WIDTH = 0.01  # m, the same while standing: every foot on the ground
+
+# Action: joint targets around the standing pose. Wide enough to step at 1 m/s against the sag of
+# the soft position gains (4.3 N·m at the knee of a standing robot is 0.12 rad).
+ACTION_SCALE = np.tile([0.5, 1.0, 1.0], 4)  # rad; hip (sideways), thigh, calf
+
+# Reward weights, per control step.
+LINEAR_WIDTH = 0.5  # m/s
+ANGULAR_WIDTH = 0.5  # rad/s
+HEIGHT_TARGET = 0.27  # m, just below the height of straight standing, 0.288 m
+TOUCH_THRESHOLD = 1.0  # N
+
+# A fall.
+LOWEST_BASE = 0.12  # m; the trunk is 0.055 m thick below its centre
+LEAST_UPRIGHT = np.cos(np.deg2rad(70.0))
+
+# Success.
+SETTLING_STEPS = 50  # the first second after a new command is not judged
+LINEAR_TOLERANCE = 0.25  # m/s, mean over the judged steps
+ANGULAR_TOLERANCE = 0.3  # rad/s
+
+ARROW_ABOVE = np.array([0.0, 0.0, 0.16])  # m, from the trunk's centre
+ARROW_SECONDS = 0.4  # a video shows velocities as the way covered in this time
+
+# Reflection in the sagittal plane: polar vectors keep x and z, axial vectors keep y; legs swap
+# sides, and the sideways hip angle changes sign.
+_POLAR, _AXIAL = (1, -1, 1), (-1, 1, -1)
+_SWAP = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
+_LEG = (-1, 1, 1) * 4
+
+OBSERVATION = (
+    Field("base linear velocity, base frame", "m/s", _POLAR),
+    Field("base angular velocity, base frame", "rad/s", _AXIAL),
+    Field("upward axis, base frame", "1", _POLAR),
+    Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
+    Field("joint position from standing", "rad", _LEG, _SWAP),
+    Field("joint velocity", "rad/s", _LEG, _SWAP),
+    Field("last action", "1", _LEG, _SWAP),
+    Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
+)
+ACTION = (Field("joint target from standing", "action scale", _LEG, _SWAP),)
+
+
+@dataclass
+class Walk(Memory):
+    """Running episodes of a walk."""
+
+    command: np.ndarray
+    """Command in force, (N, 3)."""
+    commands: np.ndarray
+    """Every command of the episode, (N, MAX_COMMANDS, 3)."""
+    begins: np.ndarray
+    """Control step at which each command begins, int, (N, MAX_COMMANDS + 1)."""
+    segment: np.ndarray
+    """Index of the command in force, int, (N,)."""
+    phase: np.ndarray
+    """Stride phase at the start of the episode, (N,)."""
+    judged: np.ndarray
+    """Steps that count for success so far, int, (N,)."""
+    linear_error: np.ndarray
+    """Sum of the linear velocity error over the judged steps, m/s, (N,)."""
+    angular_error: np.ndarray
+    """Sum of the turning error over the judged steps, rad/s, (N,)."""
+
+
+class QuadrupedFlat(Task[Walk]):
+    """Follow velocity commands on a plane."""
+
+    name = "quadruped-flat"
+    summary = "a 12-joint quadruped follows velocity commands on flat ground"
+    observation = OBSERVATION
+    action = ACTION
+    action_scale = ACTION_SCALE
+    substeps = SUBSTEPS
+    episode_steps = EPISODE_STEPS
+
+    def __init__(
+        self,
+        robot_file: str | os.PathLike[str] | None = None,
+        randomization: Randomization | None = None,
+    ) -> None:
+        """Build the world.
+
+        Args:
+            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
+            randomization: What differs between episodes; None: the training ranges.
+        """
+        self.robot_file = robot_file
+        self.model_file = robot_file or path("quadruped.xml")
+        self.robot = Robot(load(self.model_file), feet=LEGS)
+        self.randomization = randomization or Randomization()
+        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+
+    def memory(self, n: int) -> Walk:
+        """Empty memory of N simulations."""
+        return Walk(
+            elapsed=np.zeros(n, np.int64),
+            last_action=np.zeros((n, self.action_size)),
+            command=np.zeros((n, 3)),
+            commands=np.zeros((n, MAX_COMMANDS, 3)),
+            begins=np.zeros((n, MAX_COMMANDS + 1), np.int64),
+            segment=np.zeros(n, np.int64),
+            phase=np.zeros(n),
+            judged=np.zeros(n, np.int64),
+            linear_error=np.zeros(n),
+            angular_error=np.zeros(n),
+        )
+
+    def begin(
+        self, memory: Walk, sim: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Stand somewhere near the standing pose, facing anywhere, with all commands drawn."""
+        seconds = rng.uniform(*COMMAND_SECONDS, MAX_COMMANDS)
+        commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))
+        commands[rng.random(MAX_COMMANDS) < STANDING_SHARE] = 0.0
+        commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
+        memory.commands[sim] = commands
+        memory.command[sim] = commands[0]
+        memory.begins[sim, 1:] = np.cumsum(np.rint(seconds / self.control_dt))
+        memory.phase[sim] = rng.uniform()
+        memory.elapsed[sim] = memory.segment[sim] = memory.judged[sim] = 0
+        memory.last_action[sim] = memory.linear_error[sim] = memory.angular_error[sim] = 0.0
+
+        yaw = rng.uniform(-np.pi, np.pi)
+        height = self.robot.stand_height + rng.uniform(0.0, 0.02)
+        joints = self.robot.stand_pose + rng.uniform(-0.1, 0.1, self.action_size)
+        base = [0.0, 0.0, height, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        velocity = np.concatenate([rng.uniform(-0.3, 0.3, 6), np.zeros(self.action_size)])
+        return np.concatenate([base, joints]), velocity
+
+    def rewards(self, memory: Walk, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+        """Track the command with a trot that lifts its feet and keeps the trunk quiet."""
+        moving = _moving(memory.command)
+        linear, angular = _tracking_error(memory.command, now)
+        height = now.foot_position[:, :, 2] - self.robot.foot_radius  # (N, 4)
+        target = SWING_HEIGHT * self._swing(memory) * moving[:, None]
+        slip = squared_norm(now.foot_velocity[:, :, :2]) * (now.foot_touch > TOUCH_THRESHOLD)
+        width = np.where(moving, SWING_WIDTH, STANDING_WIDTH)[:, None]
+        pose = now.joint_position - self.robot.stand_pose
+        still = ~moving
+        terms = {
+            "track_linear": 1.0 * bell(linear / LINEAR_WIDTH),
+            "track_angular": 0.5 * bell(angular / ANGULAR_WIDTH),
+            "foot_height": 0.5 * bell((height - target) / width).mean(axis=1),
+            "level": -2.0 * squared_norm(now.up[:, :2]),
+            "height": -10.0 * (now.base_position[:, 2] - HEIGHT_TARGET) ** 2,
+            "bounce": -0.5 * now.base_linear_velocity[:, 2] ** 2,
+            "wobble": -0.05 * squared_norm(now.base_angular_velocity[:, :2]),
+            "slip": -0.1 * slip.sum(axis=1),
+            "pose": -np.where(still, 0.5, 0.1) * squared_norm(pose),
+            "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(now.joint_velocity),
+            "action_rate": -0.02 * squared_norm(action - memory.last_action),
+        }
+        # Never below zero in sum: or falling early would pay while the penalties still dominate.
+        total = sum(terms.values(), np.zeros(len(linear)))
+        return terms | {"floor": np.maximum(-total, 0.0)}
+
+    def fallen(self, memory: Walk, now: Readings) -> np.ndarray:
+        """The trunk is on the ground, or tilted more than 70 degrees."""
+        return (now.base_position[:, 2] < LOWEST_BASE) | (now.up[:, 2] < LEAST_UPRIGHT)
+
+    def advance(self, memory: Walk, now: Readings, action: np.ndarray) -> None:
+        """Tally the tracking errors, then change commands that are due."""
+        linear, angular = _tracking_error(memory.command, now)
+        row = np.arange(len(memory.elapsed))
+        judged = memory.elapsed - memory.begins[row, memory.segment] > SETTLING_STEPS
+        memory.judged += judged
+        memory.linear_error += linear * judged
+        memory.angular_error += angular * judged
+        memory.last_action[:] = action
+        due = np.flatnonzero(memory.elapsed >= memory.begins[row, memory.segment + 1])
+        memory.segment[due] = np.minimum(memory.segment[due] + 1, MAX_COMMANDS - 1)
+        memory.command[due] = memory.commands[due, memory.segment[due]]
+
+    def observe(self, memory: Walk, now: Readings) -> np.ndarray:
+        """Base motion, command, joints, last action and stride clock."""
+        angle = 2 * np.pi * self._phase(memory)
+        clock = np.stack([np.sin(angle), np.cos(angle)], axis=1) * _moving(memory.command)[:, None]
+        parts = [
+            now.base_linear_velocity,  # 3
+            now.base_angular_velocity,  # 3
+            now.up,  # 3
+            memory.command,  # 3
+            now.joint_position - self.robot.stand_pose,  # 12
+            now.joint_velocity,  # 12
+            memory.last_action,  # 12
+            clock,  # 2
+        ]
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 50)
+
+    def outcome(self, memory: Walk, sim: int) -> tuple[bool, dict[str, float | None]]:
+        """Mean tracking error outside the first second after each new command."""
+        steps = int(memory.judged[sim])
+        if not steps:
+            return False, {"linear_error": None, "angular_error": None}
+        linear = float(memory.linear_error[sim] / steps)
+        angular = float(memory.angular_error[sim] / steps)
+        success = linear <= LINEAR_TOLERANCE and angular <= ANGULAR_TOLERANCE
+        return success, {"linear_error": linear, "angular_error": angular}
+
+    def arrows(self, memory: Walk, now: Readings, sim: int) -> list[Arrow]:
+        """The commanded velocity in orange and the true one in blue, above the trunk."""
+        w, _, _, z = now.base_orientation[sim]
+        yaw = 2 * np.arctan2(z, w)
+        heading = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+        shown = []
+        for velocity, rgba, lift in (
+            (memory.command[sim, :2], (0.95, 0.42, 0.10, 1.0), 1.2),
+            (now.base_linear_velocity[sim, :2], (0.15, 0.45, 0.85, 1.0), 1.0),
+        ):
+            if np.linalg.norm(velocity) > 0.05:
+                vector = np.append(ARROW_SECONDS * heading @ velocity, 0.0)
+                start = now.base_position[sim] + lift * ARROW_ABOVE
+                shown.append(Arrow(start, vector, rgba))
+        return shown
+
+    def _phase(self, memory: Walk) -> np.ndarray:
+        return memory.phase + memory.elapsed * (self.control_dt * STRIDE_HZ)
+
+    def _swing(self, memory: Walk) -> np.ndarray:
+        """How far up each foot should be, 0 in stance, 1 at mid-swing, (N, 4)."""
+        phase = self._phase(memory)[:, None] + LEG_PHASE
+        return np.maximum(np.sin(2 * np.pi * phase), 0.0)
+
+
+def quadruped_flat(**options: object) -> QuadrupedFlat:
+    """Follow velocity commands on a plane; the options are those of :class:`QuadrupedFlat`."""
+    return QuadrupedFlat(**options)  # type: ignore[arg-type]
+
+
+def _moving(command: np.ndarray) -> np.ndarray:
+    return np.any(command != 0.0, axis=1)
+
+
+def _tracking_error(command: np.ndarray, now: Readings) -> tuple[np.ndarray, np.ndarray]:
+    """Linear error, m/s, and turning error, rad/s, each (N,)."""
+    linear = now.base_linear_velocity[:, :2] - command[:, :2]
+    return (
+        np.sqrt(squared_norm(linear)),
+        np.abs(now.base_angular_velocity[:, 2] - command[:, 2]),
+    )
