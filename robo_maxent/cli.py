@@ -16,7 +16,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from robo_maxent import __version__
 from robo_maxent.config import TrainConfig
-from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
+from robo_maxent.errors import PolicyError, RenderingError, RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
     from robo_maxent.policy import Policy
@@ -42,6 +42,7 @@ POLICY = "policy.safetensors"
 
 DEMO_TASK = "quadruped-flat"
 DEMO_MINUTES = 5.0
+DEMO_EPISODES = 200
 DEMO_SECONDS = 12.0  # of video
 
 
@@ -228,19 +229,23 @@ class Demo:
         from robo_maxent.progress import say
         from robo_maxent.video import find_backend
 
-        find_backend()  # before five minutes of training, not after
+        try:
+            find_backend()  # before the training, so that there is time to mend it
+        except RenderingError as error:
+            say(f"There will be no video: {error}")
         say(f"1/3  Training {DEMO_TASK} for {self.minutes:g} minutes")
         config = TrainConfig(minutes=self.minutes, seed=self.seed)
         trained = Train(DEMO_TASK, config=config).run()
         if trained["interrupted"]:
             return trained
         run = trained["run"]
-        say("2/3  Evaluating 200 episodes that were never trained on")
-        evaluated = Evaluate((run,), as_json=self.as_json).run()
-        say(f"3/3  Recording {DEMO_SECONDS:g} s of one of them")
-        recorded = Record(run, seed=1, seconds=DEMO_SECONDS).run()
+        say(f"2/3  Evaluating {DEMO_EPISODES} episodes that were never trained on")
+        evaluate = Evaluate((run,), episodes=DEMO_EPISODES, as_json=self.as_json)
+        evaluated = evaluate.run()["policies"][0]
+        say(f"3/3  Recording {DEMO_SECONDS:g} s of the first of them")
+        recorded = Record(run, seed=evaluate.seed, seconds=DEMO_SECONDS).run()
         say(f"Watch {recorded['video']}. Next: robo-maxent train --resume {run} --minutes 5")
-        return trained | evaluated["policies"][0] | {"video": recorded["video"]}
+        return trained | evaluated | {"video": recorded["video"]}
 
 
 Command = Train | Record | Evaluate | Tasks | Doctor | Demo

@@ -9,7 +9,7 @@ from robo_maxent.errors import UsageError
 class SacConfig:
     """How to learn. The defaults suit many simulations on two cores."""
 
-    width: int = 256
+    width: int = 128
     """Units in each hidden layer."""
     layer_norm: bool = True
     """Normalize hidden layers; keeps critics stable at high learning rates."""
@@ -63,6 +63,8 @@ class TrainConfig:
     """Control steps with uniform random actions before the first update."""
     replay_capacity: int = 1_000_000
     """Transitions kept."""
+    symmetric: bool = True
+    """Store each transition's left-right mirror image too: the robot is symmetric."""
     evaluate_every: int = 200_000
     """Environment steps between evaluations of the mean action."""
     evaluation_episodes: int = 32

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from robo_maxent.checkpoint import write_text
+
 STEP = "time/total_timesteps"
 
 
@@ -22,15 +24,15 @@ class MetricsLog:
             from_step: Rows after this step, left by a run that was killed, are dropped.
         """
         self._path = directory / "metrics.jsonl"
-        kept = [row for row in read(self._path) if row[STEP] <= from_step]
-        self._file = self._path.open("w")
-        for row in kept:
-            self._write(row)
+        kept = [json.dumps(row) for row in read(self._path) if row[STEP] <= from_step]
+        write_text(self._path, "".join(f"{row}\n" for row in kept))
+        self._file = self._path.open("a")
         self._events = SummaryWriter(str(directory), purge_step=from_step or None)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Append the values of one moment."""
-        self._write({STEP: step, **values})
+        self._file.write(json.dumps({STEP: step, **values}) + "\n")
+        self._file.flush()
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 
@@ -38,10 +40,6 @@ class MetricsLog:
         """Flush and close both."""
         self._file.close()
         self._events.close()
-
-    def _write(self, row: dict[str, float]) -> None:
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
 
 
 def read(path: Path) -> list[dict[str, float]]:

@@ -114,10 +114,10 @@ class ReplayBuffer:
         Raises:
             UsageError: The saved rows have another layout or do not fit.
         """
-        rows = saved["rows"]
-        if rows.shape[1] != self._rows.shape[1] or len(rows) > self.capacity:
+        rows, added = saved["rows"], int(saved["added"])
+        if rows.shape[1] != self._rows.shape[1] or len(rows) != min(added, self.capacity):
             raise UsageError(
                 f"saved replay has shape {rows.shape}, this buffer holds {self._rows.shape}"
             )
         self._rows[: len(rows)] = rows
-        self._added = int(saved["added"])
+        self._added = added

@@ -27,7 +27,7 @@ from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer, row_bytes
 from robo_maxent.sac import Sac, compiler
 from robo_maxent.stats import summarize
-from robo_maxent.task import Task
+from robo_maxent.task import Task, mirror
 from robo_maxent.vec_env import Episode, Step, VecEnv
 
 EVALUATION_SEED_OFFSET = 1_000_000
@@ -67,6 +67,8 @@ class Trainer:
         self.env = VecEnv(
             task, config.envs, config.seed, physics_threads, dump_dir=directory / "diverged"
         )
+        self._mirror_observation = mirror(task.observation)
+        self._mirror_action = mirror(task.action)
         self._physics = ThreadPoolExecutor(1, "physics")
         self.learner = Sac(
             task.observation_size,
@@ -105,17 +107,19 @@ class Trainer:
             metrics = self._learn() if learning and len(self.replay) else {}
         finally:
             step = stepping.result()
-        keep = ~step.diverged
-        self.replay.add(
-            self.obs[keep],
-            action[keep],
-            step.reward[keep],
-            step.next_obs[keep],
-            step.terminated[keep],
-        )
+        self._store(action, step)
         self.obs = step.obs
         self.control_steps += 1
         return step, metrics
+
+    def _store(self, action: np.ndarray, step: Step) -> None:
+        keep = ~step.diverged
+        obs, action, next_obs = self.obs[keep], action[keep], step.next_obs[keep]
+        reward, terminated = step.reward[keep], step.terminated[keep]
+        self.replay.add(obs, action, reward, next_obs, terminated)
+        if self.config.symmetric:
+            see, act = self._mirror_observation, self._mirror_action
+            self.replay.add(see(obs), act(action), reward, see(next_obs), terminated)
 
     def _learn(self) -> dict[str, torch.Tensor]:
         metrics: dict[str, torch.Tensor] = {}

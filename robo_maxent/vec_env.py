@@ -210,7 +210,7 @@ class VecEnv(Generic[M]):
         else:
             diverged = np.zeros(self.n, bool)
         if batch.warning.any():
-            diverged |= batch.warning[:, _UNSTABLE].any(axis=1)
+            diverged |= batch.warning[:, _UNSTABLE].any(axis=(1, 2))
             batch.warning[:] = 0
         if diverged.any():
             ids = np.flatnonzero(diverged)

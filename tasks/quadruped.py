@@ -33,7 +33,7 @@ SLOWEST_COMMAND = 0.1  # norm below which a command means standing
 STRIDE_HZ = 2.5  # at 1 m/s a foot then travels 0.2 m on the ground, ±0.37 rad at the hip
 LEG_PHASE = np.array([0.0, 0.5, 0.5, 0.0])  # of a stride, in the order of LEGS
 SWING_HEIGHT = 0.07  # m, a quarter of the leg length
-SWING_WIDTH = 0.03  # m, error of a foot's height at which that reward has fallen to 1/e
+SWING_WIDTH = 0.04  # m, error of a foot's height at which that reward has fallen to 1/e
 STANDING_WIDTH = 0.01  # m, the same while standing: every foot on the ground
 
 # Action: joint targets around the standing pose. Wide enough to step at 1 m/s against the sag of
@@ -43,7 +43,7 @@ ACTION_SCALE = np.tile([0.5, 1.0, 1.0], 4)  # rad; hip (sideways), thigh, calf
 # Reward weights, per control step.
 LINEAR_WIDTH = 0.5  # m/s
 ANGULAR_WIDTH = 0.5  # rad/s
-HEIGHT_TARGET = 0.27  # m, just below the height of straight standing, 0.288 m
+HEIGHT_TARGET = 0.28  # m, just below the height of straight standing, 0.288 m
 TOUCH_THRESHOLD = 1.0  # N
 
 # A fall.
@@ -177,12 +177,12 @@ class QuadrupedFlat(Task[Walk]):
         terms = {
             "track_linear": 1.0 * bell(linear / LINEAR_WIDTH),
             "track_angular": 0.5 * bell(angular / ANGULAR_WIDTH),
-            "foot_height": 0.5 * bell((height - target) / width).mean(axis=1),
+            "foot_height": 1.0 * bell((height - target) / width).mean(axis=1),
             "level": -2.0 * squared_norm(now.up[:, :2]),
             "height": -10.0 * (now.base_position[:, 2] - HEIGHT_TARGET) ** 2,
             "bounce": -0.5 * now.base_linear_velocity[:, 2] ** 2,
             "wobble": -0.05 * squared_norm(now.base_angular_velocity[:, :2]),
-            "slip": -0.1 * slip.sum(axis=1),
+            "slip": -0.15 * slip.sum(axis=1),
             "pose": -np.where(still, 0.5, 0.1) * squared_norm(pose),
             "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(now.joint_velocity),
             "action_rate": -0.02 * squared_norm(action - memory.last_action),

@@ -1,0 +1,54 @@
+"""The installed wheel, away from the checkout: make an environment, step, render, act.
+
+.ci/run calls it with the path of the checkout, from an empty directory; pytest does not collect it.
+"""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from robo_maxent import __version__, video
+from robo_maxent.networks import Actor, Normalizer
+from robo_maxent.policy import Policy
+from robo_maxent.tasks import make
+from robo_maxent.train import layout_of
+from robo_maxent.vec_env import VecEnv
+
+N = 4
+
+
+def main(checkout: Path) -> None:
+    for name in ("robo_maxent", "robo_maxent.tasks", "robo_maxent.assets"):
+        place = Path(str(sys.modules[name].__file__)).resolve()
+        assert not place.is_relative_to(checkout.resolve()), f"{place} is not the wheel's"
+    assert metadata.version("robo-maxent") == __version__
+    assert (Path(video.__file__).parent / "py.typed").is_file()
+
+    task = make("quadruped-flat")
+    env = VecEnv(task, N, seed=0)
+    obs = env.reset()
+
+    torch.manual_seed(0)
+    layout = layout_of(task)
+    actor = Actor(layout.observation_size, task.action_size, width=32, layer_norm=True)
+    Policy(layout, actor, Normalizer(layout.observation_size)).save("policy.safetensors")
+    act = Policy.load("policy.safetensors")
+    act.require(layout)
+
+    for _ in range(10):
+        obs = env.step(act(obs)).obs
+    assert obs.shape == (N, task.observation_size)
+    assert np.isfinite(obs).all()
+
+    frame = video.render_frame(env)
+    assert frame.dtype == np.uint8
+    assert frame.shape[2] == 3
+    assert frame.std() > 10, "the picture is blank"
+    print(f"The wheel works: {N} simulations stepped, a {frame.shape[1]}x{frame.shape[0]} picture.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

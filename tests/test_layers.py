@@ -1,0 +1,86 @@
+"""Imports point one way: each module knows only those before it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PHYSICS = ["errors", "versions", "assets", "robot", "rewards", "randomize", "task", "vec_env"]
+"""numpy and mujoco; each imports from those before it."""
+LEARNING = ["errors", "config", "replay", "networks", "sac", "policy"]
+"""torch; knows nothing of robots."""
+RUNS = ["checkpoint", "metrics", "evaluate", "stats", "video", "train", "progress", "doctor"]
+"""What joins the two, and what a run leaves."""
+
+
+def before(chain: list[str], module: str) -> set[str]:
+    return set(chain[: chain.index(module)])
+
+
+ALLOWED: dict[str, set[str]] = (
+    {module: before(PHYSICS, module) for module in PHYSICS}
+    | {module: before(LEARNING, module) for module in LEARNING}
+    | {module: before(RUNS, module) | {*PHYSICS, *LEARNING} for module in RUNS}
+    | {"tasks": before(PHYSICS, "vec_env")}
+    | {"cli": {*PHYSICS, *LEARNING, *RUNS, "tasks"}}
+    | {"__init__": set()}
+)
+"""Module -> what it may import from the package. Only the command line knows the tasks."""
+
+
+def sources() -> dict[str, list[Path]]:
+    """Module -> its files; tasks and assets are one module each."""
+    found = {path.stem: [path] for path in (ROOT / "robo_maxent").glob("*.py")}
+    return found | {name: sorted((ROOT / name).glob("*.py")) for name in ("tasks", "assets")}
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of the package that a file imports anywhere, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    inside = (name.split(".") for name in names if name.split(".")[0] == "robo_maxent")
+    return {parts[1] for parts in inside if len(parts) > 1 and not parts[1].startswith("__")}
+
+
+def test_the_map_names_every_module() -> None:
+    assert sources().keys() == ALLOWED.keys()
+
+
+@pytest.mark.parametrize("module", sources())
+def test_a_module_imports_only_what_comes_before_it(module: str) -> None:
+    for path in sources()[module]:
+        extra = imported(path) - ALLOWED.get(module, set()) - {module}
+        assert not extra, f"{path.relative_to(ROOT)} must not import {sorted(extra)}"
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("robo_maxent", ["numpy", "torch", "mujoco", "scipy"]),
+        ("robo_maxent.tasks", ["torch", "scipy", "matplotlib"]),
+        ("robo_maxent.vec_env", ["torch"]),
+        ("robo_maxent.evaluate", ["torch"]),
+        ("robo_maxent.sac", ["mujoco"]),
+        ("robo_maxent.policy", ["mujoco"]),
+        ("robo_maxent.cli", ["torch", "mujoco"]),
+    ],
+)
+def test_importing_a_module_does_not_load_the_other_half(
+    module: str, absent: list[str], tmp_path: Path
+) -> None:
+    code = f"import sys, {module}; print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    loaded = set(ran.stdout.split())
+    assert module in loaded
+    assert loaded.isdisjoint(absent)
