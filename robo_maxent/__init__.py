@@ -5,7 +5,7 @@ The modules follow the data, each importing only from those before it:
     assets -> robot -> task -> vec_env            numpy: the physics side
     replay -> networks -> sac -> policy           torch: the learning side
     checkpoint -> evaluate -> stats -> video      what a run leaves, and how good it is
-    train -> cli                                  the loop, and the command line
+    trainer -> train -> cli                       the loop, and the command line
 
 Letters in shape comments: ``N`` simulations, ``B`` batch, ``A`` actions, ``O`` observation size,
 ``E`` critics in the ensemble. SI units throughout; angles in radians.

@@ -59,8 +59,8 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
         _remove_unfinished(directory)
         temporary.mkdir()
         torch.save(checkpoint.learner, temporary / "learner.pt")
-        np.savez(temporary / "env.npz", **checkpoint.env)
-        np.savez(temporary / "replay.npz", **checkpoint.replay)
+        np.savez(temporary / "env.npz", allow_pickle=False, **checkpoint.env)
+        np.savez(temporary / "replay.npz", allow_pickle=False, **checkpoint.replay)
         (temporary / "loop.json").write_text(json.dumps(checkpoint.loop))
         for file in temporary.iterdir():
             _sync(file)

@@ -297,7 +297,8 @@ def _subject(subject: str, task: str | None, robot: Path | None) -> "tuple[Polic
         PolicyError: There is no such policy, or it does not fit the task.
     """
     from robo_maxent.policy import Policy
-    from robo_maxent.train import layout_of, read_config
+    from robo_maxent.train import read_config
+    from robo_maxent.trainer import layout_of
 
     path = Path(subject)
     trained_with: str | Path | None = None

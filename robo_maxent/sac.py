@@ -4,6 +4,7 @@ Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications" (arXiv 181
 numbers below are that paper's.
 """
 
+import copy
 import math
 import os
 import shutil
@@ -19,8 +20,6 @@ from robo_maxent.networks import Actor, Critics, Normalizer
 from robo_maxent.replay import Batch
 
 Metrics = dict[str, float]
-
-# --- The losses: tensors in, tensors out ---------------------------------------------------------
 
 
 def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,9 +115,6 @@ def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float)
     return -(log_alpha * (log_prob + target_entropy).mean().detach())
 
 
-# --- The learner ---------------------------------------------------------------------------------
-
-
 class Sac:
     """Networks, targets, optimizers, temperature: everything that learns."""
 
@@ -146,9 +142,7 @@ class Sac:
             torch.manual_seed(seed)
             self.actor = Actor(obs_size, action_size, config.width, config.layer_norm)
             self.critics = Critics(obs_size, action_size, config.width, config.layer_norm)
-        self.targets = Critics(obs_size, action_size, config.width, config.layer_norm)
-        self.targets.load_state_dict(self.critics.state_dict())
-        self.targets.requires_grad_(False)
+        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.normalizer = Normalizer(obs_size)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
         self.optimizers = {

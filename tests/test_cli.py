@@ -10,6 +10,7 @@ import pytest
 
 from robo_maxent import __version__, cli
 from robo_maxent.config import SacConfig, TrainConfig
+from robo_maxent.tasks import make
 from robo_maxent.train import train
 
 
@@ -25,13 +26,11 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from robo_maxent import tasks
-
     config = TrainConfig(
         steps=96, envs=8, random_steps=4, evaluation_episodes=2, sac=SacConfig(width=16)
     )
     directory = tmp_path_factory.mktemp("runs") / "quadruped-flat" / "tiny"
-    return train(tasks.make("quadruped-flat"), config, directory).directory
+    return train(make("quadruped-flat"), config, directory).directory
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

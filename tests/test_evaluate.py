@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from robo_maxent import evaluate as module
-from robo_maxent import tasks
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluate import evaluate, write_rows
 from robo_maxent.stats import proportion, summarize
+from robo_maxent.tasks import make
 from robo_maxent.vec_env import Episode
 
 
@@ -25,7 +25,7 @@ def flail(obs: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def standing() -> list[Episode]:
-    return evaluate(stand, tasks.make("quadruped-flat"), episodes=6, seed=5)
+    return evaluate(stand, make("quadruped-flat"), episodes=6, seed=5)
 
 
 def test_every_simulation_gives_exactly_one_episode(standing: list[Episode]) -> None:
@@ -34,18 +34,18 @@ def test_every_simulation_gives_exactly_one_episode(standing: list[Episode]) -> 
 
 
 def test_early_falls_do_not_crowd_out_long_episodes() -> None:
-    rows = evaluate(flail, tasks.make("quadruped-flat"), episodes=6, seed=5)
+    rows = evaluate(flail, make("quadruped-flat"), episodes=6, seed=5)
     assert [row.sim for row in rows] == list(range(6))
     assert any(row.terminated for row in rows)
 
 
 def test_the_same_seed_gives_the_same_rows(standing: list[Episode]) -> None:
-    assert evaluate(stand, tasks.make("quadruped-flat"), episodes=6, seed=5) == standing
-    assert evaluate(stand, tasks.make("quadruped-flat"), episodes=6, seed=6) != standing
+    assert evaluate(stand, make("quadruped-flat"), episodes=6, seed=5) == standing
+    assert evaluate(stand, make("quadruped-flat"), episodes=6, seed=6) != standing
 
 
 def test_every_policy_meets_the_same_draws(standing: list[Episode]) -> None:
-    rows = evaluate(flail, tasks.make("quadruped-flat"), episodes=6, seed=5)
+    rows = evaluate(flail, make("quadruped-flat"), episodes=6, seed=5)
     assert [row.draw for row in rows] == [row.draw for row in standing]
 
 
@@ -53,7 +53,7 @@ def test_splitting_into_groups_changes_nothing(
     standing: list[Episode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_SIMULATIONS", 4)
-    assert evaluate(stand, tasks.make("quadruped-flat"), episodes=6, seed=5) == standing
+    assert evaluate(stand, make("quadruped-flat"), episodes=6, seed=5) == standing
 
 
 def test_standing_still_is_not_following_commands(standing: list[Episode]) -> None:
@@ -71,7 +71,7 @@ def test_rows_are_one_json_object_per_line(tmp_path: Path, standing: list[Episod
 
 def test_no_episodes_is_an_error() -> None:
     with pytest.raises(UsageError, match="episodes must be at least 1, got 0"):
-        evaluate(stand, tasks.make("quadruped-flat"), episodes=0)
+        evaluate(stand, make("quadruped-flat"), episodes=0)
     with pytest.raises(UsageError, match="no episodes"):
         summarize([])
 

@@ -13,7 +13,17 @@ PHYSICS = ["errors", "versions", "assets", "robot", "rewards", "randomize", "tas
 """numpy and mujoco; each imports from those before it."""
 LEARNING = ["errors", "config", "replay", "networks", "sac", "policy"]
 """torch; knows nothing of robots."""
-RUNS = ["checkpoint", "metrics", "evaluate", "stats", "video", "train", "progress", "doctor"]
+RUNS = [
+    "checkpoint",
+    "metrics",
+    "evaluate",
+    "stats",
+    "video",
+    "trainer",
+    "train",
+    "progress",
+    "doctor",
+]
 """What joins the two, and what a run leaves."""
 
 

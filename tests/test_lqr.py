@@ -48,9 +48,6 @@ CONFIG = SacConfig(
 )
 
 
-# --- The closed form -----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Solution:
     gain: float
@@ -105,9 +102,6 @@ def test_the_closed_form_satisfies_the_soft_bellman_equation() -> None:
         assert u @ density == pytest.approx(-best.gain * x, abs=1e-9)
         assert (u + best.gain * x) ** 2 @ density == pytest.approx(best.variance, rel=1e-9)
         assert -((q - value) / best.alpha) @ density == pytest.approx(ENTROPY, abs=1e-9)
-
-
-# --- The environment and the measurements --------------------------------------------------------
 
 
 class Environment:
@@ -173,9 +167,6 @@ def learn(sac: Sac, environment: Environment, schedule: np.ndarray) -> np.ndarra
     for group, rate in rates:
         group["lr"] = rate
     return np.mean(measured, axis=0)
-
-
-# --- The tests -----------------------------------------------------------------------------------
 
 
 @functools.cache

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from robo_maxent import tasks
 from robo_maxent.errors import PolicyError
 from robo_maxent.networks import Actor, Normalizer
 from robo_maxent.policy import Layout, Policy
-from robo_maxent.train import layout_of
+from robo_maxent.tasks import make
+from robo_maxent.trainer import layout_of
 
 
 @pytest.fixture
 def layout() -> Layout:
-    return layout_of(tasks.make("quadruped-flat"))
+    return layout_of(make("quadruped-flat"))
 
 
 @pytest.fixture(params=[True, False], ids=["layer_norm", "plain"])

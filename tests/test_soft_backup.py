@@ -19,9 +19,6 @@ BACKUP = 3.079
 TERMINATED = 1.0
 
 
-# --- A number worked by hand ---------------------------------------------------------------------
-
-
 def test_the_backup_is_the_one_worked_by_hand_and_stops_only_at_termination() -> None:
     running, ended, cut_off = 0.0, 1.0, 0.0  # truncation is not termination
     goal = soft_target(
@@ -105,8 +102,6 @@ def test_the_critic_loss_refuses_a_column_of_rewards() -> None:
     with pytest.raises(AssertionError):
         goals_of_the_critic_loss(torch.zeros(3), reward=torch.ones(3, 1))
 
-
-# --- The value of a constant reward --------------------------------------------------------------
 
 GAMMA = 0.9
 

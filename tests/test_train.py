@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 import torch
 
-from robo_maxent import checkpoint, tasks
+from robo_maxent import checkpoint
 from robo_maxent.config import SacConfig, TrainConfig
 from robo_maxent.errors import CheckpointError, UsageError
 from robo_maxent.metrics import read
 from robo_maxent.policy import Policy
 from robo_maxent.task import mirror
-from robo_maxent.train import Run, Trainer, resumed, train
+from robo_maxent.tasks import make
+from robo_maxent.train import Run, resumed, train
+from robo_maxent.trainer import Trainer
 
 SMALL = SacConfig(width=32, batch_size=32)
 ENVS = 8
@@ -42,7 +44,7 @@ def config(**changes: Any) -> TrainConfig:
 
 def run_steps(directory: Path, steps: int, resume: bool = False, **changes: Any) -> Trainer:
     """Step a trainer without evaluation: the state that continues, and nothing else."""
-    trainer = Trainer(tasks.make("quadruped-flat"), config(**changes), directory)
+    trainer = Trainer(make("quadruped-flat"), config(**changes), directory)
     if resume:
         trainer.restore()
     for _ in range(steps):
@@ -105,7 +107,7 @@ def test_the_number_of_physics_threads_changes_nothing(tmp_path: Path) -> None:
 def test_evaluation_logging_and_saving_do_not_touch_what_continues(tmp_path: Path) -> None:
     quiet = run_steps(tmp_path / "quiet", 40)
     busy = train(
-        tasks.make("quadruped-flat"),
+        make("quadruped-flat"),
         config(evaluate_every=20 * ENVS, save_seconds=1e-6),
         tmp_path / "busy",
     )
@@ -115,7 +117,7 @@ def test_evaluation_logging_and_saving_do_not_touch_what_continues(tmp_path: Pat
 
 
 def test_truncation_is_not_stored_as_termination(tmp_path: Path) -> None:
-    trainer = Trainer(tasks.make("quadruped-flat"), config(), tmp_path)
+    trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
     trainer.env.memory.elapsed[:] = trainer.task.episode_steps - 1
     step, _ = trainer.step()
     assert step.truncated.all()
@@ -140,7 +142,7 @@ def test_each_transition_is_stored_with_its_mirror_image(tmp_path: Path) -> None
 
 
 def test_a_diverged_transition_is_not_stored(tmp_path: Path) -> None:
-    trainer = Trainer(tasks.make("quadruped-flat"), config(), tmp_path)
+    trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
     trainer.env.batch.bind("qvel")[2] = np.nan
     step, _ = trainer.step()
     assert step.diverged.nonzero()[0].tolist() == [2]
@@ -151,9 +153,7 @@ def test_a_diverged_transition_is_not_stored(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(
-        tasks.make("quadruped-flat"), config(), tmp_path_factory.mktemp("run") / "finished"
-    )
+    return train(make("quadruped-flat"), config(), tmp_path_factory.mktemp("run") / "finished")
 
 
 def test_a_run_leaves_what_the_readme_lists(finished: Run) -> None:
@@ -162,7 +162,7 @@ def test_a_run_leaves_what_the_readme_lists(finished: Run) -> None:
 
 
 def test_metrics_have_the_names_that_dashboards_expect(finished: Run) -> None:
-    train(tasks.make("quadruped-flat"), config(steps=30 * ENVS), finished.directory, resume=True)
+    train(make("quadruped-flat"), config(steps=30 * ENVS), finished.directory, resume=True)
     rows = read(finished.directory / "metrics.jsonl")
     names = {name for row in rows for name in row}
     assert {"time/fps", "train/ent_coef", "train/critic_loss", "train/n_updates"} <= names
@@ -175,14 +175,14 @@ def test_metrics_have_the_names_that_dashboards_expect(finished: Run) -> None:
 def test_a_resumed_log_drops_rows_past_the_checkpoint(finished: Run) -> None:
     log = finished.directory / "metrics.jsonl"
     log.write_text(log.read_text() + '{"time/total_timesteps": 99999999}\n{"cut off')
-    train(tasks.make("quadruped-flat"), config(steps=ENVS), finished.directory, resume=True)
+    train(make("quadruped-flat"), config(steps=ENVS), finished.directory, resume=True)
     assert all(row["time/total_timesteps"] < 99999999 for row in read(log))
     assert "cut off" not in log.read_text()
 
 
 def test_a_directory_that_holds_a_run_is_not_overwritten(finished: Run) -> None:
     with pytest.raises(UsageError, match=r"already holds a run.*--resume"):
-        train(tasks.make("quadruped-flat"), config(), finished.directory)
+        train(make("quadruped-flat"), config(), finished.directory)
 
 
 def test_a_run_of_another_task_is_refused(finished: Run) -> None:
@@ -191,14 +191,14 @@ def test_a_run_of_another_task_is_refused(finished: Run) -> None:
     path.write_text(text.replace("quadruped-flat", "arm-reach"))
     try:
         with pytest.raises(UsageError, match="is a run of 'arm-reach', not of 'quadruped-flat'"):
-            train(tasks.make("quadruped-flat"), config(), finished.directory, resume=True)
+            train(make("quadruped-flat"), config(), finished.directory, resume=True)
     finally:
         path.write_text(text)
 
 
 def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is not a run: its config\.json can't be read"):
-        train(tasks.make("quadruped-flat"), config(), tmp_path, resume=True)
+        train(make("quadruped-flat"), config(), tmp_path, resume=True)
 
 
 def test_a_resumed_run_keeps_its_recipe(finished: Run) -> None:
@@ -250,7 +250,7 @@ def test_training_goes_on_when_a_periodic_checkpoint_fails(
     monkeypatch.setattr(checkpoint, "save", flaky)
     messages: list[str] = []
     run = train(
-        tasks.make("quadruped-flat"),
+        make("quadruped-flat"),
         config(steps=22 * ENVS, save_seconds=1e-6),
         tmp_path / "run",
         show=lambda status: messages.append(status.message),
@@ -262,7 +262,7 @@ def test_training_goes_on_when_a_periodic_checkpoint_fails(
 
 def test_a_replay_that_does_not_fit_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"needs about .* GB .*--replay-capacity \d+ or less"):
-        train(tasks.make("quadruped-flat"), config(replay_capacity=10**12), tmp_path / "run")
+        train(make("quadruped-flat"), config(replay_capacity=10**12), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -303,9 +303,7 @@ def assert_resumable(directory: Path) -> None:
     saved = checkpoint.load(directory / "run/checkpoint")
     steps = saved.loop["control_steps"] * ENVS
     budget = TrainConfig(steps=ENVS)
-    run = train(
-        tasks.make("quadruped-flat"), resumed(directory / "run", budget), directory / "run", True
-    )
+    run = train(make("quadruped-flat"), resumed(directory / "run", budget), directory / "run", True)
     assert run.steps == steps + ENVS
 
 

@@ -183,14 +183,16 @@ def test_a_fall_terminates_even_on_the_last_step() -> None:
 
 def test_reward_is_the_sum_of_its_terms_and_the_episode_adds_them_up() -> None:
     env = VecEnv(short(25), 4, seed=0)
-    total = np.zeros(4)
-    for step in run(env, flailing(6, 25, 4)):
+    total, ended = np.zeros(4), 0
+    for step in run(env, flailing(6, 75, 4)):
         summed = np.sum(list(step.terms.values()), axis=0)
         np.testing.assert_allclose(step.reward, summed, rtol=1e-6, atol=1e-6)
         total += summed
         for episode in step.episodes:
             assert episode.reward == pytest.approx(total[episode.sim])
             total[episode.sim] = 0.0
+            ended += 1
+    assert ended >= 12
 
 
 def test_a_step_keeps_its_values_when_the_next_is_taken() -> None:
@@ -326,6 +328,8 @@ def test_a_diverged_simulation_is_a_recorded_failure_and_the_others_do_not_notic
 
     assert step.diverged.tolist() == step.terminated.tolist() == [False, False, True, False]
     assert not step.truncated.any()
+    if speed < 1e10:  # MuJoCo accepts it, so the successor is the last state there was
+        assert step.next_obs[2, 25] == np.float32(speed)
     for array in (step.obs, step.next_obs, step.reward, *step.terms.values()):
         assert np.isfinite(array).all()
     (episode,) = step.episodes

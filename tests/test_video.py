@@ -8,8 +8,9 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from robo_maxent import tasks, video
+from robo_maxent import video
 from robo_maxent.errors import RenderingError, UsageError
+from robo_maxent.tasks import make
 from robo_maxent.vec_env import VecEnv
 
 SMALL = video.Look(width=160, height=112)
@@ -29,7 +30,7 @@ def frames(path: Path) -> tuple[dict[str, object], np.ndarray]:
 
 def test_a_recording_is_decodable_not_black_and_moves(tmp_path: Path) -> None:
     path = tmp_path / "new/walk.mp4"
-    cut = video.record(sway, tasks.make("quadruped-flat"), 1, path, seconds=0.8, look=SMALL)
+    cut = video.record(sway, make("quadruped-flat"), 1, path, seconds=0.8, look=SMALL)
     assert cut is None  # cut short: not an episode
     meta, shots = frames(path)
     assert meta["size"] == (160, 112)
@@ -41,7 +42,7 @@ def test_a_recording_is_decodable_not_black_and_moves(tmp_path: Path) -> None:
 
 
 def test_the_robot_in_the_picture_is_decorated() -> None:
-    env = VecEnv(tasks.make("quadruped-flat"), 2, 0)
+    env = VecEnv(make("quadruped-flat"), 2, 0)
     env.reset()
     picture = video.render_frame(env, 1, SMALL).astype(int)
     orange = (picture[..., 0] > 180) & (picture[..., 2] < 90)
@@ -60,7 +61,7 @@ def test_a_bad_look_is_refused_and_leaves_no_file(
     tmp_path: Path, look: video.Look, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        video.record(sway, tasks.make("quadruped-flat"), 1, tmp_path / "v.mp4", look=look)
+        video.record(sway, make("quadruped-flat"), 1, tmp_path / "v.mp4", look=look)
     assert not list(tmp_path.iterdir())
 
 
@@ -82,5 +83,5 @@ def test_a_backend_that_fails_is_found_out_in_a_subprocess() -> None:
 
 
 def test_importing_the_package_needs_no_opengl() -> None:
-    code = "from robo_maxent import tasks; tasks.make('quadruped-flat')"
+    code = "from robo_maxent.tasks import make; make('quadruped-flat')"
     subprocess.run([sys.executable, "-c", code], check=True, env={"MUJOCO_GL": "disable"})

@@ -1,0 +1,140 @@
+"""Everything of a run that continues: one step of it, and its exact saving and restoring."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from robo_maxent import checkpoint
+from robo_maxent.checkpoint import Checkpoint
+from robo_maxent.config import TrainConfig
+from robo_maxent.policy import Layout, Policy
+from robo_maxent.replay import ReplayBuffer
+from robo_maxent.sac import Sac, compiler
+from robo_maxent.task import Task, mirror
+from robo_maxent.vec_env import Step, VecEnv
+
+
+class Trainer:
+    """Everything of a run that continues: environment, learner, replay, generators, counters."""
+
+    def __init__(self, task: Task[Any], config: TrainConfig, directory: Path) -> None:
+        """Build a run at its beginning."""
+        seeds = np.random.SeedSequence(config.seed).spawn(3)
+        learner_seed = int(seeds[0].generate_state(1)[0])
+        self.task, self.config, self.directory = task, config, directory
+        threads = config.threads or os.cpu_count() or 1
+        learner_threads = max(threads // 2, 1)
+        torch.set_num_threads(learner_threads)
+        physics_threads = max(threads - learner_threads, 1)
+        self.env = VecEnv(
+            task, config.envs, config.seed, physics_threads, dump_dir=directory / "diverged"
+        )
+        self._mirror_observation = mirror(task.observation)
+        self._mirror_action = mirror(task.action)
+        self._physics = ThreadPoolExecutor(1, "physics")
+        self.learner = Sac(
+            task.observation_size,
+            task.action_size,
+            config.sac,
+            learner_seed,
+            compiled=config.compile and compiler() is not None,
+        )
+        self.replay = ReplayBuffer(config.replay_capacity, task.observation_size, task.action_size)
+        self.action_rng = np.random.default_rng(seeds[1])
+        self.replay_rng = np.random.default_rng(seeds[2])
+        self.control_steps = 0
+        self.best_score: list[float] = []
+        self.obs = self.env.reset()
+
+    @property
+    def steps(self) -> int:
+        """Environment steps, summed over the simulations."""
+        return self.control_steps * self.config.envs
+
+    def step(self) -> tuple[Step, dict[str, torch.Tensor]]:
+        """Act, then step the physics on one half of the cores while the other half learns.
+
+        The updates see the transitions up to the last step and the actions come from the policy
+        before them, whatever the timing: the same seed gives the same run.
+        """
+        self.learner.observe(self.obs)
+        learning = self.control_steps >= self.config.random_steps
+        if learning:
+            action = self.learner.explore(self.obs)
+        else:
+            shape = (self.config.envs, self.task.action_size)
+            action = self.action_rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        stepping = self._physics.submit(self.env.step, action)
+        try:
+            metrics = self._learn() if learning and len(self.replay) else {}
+        finally:
+            step = stepping.result()
+        self._store(action, step)
+        self.obs = step.obs
+        self.control_steps += 1
+        return step, metrics
+
+    def _store(self, action: np.ndarray, step: Step) -> None:
+        keep = ~step.diverged
+        obs, action, next_obs = self.obs[keep], action[keep], step.next_obs[keep]
+        reward, terminated = step.reward[keep], step.terminated[keep]
+        self.replay.add(obs, action, reward, next_obs, terminated)
+        if self.config.symmetric:
+            see, act = self._mirror_observation, self._mirror_action
+            self.replay.add(see(obs), act(action), reward, see(next_obs), terminated)
+
+    def _learn(self) -> dict[str, torch.Tensor]:
+        metrics: dict[str, torch.Tensor] = {}
+        for _ in range(self.config.updates_per_step):
+            batch = self.replay.sample(self.replay_rng, self.config.sac.batch_size)
+            metrics |= self.learner.update(batch)
+        return metrics
+
+    def policy(self) -> Policy:
+        """The present mean-action policy; it changes as the learner does."""
+        return Policy(layout_of(self.task), self.learner.actor, self.learner.normalizer)
+
+    def save(self) -> Path:
+        """Write a checkpoint."""
+        return checkpoint.save(
+            self.directory / "checkpoint",
+            self.steps,
+            Checkpoint(
+                learner=self.learner.state_dict(),
+                env=self.env.state_dict(),
+                replay=self.replay.state_dict(),
+                loop={
+                    "control_steps": self.control_steps,
+                    "best_score": self.best_score,
+                    "action_rng": self.action_rng.bit_generator.state,
+                    "replay_rng": self.replay_rng.bit_generator.state,
+                },
+            ),
+        )
+
+    def restore(self) -> None:
+        """Continue exactly where the run's checkpoint was written."""
+        saved = checkpoint.load(self.directory / "checkpoint")
+        self.learner.load_state_dict(saved.learner)
+        self.replay.load_state_dict(dict(saved.replay))
+        self.control_steps = saved.loop["control_steps"]
+        self.best_score = saved.loop["best_score"]
+        self.action_rng.bit_generator.state = saved.loop["action_rng"]
+        self.replay_rng.bit_generator.state = saved.loop["replay_rng"]
+        self.obs = self.env.load_state_dict(dict(saved.env))
+
+
+def layout_of(task: Task[Any]) -> Layout:
+    """What a policy trained on a task sees and moves."""
+    return Layout(
+        task=task.name,
+        observation=tuple((f.name, f.size, f.unit) for f in task.observation),
+        joints=task.robot.joints,
+        action_centre=tuple(task.robot.stand_pose.tolist()),
+        action_scale=tuple(task.action_scale.tolist()),
+        control_dt=task.control_dt,
+    )
