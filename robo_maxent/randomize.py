@@ -7,9 +7,9 @@ field of :class:`Draw` held at a value.
 from dataclasses import dataclass, fields
 
 import numpy as np
-from mujoco.batch import Batch
 
 from robo_maxent.errors import UsageError
+from robo_maxent.physics import Batch
 from robo_maxent.robot import Robot
 
 FRICTION_LIMITS = (0.01, 5.0)

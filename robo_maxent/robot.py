@@ -2,17 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from robo_maxent import versions
 from robo_maxent.errors import RobotError
-
-versions.require_compatible()
-
-import mujoco  # noqa: E402  (a wrong release must be reported before it is imported)
-from mujoco.batch import Batch  # noqa: E402
+from robo_maxent.physics import Batch, mujoco
 
 DECORATION_GROUP = 2
 """Geom group of parts that only the eye sees: no mass, no contact."""
@@ -89,6 +85,10 @@ class Robot:
         self._foot_sensor = {
             name: [self._slice(f"{foot}_{name}") for foot in feet] for name in FOOT_SENSORS
         }
+        for name, slices in self._foot_sensor.items():
+            if any(left.stop != right.start for left, right in pairwise(slices)):
+                order = ", ".join(f"{foot}_{name}" for foot in feet)
+                raise RobotError(f"Foot sensors must stand one after the other: {order}.")
 
     def keyframe(self, name: str) -> int:
         """Index of a keyframe.

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic
 
-import mujoco
 import numpy as np
-from mujoco.batch import Batch, SimulationError
 
 from robo_maxent.errors import UsageError
+from robo_maxent.physics import Batch, SimulationError, mujoco
 from robo_maxent.randomize import Applier, Draw, draw, empty
 from robo_maxent.task import M, Task
 
@@ -182,9 +181,7 @@ class VecEnv(Generic[M]):
             for field in fields(part):
                 getattr(part, field.name)[:] = saved[f"{prefix}.{field.name}"]
         self._apply(self.draws, np.arange(self.n))
-        warmstart = saved["state"].copy()
         self.batch.forward(stage=_VELOCITY_STAGE)
-        self.batch.state[:] = warmstart
         return self.task.observe(self.memory, self.now)
 
     def _checked(self, action: np.ndarray) -> np.ndarray:
@@ -229,7 +226,6 @@ class VecEnv(Generic[M]):
         np.savez(
             self._dump_dir / name,
             state=self._before[sim],
-            ctrl=self._ctrl[sim],
             elapsed=self.memory.elapsed[sim],
             draw=json.dumps(self._drawn(sim)),
         )

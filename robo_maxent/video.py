@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-import mujoco
 import numpy as np
-from mujoco.rendering.classic import gl_context
 
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluate import Act
+from robo_maxent.physics import mujoco
 from robo_maxent.robot import load
 from robo_maxent.task import Arrow, Task
 from robo_maxent.vec_env import Episode, VecEnv
@@ -71,6 +70,7 @@ def find_backend() -> str:
                 os.environ["PYOPENGL_PLATFORM"] = backend
             # MuJoCo chose when it was imported, which was before anyone asked for a picture.
             context = importlib.import_module(f"mujoco.{backend}").GLContext
+            gl_context = importlib.import_module("mujoco.rendering.classic.gl_context")
             setattr(gl_context, "GLContext", context)  # noqa: B010
             return backend
     tried = f"MUJOCO_GL={wanted}" if wanted else ", ".join(BACKENDS)

@@ -14,7 +14,7 @@ from robo_maxent import __version__, video
 from robo_maxent.networks import Actor, Normalizer
 from robo_maxent.policy import Policy
 from robo_maxent.tasks import make
-from robo_maxent.train import layout_of
+from robo_maxent.trainer import layout_of
 from robo_maxent.vec_env import VecEnv
 
 N = 4

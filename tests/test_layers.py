@@ -9,7 +9,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PHYSICS = ["errors", "versions", "assets", "robot", "rewards", "randomize", "task", "vec_env"]
+PHYSICS = [
+    "errors",
+    "versions",
+    "physics",
+    "assets",
+    "robot",
+    "rewards",
+    "randomize",
+    "task",
+    "vec_env",
+]
 """numpy and mujoco; each imports from those before it."""
 LEARNING = ["errors", "config", "replay", "networks", "sac", "policy"]
 """torch; knows nothing of robots."""

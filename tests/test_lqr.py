@@ -26,15 +26,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 GAMMA = 0.9
 NOISE = 0.01  # W
-ENTROPY = -1.5  # nats of a, so that its standard deviation is 0.054
-SCALE = 2.0  # b: |K x| plus six standard deviations stays below it for |x| < 2.3
+ENTROPY = -1.0  # nats of a, so that its standard deviation is 0.089
+SCALE = 2.5  # b: |K x| plus six standard deviations stays below it for |x| < 1.9
 TIME_LIMIT = 4  # steps
 
-# Measured over five seeds and both starting temperatures: 2.5, 2, 3 and 2 percent.
 GAIN_TOLERANCE = 0.05
 VARIANCE_TOLERANCE = 0.08
 TEMPERATURE_TOLERANCE = 0.08
-OFFSET_TOLERANCE = 0.03
+OFFSET_TOLERANCE = 0.05  # the smaller of two critics is a little pessimistic
 
 CONFIG = SacConfig(
     width=64,
@@ -133,15 +132,16 @@ class Environment:
 @torch.no_grad()
 def measure(sac: Sac) -> np.ndarray:
     """Gain, variance of u, and offset of the soft value, averaged over states in [-0.8, 0.8]."""
-    nodes, weights = (torch.from_numpy(array) for array in np.polynomial.hermite_e.hermegauss(16))
+    nodes, weights = map(torch.from_numpy, np.polynomial.hermite_e.hermegauss(16))
     weight = (weights / weights.sum()).float()[:, None]  # (16, 1)
-    x = torch.linspace(-0.8, 0.8, 33)  # (33,)
+    x = torch.linspace(-0.8, 0.8, 33)
 
     def mean(of: Tensor) -> Tensor:  # over the policy's noise
         return (weight * of).sum(0)  # (33,)
 
     noise = nodes.float()[:, None, None].expand(16, len(x), 1)
-    action, log_prob = sample_action(*sac.actor(x[:, None]), noise)  # (16, 33, 1), (16, 33)
+    centre, log_std = sac.actor(x[:, None])  # (33, 1)
+    action, log_prob = sample_action(centre, log_std, noise)  # (16, 33, 1), (16, 33)
     obs = x[:, None].expand_as(action)
     q = sac.critics(obs.flatten(0, 1), action.flatten(0, 1)).amin(0).view_as(log_prob)
     u = SCALE * action[..., 0]
@@ -176,11 +176,11 @@ def trained(initial_alpha: float, seed: int = 0) -> tuple[Sac, np.ndarray]:
     environment = Environment(np.random.default_rng(seed))
     for _ in range(100):
         environment.step(sac)
-    schedule = np.concatenate([np.ones(1500), np.linspace(1.0, 0.0, 1500)])
+    schedule = np.concatenate([np.ones(1200), np.linspace(1.0, 0.0, 1200)])
     return sac, learn(sac, environment, schedule)
 
 
-starts = pytest.mark.parametrize("initial_alpha", [0.005, 0.5], ids=["from-below", "from-above"])
+starts = pytest.mark.parametrize("initial_alpha", [0.04, 0.5], ids=["from-below", "from-above"])
 
 
 @starts

@@ -79,10 +79,10 @@ def test_a_restored_buffer_continues_as_the_original(
     assert len(restored) == len(original)
     for buffer in (original, restored):
         buffer.add(**transitions(np.arange(total, total + more)))
-    draws = [
+    one, other = (
         indices(buffer.sample(np.random.default_rng(1), 50)) for buffer in (original, restored)
-    ]
-    np.testing.assert_array_equal(*draws)
+    )
+    np.testing.assert_array_equal(one, other)
 
 
 def test_every_stored_transition_is_drawn_equally_often() -> None:

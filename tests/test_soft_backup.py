@@ -107,7 +107,7 @@ GAMMA = 0.9
 
 
 def largest_entropy() -> float:
-    """Of any tanh-squashed Gaussian on [-1, 1], nats: 0.684, a little below log 2 of the uniform."""
+    """Of any tanh-squashed Gaussian, nats: 0.684, a little below log 2 of the uniform."""
     u, weights = np.polynomial.hermite_e.hermegauss(64)
     weights = weights / weights.sum()
 

@@ -32,11 +32,15 @@ def garnet(seed: int, states: int = 12, actions: int = 4, branches: int = 3) -> 
     return Mdp(rng.normal(size=(states, actions)), moves, (np.arange(states) < 2).astype(float))
 
 
+def soft_maximum(q: np.ndarray, alpha: float) -> np.ndarray:
+    return alpha * np.asarray(logsumexp(q / alpha, axis=1))  # (S,)
+
+
 def value_iteration(mdp: Mdp, alpha: float) -> np.ndarray:
     """Soft-optimal action values, (S, A), by the log-sum-exp; ``alpha`` 0 takes the maximum."""
     q = np.zeros_like(mdp.reward)
     for _ in range(600):  # 0.9^600 < 1e-27
-        v = alpha * logsumexp(q / alpha, axis=1) if alpha else q.max(axis=1)
+        v = soft_maximum(q, alpha) if alpha else q.max(axis=1)
         q = mdp.reward + GAMMA * mdp.moves @ ((1 - mdp.terminal) * v)
     return q
 
@@ -112,7 +116,7 @@ def test_entropy_adds_at_least_nothing_and_at_most_that_of_uniform_choice_foreve
 ) -> None:
     mdp = garnet(seed=2)
     q = backed_up(mdp, alpha)
-    soft = alpha * logsumexp(q / alpha, axis=1)
+    soft = soft_maximum(q, alpha)
     plain = value_iteration(mdp, 0.0).max(axis=1)
     bound = alpha * np.log(mdp.reward.shape[1]) / (1 - GAMMA)
     achieved = policy_value(mdp, log_softmax(q / alpha, axis=1), alpha=0.0)

@@ -1,5 +1,6 @@
 """The tanh-squashed Gaussian: its log-probability against integrals and exact formulas."""
 
+import itertools
 import math
 
 import numpy as np
@@ -44,10 +45,7 @@ def test_the_probability_of_an_interval_is_that_of_the_gaussian_before_the_tanh(
 ) -> None:
     edges = np.linspace(-0.95, 0.95, 6)
     gaussian = np.diff(norm.cdf((np.arctanh(edges) - mean) / math.exp(log_std)))
-    integral = [
-        probability(low, high, mean, log_std)
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    integral = [probability(low, high, mean, log_std) for low, high in itertools.pairwise(edges)]
     np.testing.assert_allclose(integral, gaussian, atol=1e-9)
 
 
