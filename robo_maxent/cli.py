@@ -272,6 +272,12 @@ def main(args: list[str] | None = None) -> None:
     except RoboMaxentError as error:
         print(f"robo-maxent: {error}", file=sys.stderr)
         result, code = {"error": str(error)}, error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in ("robo_maxent.tasks", "robo_maxent.assets"):
+            raise
+        message = "this checkout shadows the installed package; run: pip install -e ."
+        print(f"robo-maxent: {message}", file=sys.stderr)
+        result, code = {"error": message}, 1
     except SystemExit as stop:  # tyro has printed the help, or what is wrong with the arguments
         if not stop.code or not as_json:
             raise

@@ -168,3 +168,21 @@ def test_a_robot_of_ones_own_is_remembered_by_the_run(
     code, _, err = call(capsys, "evaluate", "run", "--episodes", "1")
     assert code == 1
     assert "own.xml is not a valid robot" in err
+
+
+def test_a_checkout_that_shadows_the_installed_package_is_explained(tmp_path: Path) -> None:
+    # A copy of the package directory alone has no tasks inside, as a checkout has not.
+    source = Path(cli.__file__).parent
+    shadow = tmp_path / "robo_maxent"
+    shadow.mkdir()
+    for file in source.glob("*.py"):
+        (shadow / file.name).write_text(file.read_text())
+    code = "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(f)]\n"
+    code += "from robo_maxent import cli; cli.main(['tasks'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "robo-maxent: this checkout shadows the installed package; run: pip install -e .\n"
+    )

