@@ -18,7 +18,7 @@ import torch
 
 from robo_maxent import checkpoint
 from robo_maxent.config import SacConfig, TrainConfig
-from robo_maxent.errors import CheckpointError, UsageError
+from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.evaluate import evaluate
 from robo_maxent.metrics import MetricsLog
 from robo_maxent.policy import Policy
@@ -28,6 +28,9 @@ from robo_maxent.stats import summarize
 from robo_maxent.task import Task
 from robo_maxent.trainer import Trainer
 from robo_maxent.vec_env import Episode
+
+BASE_MEMORY = 500_000_000
+"""Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
 
 EVALUATION_SEED_OFFSET = 1_000_000
 """Training seed + this: no training episode is ever an evaluation episode."""
@@ -85,7 +88,7 @@ def train(
         config: Budget and recipe; the budget of a resumed run comes on top of what it has done.
         directory: Where the run's files go; None: ``runs/<task>/<time>-seed<seed>``.
         resume: Continue the run in ``directory`` from its checkpoint, exactly.
-        show: Called about every second.
+        show: Called with each row of metrics and each message.
 
     Raises:
         UsageError: The directory holds another run, or the replay does not fit in memory.
@@ -112,9 +115,9 @@ def new_directory(task: Task[Any], config: TrainConfig) -> Path:
 
 
 def memory_needed(task: Task[Any], config: TrainConfig) -> int:
-    """Estimate of the memory that a run needs, bytes: the replay, and 300 MB for the rest."""
+    """Estimate of the memory that a run needs, bytes: the replay, and the rest."""
     rows = config.replay_capacity
-    return rows * row_bytes(task.observation_size, task.action_size) + 300_000_000
+    return rows * row_bytes(task.observation_size, task.action_size) + BASE_MEMORY
 
 
 class _Loop:
@@ -150,13 +153,14 @@ class _Loop:
                     self._evaluate()
                     evaluated_at = trainer.steps
                 if time.monotonic() - self.saved_at > self.config.save_seconds:
-                    self._save()
+                    self.saved_at = time.monotonic()
+                    self._attempt(trainer.save)
             if not interrupt.pressed and evaluated_at != trainer.steps:
                 self._evaluate()
             trainer.policy().save(trainer.directory / "policy-last.safetensors")
             trainer.save()
         finally:
-            self.log.close()
+            self._attempt(self.log.close)
         return Run(
             directory=trainer.directory,
             policy=_best_policy(trainer),
@@ -209,20 +213,23 @@ class _Loop:
         self._write(values | measures)
         score = [summary.success.share, summary.mean_reward]
         if score > trainer.best_score:
-            trainer.best_score = score
-            trainer.policy().save(trainer.directory / "policy.safetensors")
+            best = trainer.directory / "policy.safetensors"
+            if self._attempt(lambda: trainer.policy().save(best)):
+                trainer.best_score = score
         self._tell(f"evaluation at {trainer.steps:,} steps: success {summary.success}")
 
-    def _save(self) -> None:
-        self.saved_at = time.monotonic()
+    def _attempt(self, write: Callable[[], object]) -> bool:
+        """Write a file; a full disk must not end hours of training, so it only warns."""
         try:
-            self.trainer.save()
-        except CheckpointError as error:
+            write()
+        except (OSError, RoboMaxentError) as error:
             self._tell(f"warning: {error} Training goes on.")
+            return False
+        return True
 
     def _write(self, values: dict[str, float]) -> None:
         self.values |= values
-        self.log.write(self.trainer.steps, values)
+        self._attempt(lambda: self.log.write(self.trainer.steps, values))
 
     def _tell(self, message: str = "") -> None:
         fraction = min(self._fraction(), 1.0)
