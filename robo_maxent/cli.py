@@ -63,7 +63,7 @@ class Train:
     def run(self) -> Result:
         """Train, and say what was left where."""
         from robo_maxent.progress import Progress, say
-        from robo_maxent.train import read_config, resumed, train
+        from robo_maxent.train import memory_needed, new_directory, read_config, resumed, train
 
         if self.resume is None and self.task is None:
             raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
@@ -75,7 +75,10 @@ class Train:
             config, directory = resumed(self.resume, self.config), self.resume
         else:
             assert self.task is not None
-            task, config, directory = _make(self.task, self.robot), self.config, self.out
+            task, config = _make(self.task, self.robot), self.config
+            directory = self.out or new_directory(task, config)
+        memory = memory_needed(task, config) / 1e9
+        say(f"Training {task.name} in {directory}, with about {memory:.1f} GB of memory")
         with Progress("training") as progress:
             run = train(task, config, directory, self.resume is not None, progress.training)
         result = _trained(run)
@@ -233,7 +236,7 @@ class Demo:
             find_backend()  # before the training, so that there is time to mend it
         except RenderingError as error:
             say(f"There will be no video: {error}")
-        say(f"1/3  Training {DEMO_TASK} for {self.minutes:g} minutes")
+        say(f"1/3  {self.minutes:g} minutes of training")
         config = TrainConfig(minutes=self.minutes, seed=self.seed)
         trained = Train(DEMO_TASK, config=config).run()
         if trained["interrupted"]:

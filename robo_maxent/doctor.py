@@ -6,6 +6,7 @@ MuJoCo is imported only once the installed versions are known to work together.
 import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -73,8 +74,8 @@ def _compiler() -> Check:
 
 def _bf16() -> Check:
     capabilities = torch.backends.cpu.get_cpu_capability()
-    with open("/proc/cpuinfo") as file:
-        flags = file.read().split()
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text().split() if cpuinfo.is_file() else []
     special = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
     return Check("bf16", True, f"{capabilities}; bf16 in hardware: {', '.join(special) or 'no'}")
 

@@ -73,7 +73,8 @@ class Progress:
             rows = [f"{label} [bold]{_number(value)}[/bold]" for label, value in values.items()]
             for start in range(0, len(rows), 4):
                 grid.add_row(*rows[start : start + 4])
-            bar = ProgressBar(total=1.0, completed=share, width=60)
+            bar = Table.grid()  # a row of its own, with its line end
+            bar.add_row(ProgressBar(total=1.0, completed=share, width=60))
             self._live.update(Group(Text(head), bar, grid), refresh=True)
         elif time.monotonic() - self._last_plain >= PLAIN_SECONDS:
             self._last_plain = time.monotonic()
