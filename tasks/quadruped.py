@@ -40,7 +40,7 @@ STANDING_WIDTH = 0.01  # m, the same while standing: every foot on the ground
 # the soft position gains (4.3 N·m at the knee of a standing robot is 0.12 rad).
 ACTION_SCALE = np.tile([0.5, 1.0, 1.0], 4)  # rad; hip (sideways), thigh, calf
 
-# Reward weights, per control step.
+# Reward: widths and targets; the weights, per control step, stand beside their terms.
 LINEAR_WIDTH = 0.5  # m/s
 ANGULAR_WIDTH = 0.5  # rad/s
 HEIGHT_TARGET = 0.28  # m, just below the height of straight standing, 0.288 m
