@@ -50,9 +50,9 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
         Where it is.
 
     Raises:
-        CheckpointError: It could not be written; the one before it is intact.
+        CheckpointError: It could not be written; one written before is intact.
     """
-    target = directory / f"{steps:012d}"
+    target = _unused(directory, f"{steps:012d}")
     temporary = directory / f".writing-{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -64,14 +64,12 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
         (temporary / "loop.json").write_text(json.dumps(checkpoint.loop))
         for file in temporary.iterdir():
             _sync(file)
-        if target.exists():
-            shutil.rmtree(target)
         os.replace(temporary, target)
         write_text(directory / "latest", target.name)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
-            f"Can't write the checkpoint {target}: {error}. The one before it is intact; free "
+            f"Can't write the checkpoint {target}: {error}. One written before is intact; free "
             "some disk space and continue from it with --resume."
         ) from error
     for other in directory.glob("[0-9]*"):
@@ -113,6 +111,15 @@ def write_text(path: Path, text: str) -> None:
     temporary.write_text(text)
     _sync(temporary)
     os.replace(temporary, path)
+
+
+def _unused(directory: Path, name: str) -> Path:
+    """A new path, so that a second save at the same step does not touch the first."""
+    path, count = directory / name, 1
+    while path.exists():
+        count += 1
+        path = directory / f"{name}-{count}"
+    return path
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -70,8 +70,10 @@ class Train:
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:
+            if self.out is not None or self.robot is not None:
+                raise UsageError("a run is resumed where it is and as it is: no --out, no --robot")
             saved = read_config(self.resume)
-            task = _make(self.task or saved["task"], self.robot or saved["robot_file"])
+            task = _make(self.task or saved["task"], saved["robot_file"])
             config, directory = resumed(self.resume, self.config), self.resume
         else:
             assert self.task is not None
@@ -248,7 +250,7 @@ class Demo:
         say(f"3/3  Recording {DEMO_SECONDS:g} s of the first of them")
         recorded = Record(run, seed=evaluate.seed, seconds=DEMO_SECONDS).run()
         say(f"Watch {recorded['video']}. Next: robo-maxent train --resume {run} --minutes 5")
-        return trained | evaluated | {"video": recorded["video"]}
+        return evaluated | trained | {"video": recorded["video"]}
 
 
 Command = Train | Record | Evaluate | Tasks | Doctor | Demo
@@ -341,9 +343,10 @@ def _rows_path(subject: str) -> Path:
 
 
 def _trained(run: "Run") -> Result:
+    best = run.directory / POLICY
     return {
         "run": str(run.directory),
-        "policy": str(run.directory / POLICY),
+        "policy": str(best) if best.is_file() else None,
         "steps": run.steps,
         "updates": run.updates,
         "seconds": round(run.seconds, 1),

@@ -142,7 +142,7 @@ def load(path: str | os.PathLike[str], *, decorations: bool = False) -> mujoco.M
     Args:
         path: An MJCF file.
         decorations: Keep the geoms that only the eye sees. The physics is the same, bit for bit,
-            and about a tenth faster without them.
+            and faster without them.
 
     Raises:
         RobotError: The file is missing or is not a valid model; the message says where.

@@ -133,7 +133,7 @@ class Sac:
             action_size: A.
             config: How to learn.
             seed: Seed of the initial weights and of every later draw.
-            compiled: Compile the losses; needs a C++ compiler and about ten seconds, once.
+            compiled: Compile the losses; needs a C++ compiler and a slower start.
         """
         self.config = config
         self.target_entropy = config.target_entropy_per_action * action_size

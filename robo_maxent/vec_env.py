@@ -14,6 +14,16 @@ from robo_maxent.randomize import Applier, Draw, draw, empty
 from robo_maxent.task import M, Task
 
 _VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
+_UNSTABLE = [
+    int(warning)
+    for warning in (
+        mujoco.mjtWarning.mjWARN_BADQPOS,
+        mujoco.mjtWarning.mjWARN_BADQVEL,
+        mujoco.mjtWarning.mjWARN_BADQACC,
+        mujoco.mjtWarning.mjWARN_BADCTRL,
+    )
+]
+"""Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""
 
 
 @dataclass(frozen=True)
@@ -266,15 +276,3 @@ class VecEnv(Generic[M]):
     def _episode_rng(self, sim: int) -> np.random.Generator:
         key: Any = (self.seed, self._first_sim + sim, int(self._index[sim]))
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
-
-
-_UNSTABLE = [
-    int(warning)
-    for warning in (
-        mujoco.mjtWarning.mjWARN_BADQPOS,
-        mujoco.mjtWarning.mjWARN_BADQVEL,
-        mujoco.mjtWarning.mjWARN_BADQACC,
-        mujoco.mjtWarning.mjWARN_BADCTRL,
-    )
-]
-"""Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""

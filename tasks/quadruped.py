@@ -46,6 +46,11 @@ ANGULAR_WIDTH = 0.5  # rad/s
 HEIGHT_TARGET = 0.28  # m, just below the height of straight standing, 0.288 m
 TOUCH_THRESHOLD = 1.0  # N
 
+# Start of an episode: uniform around standing, either way.
+START_ABOVE = 0.02  # m, dropped from at most this
+START_JOINT = 0.1  # rad
+START_VELOCITY = 0.3  # m/s and rad/s of the base
+
 # A fall.
 LOWEST_BASE = 0.12  # m; the trunk is 0.055 m thick below its centre
 LEAST_UPRIGHT = np.cos(np.deg2rad(70.0))
@@ -158,10 +163,11 @@ class QuadrupedFlat(Task[Walk]):
         memory.last_action[sim] = memory.linear_error[sim] = memory.angular_error[sim] = 0.0
 
         yaw = rng.uniform(-np.pi, np.pi)
-        height = self.robot.stand_height + rng.uniform(0.0, 0.02)
-        joints = self.robot.stand_pose + rng.uniform(-0.1, 0.1, self.action_size)
+        height = self.robot.stand_height + rng.uniform(0.0, START_ABOVE)
+        joints = self.robot.stand_pose + rng.uniform(-START_JOINT, START_JOINT, self.action_size)
         base = [0.0, 0.0, height, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
-        velocity = np.concatenate([rng.uniform(-0.3, 0.3, 6), np.zeros(self.action_size)])
+        moving = rng.uniform(-START_VELOCITY, START_VELOCITY, 6)
+        velocity = np.concatenate([moving, np.zeros(self.action_size)])
         return np.concatenate([base, joints]), velocity
 
     def rewards(self, memory: Walk, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:

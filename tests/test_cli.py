@@ -61,6 +61,7 @@ def test_help_and_usage_errors_come_without_torch_or_mujoco() -> None:
             1,
             "not found: no.xml",
         ),
+        (["train", "--resume", "r", "--steps", "8", "--out", "x"], 2, "no --out, no --robot"),
         (["evaluate", "nothing"], 1, "No run directory or policy file 'nothing'"),
         (["evaluate"], 2, "name at least one"),
         (["record", "nothing"], 1, "No run directory or policy file 'nothing'"),

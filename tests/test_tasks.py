@@ -171,6 +171,15 @@ def reflection(env: VecEnv[Any]) -> VecEnv[Any]:
     return twin(env, move, **REFLECTED[env.task.name](env.memory))
 
 
+def mirrored_pair(
+    task: Task[Any], age: int
+) -> tuple[VecEnv[Any], VecEnv[Any], np.ndarray, np.ndarray]:
+    """An environment of some age and its mirror image, and an action for each."""
+    env = running(task, age)
+    action = noise(task, 1)[0]
+    return env, reflection(env), action, mirror(task.action)(action)
+
+
 @every_task
 def test_every_task_declares_a_reflection_that_undoes_itself(task: Task[Any]) -> None:
     rng = np.random.default_rng(0)
@@ -187,15 +196,13 @@ def test_every_task_declares_a_reflection_that_undoes_itself(task: Task[Any]) ->
 def test_a_mirrored_state_gives_the_mirrored_observation_and_the_same_reward(
     task: Task[Any], age: int
 ) -> None:
-    env = running(task, age)
-    image = reflection(env)
-    flip, flip_action = mirror(task.observation), mirror(task.action)
-    action = noise(task, 1)[0]
+    env, image, action, image_action = mirrored_pair(task, age)
+    flip = mirror(task.observation)
 
     left, right = task.observe(env.memory, env.now), task.observe(image.memory, image.now)
     np.testing.assert_allclose(right, flip(left), atol=2e-6)
     terms = task.rewards(env.memory, env.now, action)
-    image_terms = task.rewards(image.memory, image.now, flip_action(action))
+    image_terms = task.rewards(image.memory, image.now, image_action)
     for name, term in terms.items():
         np.testing.assert_allclose(image_terms[name], term, rtol=1e-6, atol=1e-9, err_msg=name)
 
@@ -205,11 +212,9 @@ def test_a_mirrored_state_gives_the_mirrored_observation_and_the_same_reward(
 def test_a_mirrored_action_in_a_mirrored_state_leads_to_the_mirrored_state(
     task: Task[Any], age: int
 ) -> None:
-    env = running(task, age)
-    image = reflection(env)
-    flip, flip_action = mirror(task.observation), mirror(task.action)
-    action = noise(task, 1)[0]
-    left, right = env.step(action), image.step(flip_action(action))
+    env, image, action, image_action = mirrored_pair(task, age)
+    flip = mirror(task.observation)
+    left, right = env.step(action), image.step(image_action)
     scale = 1.0 + np.abs(left.next_obs)
     assert (np.abs(right.next_obs - flip(left.next_obs)) / scale).max() < 1e-5
     np.testing.assert_array_equal(left.terminated, right.terminated)

@@ -228,11 +228,31 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
 
     trainer.step()
     monkeypatch.setattr(checkpoint.np, "savez", full)
-    with pytest.raises(CheckpointError, match=r"No space left on device.*is intact"):
+    with pytest.raises(CheckpointError, match=r"No space left on device.*written before is intact"):
         trainer.save()
     monkeypatch.undo()
     assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
     assert not list((tmp_path / "checkpoint").glob(".writing-*"))
+
+
+def test_saving_twice_at_one_step_never_leaves_a_moment_without_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = run_steps(tmp_path, 12)
+    trainer.save()
+
+    def killed(*_: object) -> None:
+        raise OSError("as if killed before the rename")
+
+    monkeypatch.setattr(checkpoint.os, "replace", killed)
+    with pytest.raises(CheckpointError):
+        trainer.save()
+    monkeypatch.undo()
+    assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
+    trainer.save()
+    trainer.save()
+    assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
+    assert len(list((tmp_path / "checkpoint").glob("[0-9]*"))) == 1
 
 
 def test_training_goes_on_when_a_periodic_checkpoint_fails(
