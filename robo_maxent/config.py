@@ -1,6 +1,7 @@
 """What to spend on a run, and how to learn: frozen, checked at the door, free of torch."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from robo_maxent.errors import UsageError
 
@@ -12,7 +13,9 @@ class SacConfig:
     width: int = 128
     """Units in each hidden layer."""
     layer_norm: bool = True
-    """Normalize hidden layers; keeps critics stable at high learning rates."""
+    """SiLU of normalized hidden layers, stable at high learning rates; False: plain ReLU."""
+    normalize: bool = True
+    """Normalize observations by their running mean and deviation."""
     batch_size: int = 512
     """Transitions in an update."""
     learning_rate: float = 1e-3
@@ -73,8 +76,8 @@ class TrainConfig:
     """Wall-clock between checkpoints."""
     threads: int = 0
     """CPU threads, half for learning and half for physics; 0: one per CPU."""
-    compile: bool = False
-    """Compile the losses with a C++ compiler: slower to start, faster after; for long runs."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Factors of matrix products; auto: bf16 if the CPU has AMX, where it is faster, else fp32."""
     sac: SacConfig = field(default_factory=SacConfig)
     """How to learn."""
 

@@ -13,7 +13,7 @@ from robo_maxent.checkpoint import Checkpoint
 from robo_maxent.config import TrainConfig
 from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
-from robo_maxent.sac import Sac, compiler
+from robo_maxent.sac import Sac, resolve
 from robo_maxent.task import Task, mirror
 from robo_maxent.vec_env import Step, VecEnv
 
@@ -41,7 +41,7 @@ class Trainer:
             task.action_size,
             config.sac,
             learner_seed,
-            compiled=config.compile and compiler() is not None,
+            resolve(config.precision),
         )
         self.replay = ReplayBuffer(config.replay_capacity, task.observation_size, task.action_size)
         self.action_rng = np.random.default_rng(seeds[1])
@@ -88,11 +88,8 @@ class Trainer:
             self.replay.add(see(obs), act(action), reward, see(next_obs), terminated)
 
     def _learn(self) -> dict[str, torch.Tensor]:
-        metrics: dict[str, torch.Tensor] = {}
-        for _ in range(self.config.updates_per_step):
-            batch = self.replay.sample(self.replay_rng, self.config.sac.batch_size)
-            metrics |= self.learner.update(batch)
-        return metrics
+        size = self.config.updates_per_step * self.config.sac.batch_size
+        return self.learner.update(self.replay.sample(self.replay_rng, size)) if size else {}
 
     def policy(self) -> Policy:
         """The present mean-action policy; it changes as the learner does."""

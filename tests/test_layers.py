@@ -21,7 +21,7 @@ PHYSICS = [
     "vec_env",
 ]
 """numpy and mujoco; each imports from those before it."""
-LEARNING = ["errors", "config", "replay", "networks", "sac", "policy"]
+LEARNING = ["errors", "config", "replay", "kernels", "networks", "sac", "policy"]
 """torch; knows nothing of robots."""
 RUNS = [
     "checkpoint",

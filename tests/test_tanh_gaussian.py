@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from robo_maxent.networks import LOG_STD_RANGE
-from robo_maxent.sac import sample_action
+from robo_maxent.networks import LOG_STD_RANGE, sample_action
 
 GAUSSIANS = [(0.0, -0.13), (0.0, 0.0), (0.7, -0.5), (-1.5, -1.0), (0.3, -3.0)]
 
