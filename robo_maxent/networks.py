@@ -10,10 +10,6 @@ from torch.nn import functional as F
 
 from robo_maxent import kernels
 
-LOG_STD_RANGE = (-5.0, 0.0)
-"""Log standard deviation before the tanh: from almost none to one that covers the action range."""
-
-
 WIDEST = 4096
 """Layers of at most this width run in C: a normalized value is below the root of the width."""
 
@@ -181,7 +177,7 @@ class Actor(Ensemble):
         action_size: int,
         width: int,
         layer_norm: bool,
-        log_std_range: tuple[float, float] = LOG_STD_RANGE,
+        log_std_range: tuple[float, float] = (-5.0, 0.0),
     ) -> None:
         """Two hidden layers; the last layer starts near zero, so that the first policy is calm."""
         super().__init__(1, obs_size, width, 2 * action_size, layer_norm)
@@ -201,7 +197,8 @@ class Actor(Ensemble):
         if kernels.usable(obs):
             apply: Any = _Squash.apply
             return apply(self.outputs(obs)[0], noise, self.log_std_range)
-        return sample_action(*self(obs), noise)
+        mean, log_std = self(obs)
+        return sample_action(mean, log_std, noise)
 
 
 class Critics(Ensemble):

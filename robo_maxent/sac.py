@@ -111,9 +111,9 @@ class Sac:
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.actor = Actor(obs_size, action_size, config.width, config.layer_norm)
-            self.critics = Critics(obs_size, action_size, config.width, config.layer_norm)
-            self.targets = Critics(obs_size, action_size, config.width, config.layer_norm)
+            shape = obs_size, action_size, config.width, config.layer_norm
+            self.actor = Actor(*shape, config.log_std_range)
+            self.critics, self.targets = Critics(*shape), Critics(*shape)
         self.targets.load_state_dict(self.critics.state_dict())
         self.targets.requires_grad_(False)
         for net in (self.actor, self.critics, self.targets):

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from robo_maxent.config import SacConfig
-from robo_maxent.networks import LOG_STD_RANGE, Actor, Critics
+from robo_maxent.networks import Actor, Critics
 from robo_maxent.replay import Batch, ReplayBuffer
 from robo_maxent.sac import Sac, critic_loss, soft_target
 
@@ -44,7 +44,7 @@ def test_a_column_among_vectors_is_refused_not_broadcast(name: str) -> None:
 def constant_actor(log_std: float) -> Actor:
     """Mean 0 before the tanh and the same standard deviation everywhere."""
     actor = Actor(obs_size=2, action_size=1, width=4, layer_norm=False)
-    low, high = LOG_STD_RANGE
+    low, high = SacConfig().log_std_range
     raw = math.atanh(2 * (log_std - low) / (high - low) - 1)
     with torch.no_grad():
         weight, bias = actor.layers()[-1]
