@@ -1,6 +1,7 @@
-"""The optional peers of the benchmarks: there, or a line that says how to get them."""
+"""What the comparisons share: are the peers installed, and where does a contestant run."""
 
 import importlib.util
+import os
 from collections.abc import Iterable
 
 PEER_PACKAGES = ("stable_baselines3", "sbx")
@@ -16,3 +17,12 @@ def missing_peers(modules: Iterable[str] = PEER_PACKAGES) -> str | None:
         f"not installed: {', '.join(absent)}. The peers are an extra: "
         "pip install 'robo-maxent[bench]'"
     )
+
+
+def contestant_environment(cache: str) -> dict[str, str]:
+    """Environment variables of a contestant's process.
+
+    JAX keeps no compiled code between processes unless told to, torch does: with an empty folder of
+    its own it compiles anew, so that every contestant starts cold.
+    """
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_CACHE_DIR": cache}

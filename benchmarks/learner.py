@@ -4,8 +4,8 @@ Plain SAC for all: observations of 48, 12 actions, two critics and an actor of 2
 Adam, every network updated every time, batches drawn from a replay of random transitions. No
 environment. Each contestant is a process of its own with all threads of the machine. They take
 turns in rounds, and only one works at a time, so that a noisy machine hurts all alike; a ratio is
-the median over the rounds. Compilation and the first updates come before the rounds; how long they
-take is a column.
+the median over the rounds. Imports, compilation with empty caches and the first updates come before
+the rounds; how long they take is a column.
 
     python benchmarks/learner.py [--quick]
 """
@@ -19,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -26,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from extra import missing_peers
+from extra import contestant_environment, missing_peers
 
 OBS, ACTIONS = 48, 12
 WIDTH = 256
@@ -52,7 +53,7 @@ def ours(batch_size: int, precision: str) -> Update:
 
     from robo_maxent.config import SacConfig
     from robo_maxent.replay import ReplayBuffer
-    from robo_maxent.sac import Sac, compiler
+    from robo_maxent.sac import Sac
 
     config = SacConfig(
         width=WIDTH,
@@ -67,7 +68,7 @@ def ours(batch_size: int, precision: str) -> Update:
         alpha_learning_rate=LEARNING_RATE,
         target_entropy_per_action=-1.0,
     )
-    learner = Sac(OBS, ACTIONS, config, 0, compiled=compiler() is not None)
+    learner = Sac(OBS, ACTIONS, config, 0)
     replay = ReplayBuffer(TRANSITIONS, OBS, ACTIONS)
     replay.add(**_transitions())
     rng = np.random.default_rng(1)
@@ -172,8 +173,8 @@ class Contestant:
         """Start it and wait until it is ready."""
         self.name = name
         command = [sys.executable, __file__, "--serve", name, str(batch_size)]
-        environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-        pipe = subprocess.PIPE
+        self._cache = tempfile.TemporaryDirectory()
+        pipe, environment = subprocess.PIPE, contestant_environment(self._cache.name)
         self._process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, text=True, env=environment
         )
@@ -188,6 +189,7 @@ class Contestant:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+        self._cache.cleanup()
 
     def measure(self, seconds: float) -> float:
         """Its updates per second, over so long."""
