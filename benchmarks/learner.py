@@ -5,7 +5,8 @@ Adam, every network updated every time, batches drawn from a replay of random tr
 environment. Each contestant is a process of its own with all threads of the machine. They take
 turns in rounds, and only one works at a time, so that a noisy machine hurts all alike; a ratio is
 the median over the rounds. Imports, compilation with empty caches and the first updates come before
-the rounds; how long they take is a column.
+the rounds; how long they take is a column. ``vs_sb3`` and ``vs_sbx`` are of the precision that
+``auto`` chooses on this machine.
 
     python benchmarks/learner.py [--quick]
 """
@@ -23,15 +24,15 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from extra import contestant_environment, missing_peers
 
+from robo_maxent.kernels import resolve
+
 OBS, ACTIONS = 48, 12
-WIDTH = 256
-LEARNING_RATE, GAMMA, TAU = 3e-4, 0.99, 0.005  # Haarnoja et al. 2018; SB3's and SBX's defaults
 BATCHES = (256, 512, 1024)
 TRANSITIONS = 100_000
 """In the replay."""
@@ -48,37 +49,17 @@ Update = Callable[[], object]
 
 
 def ours(batch_size: int, precision: str) -> Update:
-    """Our learner."""
-    import torch
-
-    from robo_maxent.config import SacConfig
+    """Our learner with the preset ``classic``, which is SB3's and SBX's algorithm."""
+    from robo_maxent.config import preset
     from robo_maxent.replay import ReplayBuffer
     from robo_maxent.sac import Sac
 
-    config = SacConfig(
-        width=WIDTH,
-        layer_norm=False,
-        batch_size=batch_size,
-        learning_rate=LEARNING_RATE,
-        weight_decay=0.0,
-        gamma=GAMMA,
-        tau=TAU,
-        actor_every=1,
-        initial_alpha=1.0,
-        alpha_learning_rate=LEARNING_RATE,
-        target_entropy_per_action=-1.0,
-    )
-    learner = Sac(OBS, ACTIONS, config, 0)
+    config = replace(preset("classic").sac, batch_size=batch_size)
+    learner = Sac(OBS, ACTIONS, config, 0, precision)
     replay = ReplayBuffer(TRANSITIONS, OBS, ACTIONS)
     replay.add(**_transitions())
     rng = np.random.default_rng(1)
-
-    def update() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            for _ in range(CALL):
-                learner.update(replay.sample(rng, batch_size))
-
-    return update
+    return lambda: learner.update(replay.sample(rng, CALL * batch_size))
 
 
 def sb3(batch_size: int) -> Update:
@@ -247,8 +228,9 @@ def figures(batch_size: int, measured: Mapping[str, Measured]) -> dict[str, floa
         result[f"{name}_{batch_size}_ready_s"] = round(one.ready_seconds, 1)
     if batch_size == BATCHES[0]:
         rates = {name: one.rates for name, one in measured.items()}
-        result["vs_sb3"] = round(ratio(rates["ours_bf16"], rates["sb3"]), 2)
-        result["vs_sbx"] = round(ratio(rates["ours_bf16"], rates["sbx"]), 2)
+        ours = rates[f"ours_{resolve('auto')}"]
+        result["vs_sb3"] = round(ratio(ours, rates["sb3"]), 2)
+        result["vs_sbx"] = round(ratio(ours, rates["sbx"]), 2)
         result["fp32_vs_sb3"] = round(ratio(rates["ours_fp32"], rates["sb3"]), 2)
         result["fp32_vs_sbx"] = round(ratio(rates["ours_fp32"], rates["sbx"]), 2)
     return result

@@ -12,7 +12,6 @@ import torch
 
 from robo_maxent import kernels, versions
 from robo_maxent.errors import IncompatibleVersionsError
-from robo_maxent.sac import resolve
 
 SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
 
@@ -70,7 +69,7 @@ def _kernels() -> Check:
 
 
 def _precision() -> Check:
-    capability, chosen = torch.backends.cpu.get_cpu_capability(), resolve("auto")
+    capability, chosen = torch.backends.cpu.get_cpu_capability(), kernels.resolve("auto")
     reason = "AMX multiplies bf16 faster" if chosen == "bf16" else "no AMX, so bf16 is not faster"
     return Check("precision", True, f"auto is {chosen} on this {capability} CPU: {reason}")
 

@@ -84,6 +84,13 @@ def has_amx() -> bool:
     return b"amx_bf16" in _cpu()
 
 
+def resolve(precision: str) -> str:
+    """The precision, fp32 or bf16, that ``auto`` stands for on this machine."""
+    if precision != "auto":
+        return precision
+    return "bf16" if has_amx() else "fp32"
+
+
 def _cpu() -> bytes:
     """Name and instruction sets of the CPU: what ``-march=native`` depends on."""
     try:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robo_maxent import kernels
 from robo_maxent.config import SacConfig
 from robo_maxent.errors import UsageError
 from robo_maxent.networks import Actor, Critics, Normalizer
@@ -239,13 +238,6 @@ class Sac:
             "targets": self.targets,
             "normalizer": self.normalizer,
         }
-
-
-def resolve(precision: str) -> str:
-    """The precision, fp32 or bf16, that ``auto`` stands for on this machine."""
-    if precision != "auto":
-        return precision
-    return "bf16" if kernels.has_amx() else "fp32"
 
 
 def _adam(parameter: Tensor, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

@@ -11,9 +11,10 @@ import torch
 from robo_maxent import checkpoint
 from robo_maxent.checkpoint import Checkpoint
 from robo_maxent.config import TrainConfig
+from robo_maxent.kernels import resolve
 from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
-from robo_maxent.sac import Sac, resolve
+from robo_maxent.sac import Sac
 from robo_maxent.task import Task, mirror
 from robo_maxent.vec_env import Step, VecEnv
 

@@ -176,8 +176,11 @@ def test_every_peer_that_can_be_named_has_a_recipe(benchmark: Any) -> None:
 # -- the learner and the extra -------------------------------------------------
 
 
-def test_learner_ratios_pair_the_rounds_and_stand_for_batch_256(benchmark: Any) -> None:
+def test_learner_ratios_pair_the_rounds_and_stand_for_batch_256(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learner = benchmark("learner")
+    monkeypatch.setattr(learner, "resolve", lambda precision: "bf16")
     rates = {
         "ours_fp32": [200.0, 20.0, 300.0],  # the second round was disturbed, for everyone
         "ours_bf16": [400.0, 40.0, 600.0],
