@@ -336,7 +336,8 @@ def _make(name: str, robot: str | Path | None, repeat: int | None) -> "Learnable
     Raises:
         UsageError: There is no such thing, or an option is not one of its own.
     """
-    from robo_maxent.gym_task import PREFIX, GymTask
+    from robo_maxent.gym_probe import PREFIX
+    from robo_maxent.gym_task import GymTask
     from robo_maxent.tasks import make
 
     if name.startswith(PREFIX):

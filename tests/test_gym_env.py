@@ -241,6 +241,27 @@ def test_every_simulation_is_the_single_environment_of_its_number(vector: TaskVe
     assert ends > 3, "no episode ended: the test saw nothing"
 
 
+def test_episodes_that_end_together_keep_their_own_last_words(
+    vector: TaskVectorEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    vector.reset(seed=0)
+    alone = VecEnv(vector.task, N, seed=0)
+    alone.reset()
+    for env in (vector.vec, alone):
+        env.memory.elapsed[:] = vector.task.episode_steps - 1
+        env.batch.bind("qvel")[4] = np.nan
+    step = alone.step(np.zeros((N, 12)))
+    obs, _, terminated, truncated, info = vector.step(np.zeros((N, 12)))
+    np.testing.assert_array_equal(np.stack(info["final_obs"]), step.next_obs)
+    np.testing.assert_array_equal(obs, step.obs)
+    only = (np.arange(N) == 4).tolist()
+    assert terminated.tolist() == info["final_info"]["diverged"].tolist() == only
+    assert truncated.tolist() == [not end for end in only]
+    assert info["_final_obs"].all()
+    assert "terms" not in info
+
+
 def test_infos_have_the_form_that_gymnasium_gives_the_single_ones() -> None:
     """Gymnasium's own vector environment over ours, beside our vector environment."""
     theirs = gymnasium.make_vec(

@@ -21,6 +21,7 @@ PHYSICS = [
     "vec_env",
     "learnable",
     "gym_door",
+    "gym_probe",
     "gym_task",
 ]
 """numpy, mujoco and gymnasium; each imports from those before it."""
