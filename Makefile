@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+BENCH_READY := .venv/ready-bench
 GL := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri
 QUICK ?=
 
@@ -14,7 +15,7 @@ help:
 	@echo 'make demo    train a walking robot, film it, evaluate it: about ten minutes'
 	@echo 'make test    run the tests'
 	@echo 'make check   lint, format check, type check'
-	@echo 'make bench   run every benchmark; QUICK=--quick for short ones'
+	@echo 'make bench   run every benchmark, hours; with QUICK=--quick, minutes'
 	@echo 'Another Python than python3: make setup PYTHON=python3.12'
 
 setup: $(READY)
@@ -35,6 +36,12 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 	@echo 'Ready.'
 
+# The peers, only for the benchmarks.
+$(BENCH_READY): $(READY)
+	@echo 'Installing the peers to compare with ...'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
 demo: $(READY)
 	@$(BIN)/robo-maxent demo
 
@@ -46,7 +53,7 @@ check: $(READY)
 	@$(BIN)/ruff format --check
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
-bench: $(READY)
-	@set -e; for script in benchmarks/*.py; do \
+bench: $(BENCH_READY)
+	@set -e; for script in $$(grep -l '^if __name__' benchmarks/*.py); do \
 		echo; echo "$$script"; $(BIN)/python "$$script" $(QUICK); \
 	done

@@ -1,6 +1,7 @@
 """What to spend on a run, and how to learn: frozen, checked at the door, free of torch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
 
 from robo_maxent.errors import UsageError
 
@@ -12,7 +13,9 @@ class SacConfig:
     width: int = 128
     """Units in each hidden layer."""
     layer_norm: bool = True
-    """Normalize hidden layers; keeps critics stable at high learning rates."""
+    """SiLU of normalized hidden layers, stable at high learning rates; False: plain ReLU."""
+    normalize: bool = True
+    """Normalize observations by their running mean and deviation."""
     batch_size: int = 512
     """Transitions in an update."""
     learning_rate: float = 1e-3
@@ -31,6 +34,8 @@ class SacConfig:
     """Step size of Adam for log alpha."""
     target_entropy_per_action: float = -0.5
     """Entropy that the temperature holds, nats per action dimension of [-1, 1]^A."""
+    log_std_range: tuple[float, float] = (-5.0, 0.0)
+    """Log standard deviation before the tanh; at 0 the policy covers the action range."""
 
     def __post_init__(self) -> None:
         """Check the values at the door."""
@@ -43,6 +48,9 @@ class SacConfig:
         for name in ("gamma", "tau"):
             if not 0 < getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        low, high = self.log_std_range
+        if not -20 <= low < high <= 4:
+            raise UsageError(f"log_std_range must rise within [-20, 4], got {low}, {high}")
 
 
 @dataclass(frozen=True)
@@ -73,8 +81,8 @@ class TrainConfig:
     """Wall-clock between checkpoints."""
     threads: int = 0
     """CPU threads, half for learning and half for physics; 0: one per CPU."""
-    compile: bool = False
-    """Compile the losses with a C++ compiler: slower to start, faster after; for long runs."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Factors of matrix products; auto: bf16 if the CPU has AMX, where it is faster, else fp32."""
     sac: SacConfig = field(default_factory=SacConfig)
     """How to learn."""
 
@@ -92,3 +100,50 @@ class TrainConfig:
         for name in ("seed", "updates_per_step", "random_steps", "threads"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+Preset = Literal["default", "single", "classic"]
+"""Recipes by name: many simulations of a task, one environment, the published algorithm."""
+
+
+def preset(name: Preset) -> TrainConfig:
+    """A recipe without a budget.
+
+    Args:
+        name: ``default``: many simulations on two cores. ``single``: one environment at a time,
+            one update per step. ``classic``: the algorithm as published (Haarnoja et al. 2018,
+            table 1) with the settings of common implementations, to compare with their tables.
+
+    Raises:
+        UsageError: There is no such recipe.
+    """
+    if name == "default":
+        return TrainConfig()
+    one: dict[str, Any] = {
+        "envs": 1,
+        "updates_per_step": 1,
+        "symmetric": False,
+        "evaluate_every": 10_000,
+    }
+    if name == "single":
+        sac = SacConfig(width=256, batch_size=256, learning_rate=3e-4, gamma=0.99, tau=0.01)
+        sac = replace(sac, actor_every=2, initial_alpha=0.1)
+        return TrainConfig(**one, random_steps=2_000, sac=sac)
+    if name == "classic":
+        sac = SacConfig(
+            width=256,
+            layer_norm=False,
+            normalize=False,
+            batch_size=256,
+            learning_rate=3e-4,
+            weight_decay=0.0,
+            gamma=0.99,
+            tau=0.005,
+            actor_every=1,
+            initial_alpha=1.0,
+            alpha_learning_rate=3e-4,
+            target_entropy_per_action=-1.0,
+            log_std_range=(-5.0, 2.0),
+        )
+        return TrainConfig(**one, random_steps=10_000, sac=sac)
+    raise UsageError(f"unknown preset {name!r}; there are {', '.join(get_args(Preset))}")

@@ -6,14 +6,12 @@ MuJoCo is imported only once the installed versions are known to work together.
 import os
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import torch
 
-from robo_maxent import versions
+from robo_maxent import kernels, versions
 from robo_maxent.errors import IncompatibleVersionsError
-from robo_maxent.sac import compiler
 
 SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
 
@@ -30,7 +28,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything that a run depends on."""
-    return [_python(), _versions(), _rendering(), _threads(), _compiler(), _bf16(), _memory()]
+    return [_python(), _versions(), _rendering(), _threads(), _kernels(), _precision(), _memory()]
 
 
 def _python() -> Check:
@@ -65,19 +63,15 @@ def _threads() -> Check:
     return Check("threads", True, f"{os.cpu_count()} CPUs, torch uses {torch.get_num_threads()}")
 
 
-def _compiler() -> Check:
-    found = compiler()
-    if found:
-        return Check("compiler", True, found)
-    return Check("compiler", True, "none: learning runs uncompiled", "apt-get install -y g++")
+def _kernels() -> Check:
+    library, said = kernels.state()
+    return Check("kernels", True, said, "" if library else "apt-get install -y gcc")
 
 
-def _bf16() -> Check:
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text().split() if cpuinfo.is_file() else []
-    special = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in flags]
-    return Check("bf16", True, f"{capabilities}; bf16 in hardware: {', '.join(special) or 'no'}")
+def _precision() -> Check:
+    capability, chosen = torch.backends.cpu.get_cpu_capability(), kernels.resolve("auto")
+    reason = "AMX multiplies bf16 faster" if chosen == "bf16" else "no AMX, so bf16 is not faster"
+    return Check("precision", True, f"auto is {chosen} on this {capability} CPU: {reason}")
 
 
 def _memory() -> Check:

@@ -14,7 +14,10 @@ from safetensors.torch import save
 from robo_maxent.errors import PolicyError
 from robo_maxent.networks import Actor, Normalizer
 
-FORMAT = "robo_maxent policy 1"
+FORMAT = "robo_maxent policy 2"
+
+PARTS = ("weight", "bias")
+"""Of a layer, in the file: weight (in, out), bias (1, out)."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,14 @@ class Policy:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file, atomically."""
-        tensors = {f"actor.{k}": v for k, v in self.actor.state_dict().items()}
+        tensors = {
+            f"actor.{i}.{name}": value[0]
+            for i, layer in enumerate(self.actor.layers())
+            for name, value in zip(PARTS, layer, strict=True)
+        }
         tensors |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
         metadata = {"format": FORMAT, "layout": json.dumps(asdict(self.layout))}
+        metadata["layer_norm"] = json.dumps(self.actor.layer_norm)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -106,21 +114,21 @@ class Policy:
                 f"{file} is not a policy of this version: its format is "
                 f"{metadata.get('format')!r}, expected {FORMAT!r}."
             )
-        return cls._build(_layout(json.loads(metadata["layout"])), tensors)
+        layout, layer_norm = (json.loads(metadata[key]) for key in ("layout", "layer_norm"))
+        return cls._build(_layout(layout), layer_norm, tensors)
 
     @classmethod
-    def _build(cls, layout: Layout, tensors: dict[str, torch.Tensor]) -> "Policy":
-        actor = Actor(
-            layout.observation_size,
-            len(layout.joints),
-            width=len(tensors["actor.head.weight"][0]),
-            layer_norm=any(key == "actor.body.1.weight" for key in tensors),
-        )
+    def _build(cls, layout: Layout, layer_norm: bool, tensors: dict[str, torch.Tensor]) -> "Policy":
+        width = tensors["actor.0.weight"].shape[1]
+        actor = Actor(layout.observation_size, len(layout.joints), width, layer_norm)
+        for i, layer in enumerate(actor.layers()):
+            for name, value in zip(PARTS, layer, strict=True):
+                value.copy_(tensors[f"actor.{i}.{name}"])
         normalizer = Normalizer(layout.observation_size)
-        for module, prefix in ((actor, "actor."), (normalizer, "normalizer.")):
-            module.load_state_dict(
-                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            )
+        start = "normalizer."
+        normalizer.load_state_dict(
+            {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        )
         return cls(layout, actor, normalizer)
 
 

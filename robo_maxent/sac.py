@@ -4,42 +4,19 @@ Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications" (arXiv 181
 numbers below are that paper's.
 """
 
-import copy
 import math
-import os
-import shutil
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from robo_maxent.config import SacConfig
+from robo_maxent.errors import UsageError
 from robo_maxent.networks import Actor, Critics, Normalizer
 from robo_maxent.replay import Batch
 
 Metrics = dict[str, float]
-
-
-def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Reparameterized sample of a tanh-squashed Gaussian (equations 20 and 21).
-
-    The log-determinant of tanh is 2 (log 2 - u - softplus(-2 u)), exact where 1 - tanh(u)² is
-    rounded to zero.
-
-    Args:
-        mean: Mean before the tanh, (B, A).
-        log_std: Log standard deviation before the tanh, (B, A).
-        noise: Standard normal draws, (B, A).
-
-    Returns:
-        Action in (-1, 1), (B, A), and its log-probability, (B,).
-    """
-    u = mean + log_std.exp() * noise
-    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    log_det = 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
-    return torch.tanh(u), (log_normal - log_det).sum(-1)
 
 
 def soft_target(
@@ -88,8 +65,7 @@ def critic_loss(
         The loss, and the action values under the critics, (E, B).
     """
     with torch.no_grad():
-        mean, log_std = actor(batch.next_obs)
-        next_action, next_log_prob = sample_action(mean, log_std, noise)
+        next_action, next_log_prob = actor.sample(batch.next_obs, noise)
         next_value = targets(batch.next_obs, next_action).amin(0)
         goal = soft_target(batch.reward, batch.terminated, next_value, next_log_prob, alpha, gamma)
     values = critics(batch.obs, batch.action)  # (E, B)
@@ -104,8 +80,7 @@ def actor_loss(
     Returns:
         The loss, and the log-probability of the sampled actions, (B,).
     """
-    mean, log_std = actor(obs)
-    action, log_prob = sample_action(mean, log_std, noise)
+    action, log_prob = actor.sample(obs, noise)
     value = critics(obs, action).amin(0)
     return (alpha * log_prob - value).mean(), log_prob.detach()
 
@@ -119,12 +94,7 @@ class Sac:
     """Networks, targets, optimizers, temperature: everything that learns."""
 
     def __init__(
-        self,
-        obs_size: int,
-        action_size: int,
-        config: SacConfig,
-        seed: int,
-        compiled: bool = False,
+        self, obs_size: int, action_size: int, config: SacConfig, seed: int, precision: str = "fp32"
     ) -> None:
         """Initialize the networks.
 
@@ -133,26 +103,28 @@ class Sac:
             action_size: A.
             config: How to learn.
             seed: Seed of the initial weights and of every later draw.
-            compiled: Compile the losses; needs a C++ compiler and a slower start.
+            precision: Factors of matrix products: fp32 or bf16. Everything else is fp32.
         """
         self.config = config
         self.target_entropy = config.target_entropy_per_action * action_size
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.actor = Actor(obs_size, action_size, config.width, config.layer_norm)
-            self.critics = Critics(obs_size, action_size, config.width, config.layer_norm)
-        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+            shape = obs_size, action_size, config.width, config.layer_norm
+            self.actor = Actor(*shape, config.log_std_range)
+            self.critics, self.targets = Critics(*shape), Critics(*shape)
+        self.targets.load_state_dict(self.critics.state_dict())
+        self.targets.requires_grad_(False)
+        for net in (self.actor, self.critics, self.targets):
+            net.precision = precision
         self.normalizer = Normalizer(obs_size)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
         self.optimizers = {
-            "actor": _adam(self.actor.parameters(), config.learning_rate, config.weight_decay),
-            "critics": _adam(self.critics.parameters(), config.learning_rate, config.weight_decay),
-            "alpha": _adam([self.log_alpha], config.alpha_learning_rate, 0.0),
+            "actor": _adam(self.actor.flat, config.learning_rate, config.weight_decay),
+            "critics": _adam(self.critics.flat, config.learning_rate, config.weight_decay),
+            "alpha": _adam(self.log_alpha, config.alpha_learning_rate, 0.0),
         }
         self.updates = 0
-        self._critic_loss: Any = torch.compile(critic_loss) if compiled else critic_loss
-        self._actor_loss: Any = torch.compile(actor_loss) if compiled else actor_loss
 
     @property
     def alpha(self) -> float:
@@ -161,7 +133,8 @@ class Sac:
 
     def observe(self, obs: np.ndarray) -> None:
         """Take fresh observations into the normalizer, once each, (n, O)."""
-        self.normalizer.update(torch.from_numpy(obs))
+        if self.config.normalize:
+            self.normalizer.update(torch.from_numpy(obs))
 
     @torch.no_grad()
     def explore(self, obs: np.ndarray) -> np.ndarray:
@@ -171,35 +144,22 @@ class Sac:
         return torch.tanh(mean + log_std.exp() * noise).numpy()
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """Improve critics, and every ``actor_every`` updates actor and temperature, on one batch.
+        """Learn from K batches, one after the other; they come in one piece, gathered at once.
+
+        Each improves the critics, and every ``actor_every``-th actor and temperature.
+
+        Args:
+            batch: K * batch_size transitions.
 
         Returns:
-            Metrics as tensors, to be read only when they are shown; actor metrics only when the
-            actor was updated.
+            Metrics of the last update as tensors, to be read only when they are shown; those of
+            the actor only if it was updated.
         """
-        batch = Batch(
-            obs=self.normalizer(batch.obs),
-            action=batch.action.contiguous(),
-            reward=batch.reward.contiguous(),
-            next_obs=self.normalizer(batch.next_obs),
-            terminated=batch.terminated.contiguous(),
-        )
-        alpha = self.log_alpha.detach().exp()
-        loss, values = self._critic_loss(
-            self.actor,
-            self.critics,
-            self.targets,
-            batch,
-            self._noise(batch.action.shape),
-            alpha,
-            self.config.gamma,
-        )
-        self._step("critics", loss)
-        metrics = {"critic_loss": loss.detach(), "value": values.mean()}
-        self.updates += 1
-        if self.updates % self.config.actor_every == 0:
-            metrics |= self._update_actor(batch, alpha)
-        self._move_targets()
+        pieces = self._prepare(batch)
+        noise = torch.randn(batch.action.shape, generator=self.generator)
+        metrics: dict[str, Tensor] = {}
+        for piece, draw in zip(pieces, noise.split(self.config.batch_size), strict=True):
+            metrics |= self._update(piece, draw)
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -223,10 +183,38 @@ class Sac:
         self.generator.set_state(saved["generator"])
         self.updates = saved["updates"]
 
+    def _prepare(self, batch: Batch) -> list[Batch]:
+        """Batches of ``batch_size`` with normalized observations."""
+        size = self.config.batch_size
+        if len(batch.reward) % size:
+            raise UsageError(f"{len(batch.reward)} transitions are not batches of {size}")
+        whole = [
+            self.normalizer(batch.obs),
+            batch.action.contiguous(),
+            batch.reward.contiguous(),
+            self.normalizer(batch.next_obs),
+            batch.terminated.contiguous(),
+        ]
+        return [Batch(*parts) for parts in zip(*(x.split(size) for x in whole), strict=True)]
+
+    def _update(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
+        alpha = self.log_alpha.detach().exp()
+        loss, values = critic_loss(
+            self.actor, self.critics, self.targets, batch, noise, alpha, self.config.gamma
+        )
+        self._step("critics", loss)
+        metrics = {"critic_loss": loss.detach(), "value": values.mean()}
+        self.updates += 1
+        if self.updates % self.config.actor_every == 0:
+            metrics |= self._update_actor(batch, alpha)
+        with torch.no_grad():  # Polyak averaging: targets <- (1 - tau) targets + tau critics
+            self.targets.flat.lerp_(self.critics.flat, self.config.tau)
+        return metrics
+
     def _update_actor(self, batch: Batch, alpha: Tensor) -> dict[str, Tensor]:
         self.critics.requires_grad_(False)
-        noise = self._noise(batch.action.shape)
-        loss, log_prob = self._actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
+        noise = torch.randn(batch.action.shape, generator=self.generator)
+        loss, log_prob = actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
         self._step("actor", loss)
         self.critics.requires_grad_(True)
         alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
@@ -237,22 +225,11 @@ class Sac:
             "ent_coef_loss": alpha_loss.detach(),
         }
 
-    @torch.no_grad()
-    def _move_targets(self) -> None:
-        """Polyak averaging: targets <- (1 - tau) targets + tau critics."""
-        for target, critic in zip(
-            self.targets.parameters(), self.critics.parameters(), strict=True
-        ):
-            target.lerp_(critic, self.config.tau)
-
     def _step(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-
-    def _noise(self, shape: torch.Size) -> Tensor:
-        return torch.randn(shape, generator=self.generator)
 
     def _networks(self) -> dict[str, torch.nn.Module]:
         return {
@@ -263,11 +240,5 @@ class Sac:
         }
 
 
-def compiler() -> str | None:
-    """Path of the C++ compiler that compiling the losses needs, or None."""
-    names = (os.environ.get("CXX"), "g++", "clang++")
-    return next((path for name in names if name and (path := shutil.which(name))), None)
-
-
-def _adam(parameters: Any, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    return torch.optim.AdamW(parameters, learning_rate, weight_decay=weight_decay, fused=True)
+def _adam(parameter: Tensor, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW([parameter], learning_rate, weight_decay=weight_decay, fused=True)

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import torch
 
-from robo_maxent import checkpoint
+from robo_maxent import checkpoint, kernels
 from robo_maxent.config import SacConfig, TrainConfig
 from robo_maxent.errors import EnvironmentFault, RoboMaxentError, UsageError
 from robo_maxent.evaluate import evaluate
@@ -25,7 +25,6 @@ from robo_maxent.learnable import Learnable
 from robo_maxent.metrics import MetricsLog
 from robo_maxent.policy import Policy
 from robo_maxent.replay import row_bytes
-from robo_maxent.sac import compiler
 from robo_maxent.stats import summarize
 from robo_maxent.trainer import Trainer
 from robo_maxent.vec_env import Episode
@@ -151,8 +150,8 @@ class _Loop:
     def run(self, interrupt: "_Interrupt") -> Run:
         """Train until the budget is spent or Ctrl-C is pressed."""
         trainer, evaluated_at = self.trainer, -1
-        if self.config.compile and compiler() is None:
-            self._tell("no C++ compiler found: learning runs uncompiled")
+        if kernels.library() is None:
+            self._tell(kernels.state()[1])
         try:
             while not interrupt.pressed and self._fraction() < 1.0:
                 step, metrics = trainer.step()

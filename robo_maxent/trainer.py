@@ -10,10 +10,11 @@ import torch
 from robo_maxent import checkpoint
 from robo_maxent.checkpoint import Checkpoint
 from robo_maxent.config import TrainConfig
+from robo_maxent.kernels import resolve
 from robo_maxent.learnable import Learnable
 from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
-from robo_maxent.sac import Sac, compiler
+from robo_maxent.sac import Sac
 from robo_maxent.vec_env import Step
 
 
@@ -37,7 +38,7 @@ class Trainer:
             task.action_size,
             config.sac,
             learner_seed,
-            compiled=config.compile and compiler() is not None,
+            resolve(config.precision),
         )
         self.replay = ReplayBuffer(config.replay_capacity, task.observation_size, task.action_size)
         self.action_rng = np.random.default_rng(seeds[1])
@@ -84,11 +85,8 @@ class Trainer:
             self.replay.add(see(obs), act(action), reward, see(next_obs), terminated)
 
     def _learn(self) -> dict[str, torch.Tensor]:
-        metrics: dict[str, torch.Tensor] = {}
-        for _ in range(self.config.updates_per_step):
-            batch = self.replay.sample(self.replay_rng, self.config.sac.batch_size)
-            metrics |= self.learner.update(batch)
-        return metrics
+        size = self.config.updates_per_step * self.config.sac.batch_size
+        return self.learner.update(self.replay.sample(self.replay_rng, size)) if size else {}
 
     def policy(self) -> Policy:
         """The present mean-action policy; it changes as the learner does."""

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from robo_maxent import sac as sac_module
+from robo_maxent.config import SacConfig
+from robo_maxent.networks import sample_action
 from robo_maxent.replay import ReplayBuffer
-from robo_maxent.sac import Sac, SacConfig, sample_action, soft_target
+from robo_maxent.sac import Sac, soft_target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

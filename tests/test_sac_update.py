@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from robo_maxent.config import SacConfig
 from robo_maxent.errors import UsageError
 from robo_maxent.replay import Batch
-from robo_maxent.sac import Sac, SacConfig, actor_loss, temperature_loss
+from robo_maxent.sac import Sac, actor_loss, temperature_loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -8,9 +8,10 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from robo_maxent.networks import LOG_STD_RANGE, Actor, Critics
+from robo_maxent.config import SacConfig
+from robo_maxent.networks import Actor, Critics
 from robo_maxent.replay import Batch, ReplayBuffer
-from robo_maxent.sac import Sac, SacConfig, critic_loss, soft_target
+from robo_maxent.sac import Sac, critic_loss, soft_target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,11 +44,12 @@ def test_a_column_among_vectors_is_refused_not_broadcast(name: str) -> None:
 def constant_actor(log_std: float) -> Actor:
     """Mean 0 before the tanh and the same standard deviation everywhere."""
     actor = Actor(obs_size=2, action_size=1, width=4, layer_norm=False)
-    low, high = LOG_STD_RANGE
+    low, high = SacConfig().log_std_range
     raw = math.atanh(2 * (log_std - low) / (high - low) - 1)
     with torch.no_grad():
-        actor.head.weight.zero_()
-        actor.head.bias.copy_(torch.tensor([0.0, raw]))
+        weight, bias = actor.layers()[-1]
+        weight.zero_()
+        bias.copy_(torch.tensor([[[0.0, raw]]]))
     return actor
 
 
@@ -55,8 +57,9 @@ def constant_critics(values: list[float]) -> Critics:
     """The same action values everywhere."""
     critics = Critics(2, 1, width=4, layer_norm=False, count=len(values))
     with torch.no_grad():
-        critics.weights[2].zero_()
-        critics.biases[2].copy_(torch.tensor(values)[:, None, None])
+        weight, bias = critics.layers()[-1]
+        weight.zero_()
+        bias.copy_(torch.tensor(values)[:, None, None])
     return critics
 
 

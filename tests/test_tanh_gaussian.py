@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from robo_maxent.networks import LOG_STD_RANGE
-from robo_maxent.sac import sample_action
+from robo_maxent.config import SacConfig
+from robo_maxent.networks import sample_action
 
 GAUSSIANS = [(0.0, -0.13), (0.0, 0.0), (0.7, -0.5), (-1.5, -1.0), (0.3, -3.0)]
 
@@ -50,7 +50,7 @@ def test_the_probability_of_an_interval_is_that_of_the_gaussian_before_the_tanh(
 
 
 @settings(deadline=None)
-@given(st.floats(-0.999, 0.999), st.floats(-3.0, 3.0), st.floats(*LOG_STD_RANGE))
+@given(st.floats(-0.999, 0.999), st.floats(-3.0, 3.0), st.floats(*SacConfig().log_std_range))
 def test_the_density_is_the_gaussian_one_over_the_slope_of_tanh(
     action: float, mean: float, log_std: float
 ) -> None:
