@@ -162,6 +162,7 @@ class Judge:
         from robo_maxent.stats import summarize
 
         summary = summarize(evaluate(act, self.task, EPISODES, EVALUATION_SEED))
+        assert summary.success is not None
         return Look(round(seconds, 2), steps, summary.success.share, summary.mean_reward)
 
 

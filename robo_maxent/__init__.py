@@ -11,7 +11,13 @@ Letters in shape comments: ``N`` simulations, ``B`` batch, ``A`` actions, ``O`` 
 ``E`` critics in the ensemble. SI units throughout; angles in radians.
 
 Nothing heavy is imported here: ``from robo_maxent import tasks`` loads no torch,
-``from robo_maxent import sac`` loads no mujoco.
+``from robo_maxent import sac`` loads no mujoco. But where Gymnasium is loaded already, the tasks
+are registered with it, and that does load mujoco.
 """
 
+import sys
+
 __version__ = "0.1.0"
+
+if "gymnasium" in sys.modules:
+    import robo_maxent.gym_ids  # noqa: F401

@@ -5,23 +5,26 @@ holds exactly one JSON object. Torch and MuJoCo are imported by the commands tha
 that help and usage errors come at once.
 """
 
+import itertools
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from robo_maxent import __version__
-from robo_maxent.config import TrainConfig
+from robo_maxent.config import Preset, TrainConfig, preset
 from robo_maxent.errors import PolicyError, RenderingError, RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
+    from robo_maxent.learnable import Learnable
     from robo_maxent.policy import Policy
-    from robo_maxent.task import Task
     from robo_maxent.train import Run
+    from robo_maxent.vec_env import Episode
 
 Result = dict[str, Any]
 Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
@@ -34,6 +37,16 @@ TaskName = Annotated[
 Robot = Annotated[
     Path | None, arg(name="robot", help="MJCF file of a robot with the names of the task's own.")
 ]
+
+Repeat = Annotated[
+    int | None,
+    arg(
+        name="action-repeat",
+        help="Steps of a gym: environment per action; by default that of the run, or 1.",
+    ),
+]
+
+ANY_GYM = "any Gymnasium id with a Box action space: gym:HalfCheetah-v5, gym:dm_control/dog-run-v0"
 
 EXIT_INTERRUPTED = 130
 """What a shell reports of a command ended by Ctrl-C."""
@@ -57,6 +70,10 @@ class Train:
     out: Path | None = None
     """Run directory to make; by default runs/TASK/TIME-seedSEED."""
     robot: Robot = None
+    action_repeat: Repeat = None
+    preset: Preset = "default"
+    """Recipe that the options below start from: default for many simulations of a task, single
+    (for gym: ids) for one environment at a time, classic for the algorithm as published."""
     as_json: Json = False
     config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
@@ -70,14 +87,19 @@ class Train:
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:
-            if self.out is not None or self.robot is not None:
-                raise UsageError("a run is resumed where it is and as it is: no --out, no --robot")
+            if (self.out, self.robot, self.action_repeat) != (None, None, None):
+                raise UsageError(
+                    "a run is resumed where it is and as it is: no --out, no --robot, no "
+                    "--action-repeat"
+                )
             saved = read_config(self.resume)
-            task = _make(self.task or saved["task"], saved["robot_file"])
+            task = _make(
+                self.task or saved["task"], saved.get("robot_file"), saved.get("action_repeat")
+            )
             config, directory = resumed(self.resume, self.config), self.resume
         else:
             assert self.task is not None
-            task, config = _make(self.task, self.robot), self.config
+            task, config = _make(self.task, self.robot, self.action_repeat), self.config
             directory = self.out or new_directory(task, config)
         memory = memory_needed(task, config) / 1e9
         say(f"Training {task.name} in {directory}, with about {memory:.1f} GB of memory")
@@ -100,30 +122,42 @@ class Record:
     subject: Subject
     task: TaskName = None
     robot: Robot = None
+    action_repeat: Repeat = None
     seed: int = 2
     """Seed of the episode."""
     seconds: float | None = None
     """Stop after this time; by default at the end of the episode."""
-    camera: str = "tracking"
-    """Camera of the robot file: tracking or side."""
+    camera: str | None = None
+    """Camera of the robot file: tracking, which is the default, or side."""
     out: Path | None = None
     """The mp4 file; by default videos/NAME-seedSEED.mp4."""
     as_json: Json = False
 
     def run(self) -> Result:
         """Record, and say where the video is."""
-        from robo_maxent import video
         from robo_maxent.progress import Progress, say
 
-        policy, task = _subject(self.subject, self.task, self.robot)
         path = self.out or Path("videos") / f"{_label(self.subject)}-seed{self.seed}.mp4"
-        look = video.Look(camera=self.camera)
         with Progress("recording") as progress:
-            episode = video.record(
-                policy, task, self.seed, path, self.seconds, look, progress.count
-            )
+            episode = self._film(path, progress.count)
         say(f"  video: {path}")
         return {"video": str(path), "episode": asdict(episode) if episode else None}
+
+    def _film(self, path: Path, progress: Callable[[int, int], None]) -> "Episode | None":
+        from robo_maxent import gym_video, video
+        from robo_maxent.gym_task import GymTask
+        from robo_maxent.task import Task
+
+        policy, options = _policy(self.subject)
+        gym_video.choose_backend()  # before an environment is made, which would choose
+        task = _task(policy, options, self.task, self.robot, self.action_repeat)
+        if isinstance(task, GymTask):
+            if self.camera is not None:
+                raise UsageError("a gym: environment draws itself: no --camera")
+            return gym_video.record(policy, task, self.seed, path, self.seconds, progress)
+        assert isinstance(task, Task)
+        look = video.Look(camera=self.camera or video.Look.camera)
+        return video.record(policy, task, self.seed, path, self.seconds, look, progress)
 
 
 @dataclass(frozen=True)
@@ -136,8 +170,9 @@ class Evaluate:
     ]
     task: TaskName = None
     robot: Robot = None
+    action_repeat: Repeat = None
     episodes: int = 200
-    """How many episodes, each 20 s of simulated time."""
+    """How many episodes; those of our own tasks are 20 s of simulated time each."""
     seed: int = 1
     """Seed of the whole set."""
     out: Path | None = None
@@ -150,14 +185,15 @@ class Evaluate:
             raise UsageError("name at least one run directory or policy file")
         if self.out is not None and len(self.subjects) > 1:
             raise UsageError("--out takes the episodes of one policy; name only one")
-        pairs = [_subject(subject, self.task, self.robot) for subject in self.subjects]
+        asked = (self.task, self.robot, self.action_repeat)
+        pairs = [_subject(subject, *asked) for subject in self.subjects]
         results = [
             self._evaluate(subject, policy, task)
             for subject, (policy, task) in zip(self.subjects, pairs, strict=True)
         ]
         return {"policies": results}
 
-    def _evaluate(self, subject: str, policy: "Policy", task: "Task[Any]") -> Result:
+    def _evaluate(self, subject: str, policy: "Policy", task: "Learnable") -> Result:
         from robo_maxent.evaluate import evaluate, write_rows
         from robo_maxent.progress import Progress, say
         from robo_maxent.stats import summarize
@@ -167,14 +203,16 @@ class Evaluate:
         summary = summarize(rows)
         path = self.out or _rows_path(subject)
         write_rows(rows, path)
-        measures = ", ".join(
-            f"{name} {'-' if mean is None else f'{mean:.3f}'}"
+        measures = "".join(
+            f", {name} {'-' if mean is None else f'{mean:.3f}'}"
             for name, mean in summary.measures.items()
         )
         self._print(f"{subject} on {task.name}, seed {self.seed}")
-        self._print(f"  success  {summary.success}  (95 % Wilson interval)")
-        self._print(f"  fallen   {summary.fallen}")
-        self._print(f"  return   {summary.mean_reward:.1f}, {measures}")
+        if summary.success is not None:
+            self._print(f"  success     {summary.success}  (95 % Wilson interval)")
+        self._print(f"  terminated  {summary.fallen}")
+        self._print(f"  return      {summary.mean_return}  (95 % t interval){measures}")
+        self._print(f"  length      {summary.mean_length:.1f} control steps")
         say(f"  episodes: {path}")
         return {"policy": subject, "task": task.name, "episodes": str(path), **asdict(summary)}
 
@@ -197,6 +235,7 @@ class Tasks:
         if not self.as_json:
             for name, summary in lines.items():
                 print(f"{name:20} {summary}")
+            print(f"{'gym:ID':20} {ANY_GYM}")
         return {"tasks": lines}
 
 
@@ -253,7 +292,22 @@ class Demo:
         return evaluated | trained | {"video": recorded["video"]}
 
 
-Command = Train | Record | Evaluate | Tasks | Doctor | Demo
+def _commands(args: list[str]) -> Any:
+    """The commands; the options of train have the values of the chosen preset as defaults."""
+    chosen = _chosen_preset(args)
+    start = Train(preset=chosen, config=preset(chosen))
+    train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
+    return train | Record | Evaluate | Tasks | Doctor | Demo
+
+
+def _chosen_preset(args: list[str]) -> Preset:
+    """Read ahead for ``--preset``; what is no preset is left for the parser to refuse."""
+    words = [word for arg in args for word in arg.split("=", 1)]
+    asked = dict(itertools.pairwise(words)).get("--preset")
+    for name in get_args(Preset):
+        if name == asked:
+            return name
+    return "single" if any(arg.startswith("gym:") for arg in args) else "default"
 
 
 def main(args: list[str] | None = None) -> None:
@@ -265,7 +319,7 @@ def main(args: list[str] | None = None) -> None:
     as_json = "--json" in args
     try:
         command = tyro.cli(
-            Command,  # type: ignore[arg-type]
+            _commands(args),
             prog="robo-maxent",
             description="Soft Actor-Critic for robots in MuJoCo, on an ordinary machine.",
             args=args,
@@ -295,26 +349,46 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _make(name: str, robot: str | Path | None) -> "Task[Any]":
+def _make(name: str, robot: str | Path | None, repeat: int | None) -> "Learnable":
+    """What a name stands for, with its options.
+
+    Raises:
+        UsageError: There is no such thing, or an option is not one of its own.
+    """
+    from robo_maxent.gym_probe import PREFIX
+    from robo_maxent.gym_task import GymTask
     from robo_maxent.tasks import make
 
+    if name.startswith(PREFIX):
+        if robot is not None:
+            raise UsageError("a gym: environment has its own robot: no --robot")
+        return GymTask(name.removeprefix(PREFIX), 1 if repeat is None else repeat)
+    if repeat is not None:
+        raise UsageError("--action-repeat is for gym: environments; a task has its own timing")
     return make(name, robot_file=robot)
 
 
-def _subject(subject: str, task: str | None, robot: Path | None) -> "tuple[Policy, Task[Any]]":
-    """The policy that a run directory or a file names, and a task that it fits.
+def _subject(
+    subject: str, task: str | None, robot: Path | None, repeat: int | None
+) -> "tuple[Policy, Learnable]":
+    """The policy that a run directory or a file names, and a task that it fits."""
+    policy, options = _policy(subject)
+    return policy, _task(policy, options, task, robot, repeat)
+
+
+def _policy(subject: str) -> "tuple[Policy, dict[str, Any]]":
+    """The policy that a run directory or a file names, and what it says of the task.
 
     Raises:
-        PolicyError: There is no such policy, or it does not fit the task.
+        PolicyError: There is no such policy.
     """
     from robo_maxent.policy import Policy
     from robo_maxent.train import read_config
-    from robo_maxent.trainer import layout_of
 
     path = Path(subject)
-    trained_with: str | Path | None = None
+    options: dict[str, Any] = {}
     if path.is_dir():
-        trained_with = read_config(path)["robot_file"]
+        options = read_config(path)
         path = path / POLICY
         if not path.is_file():
             raise PolicyError(
@@ -325,10 +399,29 @@ def _subject(subject: str, task: str | None, robot: Path | None) -> "tuple[Polic
         runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
         known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
         raise PolicyError(f"No run directory or policy file {subject!r}.{known}")
-    policy = Policy.load(path)
-    made = _make(task or policy.layout.task, robot or trained_with)
-    policy.require(layout_of(made))
-    return policy, made
+    return Policy.load(path), options
+
+
+def _task(
+    policy: "Policy",
+    options: dict[str, Any],
+    name: str | None,
+    robot: Path | None,
+    repeat: int | None,
+) -> "Learnable":
+    """The task that a policy was trained on, or another one that it fits.
+
+    Raises:
+        PolicyError: It does not fit.
+    """
+    from robo_maxent.trainer import layout_of
+
+    if name is None:  # the options of a run are those of its own task
+        robot = robot or options.get("robot_file")
+        repeat = repeat or options.get("action_repeat")
+    task = _make(name or policy.layout.task, robot, repeat)
+    policy.require(layout_of(task))
+    return task
 
 
 def _label(subject: str) -> str:
@@ -351,6 +444,7 @@ def _trained(run: "Run") -> Result:
         "updates": run.updates,
         "seconds": round(run.seconds, 1),
         "best_success": run.success,
+        "best_return": run.reward,
         "interrupted": run.interrupted,
     }
 

@@ -72,7 +72,7 @@ class TrainConfig:
     replay_capacity: int = 1_000_000
     """Transitions kept."""
     symmetric: bool = True
-    """Store each transition's left-right mirror image too: the robot is symmetric."""
+    """Store each transition's left-right mirror image too, where the task declares one."""
     evaluate_every: int = 200_000
     """Environment steps between evaluations of the mean action."""
     evaluation_episodes: int = 32

@@ -53,5 +53,9 @@ class CheckpointError(RoboMaxentError):
     """A checkpoint can't be written or read; what was there before is intact."""
 
 
+class EnvironmentFault(RoboMaxentError):
+    """An environment of someone else's crashed, or returned what nothing can learn from."""
+
+
 class RenderingError(RoboMaxentError):
     """No OpenGL backend works here; the message holds the fix."""

@@ -5,24 +5,20 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from robo_maxent.errors import UsageError
-from robo_maxent.task import Task
-from robo_maxent.vec_env import Episode, VecEnv
+from robo_maxent.errors import EnvironmentFault, UsageError
+from robo_maxent.learnable import Learnable, Simulations
+from robo_maxent.vec_env import Episode
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Any policy: observations (N, O) to actions (N, A)."""
 
-MOST_SIMULATIONS = 256
-"""Run together; the rest waits, so that memory stays small."""
-
 
 def evaluate(
     act: Act,
-    task: Task[Any],
+    task: Learnable,
     episodes: int = 200,
     seed: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -41,28 +37,54 @@ def evaluate(
 
     Raises:
         UsageError: ``episodes`` is less than 1.
+        EnvironmentFault: An environment of someone else's crashed, returned NaN or infinity, or an
+            episode of it does not end.
     """
     if episodes < 1:
         raise UsageError(f"episodes must be at least 1, got {episodes}")
     rows: list[Episode] = []
-    groups = -(-episodes // MOST_SIMULATIONS)
+    most, limit = task.most_simulations, task.episode_steps
+    groups = -(-episodes // most)
     for group in range(groups):
-        first = group * MOST_SIMULATIONS
-        env = VecEnv(task, min(MOST_SIMULATIONS, episodes - first), seed, first_sim=first)
-        steps_before = group * task.episode_steps
-        finished: dict[int, Episode] = {}
-        obs = env.reset()
-        for count in range(task.episode_steps):
-            step = env.step(act(obs))
-            obs = step.obs
-            for episode in step.episodes:
-                finished.setdefault(episode.sim, episode)
-            if progress and count % 20 == 0:
-                progress(steps_before + count, groups * task.episode_steps)
-            if len(finished) == env.n:
-                break
+        first = group * most
+        env = task.evaluation_env(min(most, episodes - first), seed, first)
+        shown = _shown(progress, group * limit, groups * limit)
+        try:
+            finished = _first_episodes(act, env, limit, shown)
+        finally:
+            env.close()
+        if len(finished) < env.n:
+            raise EnvironmentFault(
+                f"{task.name}: an episode did not end within {limit:,} control steps. Register the "
+                "id with max_episode_steps."
+            )
         rows += [finished[sim] for sim in sorted(finished)]
     return rows
+
+
+def _first_episodes(
+    act: Act, env: Simulations, limit: int, progress: Callable[[int], None]
+) -> dict[int, Episode]:
+    """Simulation -> its first episode, of those that end within ``limit`` control steps."""
+    finished: dict[int, Episode] = {}
+    obs = env.reset()
+    for count in range(limit):
+        step = env.step(act(obs))
+        obs = step.obs
+        for episode in step.episodes:
+            finished.setdefault(episode.sim, episode)
+        if count % 20 == 0:  # where no limit is known, the finished ones say more
+            progress(max(count, limit * len(finished) // env.n))
+        if len(finished) == env.n:
+            break
+    return finished
+
+
+def _shown(
+    progress: Callable[[int, int], None] | None, before: int, total: int
+) -> Callable[[int], None]:
+    """Show the progress of one group among all."""
+    return (lambda count: progress(before + count, total)) if progress else (lambda count: None)
 
 
 def write_rows(episodes: Iterable[Episode], path: str | os.PathLike[str]) -> None:

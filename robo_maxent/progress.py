@@ -88,6 +88,7 @@ _LABELS = (
     ("rollout/ep_rew_mean", "return"),
     ("rollout/success_rate", "success"),
     ("eval/success_rate", "evaluated success"),
+    ("eval/mean_reward", "evaluated return"),
     ("train/ent_coef", "alpha"),
     ("train/entropy", "entropy"),
     ("train/target_entropy", "target entropy"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from robo_maxent.errors import UsageError
 from robo_maxent.vec_env import Episode
@@ -31,15 +31,32 @@ class Proportion:
 class Summary:
     """What a set of episodes says."""
 
-    success: Proportion
+    success: Proportion | None
+    """None: no episode says whether it succeeded."""
     fallen: Proportion
+    """Episodes that terminated, rather than being cut off by their time limit."""
     diverged: int
     """Episodes whose simulation became unstable; they count as failures."""
     mean_reward: float
+    reward_interval: tuple[float, float] | None
+    """95 % t interval of the mean return; None: one episode has no spread."""
     mean_length: float
     """Control steps."""
     measures: dict[str, float | None]
     """Mean of each measure of the task over the episodes that have it; None: no episode has."""
+
+    @property
+    def headline(self) -> str:
+        """What counts, for people: success where the task knows it, else the mean return."""
+        return f"return {self.mean_return}" if self.success is None else f"success {self.success}"
+
+    @property
+    def mean_return(self) -> str:
+        """For people: ``-163.2 [-190.1, -136.4]``, or the number alone."""
+        if self.reward_interval is None:
+            return f"{self.mean_reward:.1f}"
+        low, high = self.reward_interval
+        return f"{self.mean_reward:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def proportion(hits: int, count: int) -> Proportion:
@@ -64,14 +81,25 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
     if not count:
         raise UsageError("there are no episodes to summarize")
     names = episodes[0].measures
+    judged = [e.success for e in episodes if e.success is not None]
+    rewards = np.array([e.reward for e in episodes])
     return Summary(
-        success=proportion(sum(e.success for e in episodes), count),
+        success=proportion(sum(judged), len(judged)) if judged else None,
         fallen=proportion(sum(e.terminated for e in episodes), count),
         diverged=sum(e.diverged for e in episodes),
-        mean_reward=float(np.mean([e.reward for e in episodes])),
+        mean_reward=float(rewards.mean()),
+        reward_interval=_mean_interval(rewards),
         mean_length=float(np.mean([e.length for e in episodes])),
         measures={name: _mean(e.measures[name] for e in episodes) for name in names},
     )
+
+
+def _mean_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """95 % interval of the mean of a sample, by Student's t."""
+    if len(values) < 2:
+        return None
+    half = float(t.ppf(0.975, len(values) - 1)) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

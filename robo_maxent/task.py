@@ -3,12 +3,16 @@
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from robo_maxent.randomize import Randomization
 from robo_maxent.robot import Readings, Robot
+
+if TYPE_CHECKING:
+    from robo_maxent.vec_env import VecEnv
 
 
 @dataclass(frozen=True)
@@ -151,3 +155,49 @@ class Task(ABC, Generic[M]):
     def arrows(self, memory: M, now: Readings, sim: int) -> list[Arrow]:
         """What a video of ``sim`` should point out; nothing unless the task says so."""
         return []
+
+    # What a run asks of anything to learn on (``learnable.Learnable``), said in terms of the above.
+
+    exact_resume = True
+    notes: tuple[str, ...] = ()
+    most_simulations = 256
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What builds this task again, beside its name."""
+        robot = None if self.robot_file is None else str(Path(self.robot_file).resolve())
+        return {"robot_file": robot}
+
+    @property
+    def observation_parts(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size and unit of each part of the observation, in order."""
+        return tuple((field.name, field.size, field.unit) for field in self.observation)
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Name of each action element."""
+        return self.robot.joints
+
+    @property
+    def action_centre(self) -> np.ndarray:
+        """Joint targets at action 0, rad, (A,)."""
+        return self.robot.stand_pose
+
+    @property
+    def mirrors(self) -> tuple[Mirror, Mirror]:
+        """Left-right reflections of an observation and of an action."""
+        return mirror(self.observation), mirror(self.action)
+
+    def training_env(
+        self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
+    ) -> "VecEnv[M]":
+        """N simulations to learn from; what diverges is dumped in the run's ``directory``."""
+        from robo_maxent.vec_env import VecEnv  # which is built on this class
+
+        return VecEnv(self, n, seed, threads, dump_dir=Path(directory) / "diverged")
+
+    def evaluation_env(self, n: int, seed: int, first_sim: int = 0) -> "VecEnv[M]":
+        """N simulations whose first episodes are judged, the first being number ``first_sim``."""
+        from robo_maxent.vec_env import VecEnv
+
+        return VecEnv(self, n, seed, first_sim=first_sim)

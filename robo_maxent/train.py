@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -18,13 +19,13 @@ import torch
 
 from robo_maxent import checkpoint, kernels
 from robo_maxent.config import SacConfig, TrainConfig
-from robo_maxent.errors import RoboMaxentError, UsageError
+from robo_maxent.errors import EnvironmentFault, RoboMaxentError, UsageError
 from robo_maxent.evaluate import evaluate
+from robo_maxent.learnable import Learnable
 from robo_maxent.metrics import MetricsLog
 from robo_maxent.policy import Policy
 from robo_maxent.replay import row_bytes
 from robo_maxent.stats import summarize
-from robo_maxent.task import Task
 from robo_maxent.trainer import Trainer
 from robo_maxent.vec_env import Episode
 
@@ -43,7 +44,10 @@ class Run:
     policy: Policy
     """The best policy of the periodic evaluations."""
     success: float | None
-    """Its share of successful episodes there: the best of several, so a little optimistic."""
+    """Its share of successful episodes there: the best of several, so a little optimistic; None
+    where there was no evaluation, or the task has no notion of success."""
+    reward: float | None
+    """Its mean return there."""
     steps: int
     """Environment steps."""
     updates: int
@@ -74,7 +78,7 @@ Show = Callable[[Status], None]
 
 
 def train(
-    task: Task[Any],
+    task: Learnable,
     config: TrainConfig,
     directory: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -93,6 +97,8 @@ def train(
         UsageError: The directory holds another run, or the replay does not fit in memory.
         CheckpointError: There is no readable checkpoint to resume from, or the last one could
             not be written.
+        EnvironmentFault: An environment of someone else's crashed or returned NaN or infinity; the
+            run is saved up to the step before.
     """
     start = time.monotonic()
     if config.minutes is None and config.steps is None:
@@ -101,19 +107,25 @@ def train(
     _require_memory(task, config)
     _claim(task, config, target, resume)
     trainer = Trainer(task, config, target)
-    if resume:
-        trainer.restore()
-    with _Interrupt() as interrupt:
-        return _Loop(trainer, start, show or (lambda status: None)).run(interrupt)
+    try:
+        if resume:
+            trainer.restore()
+        with _Interrupt() as interrupt:
+            loop = _Loop(trainer, start, show or (lambda status: None))
+            loop.greet(resume)
+            return loop.run(interrupt)
+    finally:
+        trainer.close()
 
 
-def new_directory(task: Task[Any], config: TrainConfig) -> Path:
+def new_directory(task: Learnable, config: TrainConfig) -> Path:
     """A fresh run directory, ``runs/<task>/<time>-seed<seed>``."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / task.name / f"{stamp}-seed{config.seed}"
+    folder = re.sub(r"[^A-Za-z0-9._-]+", "-", task.name)
+    return Path("runs") / folder / f"{stamp}-seed{config.seed}"
 
 
-def memory_needed(task: Task[Any], config: TrainConfig) -> int:
+def memory_needed(task: Learnable, config: TrainConfig) -> int:
     """Estimate of the memory that a run needs, bytes: the replay, and the rest."""
     rows = config.replay_capacity
     return rows * row_bytes(task.observation_size, task.action_size) + BASE_MEMORY
@@ -158,16 +170,41 @@ class _Loop:
                 self._evaluate()
             trainer.policy().save(trainer.directory / "policy-last.safetensors")
             trainer.save()
+        except EnvironmentFault as fault:
+            raise self._saved_before(fault) from fault
         finally:
             self._attempt(self.log.close)
         return Run(
             directory=trainer.directory,
             policy=_best_policy(trainer),
-            success=trainer.best_score[0] if trainer.best_score else None,
+            success=trainer.best_score[0] if len(trainer.best_score) > 1 else None,
+            reward=trainer.best_score[-1] if trainer.best_score else None,
             steps=trainer.steps,
             updates=trainer.learner.updates,
             seconds=time.monotonic() - self.start,
             interrupted=interrupt.pressed,
+        )
+
+    def greet(self, resume: bool) -> None:
+        """Say what is special about the task."""
+        for note in self.trainer.task.notes:
+            self._tell(note)
+        if resume and not self.trainer.task.exact_resume:
+            self._tell(
+                "learner, replay and counters continue exactly; the state of the environments "
+                "can't be saved, so new episodes begin"
+            )
+
+    def _saved_before(self, fault: EnvironmentFault) -> EnvironmentFault:
+        """The fault, saying how to go on after everything up to it is saved."""
+        trainer = self.trainer
+        try:
+            trainer.save()
+        except RoboMaxentError as error:
+            return EnvironmentFault(f"{fault} {error}")
+        return EnvironmentFault(
+            f"{fault} The run is saved at {trainer.steps:,} steps: mend the environment, then "
+            f"continue with robo-maxent train --resume {trainer.directory} --minutes 5"
         )
 
     def _fraction(self) -> float:
@@ -191,8 +228,10 @@ class _Loop:
             values |= {
                 "rollout/ep_rew_mean": float(np.mean([e.reward for e in self.episodes])),
                 "rollout/ep_len_mean": float(np.mean([e.length for e in self.episodes])),
-                "rollout/success_rate": float(np.mean([e.success for e in self.episodes])),
             }
+            judged = [e.success for e in self.episodes if e.success is not None]
+            if judged:
+                values["rollout/success_rate"] = float(np.mean(judged))
         self._write(values)
         self._tell()
 
@@ -205,17 +244,19 @@ class _Loop:
         values = {
             "eval/mean_reward": summary.mean_reward,
             "eval/mean_ep_length": summary.mean_length,
-            "eval/success_rate": summary.success.share,
             "eval/fall_rate": summary.fallen.share,
         }
+        if summary.success is not None:
+            values["eval/success_rate"] = summary.success.share
         measures = {f"eval/{k}": v for k, v in summary.measures.items() if v is not None}
         self._write(values | measures)
-        score = [summary.success.share, summary.mean_reward]
+        successes = [] if summary.success is None else [summary.success.share]
+        score = [*successes, summary.mean_reward]
         if score > trainer.best_score:
             best = trainer.directory / "policy.safetensors"
             if self._attempt(lambda: trainer.policy().save(best)):
                 trainer.best_score = score
-        self._tell(f"evaluation at {trainer.steps:,} steps: success {summary.success}")
+        self._tell(f"evaluation at {trainer.steps:,} steps: {summary.headline}")
 
     def _attempt(self, write: Callable[[], object]) -> bool:
         """Write a file; a full disk must not end hours of training, so it only warns."""
@@ -265,7 +306,7 @@ def _best_policy(trainer: Trainer) -> Policy:
     return Policy.load(best if best.is_file() else best.with_name("policy-last.safetensors"))
 
 
-def _require_memory(task: Task[Any], config: TrainConfig) -> None:
+def _require_memory(task: Learnable, config: TrainConfig) -> None:
     needed, available = memory_needed(task, config), psutil.virtual_memory().available
     if needed > available:
         fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
@@ -275,7 +316,7 @@ def _require_memory(task: Task[Any], config: TrainConfig) -> None:
         )
 
 
-def _claim(task: Task[Any], config: TrainConfig, directory: Path, resume: bool) -> None:
+def _claim(task: Learnable, config: TrainConfig, directory: Path, resume: bool) -> None:
     """Make the run directory, or check that it is the run to resume."""
     if resume:
         saved = read_config(directory)
@@ -288,8 +329,7 @@ def _claim(task: Task[Any], config: TrainConfig, directory: Path, resume: bool) 
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        robot = str(Path(task.robot_file).resolve()) if task.robot_file else None
-        saved = {"task": task.name, "robot_file": robot, "train": asdict(config)}
+        saved = {"task": task.name, **task.options, "train": asdict(config)}
         text = json.dumps(saved, indent=2)
         checkpoint.write_text(directory / "config.json", text + "\n")
     except OSError as error:
@@ -297,7 +337,7 @@ def _claim(task: Task[Any], config: TrainConfig, directory: Path, resume: bool) 
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """The ``config.json`` of a run.
+    """The ``config.json`` of a run: ``task``, ``train``, and the options of the task.
 
     Raises:
         UsageError: The directory is not a run.
@@ -305,7 +345,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     path = directory / "config.json"
     try:
         saved = json.loads(path.read_text())
-        return {name: saved[name] for name in ("task", "robot_file", "train")}
+        return {"task": saved["task"], "train": saved["train"]} | saved
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{directory} is not a run: its config.json can't be read.") from error
 
@@ -326,6 +366,7 @@ def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
         raise UsageError("a run is resumed with its own configuration: give only a new budget")
     saved |= {"minutes": budget.minutes, "steps": budget.steps}
     try:
+        saved["sac"]["log_std_range"] = tuple(saved["sac"]["log_std_range"])  # a list in JSON
         return TrainConfig(**(saved | {"sac": SacConfig(**saved["sac"])}))
     except (TypeError, KeyError) as error:
         raise UsageError(f"{directory} was made by another version: {error}") from error

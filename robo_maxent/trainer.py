@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +14,11 @@ from robo_maxent import checkpoint
 from robo_maxent.checkpoint import Checkpoint
 from robo_maxent.config import TrainConfig
 from robo_maxent.kernels import resolve
+from robo_maxent.learnable import Learnable
 from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
 from robo_maxent.sac import Sac
-from robo_maxent.task import Task, mirror
-from robo_maxent.vec_env import Step, VecEnv
+from robo_maxent.vec_env import Step
 
 SWITCH_INTERVAL = 5e-5
 """Longest wait for the interpreter lock between learner and physics, s."""
@@ -28,20 +27,19 @@ SWITCH_INTERVAL = 5e-5
 class Trainer:
     """Everything of a run that continues: environment, learner, replay, generators, counters."""
 
-    def __init__(self, task: Task[Any], config: TrainConfig, directory: Path) -> None:
+    def __init__(self, task: Learnable, config: TrainConfig, directory: Path) -> None:
         """Build a run at its beginning."""
         seeds = np.random.SeedSequence(config.seed).spawn(3)
         learner_seed = int(seeds[0].generate_state(1)[0])
         self.task, self.config, self.directory = task, config, directory
         threads = config.threads or os.cpu_count() or 1
-        learner_threads = max(threads // 2, 1)
+        # Two threads that must wait for each other are slow where another one takes a core; a
+        # single simulation leaves the cores free.
+        learner_threads = threads if config.envs == 1 else max(threads // 2, 1)
         torch.set_num_threads(learner_threads)
         physics_threads = max(threads - learner_threads, 1)
-        self.env = VecEnv(
-            task, config.envs, config.seed, physics_threads, dump_dir=directory / "diverged"
-        )
-        self._mirror_observation = mirror(task.observation)
-        self._mirror_action = mirror(task.action)
+        self.env = task.training_env(config.envs, config.seed, physics_threads, directory)
+        self._mirrors = task.mirrors if config.symmetric else None
         self._physics = ThreadPoolExecutor(1, "physics")
         self.learner = Sac(
             task.observation_size,
@@ -91,8 +89,8 @@ class Trainer:
         obs, action, next_obs = self.obs[keep], action[keep], step.next_obs[keep]
         reward, terminated = step.reward[keep], step.terminated[keep]
         self.replay.add(obs, action, reward, next_obs, terminated)
-        if self.config.symmetric:
-            see, act = self._mirror_observation, self._mirror_action
+        if self._mirrors:
+            see, act = self._mirrors
             self.replay.add(see(obs), act(action), reward, see(next_obs), terminated)
 
     def _learn(self) -> dict[str, torch.Tensor]:
@@ -122,7 +120,10 @@ class Trainer:
         )
 
     def restore(self) -> None:
-        """Continue exactly where the run's checkpoint was written."""
+        """Continue exactly where the run's checkpoint was written.
+
+        Where the task's simulations can't be saved, new episodes begin, none of them a repetition.
+        """
         saved = checkpoint.load(self.directory / "checkpoint")
         self.learner.load_state_dict(saved.learner)
         self.replay.load_state_dict(dict(saved.replay))
@@ -131,6 +132,11 @@ class Trainer:
         self.action_rng.bit_generator.state = saved.loop["action_rng"]
         self.replay_rng.bit_generator.state = saved.loop["replay_rng"]
         self.obs = self.env.load_state_dict(dict(saved.env))
+
+    def close(self) -> None:
+        """Wait for a step that is under way, and end worker processes."""
+        self._physics.shutdown()
+        self.env.close()
 
 
 @contextmanager
@@ -148,13 +154,13 @@ def _swift_switching() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def layout_of(task: Task[Any]) -> Layout:
+def layout_of(task: Learnable) -> Layout:
     """What a policy trained on a task sees and moves."""
     return Layout(
         task=task.name,
-        observation=tuple((f.name, f.size, f.unit) for f in task.observation),
-        joints=task.robot.joints,
-        action_centre=tuple(task.robot.stand_pose.tolist()),
+        observation=task.observation_parts,
+        joints=task.joints,
+        action_centre=tuple(task.action_centre.tolist()),
         action_scale=tuple(task.action_scale.tolist()),
         control_dt=task.control_dt,
     )

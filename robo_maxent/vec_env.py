@@ -41,8 +41,8 @@ class Episode:
     """Control steps."""
     reward: float
     """Sum of rewards."""
-    success: bool
-    """It ended without a fall and met the task's goal."""
+    success: bool | None
+    """It ended without a fall and met the task's goal; None: the task has no notion of success."""
     terminated: bool
     """It ended in a fall or a diverged simulation, rather than by its time limit."""
     diverged: bool
@@ -132,6 +132,19 @@ class VecEnv(Generic[M]):
         self._begin(np.arange(self.n))
         return self.task.observe(self.memory, self.now)
 
+    def restart(self, ids: np.ndarray) -> np.ndarray:
+        """Give up the running episodes of some simulations and begin their next ones.
+
+        Args:
+            ids: Which simulations, int, (k,).
+
+        Returns:
+            Observations of all simulations, (N, O).
+        """
+        self._index[ids] += 1
+        self._begin(ids)
+        return self.task.observe(self.memory, self.now)
+
     def step(self, action: np.ndarray) -> Step:
         """Act for one control step; ended episodes begin anew within the step.
 
@@ -171,6 +184,9 @@ class VecEnv(Generic[M]):
             terms,
             episodes,
         )
+
+    def close(self) -> None:
+        """Nothing to do: the simulations go with the object."""
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of everything that continues: simulations, task memory, draws, counters."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluate import Act
+from robo_maxent.learnable import Simulations
 from robo_maxent.physics import mujoco
 from robo_maxent.robot import load
 from robo_maxent.task import Arrow, Task
@@ -175,24 +176,55 @@ def record(
         raise UsageError(f"seconds must be > 0, got {seconds}")
     if not 1 <= look.fps <= round(1 / task.control_dt):
         raise UsageError(f"fps must be in 1..{round(1 / task.control_dt)}, got {look.fps}")
-    steps = task.episode_steps
-    if seconds is not None:
-        steps = min(steps, round(seconds / task.control_dt))
     env = VecEnv(task, 1, seed)
     camera = Camera(env, look.camera, look.width, look.height)
+    scene = Scene(env, camera.frame, task.control_dt, task.episode_steps)
+    try:
+        return film(act, scene, path, seconds, look.fps, progress)
+    finally:
+        camera.close()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is filmed."""
+
+    env: Simulations
+    """One simulation; it is reset first."""
+    frame: Callable[[], np.ndarray]
+    """Picture of it now, uint8, (height, width, 3), the sides multiples of 16."""
+    control_dt: float
+    """Time between two actions, s."""
+    steps: int
+    """Control steps that no episode exceeds."""
+
+
+def film(
+    act: Act,
+    scene: Scene,
+    path: str | os.PathLike[str],
+    seconds: float | None,
+    fps: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Episode | None:
+    """Film the first episode of a scene; see :func:`record`."""
+    steps, dt = scene.steps, scene.control_dt
+    if seconds is not None:
+        steps = min(steps, round(seconds / dt))
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}-{target.name}")
-    obs = env.reset()
+    obs = scene.env.reset()
     ended: list[Episode] = []
     shown = 0
     try:
-        with _mp4(temporary, look) as write:
+        first = scene.frame()
+        with _mp4(temporary, first.shape[1], first.shape[0], fps) as write:
             for count in range(steps):
-                if count * task.control_dt * look.fps >= shown:
-                    write(camera.frame())
+                if count * dt * fps >= shown:
+                    write(scene.frame())
                     shown += 1
-                step = env.step(act(obs))
+                step = scene.env.step(act(obs))
                 obs, ended = step.obs, step.episodes
                 if progress:
                     progress(count + 1, steps)
@@ -200,7 +232,6 @@ def record(
                     break
         os.replace(temporary, target)
     finally:
-        camera.close()
         temporary.unlink(missing_ok=True)
     return ended[0] if ended else None
 
@@ -216,10 +247,10 @@ def render_frame(env: VecEnv[Any], sim: int = 0, look: Look | None = None) -> np
 
 
 @contextmanager
-def _mp4(path: Path, look: Look) -> Iterator[Callable[[np.ndarray], None]]:
+def _mp4(path: Path, width: int, height: int, fps: int) -> Iterator[Callable[[np.ndarray], None]]:
     """Open an H.264 video that every browser plays, and give its frame-writing function."""
     writer = imageio_ffmpeg.write_frames(
-        str(path), (look.width, look.height), fps=look.fps, quality=7, macro_block_size=BLOCK
+        str(path), (width, height), fps=fps, quality=7, macro_block_size=BLOCK
     )
     writer.send(None)  # start the encoder
     try:

@@ -7,6 +7,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import torch
 
@@ -42,6 +43,9 @@ def main(checkout: Path) -> None:
         obs = env.step(act(obs)).obs
     assert obs.shape == (N, task.observation_size)
     assert np.isfinite(obs).all()
+
+    named = gymnasium.make("robo_maxent:robo_maxent/QuadrupedFlat-v0")
+    assert named.reset(seed=0)[0] in named.observation_space
 
     frame = video.render_frame(env)
     assert frame.dtype == np.uint8

@@ -22,6 +22,7 @@ from robo_maxent.task import mirror
 from robo_maxent.tasks import make
 from robo_maxent.train import Run, resumed, train
 from robo_maxent.trainer import Trainer
+from robo_maxent.vec_env import VecEnv
 
 SMALL = SacConfig(width=32, batch_size=32)
 ENVS = 8
@@ -118,6 +119,7 @@ def test_evaluation_logging_and_saving_do_not_touch_what_continues(tmp_path: Pat
 
 def test_truncation_is_not_stored_as_termination(tmp_path: Path) -> None:
     trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
+    assert isinstance(trainer.env, VecEnv)
     trainer.env.memory.elapsed[:] = trainer.task.episode_steps - 1
     step, _ = trainer.step()
     assert step.truncated.all()
@@ -132,9 +134,10 @@ def test_each_transition_is_stored_with_its_mirror_image(tmp_path: Path) -> None
     rows = trainer.replay.state_dict()["rows"]
     assert len(rows) == 2 * ENVS
     size = trainer.task.observation_size
-    reflect = mirror(trainer.task.observation)
+    task = make("quadruped-flat")
+    reflect = mirror(task.observation)
     np.testing.assert_array_equal(rows[ENVS:, :size], reflect(rows[:ENVS, :size]))
-    joints = mirror(trainer.task.action)
+    joints = mirror(task.action)
     np.testing.assert_array_equal(
         rows[ENVS:, size : size + 12], joints(rows[:ENVS, size : size + 12])
     )
@@ -143,6 +146,7 @@ def test_each_transition_is_stored_with_its_mirror_image(tmp_path: Path) -> None
 
 def test_a_diverged_transition_is_not_stored(tmp_path: Path) -> None:
     trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
+    assert isinstance(trainer.env, VecEnv)
     trainer.env.batch.bind("qvel")[2] = np.nan
     step, _ = trainer.step()
     assert step.diverged.nonzero()[0].tolist() == [2]

@@ -1,0 +1,151 @@
+"""One Gymnasium environment behind a door: plain arrays pass, everything else is said in words.
+
+Inside a worker process an exception is easily lost on its way: it may not survive pickling, and
+Gymnasium's report of it goes through ``warnings``. So the door raises nothing: what is wrong comes
+out as a *fault*, a text in ``info``, and the process that trains raises it.
+"""
+
+import os
+import signal
+import traceback
+from dataclasses import dataclass, field
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+FAULT = "fault"
+"""Key of ``info``: what is wrong, in one line."""
+TRACE = "fault_trace"
+"""Key of ``info``: the traceback of an exception, or nothing."""
+
+
+class Door(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
+    """Observations come out flat and float32, (O,); actions go in as [-1, 1], (A,).
+
+    Each episode is seeded by (seed, simulation, episode), so that simulation 0 of 8 runs the same
+    episodes as simulation 0 of 1, and a resumed run need not repeat any.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], label: str, repeat: int, seed: int, sim: int):
+        """Stand before an environment.
+
+        Args:
+            env: Acts in a bounded Box of floats; its observation space can be flattened.
+            label: What to call it in messages.
+            repeat: How often each action is applied; rewards are summed.
+            seed: Seed of every episode.
+            sim: Number of this simulation.
+        """
+        super().__init__(env)
+        assert isinstance(env.action_space, spaces.Box)
+        self._inner_action = env.action_space
+        self._inner_observation = env.observation_space
+        self._size = spaces.flatdim(env.observation_space)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (self._size,), np.float32)
+        flat = (int(np.prod(env.action_space.shape)),)
+        self.action_space = spaces.Box(-1.0, 1.0, flat, np.float32)
+        self.next_episode = 0
+        self._label, self._repeat, self._seed, self._sim = label, repeat, seed, sim
+        self._steps = self._in_episode = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin the next episode; its seed is the door's own."""
+        key = (self._seed, self._sim, self.next_episode)
+        self.next_episode += 1
+        self._in_episode = 0
+        own = int(np.random.SeedSequence(key).generate_state(1)[0])
+        try:
+            raw, _ = self.env.reset(seed=own, options=options)
+            return self._flat(raw), {}
+        except Exception as error:  # someone else's code: whatever it raises is a fault to report
+            return np.zeros(self._size, np.float32), self._fault(error, "reset")
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Apply an action ``repeat`` times, or until the episode ends."""
+        try:
+            return self._step(self._scaled(action))
+        except Exception as error:  # as above
+            obs, info = np.zeros(self._size, np.float32), self._fault(error, "step")
+            return obs, 0.0, False, False, info
+
+    def _step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        total, raw, terminated, truncated, info = 0.0, None, False, False, {}
+        for _ in range(self._repeat):
+            self._steps += 1
+            self._in_episode += 1
+            raw, reward, terminated, truncated, info = self.env.step(action)
+            total += self._finite_reward(reward)
+            if terminated or truncated:
+                break
+        ended = bool(terminated or truncated)
+        told = {"is_success": bool(info["is_success"])} if ended and "is_success" in info else {}
+        return self._flat(raw), total, bool(terminated), bool(truncated), told
+
+    def _scaled(self, action: np.ndarray) -> np.ndarray:
+        low, high = self._inner_action.low, self._inner_action.high
+        share = (np.asarray(action, np.float64).reshape(low.shape) + 1.0) / 2.0
+        scaled = low + share * (high.astype(np.float64) - low)
+        return np.clip(scaled.astype(self._inner_action.dtype), low, high)
+
+    def _finite_reward(self, reward: SupportsFloat) -> float:
+        value = float(reward)
+        if not abs(value) <= np.finfo(np.float32).max:
+            raise _NotFinite(f"the reward {value}")
+        return value
+
+    def _flat(self, raw: Any) -> np.ndarray:
+        with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
+            flat = np.asarray(spaces.flatten(self._inner_observation, raw)).astype(np.float32)
+        if flat.shape != (self._size,):
+            raise ValueError(
+                f"an observation of {flat.size} numbers, where its space has {self._size}"
+            )
+        if not np.isfinite(flat).all():
+            bad = np.flatnonzero(~np.isfinite(flat))
+            raise _NotFinite(f"an observation with {flat[bad[0]]} at element {bad[0]}")
+        return flat
+
+    def _fault(self, error: Exception, during: str) -> dict[str, Any]:
+        where = (
+            f"in simulation {self._sim} at its step {self._steps}, step {self._in_episode} of "
+            f"episode {self.next_episode - 1}"
+        )
+        if isinstance(error, _NotFinite):
+            return {FAULT: f"{self._label} returned {error} {where}.", TRACE: ""}
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+        text = f"{self._label} crashed in {during}() {where}: {what} ({place})."
+        return {FAULT: text, TRACE: traceback.format_exc()}
+
+
+class _NotFinite(ValueError):
+    """NaN or infinity: what, for a message."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes one environment behind its door, here or in a worker process."""
+
+    spec: EnvSpec
+    label: str
+    repeat: int
+    seed: int
+    sim: int
+    kwargs: dict[str, Any]
+    process: int = field(default_factory=os.getpid)
+    """The one that trains."""
+
+    def __call__(self) -> Door:
+        """Make it."""
+        if os.getpid() != self.process:
+            # Ctrl-C reaches every process of a terminal; the one that trains ends the workers.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        env = gymnasium.make(self.spec, disable_env_checker=True, **self.kwargs)
+        return Door(env, self.label, self.repeat, self.seed, self.sim)

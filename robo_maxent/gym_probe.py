@@ -1,0 +1,144 @@
+"""What a Gymnasium id is, before anything is learnt on it: found, made, its spaces judged."""
+
+import importlib
+import importlib.util
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from robo_maxent.errors import EnvironmentFault, UsageError
+
+PREFIX = "gym:"
+"""What tells a Gymnasium id from a task of this package."""
+
+INSTALL = "pip install 'robo-maxent[gym]'"
+EXTRA = ("dm_control", "shimmy", "imageio")
+"""Modules that the extra ``gym`` brings."""
+
+Parts = tuple[tuple[str, int, str], ...]
+"""Name, size and unit of each part of an observation."""
+
+
+def find_spec(env_id: str) -> EnvSpec:
+    """Find a registered id; dm_control's are registered by shimmy, others by ``module:id``.
+
+    Raises:
+        UsageError: There is no such id, or a package is missing.
+    """
+    if env_id.startswith("dm_control/"):
+        _require_extra(env_id)
+        with warnings.catch_warnings():  # without a display GLFW complains, and EGL is used
+            warnings.filterwarnings("ignore", module="glfw")
+            importlib.import_module("shimmy")
+    module, _, name = env_id.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        return gymnasium.spec(name)
+    except (gymnasium.error.Error, ImportError, ValueError) as error:
+        raise UsageError(
+            f"Unknown Gymnasium id {env_id!r}: {str(error).rstrip('.')}. An id of a package that "
+            f"must be imported first is {PREFIX}MODULE:ID."
+        ) from error
+
+
+def _require_extra(env_id: str) -> None:
+    missing = [name for name in ("shimmy", "dm_control") if not importlib.util.find_spec(name)]
+    if missing:
+        raise UsageError(f"{PREFIX}{env_id} needs {' and '.join(missing)}: {INSTALL}")
+
+
+def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
+    """Make an environment, without Gymnasium's checker: the door looks at what matters here.
+
+    Raises:
+        UsageError: A package is missing.
+        EnvironmentFault: Its own code raised.
+    """
+    try:
+        return gymnasium.make(spec, disable_env_checker=True)
+    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        ours = isinstance(error, ImportError) and error.name in EXTRA
+        ours = ours or any(module in str(error) for module in EXTRA)
+        fix = INSTALL if ours else "install what it names"
+        raise UsageError(f"{name} can't be made: {error}. Fix: {fix}") from error
+    except Exception as error:  # someone else's code
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EnvironmentFault(f"{name} can't be made: {what}") from error
+
+
+def require_box(name: str, space: spaces.Space[Any]) -> spaces.Box:
+    """The action space, if SAC can act in it.
+
+    Raises:
+        UsageError: It can't; the message says what is allowed.
+    """
+    allowed = "allowed is a Box of floats with finite bounds"
+    if not isinstance(space, spaces.Box):
+        raise UsageError(
+            f"{name} acts in {space}; {allowed}. For discrete actions use a learner made for them."
+        )
+    if not np.issubdtype(space.dtype, np.floating):
+        raise UsageError(f"{name} acts in a Box of {space.dtype}; {allowed}.")
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise UsageError(
+            f"{name} acts in an unbounded Box; {allowed}. Register an id that declares the range "
+            "that matters: gymnasium.wrappers.TransformAction(env, lambda action: action, "
+            "gymnasium.spaces.Box(low, high)). ClipAction on the outside takes bounds away, and "
+            "RescaleAction needs some."
+        )
+    if not np.prod(space.shape):
+        raise UsageError(f"{name} acts in {space}, which is empty; {allowed}.")
+    return space
+
+
+def observation_parts(name: str, space: spaces.Space[Any]) -> tuple[Parts, tuple[str, ...]]:
+    """Parts of the flattened observation, and what to say about the flattening, a line each.
+
+    Raises:
+        UsageError: It has pictures, text, or no fixed size.
+    """
+    unreadable = _unreadable(space)
+    if unreadable is not None:
+        raise UsageError(
+            f"{name} observes {unreadable}, which the networks here can't read. Register the id "
+            "with additional_wrappers that turn it into numbers."
+        )
+    if not space.is_np_flattenable:
+        raise UsageError(
+            f"{name} observes {type(space).__name__}, which has no fixed size. Register the id "
+            "with additional_wrappers such as gymnasium.wrappers.TransformObservation that give "
+            "it one."
+        )
+    if isinstance(space, spaces.Dict):
+        parts = tuple((str(key), spaces.flatdim(part), "") for key, part in space.items())
+        note = f"{name}: the observation is flattened from {', '.join(key for key, _, _ in parts)}"
+        return parts, (note,)
+    parts = (("observation", spaces.flatdim(space), ""),)
+    if isinstance(space, spaces.Box) and len(space.shape) == 1:
+        return parts, ()
+    return parts, (f"{name}: the observation {type(space).__name__}{space.shape} is flattened",)
+
+
+def _unreadable(space: spaces.Space[Any]) -> str | None:
+    """What there is in an observation, at any depth, that is not for small networks."""
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        parts = space.values() if isinstance(space, spaces.Dict) else space
+        return next((what for what in map(_unreadable, parts) if what is not None), None)
+    if isinstance(space, spaces.Text):
+        return "text"
+    picture = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2
+    return "pictures" if picture else None
+
+
+def step_seconds(env: gymnasium.Env[Any, Any]) -> float:
+    """Time of a step of the environment, s; 1 where it does not say."""
+    own = getattr(env.unwrapped, "dt", None)
+    if isinstance(own, float | int) and own > 0:
+        return float(own)
+    fps = env.metadata.get("render_fps")
+    return 1.0 / fps if isinstance(fps, float | int) and fps > 0 else 1.0

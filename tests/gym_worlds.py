@@ -1,0 +1,137 @@
+"""Small Gymnasium environments that do one thing, for tests; importing registers them."""
+
+import os
+import signal
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+UNIT = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+
+class World(gymnasium.Env[Any, Any]):
+    """Base: counts steps; observation space and actions are its kwargs."""
+
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(
+        self, observe: spaces.Space[Any] | None = None, act: spaces.Space[Any] | None = None
+    ) -> None:
+        self.observation_space = observe or spaces.Box(-np.inf, np.inf, (2,), np.float64)
+        self.action_space = act or UNIT
+        self.episode, self.t = -1, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.episode, self.t = self.episode + 1, 0
+        return self.observe(), {"irrelevant": np.zeros(self.episode)}  # of another shape each time
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.t += 1
+        return self.observe(), float(self.t), False, False, {}
+
+    def observe(self) -> Any:
+        return self.observation_space.sample()
+
+
+class Counter(World):
+    """Observes (episode, step); after 5 steps even episodes terminate, odd ones are truncated."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, reward, _, _, info = super().step(action)
+        ended, even = self.t == 5, self.episode % 2 == 0
+        return obs, reward, ended and even, ended and not even, info
+
+    def observe(self) -> np.ndarray:
+        return np.array([self.episode, self.t], np.float64)
+
+
+class Seeded(Counter):
+    """Observes a number drawn from its seed, and the step; says that odd steps are success."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.drawn = self.np_random.random()
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, _, _, _, _ = super().step(action)
+        return obs, self.drawn, False, self.t == 3, {"is_success": self.drawn > 0.5}
+
+    def observe(self) -> np.ndarray:
+        return np.array([getattr(self, "drawn", 0.0), self.t])
+
+
+class Echo(World):
+    """Observes the action that reached it."""
+
+    def __init__(self, act: spaces.Box) -> None:
+        super().__init__(spaces.Box(-np.inf, np.inf, act.shape, np.float64), act)
+        self.last = np.zeros(act.shape)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert action in self.action_space, f"{action!r} is not in {self.action_space}"
+        self.last = np.array(action, np.float64)
+        return super().step(action)
+
+    def observe(self) -> np.ndarray:
+        return self.last
+
+
+class TwoArguments(Exception):
+    """Can't be rebuilt from its text, as exceptions of simulators often can't; has a % inside."""
+
+    def __init__(self, code: int, what: str) -> None:
+        super().__init__(f"code {code}: {what} at 50 % of 100%d")
+
+
+class Bad(Counter):
+    """Does what ``fault`` names at step 3 of its third episode, unless mended."""
+
+    mended: ClassVar[bool] = False
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, reward, terminated, truncated, info = super().step(action)
+        if Bad.mended or (self.episode, self.t) != (2, 3):
+            return obs, reward, terminated, truncated, info
+        if self.fault == "crash":
+            raise TwoArguments(7, "motor lost")
+        if self.fault == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.fault == "shape":
+            obs = np.zeros(3)
+        if self.fault.startswith("obs"):
+            obs = np.array([0.0, {"obs nan": np.nan, "obs huge": 1e300}[self.fault]])
+        rewards = {"reward inf": float("-inf"), "reward nan": float("nan")}
+        return obs, rewards.get(self.fault, reward), terminated, truncated, info
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        if self.fault == "reset" and self.episode == 1 and not Bad.mended:
+            raise KeyError("no start found")
+        return super().reset(seed=seed)
+
+
+class Endless(World):
+    """Never ends, and has no time limit."""
+
+
+def broken(**_: Any) -> gymnasium.Env[Any, Any]:
+    raise ValueError("the mesh file is missing")
+
+
+def register(name: str, world: Any, **kwargs: Any) -> str:
+    """Register a world, over one of that name, and give its id."""
+    gymnasium.registry.pop(f"test/{name}-v0", None)
+    gymnasium.register(f"test/{name}-v0", entry_point=world, kwargs=kwargs)
+    return f"test/{name}-v0"
+
+
+for _world in (World, Counter, Seeded, Echo, Bad, Endless):
+    register(_world.__name__, _world)
+register("Broken", broken)
