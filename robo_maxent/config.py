@@ -28,6 +28,9 @@ class SacConfig:
     """Share of the critics that moves into their targets at each update."""
     actor_every: int = 4
     """Critic updates per update of actor and temperature."""
+    actor_average: float = 0.05
+    """Share of the actor that moves into its average at each of its updates. The average is the
+    policy that is evaluated and kept; 1: the actor itself."""
     initial_alpha: float = 0.01
     """Temperature at the start."""
     alpha_learning_rate: float = 1e-3
@@ -45,7 +48,7 @@ class SacConfig:
         for name in ("learning_rate", "initial_alpha", "alpha_learning_rate"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be > 0, got {getattr(self, name)}")
-        for name in ("gamma", "tau"):
+        for name in ("gamma", "tau", "actor_average"):
             if not 0 < getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")
         low, high = self.log_std_range
@@ -140,6 +143,7 @@ def preset(name: Preset) -> TrainConfig:
             gamma=0.99,
             tau=0.005,
             actor_every=1,
+            actor_average=1.0,
             initial_alpha=1.0,
             alpha_learning_rate=3e-4,
             target_entropy_per_action=-1.0,

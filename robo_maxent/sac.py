@@ -4,6 +4,7 @@ Haarnoja et al. 2018, "Soft Actor-Critic Algorithms and Applications" (arXiv 181
 numbers below are that paper's.
 """
 
+import copy
 import math
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from robo_maxent.config import SacConfig
 from robo_maxent.errors import UsageError
-from robo_maxent.networks import Actor, Critics, Normalizer
+from robo_maxent.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.replay import Batch
 
 Metrics = dict[str, float]
@@ -112,11 +113,10 @@ class Sac:
             torch.manual_seed(seed)
             shape = obs_size, action_size, config.width, config.layer_norm
             self.actor = Actor(*shape, config.log_std_range)
-            self.critics, self.targets = Critics(*shape), Critics(*shape)
-        self.targets.load_state_dict(self.critics.state_dict())
-        self.targets.requires_grad_(False)
-        for net in (self.actor, self.critics, self.targets):
-            net.precision = precision
+            self.critics = Critics(*shape)
+        self.actor.precision = self.critics.precision = precision
+        self.targets = copy.deepcopy(self.critics).requires_grad_(False)
+        self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.normalizer = Normalizer(obs_size)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
         self.optimizers = {
@@ -207,8 +207,7 @@ class Sac:
         self.updates += 1
         if self.updates % self.config.actor_every == 0:
             metrics |= self._update_actor(batch, alpha)
-        with torch.no_grad():  # Polyak averaging: targets <- (1 - tau) targets + tau critics
-            self.targets.flat.lerp_(self.critics.flat, self.config.tau)
+        _move(self.targets, self.critics, self.config.tau)
         return metrics
 
     def _update_actor(self, batch: Batch, alpha: Tensor) -> dict[str, Tensor]:
@@ -217,6 +216,7 @@ class Sac:
         loss, log_prob = actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
         self._step("actor", loss)
         self.critics.requires_grad_(True)
+        _move(self.average, self.actor, self.config.actor_average)
         alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
         self._step("alpha", alpha_loss)
         return {
@@ -234,10 +234,17 @@ class Sac:
     def _networks(self) -> dict[str, torch.nn.Module]:
         return {
             "actor": self.actor,
+            "average": self.average,
             "critics": self.critics,
             "targets": self.targets,
             "normalizer": self.normalizer,
         }
+
+
+@torch.no_grad()
+def _move(average: Ensemble, network: Ensemble, share: float) -> None:
+    """Polyak averaging: average <- (1 - share) average + share network."""
+    average.flat.lerp_(network.flat, share)
 
 
 def _adam(parameter: Tensor, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:

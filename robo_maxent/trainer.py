@@ -99,7 +99,7 @@ class Trainer:
 
     def policy(self) -> Policy:
         """The present mean-action policy; it changes as the learner does."""
-        return Policy(layout_of(self.task), self.learner.actor, self.learner.normalizer)
+        return Policy(layout_of(self.task), self.learner.average, self.learner.normalizer)
 
     def save(self) -> Path:
         """Write a checkpoint."""

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from robo_maxent import sac as sac_module
-from robo_maxent.config import SacConfig
+from robo_maxent.config import Preset, SacConfig, preset
 from robo_maxent.networks import sample_action
 from robo_maxent.replay import ReplayBuffer
 from robo_maxent.sac import Sac, soft_target
@@ -39,8 +39,8 @@ TEMPERATURE_TOLERANCE = 0.08
 OFFSET_TOLERANCE = 0.05  # the smaller of two critics is a little pessimistic
 
 CONFIG = SacConfig(
-    width=64,
-    learning_rate=3e-3,
+    width=128,
+    learning_rate=2e-3,
     weight_decay=0.0,
     gamma=GAMMA,
     tau=0.1,
@@ -172,10 +172,22 @@ def learn(sac: Sac, environment: Environment, schedule: np.ndarray) -> np.ndarra
     return np.mean(measured, axis=0)
 
 
+def config_of(name: Preset) -> SacConfig:
+    """A preset's networks and schedule, at the rates and sizes of this small problem."""
+    sac = preset(name).sac
+    return replace(
+        CONFIG,
+        layer_norm=sac.layer_norm,
+        normalize=sac.normalize,
+        actor_every=sac.actor_every,
+        log_std_range=sac.log_std_range,
+    )
+
+
 @functools.cache
-def trained(initial_alpha: float, seed: int = 0) -> tuple[Sac, np.ndarray]:
+def trained(name: Preset, initial_alpha: float, seed: int = 0) -> tuple[Sac, np.ndarray]:
     """The learner after training, and what was measured."""
-    sac = Sac(1, 1, replace(CONFIG, initial_alpha=initial_alpha), seed)
+    sac = Sac(1, 1, replace(config_of(name), initial_alpha=initial_alpha), seed)
     environment = Environment(np.random.default_rng(seed))
     for _ in range(100):
         environment.step(sac)
@@ -183,32 +195,38 @@ def trained(initial_alpha: float, seed: int = 0) -> tuple[Sac, np.ndarray]:
     return sac, learn(sac, environment, schedule)
 
 
-starts = pytest.mark.parametrize("initial_alpha", [0.04, 0.5], ids=["from-below", "from-above"])
+starts = pytest.mark.parametrize(
+    ("name", "initial_alpha"),
+    [("default", 0.04), ("default", 0.5), ("single", 0.5), ("classic", 0.5)],
+)
 
 
 @starts
-def test_the_gain_is_that_of_the_riccati_equation(initial_alpha: float) -> None:
-    gain, _, _ = trained(initial_alpha)[1]
+def test_the_gain_is_that_of_the_riccati_equation(name: Preset, initial_alpha: float) -> None:
+    gain, _, _ = trained(name, initial_alpha)[1]
     assert gain == pytest.approx(solve(GAMMA).gain, rel=GAIN_TOLERANCE)
 
 
 @starts
-def test_the_exploration_variance_is_the_soft_optimal_one(initial_alpha: float) -> None:
-    _, variance, _ = trained(initial_alpha)[1]
+def test_the_exploration_variance_is_the_soft_optimal_one(
+    name: Preset, initial_alpha: float
+) -> None:
+    _, variance, _ = trained(name, initial_alpha)[1]
     assert variance == pytest.approx(solve(GAMMA).variance, rel=VARIANCE_TOLERANCE)
 
 
 @starts
 def test_the_temperature_becomes_the_one_at_which_the_optimum_has_the_target_entropy(
+    name: Preset,
     initial_alpha: float,
 ) -> None:
-    sac, _ = trained(initial_alpha)
+    sac, _ = trained(name, initial_alpha)
     assert sac.alpha == pytest.approx(solve(GAMMA).alpha, rel=TEMPERATURE_TOLERANCE)
 
 
 @starts
-def test_the_soft_value_has_the_right_offset(initial_alpha: float) -> None:
-    _, _, offset = trained(initial_alpha)[1]
+def test_the_soft_value_has_the_right_offset(name: Preset, initial_alpha: float) -> None:
+    _, _, offset = trained(name, initial_alpha)[1]
     assert offset == pytest.approx(solve(GAMMA).offset, rel=OFFSET_TOLERANCE)
 
 
@@ -220,8 +238,8 @@ def offset_after_more_learning(
 ) -> float:
     """Continue the trained learner under another backup, at falling learning rates."""
     monkeypatch.setattr(sac_module, "soft_target", backup)
-    sac = Sac(1, 1, CONFIG, seed=1)
-    sac.load_state_dict(copy.deepcopy(trained(0.5)[0].state_dict()))
+    sac = Sac(1, 1, config_of("default"), seed=1)
+    sac.load_state_dict(copy.deepcopy(trained("default", 0.5)[0].state_dict()))
     environment = Environment(np.random.default_rng(1), time_limit_is_terminal)
     for _ in range(100):
         environment.step(sac)
