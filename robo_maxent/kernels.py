@@ -24,6 +24,15 @@ FLAGS = [
     *("-O3", "-march=native", "-shared", "-fPIC", "-ffp-contract=fast"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
 ]
+SIGNATURES = {
+    "norm_silu": "ppppnnn",
+    "norm_silu_backward": "ppppnnn",
+    "relu": "ppnnn",
+    "relu_backward": "pppnnn",
+    "squash": "ppffpppnn",
+    "squash_backward": "ppppppffpnn",
+}
+"""Arguments of the functions of ``kernels.c``: p pointer to float32, f float, n long."""
 OFF = "ROBO_MAXENT_KERNELS"
 """Environment variable: ``off`` runs everything in torch."""
 
@@ -44,7 +53,7 @@ def state() -> tuple[ctypes.CDLL | None, str]:
         return None, "no C compiler found: learning runs in plain torch, slower"
     try:
         path = _compiled(command)
-        return ctypes.CDLL(str(path)), f"compiled by {command[0]}, kept in {path.parent}"
+        return _loaded(path), f"compiled by {command[0]}, kept in {path.parent}"
     except (OSError, subprocess.CalledProcessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
         reason = detail.strip().splitlines()[-1]
@@ -54,6 +63,15 @@ def state() -> tuple[ctypes.CDLL | None, str]:
 def library() -> ctypes.CDLL | None:
     """The compiled library, or None."""
     return state()[0]
+
+
+def _loaded(path: Path) -> ctypes.CDLL:
+    """The library with the types of its functions' arguments."""
+    loaded = ctypes.CDLL(str(path))
+    kinds = {"p": ctypes.c_void_p, "f": ctypes.c_float, "n": ctypes.c_long}
+    for name, arguments in SIGNATURES.items():
+        getattr(loaded, name).argtypes = [kinds[kind] for kind in arguments]
+    return loaded
 
 
 def _compiled(command: list[str]) -> Path:
@@ -184,16 +202,13 @@ def squash_backward(
 
 
 def _call(name: str, *values: Tensor | float) -> None:
-    """Call a function of the library."""
-    loaded = library()
-    assert loaded is not None
-    if getattr(loaded, name)(*map(_argument, values)):
+    """Call a function of the library; tensors become addresses."""
+    function = getattr(library(), name)
+    if function(*[_address(value) if isinstance(value, Tensor) else value for value in values]):
         raise MemoryError(f"no memory for the sums of {name}")
 
 
-def _argument(value: Tensor | float) -> object:
-    if isinstance(value, Tensor):
-        assert value.is_contiguous()
-        assert value.dtype == torch.float32
-        return ctypes.c_void_p(value.data_ptr())
-    return ctypes.c_float(value) if isinstance(value, float) else ctypes.c_long(value)
+def _address(tensor: Tensor) -> int:
+    assert tensor.is_contiguous()
+    assert tensor.dtype == torch.float32
+    return tensor.data_ptr()

@@ -64,10 +64,17 @@ class Ensemble(nn.Module):
             for shape, bound in zip(self.shapes, bounds, strict=True)
         ]
         self.flat = nn.Parameter(torch.cat(drawn))
+        self._views: tuple[int, list[tuple[Tensor, Tensor]]] | None = None
 
-    def layers(self, flat: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
+    def layers(self) -> list[tuple[Tensor, Tensor]]:
         """Weight (E, in, out) and bias (E, 1, out) of each layer, as views of the parameters."""
-        flat = self.flat.detach() if flat is None else flat
+        address = self.flat.data_ptr()
+        if self._views is None or self._views[0] != address:
+            self._views = address, self.parts(self.flat.detach())
+        return self._views[1]
+
+    def parts(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Views of a flat tensor, of parameters or their gradient, by layer."""
         parts = flat.split([math.prod(shape) for shape in self.shapes])
         views = [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
         return list(zip(views[::2], views[1::2], strict=True))
@@ -80,7 +87,7 @@ class Ensemble(nn.Module):
 
     def plain(self, x: Tensor) -> Tensor:
         """The same in plain torch: what :class:`_Fused` must agree with."""
-        layers = self.layers(self.flat)
+        layers = self.parts(self.flat)
         h = x.expand(self.shapes[0][0], *x.shape)
         for weight, bias in layers[:-1]:
             h = self.product(h, weight) + bias
@@ -132,7 +139,7 @@ class _Fused(torch.autograd.Function):
     ) -> tuple[Tensor | None, Tensor | None, None]:
         net: Ensemble = ctx.net
         layers, flat_slope = net.layers(), torch.zeros_like(net.flat)
-        slopes = net.layers(flat_slope)
+        slopes = net.parts(flat_slope)
         slope = grad_outputs[0].contiguous()
         torch.sum(slope, 1, keepdim=True, out=slopes[-1][1])
         for i in reversed(range(len(layers))):

@@ -227,7 +227,7 @@ class Sac:
 
     def _step(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
-        optimizer.zero_grad()
+        optimizer.param_groups[0]["params"][0].grad = None
         loss.backward()
         optimizer.step()
 

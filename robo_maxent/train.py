@@ -152,6 +152,8 @@ class _Loop:
         trainer, evaluated_at = self.trainer, -1
         if kernels.library() is None:
             self._tell(kernels.state()[1])
+        if self.config.precision == "bf16" and not kernels.has_amx():
+            self._tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
         try:
             while not interrupt.pressed and self._fraction() < 1.0:
                 step, metrics = trainer.step()
