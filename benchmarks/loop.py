@@ -1,0 +1,155 @@
+"""What each trick of the training loop is worth: environment steps per second with it undone.
+
+The default recipe on quadruped-flat, learning beside the physics. Each variant undoes one thing, in
+a process of its own; they take turns in rounds, one at a time, and a gain is the median over the
+rounds of the ratio to the loop as it is.
+
+    python benchmarks/loop.py [--quick]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+WARM_UP = 30
+"""Steps after the random ones, before the clock starts."""
+
+
+def as_it_is() -> None:
+    """Change nothing."""
+
+
+def plain_torch() -> None:
+    """No compiled kernels."""
+    os.environ["ROBO_MAXENT_KERNELS"] = "off"
+
+
+def lock_kept() -> None:
+    """Python's own interval for handing over the interpreter lock."""
+    from robo_maxent import trainer
+
+    trainer.SWITCH_INTERVAL = sys.getswitchinterval()
+
+
+def many_gathers() -> None:
+    """A gather from the replay, and a normalization, for each update."""
+    from robo_maxent.trainer import Trainer
+
+    def learn(self: Trainer) -> dict[str, object]:
+        size, metrics = self.config.sac.batch_size, {}
+        for _ in range(self.config.updates_per_step):
+            metrics |= self.learner.update(self.replay.sample(self.replay_rng, size))
+        return metrics
+
+    Trainer._learn = learn  # type: ignore[method-assign]
+
+
+def serial() -> None:
+    """Learn, then step, each with all threads."""
+    import torch
+
+    from robo_maxent.trainer import Trainer
+    from robo_maxent.vec_env import VecEnv
+
+    class Inline:
+        """Runs what is submitted at once."""
+
+        def submit(self, function: Callable[..., object], *args: object) -> "Inline":
+            self.value = function(*args)
+            return self
+
+        def result(self) -> object:
+            return self.value
+
+    build = Trainer.__init__
+
+    def init(self: Trainer, *args: object) -> None:
+        build(self, *args)  # type: ignore[arg-type]
+        threads = os.cpu_count() or 1
+        torch.set_num_threads(threads)
+        self._physics = Inline()  # type: ignore[assignment]
+        self.env = VecEnv(self.task, self.config.envs, self.config.seed, threads)  # type: ignore
+        self.obs = self.env.reset()
+
+    Trainer.__init__ = init  # type: ignore[method-assign]
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    "as it is": as_it_is,
+    "no overlap": serial,
+    "interpreter lock kept": lock_kept,
+    "plain torch": plain_torch,
+    "a gather per update": many_gathers,
+}
+
+
+def serve(name: str) -> None:
+    """Be one variant: measure for as many seconds as each line asks."""
+    VARIANTS[name]()
+    from robo_maxent.config import TrainConfig
+    from robo_maxent.tasks import make
+    from robo_maxent.trainer import Trainer
+
+    config = TrainConfig(replay_capacity=200_000)
+    with tempfile.TemporaryDirectory() as directory:
+        trainer = Trainer(make("quadruped-flat"), config, Path(directory))
+        for _ in range(config.random_steps + WARM_UP):
+            trainer.step()
+        print(flush=True)
+        for line in sys.stdin:
+            start, steps = time.perf_counter(), trainer.steps
+            while time.perf_counter() - start < float(line):
+                trainer.step()
+            print((trainer.steps - steps) / (time.perf_counter() - start), flush=True)
+
+
+def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Start all variants, then let them take turns."""
+    pipe, processes, rates = subprocess.PIPE, {}, {name: [] for name in VARIANTS}
+    for name in VARIANTS:
+        command = [sys.executable, __file__, "--serve", name]
+        processes[name] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        processes[name].stdout.readline()
+    for _ in range(rounds):
+        for name, process in processes.items():
+            print(seconds, file=process.stdin, flush=True)
+            rates[name].append(float(process.stdout.readline()))
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    return rates
+
+
+def main() -> None:
+    """Print a table for people, then one JSON object for scripts."""
+    parser = argparse.ArgumentParser(description="What the tricks of the loop are worth.")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.serve)
+        return
+    rates = measure(*((2, 1.0) if arguments.quick else (7, 4.0)))
+    own = rates["as it is"]
+    result: dict[str, float | int] = {"threads": os.cpu_count() or 1}
+    print(f"{'variant':<24}{'steps/s':>9}{'range':>18}{'the loop as it is':>20}")
+    for name, rate in rates.items():
+        gain = statistics.median(a / b for a, b in zip(own, rate, strict=True))
+        ends = f"{min(rate):,.0f} to {max(rate):,.0f}"
+        print(f"{name:<24}{statistics.median(rate):>9,.0f}{ends:>18}{gain:>15.2f} times")
+        result |= {
+            f"{name}, steps/s": round(statistics.median(rate)),
+            f"{name}, gain": round(gain, 3),
+        }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
