@@ -16,9 +16,9 @@ class SacConfig:
     """SiLU of normalized hidden layers, stable at high learning rates; False: plain ReLU."""
     normalize: bool = True
     """Normalize observations by their running mean and deviation."""
-    batch_size: int = 512
+    batch_size: int = 256
     """Transitions in an update."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Step size of Adam for actor and critics."""
     weight_decay: float = 1e-3
     """Decoupled weight decay of actor and critics."""
@@ -26,9 +26,9 @@ class SacConfig:
     """Discount per control step."""
     tau: float = 0.02
     """Share of the critics that moves into their targets at each update."""
-    actor_every: int = 4
+    actor_every: int = 2
     """Critic updates per update of actor and temperature."""
-    actor_average: float = 0.05
+    actor_average: float = 0.02
     """Share of the actor that moves into its average at each of its updates. The average is the
     policy that is evaluated and kept; 1: the actor itself."""
     initial_alpha: float = 0.01
@@ -68,7 +68,7 @@ class TrainConfig:
     """Seed of everything random in the run."""
     envs: int = 128
     """Simulations stepped together."""
-    updates_per_step: int = 2
+    updates_per_step: int = 4
     """Gradient updates per control step of all simulations; the update ratio is this / envs."""
     random_steps: int = 20
     """Control steps with uniform random actions before the first update."""
