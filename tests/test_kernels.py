@@ -121,7 +121,8 @@ def test_bf16_rounds_the_factors_of_matrix_products_and_nothing_else() -> None:
     exact = net.product(a, b)
     net.precision = "bf16"
     rounded = net.product(a, b)
-    torch.testing.assert_close(rounded, a.bfloat16().float() @ b.bfloat16().float())
+    by_hand = a.bfloat16().float() @ b.bfloat16().float()
+    torch.testing.assert_close(rounded, by_hand, rtol=1e-4, atol=1e-5)  # AMX sums in another order
     assert 1e-4 < (rounded - exact).abs().max() < 0.1
     assert rounded.dtype == torch.float32
 
