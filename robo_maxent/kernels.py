@@ -109,6 +109,7 @@ def resolve(precision: str) -> str:
     return "bf16" if has_amx() else "fp32"
 
 
+@cache
 def _cpu() -> bytes:
     """Name and instruction sets of the CPU: what ``-march=native`` depends on."""
     try:
