@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from robo_maxent import __version__, cli
-from robo_maxent.config import SacConfig, TrainConfig
+from robo_maxent.config import Preset, SacConfig, TrainConfig, preset
+from robo_maxent.errors import UsageError
 from robo_maxent.tasks import make
 from robo_maxent.train import train
 
@@ -189,3 +190,32 @@ def test_a_checkout_that_shadows_the_installed_package_is_explained(tmp_path: Pa
     assert done.stderr == (
         "robo-maxent: this checkout shadows the installed package; run: pip install -e .\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["quadruped-flat"], "default"),
+        (["gym:Pendulum-v1"], "single"),
+        (["gym:Pendulum-v1", "--preset", "classic"], "classic"),
+        (["--preset=single", "quadruped-flat"], "single"),
+    ],
+)
+def test_the_defaults_of_train_are_those_of_the_preset(
+    words: list[str], expected: Preset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = call(capsys, "train", *words, "--help")
+    shown = " ".join(out.replace("│", " ").split())
+    recipe = preset(expected)
+    assert f"(default: {expected})" in shown
+    assert f"Simulations stepped together. (default: {recipe.envs})" in shown
+    assert f"Units in each hidden layer. (default: {recipe.sac.width})" in shown
+
+
+def test_an_unknown_preset_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = call(capsys, "train", "quadruped-flat", "--preset", "fastest", "--steps", "1")
+    assert code == 2
+    assert "fastest" in said
+    assert "classic" in said
+    with pytest.raises(UsageError, match="unknown preset 'fastest'; there are default, single, cl"):
+        preset("fastest")  # type: ignore[arg-type]

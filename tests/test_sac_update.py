@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,10 +169,10 @@ def test_exploring_samples_the_policy_of_the_normalized_observation() -> None:
         ({"alpha_learning_rate": -1.0}, "alpha_learning_rate must be > 0, got -1.0"),
         ({"gamma": 1.01}, r"gamma must be in \(0, 1\], got 1.01"),
         ({"tau": 0.0}, r"tau must be in \(0, 1\], got 0.0"),
+        ({"actor_average": 0.0}, r"actor_average must be in \(0, 1\], got 0.0"),
+        ({"log_std_range": (0.0, -5.0)}, r"must rise within \[-20, 4\], got 0.0, -5.0"),
     ],
 )
-def test_a_setting_out_of_range_is_named_with_its_range(
-    change: dict[str, float], text: str
-) -> None:
+def test_a_setting_out_of_range_is_named_with_its_range(change: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         replace(CONFIG, **change)
