@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from extra import contestant_environment, missing_peers
 
-from robo_maxent.kernels import resolve
+from robo_maxent.machine import resolve
 
 OBS, ACTIONS = 48, 12
 BATCHES = (256, 512, 1024)

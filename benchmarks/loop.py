@@ -28,7 +28,7 @@ def as_it_is() -> None:
 
 def plain_torch() -> None:
     """No compiled kernels."""
-    os.environ["ROBO_MAXENT_KERNELS"] = "off"
+    os.environ["ROBO_MAXENT_COMPILED"] = "off"
 
 
 def lock_kept() -> None:

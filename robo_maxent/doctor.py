@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 import torch
 
-from robo_maxent import kernels, versions
+from robo_maxent import compiled, machine, versions
 from robo_maxent.errors import IncompatibleVersionsError
 
 SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
@@ -28,7 +28,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything that a run depends on."""
-    return [_python(), _versions(), _rendering(), _threads(), _kernels(), _precision(), _memory()]
+    return [_python(), _versions(), _rendering(), _threads(), _compiled(), _precision(), _memory()]
 
 
 def _python() -> Check:
@@ -63,13 +63,13 @@ def _threads() -> Check:
     return Check("threads", True, f"{os.cpu_count()} CPUs, torch uses {torch.get_num_threads()}")
 
 
-def _kernels() -> Check:
-    library, said = kernels.state()
-    return Check("kernels", True, said, "" if library else "apt-get install -y gcc")
+def _compiled() -> Check:
+    library, said = compiled.state()
+    return Check("compiler", True, said, "" if library else "apt-get install -y gcc")
 
 
 def _precision() -> Check:
-    capability, chosen = torch.backends.cpu.get_cpu_capability(), kernels.resolve("auto")
+    capability, chosen = torch.backends.cpu.get_cpu_capability(), machine.resolve("auto")
     reason = "AMX multiplies bf16 faster" if chosen == "bf16" else "no AMX, so bf16 is not faster"
     return Check("precision", True, f"auto is {chosen} on this {capability} CPU: {reason}")
 

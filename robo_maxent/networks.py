@@ -2,16 +2,12 @@
 
 import itertools
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robo_maxent import kernels
-
-WIDEST = 4096
-"""Layers of at most this width run in C: a normalized value is below the root of the width."""
+from robo_maxent import machine
 
 
 def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,9 +37,7 @@ class Ensemble(nn.Module):
     All parameters are views of one flat tensor, so that an optimizer or an average takes one pass.
     """
 
-    def __init__(
-        self, count: int, inputs: int, width: int, outputs: int, layer_norm: bool, fixed: int = 0
-    ) -> None:
+    def __init__(self, count: int, inputs: int, width: int, outputs: int, layer_norm: bool) -> None:
         """Draw weights and biases from U(±1/sqrt(fan-in)), as nn.Linear does.
 
         Args:
@@ -52,10 +46,9 @@ class Ensemble(nn.Module):
             width: Units of a hidden layer.
             outputs: O.
             layer_norm: Normalize hidden layers.
-            fixed: Leading inputs that never need a gradient.
         """
         super().__init__()
-        self.layer_norm, self.fixed, self.precision = layer_norm, fixed, "fp32"
+        self.layer_norm, self.precision = layer_norm, "fp32"
         sizes = itertools.pairwise([inputs, width, width, outputs])
         self.shapes = [shape for i, o in sizes for shape in ((count, i, o), (count, 1, o))]
         bounds = [1.0 / math.sqrt(i) for i in (inputs, width, width) for _ in range(2)]
@@ -64,14 +57,10 @@ class Ensemble(nn.Module):
             for shape, bound in zip(self.shapes, bounds, strict=True)
         ]
         self.flat = nn.Parameter(torch.cat(drawn))
-        self._views: tuple[int, list[tuple[Tensor, Tensor]]] | None = None
 
     def layers(self) -> list[tuple[Tensor, Tensor]]:
         """Weight (E, in, out) and bias (E, 1, out) of each layer, as views of the parameters."""
-        address = self.flat.data_ptr()
-        if self._views is None or self._views[0] != address:
-            self._views = address, self.parts(self.flat.detach())
-        return self._views[1]
+        return self.parts(self.flat.detach())
 
     def parts(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Views of a flat tensor, of parameters or their gradient, by layer."""
@@ -81,12 +70,6 @@ class Ensemble(nn.Module):
 
     def outputs(self, x: Tensor) -> Tensor:
         """Outputs, (E, B, O), of inputs (B, I)."""
-        if kernels.usable(x) and self.shapes[1][2] <= WIDEST:
-            return _Fused.apply(x, self.flat, self)
-        return self.plain(x)
-
-    def plain(self, x: Tensor) -> Tensor:
-        """The same in plain torch: what :class:`_Fused` must agree with."""
         layers = self.parts(self.flat)
         h = x.expand(self.shapes[0][0], *x.shape)
         for weight, bias in layers[:-1]:
@@ -101,78 +84,14 @@ class Ensemble(nn.Module):
 
 
 def _bf16_product(a: Tensor, b: Tensor) -> Tensor:
-    """Batched product of bf16 factors summed in fp32: by AMX, or by rounding where there is none.
+    """Batched product of bf16 factors summed in fp32.
 
-    oneDNN rounds fp32 factors itself where the CPU has AMX, in plain rather than batched products.
+    With AMX the library rounds them itself, within :func:`machine.bf16_products`, but in plain
+    products only, not in batched ones.
     """
-    if not kernels.has_amx():
-        return torch.bmm(a.bfloat16().float(), b.bfloat16().float())
-    matmul: Any = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
-    before, matmul.fp32_precision = matmul.fp32_precision, "bf16"
-    try:
+    if machine.has_amx():
         return torch.stack([x @ y for x, y in zip(a, b, strict=True)])
-    finally:
-        matmul.fp32_precision = before
-
-
-class _Fused(torch.autograd.Function):
-    """``Ensemble.plain`` with the elementwise work in C, and its gradient written out."""
-
-    @staticmethod
-    def forward(ctx: Any, *args: Any) -> Tensor:
-        x, _, net = args
-        h = x.expand(net.shapes[0][0], *x.shape)  # (E, B, I)
-        *hidden, (weight, bias) = net.layers()
-        inputs, kept = [h], []
-        for hidden_weight, hidden_bias in hidden:
-            z = net.product(h, hidden_weight)
-            kept.append(kernels.activate(z, hidden_bias, net.layer_norm))
-            h = kept[-1].y
-            inputs.append(h)
-        ctx.net, ctx.inputs, ctx.kept = net, inputs, kept
-        return net.product(h, weight).add_(bias)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *grad_outputs: Any
-    ) -> tuple[Tensor | None, Tensor | None, None]:
-        net: Ensemble = ctx.net
-        layers, flat_slope = net.layers(), torch.zeros_like(net.flat)
-        slopes = net.parts(flat_slope)
-        slope = grad_outputs[0].contiguous()
-        torch.sum(slope, 1, keepdim=True, out=slopes[-1][1])
-        for i in reversed(range(len(layers))):
-            if ctx.needs_input_grad[1]:
-                slopes[i][0].copy_(net.product(ctx.inputs[i].mT, slope))
-            if i > 0:
-                slope = net.product(slope, layers[i][0].mT)
-                kernels.activate_backward(slope, ctx.kept[i - 1], slopes[i - 1][1])
-        x_slope = None
-        if ctx.needs_input_grad[0]:
-            x_slope = torch.zeros_like(ctx.inputs[0][0])
-            free = net.product(slope, layers[0][0][:, net.fixed :].mT)  # (E, B, I - fixed)
-            torch.sum(free, 0, out=x_slope[:, net.fixed :])
-        return x_slope, flat_slope if ctx.needs_input_grad[1] else None, None
-
-
-class _Squash(torch.autograd.Function):
-    """``sample_action`` of an actor's raw outputs, in C."""
-
-    @staticmethod
-    def forward(ctx: Any, *args: Any) -> tuple[Tensor, Tensor]:
-        raw, noise, log_std_range = args
-        action, spread, log_prob = kernels.squash(raw, noise, log_std_range)
-        ctx.kept, ctx.range = (raw, noise, action, spread), log_std_range
-        return action, log_prob
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *grad_outputs: Any
-    ) -> tuple[Tensor, None, None]:
-        action, log_prob = grad_outputs
-        return kernels.squash_backward(ctx.kept, action, log_prob, ctx.range), None, None
+    return torch.bmm(a.bfloat16().float(), b.bfloat16().float())
 
 
 class Actor(Ensemble):
@@ -201,9 +120,6 @@ class Actor(Ensemble):
 
     def sample(self, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """``sample_action`` at observations (B, O): action (B, A) and log-probability (B,)."""
-        if kernels.usable(obs):
-            apply: Any = _Squash.apply
-            return apply(self.outputs(obs)[0], noise, self.log_std_range)
         mean, log_std = self(obs)
         return sample_action(mean, log_std, noise)
 
@@ -215,7 +131,7 @@ class Critics(Ensemble):
         self, obs_size: int, action_size: int, width: int, layer_norm: bool, count: int = 2
     ) -> None:
         """Two hidden layers each."""
-        super().__init__(count, obs_size + action_size, width, 1, layer_norm, fixed=obs_size)
+        super().__init__(count, obs_size + action_size, width, 1, layer_norm)
 
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
         """Action values, (E, B)."""

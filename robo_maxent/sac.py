@@ -6,12 +6,16 @@ numbers below are that paper's.
 
 import copy
 import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from robo_maxent import compiled, machine
 from robo_maxent.config import SacConfig
 from robo_maxent.errors import UsageError
 from robo_maxent.networks import Actor, Critics, Ensemble, Normalizer
@@ -106,7 +110,7 @@ class Sac:
             seed: Seed of the initial weights and of every later draw.
             precision: Factors of matrix products: fp32 or bf16. Everything else is fp32.
         """
-        self.config = config
+        self.config, self.precision = config, precision
         self.target_entropy = config.target_entropy_per_action * action_size
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
@@ -125,6 +129,9 @@ class Sac:
             "alpha": _adam(self.log_alpha, config.alpha_learning_rate, 0.0),
         }
         self.updates = 0
+        self._compiled = None
+        if precision == "fp32" and compiled.library() is not None:
+            self._compiled = compiled.Update(obs_size, action_size, self)
 
     @property
     def alpha(self) -> float:
@@ -155,12 +162,14 @@ class Sac:
             Metrics of the last update as tensors, to be read only when they are shown; those of
             the actor only if it was updated.
         """
-        pieces = self._prepare(batch)
-        noise = torch.randn(batch.action.shape, generator=self.generator)
-        metrics: dict[str, Tensor] = {}
-        for piece, draw in zip(pieces, noise.split(self.config.batch_size), strict=True):
-            metrics |= self._update(piece, draw)
-        return metrics
+        size, count = self.config.batch_size, len(batch.reward) // self.config.batch_size
+        if count * size != len(batch.reward):
+            raise UsageError(f"{len(batch.reward)} transitions are not batches of {size}")
+        noise = torch.randn(2 * len(batch.action), batch.action.shape[1], generator=self.generator)
+        if self._compiled is not None:
+            return self._compiled(batch, noise, count)
+        with machine.bf16_products() if self.precision == "bf16" else nullcontext():
+            return self._update_in_torch(self._normalized(batch), noise.split(size))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that continues."""
@@ -183,36 +192,36 @@ class Sac:
         self.generator.set_state(saved["generator"])
         self.updates = saved["updates"]
 
-    def _prepare(self, batch: Batch) -> list[Batch]:
-        """Batches of ``batch_size`` with normalized observations."""
-        size = self.config.batch_size
-        if len(batch.reward) % size:
-            raise UsageError(f"{len(batch.reward)} transitions are not batches of {size}")
-        whole = [
-            self.normalizer(batch.obs),
-            batch.action.contiguous(),
-            batch.reward.contiguous(),
-            self.normalizer(batch.next_obs),
-            batch.terminated.contiguous(),
-        ]
-        return [Batch(*parts) for parts in zip(*(x.split(size) for x in whole), strict=True)]
+    def actor_is_due(self) -> bool:
+        """Whether the update just counted is one of actor and temperature too."""
+        return self.updates % self.config.actor_every == 0
 
-    def _update(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
-        alpha = self.log_alpha.detach().exp()
+    def _normalized(self, batch: Batch) -> Batch:
+        obs, next_obs = self.normalizer(batch.obs), self.normalizer(batch.next_obs)
+        return replace(batch, obs=obs, next_obs=next_obs)
+
+    def _update_in_torch(self, batch: Batch, noise: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Learn from K batches, with K noises for the critics' updates, then K for the actor's."""
+        count, metrics = len(noise) // 2, {}
+        columns = [getattr(batch, field.name).chunk(count) for field in fields(batch)]
+        for k, columns_of_one in enumerate(zip(*columns, strict=True)):
+            one, alpha = Batch(*columns_of_one), self.log_alpha.detach().exp()
+            metrics |= self._update_critics(one, noise[k], alpha)
+            self.updates += 1
+            if self.actor_is_due():
+                metrics |= self._update_actor(one, noise[count + k], alpha)
+        return metrics
+
+    def _update_critics(self, batch: Batch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         loss, values = critic_loss(
             self.actor, self.critics, self.targets, batch, noise, alpha, self.config.gamma
         )
         self._step("critics", loss)
-        metrics = {"critic_loss": loss.detach(), "value": values.mean()}
-        self.updates += 1
-        if self.updates % self.config.actor_every == 0:
-            metrics |= self._update_actor(batch, alpha)
         _move(self.targets, self.critics, self.config.tau)
-        return metrics
+        return {"critic_loss": loss.detach(), "value": values.mean()}
 
-    def _update_actor(self, batch: Batch, alpha: Tensor) -> dict[str, Tensor]:
+    def _update_actor(self, batch: Batch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         self.critics.requires_grad_(False)
-        noise = torch.randn(batch.action.shape, generator=self.generator)
         loss, log_prob = actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
         self._step("actor", loss)
         self.critics.requires_grad_(True)
@@ -248,4 +257,10 @@ def _move(average: Ensemble, network: Ensemble, share: float) -> None:
 
 
 def _adam(parameter: Tensor, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    return torch.optim.AdamW([parameter], learning_rate, weight_decay=weight_decay, fused=True)
+    optimizer = torch.optim.AdamW([parameter], learning_rate, weight_decay=weight_decay, fused=True)
+    optimizer.state[parameter] = {  # made at the first step otherwise; the compiled update needs it
+        "step": torch.zeros(()),
+        "exp_avg": torch.zeros_like(parameter),
+        "exp_avg_sq": torch.zeros_like(parameter),
+    }
+    return optimizer

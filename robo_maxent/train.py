@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import torch
 
-from robo_maxent import checkpoint, kernels
+from robo_maxent import checkpoint, compiled, machine
 from robo_maxent.config import SacConfig, TrainConfig
 from robo_maxent.errors import EnvironmentFault, RoboMaxentError, UsageError
 from robo_maxent.evaluate import evaluate
@@ -150,9 +150,9 @@ class _Loop:
     def run(self, interrupt: "_Interrupt") -> Run:
         """Train until the budget is spent or Ctrl-C is pressed."""
         trainer, evaluated_at = self.trainer, -1
-        if kernels.library() is None:
-            self._tell(kernels.state()[1])
-        if self.config.precision == "bf16" and not kernels.has_amx():
+        if compiled.library() is None:
+            self._tell(compiled.state()[1])
+        if self.config.precision == "bf16" and not machine.has_amx():
             self._tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
         try:
             while not interrupt.pressed and self._fraction() < 1.0:

@@ -13,8 +13,8 @@ import torch
 from robo_maxent import checkpoint
 from robo_maxent.checkpoint import Checkpoint
 from robo_maxent.config import TrainConfig
-from robo_maxent.kernels import resolve
 from robo_maxent.learnable import Learnable
+from robo_maxent.machine import resolve
 from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
 from robo_maxent.sac import Sac

@@ -112,7 +112,7 @@ def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
 def test_doctor_checks_what_a_run_depends_on(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "doctor", "--json")
     found = json.loads(out)
-    assert {"versions", "rendering", "threads", "kernels", "precision"} <= {
+    assert {"versions", "rendering", "threads", "compiler", "precision"} <= {
         c["name"] for c in found["checks"]
     }
     assert code == (0 if found["ok"] else 1)

@@ -25,7 +25,7 @@ PHYSICS = [
     "gym_task",
 ]
 """numpy, mujoco and gymnasium; each imports from those before it."""
-LEARNING = ["errors", "config", "replay", "kernels", "networks", "sac", "policy"]
+LEARNING = ["errors", "config", "machine", "replay", "networks", "compiled", "sac", "policy"]
 """torch; knows nothing of robots."""
 RUNS = [
     "checkpoint",

@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from robo_maxent import compiled
 from robo_maxent import sac as sac_module
 from robo_maxent.config import Preset, SacConfig, preset
 from robo_maxent.networks import sample_action
@@ -238,6 +239,7 @@ def offset_after_more_learning(
 ) -> float:
     """Continue the trained learner under another backup, at falling learning rates."""
     monkeypatch.setattr(sac_module, "soft_target", backup)
+    monkeypatch.setattr(compiled, "library", lambda: None)  # whose update is another function
     sac = Sac(1, 1, config_of("default"), seed=1)
     sac.load_state_dict(copy.deepcopy(trained("default", 0.5)[0].state_dict()))
     environment = Environment(np.random.default_rng(1), time_limit_is_terminal)

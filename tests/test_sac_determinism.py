@@ -143,7 +143,7 @@ def test_the_comparison_of_whole_states_sees_each_part() -> None:
 
 def test_another_learning_rate_is_another_run() -> None:
     one = new_sac(7)
-    other = Sac(OBS, ACTION, replace(CONFIG, learning_rate=2e-3), 7)
+    other = Sac(OBS, ACTION, replace(CONFIG, learning_rate=5e-3), 7)
     for sac in (one, other):
         learn(sac, np.random.default_rng(1), 1)
     assert not torch.equal(one.critics.flat, other.critics.flat)

@@ -1,0 +1,617 @@
+// A whole SAC update in C: compiled.py compiles and calls it, sac.py has the same in torch, readable
+// and slower, and the tests compare the two number by number.
+//
+// Matrices are row-major float32. An ensemble of E networks with two hidden layers lies in one flat
+// array: weights (E, in, out) and biases (E, out) of each layer in turn. Stages of an update are
+// loops over independent items, which threads share: the rows of the batch in parts, and the
+// networks of the ensemble.
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LAYERS = 3, LANES = 16 };
+
+typedef void Gemm(const char *, const char *, const int *, const int *, const int *, const float *,
+                  const float *, const int *, const float *, const int *, const float *, float *,
+                  const int *);
+
+typedef struct {
+    long count, inputs, width, outputs, layer_norm;
+} Shape;
+
+typedef struct {
+    float *value, *first, *second, *step; // parameters, Adam's moments and its step count
+    float *average;                       // follows the parameters, or NULL
+    long size;
+    float rate, decay, share; // step size, weight decay, what moves into the average
+} Group;
+
+typedef struct {
+    Shape actor, critics;
+    Group actor_group, critic_group, alpha_group; // critics' average: the targets
+    long obs, actions, batch, threads;
+    float gamma, target_entropy, low, high; // low, high: range of the log standard deviation
+    Gemm *gemm;
+    const float *shift, *scale; // normalization of observations
+    float *scratch;
+} Learner;
+
+typedef struct {
+    const float *obs, *action, *reward, *next_obs, *terminated;
+    long row[5];        // elements between two rows of each
+    const float *noise; // (batch, actions), of the next action
+    const float *actor_noise; // the same, of the actor's update; NULL: no such update
+} Batch;
+
+typedef struct {
+    float critic_loss, value, actor_loss, entropy, alpha_loss;
+} Metrics;
+
+// -- elementary functions, in a form that compilers vectorize ---------------------------------
+
+typedef union {
+    int bits;
+    float value;
+} Float;
+
+// exp for |x| < 87 with a relative error of 1e-7 (Cephes' polynomial).
+static inline float exponential(float x)
+{
+    float n = rintf(x * 1.44269504f);
+    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    Float power = {.bits = ((int)n + 127) << 23};
+    return (p * r * r + r + 1.0f) * power.value;
+}
+
+// log(1 + x) for x in [0, 1], with an absolute error of 1e-7: the series of atanh(x / (2 + x)).
+static inline float log_one_plus(float x)
+{
+    float s = x / (2.0f + x), q = s * s; // s <= 1/3
+    float p = 2.0f / 13.0f;
+    p = p * q + 2.0f / 11.0f;
+    p = p * q + 2.0f / 9.0f;
+    p = p * q + 2.0f / 7.0f;
+    p = p * q + 2.0f / 5.0f;
+    p = p * q + 2.0f / 3.0f;
+    return (p * q + 2.0f) * s;
+}
+
+static inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
+
+// exp(-2 x) for x >= 0.
+static inline float decay(float x) { return exponential(-2.0f * (x < 40.0f ? x : 40.0f)); }
+
+static inline float hyperbolic_tangent(float x)
+{
+    float e = decay(fabsf(x));
+    return copysignf((1.0f - e) / (1.0f + e), x);
+}
+
+// -- matrix products --------------------------------------------------------------------------
+
+// c (m, n) <- a (m, k) b (k, n). Fortran's matrices are column-major: it is given the transposes.
+static void product(Gemm *gemm, const float *a, const float *b, float *c, int m, int k, int n)
+{
+    float one = 1.0f, zero = 0.0f;
+    gemm("N", "N", &n, &m, &k, &one, b, &n, a, &k, &zero, c, &n);
+}
+
+// c (m, n) <- a (m, k) b (n, k)'.
+static void product_right(Gemm *gemm, const float *a, const float *b, float *c, int m, int k, int n)
+{
+    float one = 1.0f, zero = 0.0f;
+    gemm("T", "N", &n, &m, &k, &one, b, &k, a, &k, &zero, c, &n);
+}
+
+// c (m, n) <- a (k, m)' b (k, n).
+static void product_left(Gemm *gemm, const float *a, const float *b, float *c, int m, int k, int n)
+{
+    float one = 1.0f, zero = 0.0f;
+    gemm("N", "T", &n, &m, &k, &one, b, &n, a, &m, &zero, c, &n);
+}
+
+// -- hidden layers ----------------------------------------------------------------------------
+
+// z <- layer norm of (z + bias), y <- silu(z), scale <- 1 / deviation; rows of `width`.
+static void norm_silu(float *z, const float *bias, float *y, float *scale, long rows, long width)
+{
+    for (long row = 0; row < rows; row++) {
+        float *zs = z + row * width, *ys = y + row * width, sum = 0.0f, square = 0.0f;
+#pragma omp simd reduction(+ : sum, square)
+        for (long i = 0; i < width; i++) {
+            float x = zs[i] + bias[i];
+            sum += x;
+            square += x * x;
+        }
+        float mean = sum / width, variance = square / width - mean * mean;
+        float r = 1.0f / sqrtf((variance > 0.0f ? variance : 0.0f) + 1e-5f);
+        scale[row] = r;
+#pragma omp simd
+        for (long i = 0; i < width; i++) {
+            float n = (zs[i] + bias[i] - mean) * r;
+            zs[i] = n;
+            ys[i] = n * sigmoid(n);
+        }
+    }
+}
+
+// slope at y -> slope at z + bias, in place; bias_slope, or NULL: its sum over rows.
+static void norm_silu_backward(float *slope, const float *z, const float *scale, float *bias_slope,
+                               long rows, long width)
+{
+    for (long row = 0; row < rows; row++) {
+        float *g = slope + row * width, mean = 0.0f, along = 0.0f, r = scale[row];
+        const float *n = z + row * width;
+#pragma omp simd reduction(+ : mean, along)
+        for (long i = 0; i < width; i++) {
+            float s = sigmoid(n[i]);
+            g[i] *= s * (1.0f + n[i] * (1.0f - s));
+            mean += g[i];
+            along += g[i] * n[i];
+        }
+        mean /= width;
+        along /= width;
+#pragma omp simd
+        for (long i = 0; i < width; i++)
+            g[i] = r * (g[i] - mean - n[i] * along);
+        if (bias_slope)
+#pragma omp simd
+            for (long i = 0; i < width; i++)
+                bias_slope[i] += g[i];
+    }
+}
+
+// y <- max(z + bias, 0), which may be z.
+static void relu(const float *z, const float *bias, float *y, long rows, long width)
+{
+    for (long row = 0; row < rows; row++)
+#pragma omp simd
+        for (long i = 0; i < width; i++) {
+            float x = z[row * width + i] + bias[i];
+            y[row * width + i] = x < 0.0f ? 0.0f : x; // keeps NaN
+        }
+}
+
+static void relu_backward(float *slope, const float *y, float *bias_slope, long rows, long width)
+{
+    for (long row = 0; row < rows; row++) {
+        float *g = slope + row * width;
+#pragma omp simd
+        for (long i = 0; i < width; i++)
+            g[i] = y[row * width + i] > 0.0f ? g[i] : 0.0f;
+        if (bias_slope)
+#pragma omp simd
+            for (long i = 0; i < width; i++)
+                bias_slope[i] += g[i];
+    }
+}
+
+// -- one network of an ensemble ---------------------------------------------------------------
+
+typedef struct {
+    long in[LAYERS], out[LAYERS];
+    float *weight[LAYERS], *bias[LAYERS];
+} Network;
+
+// What a forward pass leaves for the backward pass, each (batch, ...).
+typedef struct {
+    float *x, *z[2], *y[2], *scale[2], *out, *slope[2];
+} Trace;
+
+// Where network `member` lies in the flat array of its ensemble.
+static Network member(const Shape *shape, float *flat, long number)
+{
+    Network net = {.in = {shape->inputs, shape->width, shape->width},
+                   .out = {shape->width, shape->width, shape->outputs}};
+    for (long i = 0; i < LAYERS; i++) {
+        net.weight[i] = flat + number * net.in[i] * net.out[i];
+        flat += shape->count * net.in[i] * net.out[i];
+        net.bias[i] = flat + number * net.out[i];
+        flat += shape->count * net.out[i];
+    }
+    return net;
+}
+
+// Rows `first` to `first + rows` of trace.x -> those of trace.out.
+static void forward(Gemm *gemm, const Network *net, long layer_norm, Trace *trace, long first,
+                    long rows)
+{
+    const float *h = trace->x + first * net->in[0];
+    for (long i = 0; i < 2; i++) {
+        long width = net->out[i];
+        float *z = trace->z[i] + first * width, *y = trace->y[i] + first * width;
+        product(gemm, h, net->weight[i], z, rows, net->in[i], width);
+        if (layer_norm)
+            norm_silu(z, net->bias[i], y, trace->scale[i] + first, rows, width);
+        else
+            relu(z, net->bias[i], y, rows, width);
+        h = y;
+    }
+    long outputs = net->out[2];
+    float *out = trace->out + first * outputs;
+    product(gemm, h, net->weight[2], out, rows, net->in[2], outputs);
+    for (long row = 0; row < rows; row++)
+        for (long i = 0; i < outputs; i++)
+            out[row * outputs + i] += net->bias[2][i];
+}
+
+// Slope at trace.out, (batch, outputs) -> gradient by the parameters (NULL: not wanted; its biases
+// must be zero before) and by the inputs from `fixed` on, (batch, inputs - fixed) (NULL likewise).
+static void backward(Gemm *gemm, const Network *net, long layer_norm, Trace *trace,
+                     const float *out_slope, const Network *gradient, float *x_slope, long fixed,
+                     long first, long rows)
+{
+    const float *slope = out_slope + first * net->out[2];
+    if (gradient)
+        for (long row = 0; row < rows; row++)
+            for (long i = 0; i < net->out[2]; i++)
+                gradient->bias[2][i] += slope[row * net->out[2] + i];
+    for (long i = 2; i >= 0; i--) {
+        long in = net->in[i], out = net->out[i];
+        const float *h = (i ? trace->y[i - 1] : trace->x) + first * in;
+        if (gradient)
+            product_left(gemm, h, slope, gradient->weight[i], in, rows, out);
+        if (i == 0)
+            break;
+        float *below = trace->slope[i - 1] + first * in;
+        float *sums = gradient ? gradient->bias[i - 1] : NULL;
+        product_right(gemm, slope, net->weight[i], below, rows, out, in);
+        if (layer_norm)
+            norm_silu_backward(below, trace->z[i - 1] + first * in, trace->scale[i - 1] + first,
+                               sums, rows, in);
+        else
+            relu_backward(below, h, sums, rows, in);
+        slope = below;
+    }
+    long free = net->in[0] - fixed, width = net->out[0];
+    if (x_slope)
+        product_right(gemm, slope, net->weight[0] + fixed * width, x_slope + first * free, rows,
+                      width, free);
+}
+
+// -- the squashed Gaussian ----------------------------------------------------------------------
+
+// head (rows, 2 size) holds mean and raw deviation, noise (rows, size). action, with `stride`
+// elements between its rows, <- tanh(u); spread <- standard deviation; log_prob (rows).
+static void squash(const float *head, const float *noise, float low, float high, float *action,
+                   long stride, float *spread, float *log_prob, long rows, long size)
+{
+    for (long row = 0; row < rows; row++) {
+        log_prob[row] = 0.0f;
+        for (long start = 0; start < size; start += LANES) {
+            long at = row * size + start, n = size - start < LANES ? size - start : LANES;
+            float mean[LANES] = {0}, raw[LANES] = {0}, e[LANES] = {0};
+            float a[LANES], d[LANES], log_density[LANES];
+            memcpy(mean, head + at + row * size, n * sizeof(float));
+            memcpy(raw, head + at + (row + 1) * size, n * sizeof(float));
+            memcpy(e, noise + at, n * sizeof(float));
+            for (long i = 0; i < LANES; i++) {
+                float log_std = low + 0.5f * (high - low) * (hyperbolic_tangent(raw[i]) + 1.0f);
+                d[i] = exponential(log_std);
+                float u = mean[i] + d[i] * e[i], size_u = fabsf(u);
+                a[i] = hyperbolic_tangent(u);
+                float log_slope = 2.0f * (0.69314718f - size_u - log_one_plus(decay(size_u)));
+                log_density[i] = -0.5f * e[i] * e[i] - log_std - 0.91893853f - log_slope;
+            }
+            memcpy(action + row * stride + start, a, n * sizeof(float));
+            memcpy(spread + at, d, n * sizeof(float));
+            for (long i = 0; i < n; i++)
+                log_prob[row] += log_density[i];
+        }
+    }
+}
+
+// Slopes at action, (rows, size), and log_prob, one for all rows -> slope at head (rows, 2 size).
+static void squash_backward(const float *head, const float *noise, const float *action,
+                            long stride, const float *spread, const float *action_slope,
+                            float log_prob_slope, float low, float high, float *head_slope,
+                            long rows, long size)
+{
+    for (long row = 0; row < rows; row++) {
+        const float *raw = head + row * 2 * size + size, *e = noise + row * size;
+        const float *a = action + row * stride, *d = spread + row * size;
+        const float *da = action_slope + row * size;
+        float *mean_slope = head_slope + row * 2 * size, *raw_slope = mean_slope + size;
+#pragma omp simd
+        for (long i = 0; i < size; i++) {
+            float du = da[i] * (1.0f - a[i] * a[i]) + log_prob_slope * 2.0f * a[i];
+            float t = hyperbolic_tangent(raw[i]);
+            mean_slope[i] = du;
+            raw_slope[i] =
+                (du * d[i] * e[i] - log_prob_slope) * 0.5f * (high - low) * (1.0f - t * t);
+        }
+    }
+}
+
+// -- optimizer ------------------------------------------------------------------------------------
+
+// AdamW (Loshchilov and Hutter 2019) with torch's defaults, on gradients in `parts` arrays that are
+// summed; then average <- (1 - share) average + share value.
+static void adam(const Group *group, const float *gradient, long parts, long threads)
+{
+    const float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+    float step = ++*group->step;
+    float rate = group->rate / (1.0f - powf(beta1, step));
+    float correction = 1.0f / sqrtf(1.0f - powf(beta2, step));
+    float keep = 1.0f - group->rate * group->decay;
+    float *value = group->value, *first = group->first, *second = group->second;
+    float *average = group->average, share = group->share;
+    long size = group->size;
+    (void)threads;
+#pragma omp parallel for simd schedule(static) num_threads(threads)
+    for (long i = 0; i < size; i++) {
+        float g = gradient[i];
+        for (long part = 1; part < parts; part++)
+            g += gradient[part * size + i];
+        first[i] += (1.0f - beta1) * (g - first[i]);
+        second[i] = beta2 * second[i] + (1.0f - beta2) * g * g;
+        value[i] = keep * value[i] - rate * first[i] / (sqrtf(second[i]) * correction + epsilon);
+        if (average)
+            average[i] += share * (value[i] - average[i]);
+    }
+}
+
+// -- an update --------------------------------------------------------------------------------------
+
+// Everything that an update writes on, carved out of one array; (batch, ...) unless said.
+typedef struct {
+    float *obs, *next_obs;        // normalized
+    float *x, *next_x;            // the same with actions beside: what critics see
+    Trace actor, *critics;        // one trace for each critic
+    float *goals;                 // (count, batch): smallest target value, then the critics' goals
+    float *spread, *log_prob;     // of sampled actions
+    float *value_slope;           // (count, batch)
+    float *action_slope;          // (count, batch, actions)
+    float *head_slope;            // (batch, 2 actions)
+    float *actor_gradient;        // (threads, actor parameters)
+    float *critic_gradient;       // (parts, critic parameters)
+} Space;
+
+typedef struct {
+    float *base;
+    long used;
+} Arena;
+
+static float *take(Arena *arena, long elements)
+{
+    float *taken = arena->base ? arena->base + arena->used : NULL;
+    arena->used += (elements + LANES - 1) / LANES * LANES;
+    return taken;
+}
+
+static Trace take_trace(Arena *arena, const Shape *shape, long batch, float *x)
+{
+    Trace trace = {.x = x, .out = take(arena, batch * shape->outputs)};
+    for (long i = 0; i < 2; i++) {
+        trace.y[i] = take(arena, batch * shape->width);
+        trace.z[i] = shape->layer_norm ? take(arena, batch * shape->width) : trace.y[i];
+        trace.scale[i] = take(arena, batch);
+        trace.slope[i] = take(arena, batch * shape->width);
+    }
+    return trace;
+}
+
+// Parts in which the threads share the rows of one critic.
+static long parts_of(const Learner *l)
+{
+    return l->threads > l->critics.count ? l->threads / l->critics.count : 1;
+}
+
+static Space carve(const Learner *l, Arena *arena, Trace *critics)
+{
+    long n = l->batch, count = l->critics.count;
+    Space s = {.critics = critics};
+    s.obs = take(arena, n * l->obs);
+    s.next_obs = take(arena, n * l->obs);
+    s.x = take(arena, n * (l->obs + l->actions));
+    s.next_x = take(arena, n * (l->obs + l->actions));
+    s.actor = take_trace(arena, &l->actor, n, s.next_obs);
+    for (long e = 0; e < count; e++)
+        critics[e] = take_trace(arena, &l->critics, n, s.x);
+    s.goals = take(arena, count * n);
+    s.spread = take(arena, n * l->actions);
+    s.log_prob = take(arena, n);
+    s.value_slope = take(arena, count * n);
+    s.action_slope = take(arena, count * n * l->actions);
+    s.head_slope = take(arena, n * 2 * l->actions);
+    s.actor_gradient = take(arena, l->threads * l->actor_group.size);
+    s.critic_gradient = take(arena, parts_of(l) * l->critic_group.size);
+    return s;
+}
+
+static float normal(const Learner *l, float value, long i)
+{
+    float x = (value - l->shift[i]) * l->scale[i];
+    return x < -10.0f ? -10.0f : x > 10.0f ? 10.0f : x;
+}
+
+// Rows of the batch into the arrays that networks see; sampled actions come beside next_obs later.
+static void load(const Learner *l, const Batch *b, Space *s, long first, long end)
+{
+    long size = l->obs, actions = l->actions;
+    for (long row = first; row < end; row++) {
+        const float *obs = b->obs + row * b->row[0], *next = b->next_obs + row * b->row[3];
+        float *x = s->x + row * (size + actions), *next_x = s->next_x + row * (size + actions);
+        for (long i = 0; i < size; i++) {
+            s->obs[row * size + i] = x[i] = normal(l, obs[i], i);
+            s->next_obs[row * size + i] = next_x[i] = normal(l, next[i], i);
+        }
+        memcpy(x + size, b->action + row * b->row[1], actions * sizeof(float));
+    }
+}
+
+// The actor at some rows of its trace, and a sample of its actions into `x`, beside the observations.
+static void act(const Learner *l, Space *s, float *x, const float *noise, long first, long rows)
+{
+    Network net = member(&l->actor, l->actor_group.value, 0);
+    long size = l->obs, actions = l->actions;
+    forward(l->gemm, &net, l->actor.layer_norm, &s->actor, first, rows);
+    squash(s->actor.out + first * 2 * actions, noise + first * actions, l->low, l->high,
+           x + first * (size + actions) + size, size + actions, s->spread + first * actions,
+           s->log_prob + first, rows, actions);
+}
+
+// Smallest of the critics' values at a row.
+static float smallest(const float *values, long count, long batch, long row)
+{
+    float least = values[row];
+    for (long e = 1; e < count; e++)
+        least = values[e * batch + row] < least ? values[e * batch + row] : least;
+    return least;
+}
+
+// Equations 5 and 3: slope of the squared soft Bellman error at a critic's values.
+static void bellman(const Learner *l, const Batch *b, Space *s, float alpha, long critic, long first,
+                    long end, double *loss, double *value)
+{
+    for (long row = first; row < end; row++) {
+        float next = smallest(s->goals, l->critics.count, l->batch, row);
+        float stays = 1.0f - b->terminated[row * b->row[4]];
+        float goal = b->reward[row * b->row[2]] +
+                     l->gamma * stays * (next - alpha * s->log_prob[row]);
+        float q = s->critics[critic].out[row], error = q - goal;
+        s->value_slope[critic * l->batch + row] = error / l->batch;
+        *loss += 0.5 * error * error / l->batch;
+        *value += q / (double)(l->batch * l->critics.count);
+    }
+}
+
+static void update_critics(const Learner *l, const Batch *b, Space *s, float alpha, Metrics *out)
+{
+    long n = l->batch, count = l->critics.count, parts = parts_of(l), threads = l->threads;
+    Gemm *gemm = l->gemm;
+    double loss = 0.0, value = 0.0;
+    s->actor.x = s->next_obs;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long t = 0; t < threads; t++) {
+        long first = t * n / threads, end = (t + 1) * n / threads;
+        load(l, b, s, first, end);
+        act(l, s, s->next_x, b->noise, first, end - first);
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long item = 0; item < count * parts; item++) {
+        long e = item / parts, first = item % parts * n / parts;
+        long rows = (item % parts + 1) * n / parts - first;
+        Network target = member(&l->critics, l->critic_group.average, e);
+        Network net = member(&l->critics, l->critic_group.value, e);
+        Trace trace = s->critics[e];
+        trace.x = s->next_x;
+        trace.out = s->goals + e * n;
+        forward(gemm, &target, l->critics.layer_norm, &trace, first, rows);
+        forward(gemm, &net, l->critics.layer_norm, &s->critics[e], first, rows);
+    }
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : loss, value)
+    for (long item = 0; item < count * parts; item++) {
+        long e = item / parts, part = item % parts, first = part * n / parts;
+        long end = (part + 1) * n / parts;
+        float *flat = s->critic_gradient + part * l->critic_group.size;
+        Network net = member(&l->critics, l->critic_group.value, e);
+        Network gradient = member(&l->critics, flat, e);
+        for (long i = 0; i < LAYERS; i++)
+            memset(gradient.bias[i], 0, gradient.out[i] * sizeof(float));
+        bellman(l, b, s, alpha, e, first, end, &loss, &value);
+        backward(gemm, &net, l->critics.layer_norm, &s->critics[e], s->value_slope + e * n,
+                 &gradient, NULL, 0, first, end - first);
+    }
+    adam(&l->critic_group, s->critic_gradient, parts, threads);
+    out->critic_loss = loss;
+    out->value = value;
+}
+
+// Equation 9, then 18.
+static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha, Metrics *out)
+{
+    long n = l->batch, count = l->critics.count, parts = parts_of(l), threads = l->threads;
+    long size = l->obs, actions = l->actions;
+    Gemm *gemm = l->gemm;
+    double log_prob = 0.0, value = 0.0;
+    s->actor.x = s->obs;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long t = 0; t < threads; t++) {
+        long first = t * n / threads, end = (t + 1) * n / threads;
+        act(l, s, s->x, b->actor_noise, first, end - first);
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long item = 0; item < count * parts; item++) {
+        long e = item / parts, first = item % parts * n / parts;
+        long rows = (item % parts + 1) * n / parts - first;
+        Network net = member(&l->critics, l->critic_group.value, e);
+        forward(gemm, &net, l->critics.layer_norm, &s->critics[e], first, rows);
+        memcpy(s->goals + e * n + first, s->critics[e].out + first, rows * sizeof(float));
+    }
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long item = 0; item < count * parts; item++) {
+        long e = item / parts, first = item % parts * n / parts;
+        long end = (item % parts + 1) * n / parts;
+        Network net = member(&l->critics, l->critic_group.value, e);
+        float *slope = s->value_slope + e * n;
+        for (long row = first; row < end; row++)
+            slope[row] = s->goals[e * n + row] == smallest(s->goals, count, n, row) ? -1.0f / n : 0;
+        backward(gemm, &net, l->critics.layer_norm, &s->critics[e], slope, NULL,
+                 s->action_slope + e * n * actions, size, first, end - first);
+    }
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : log_prob, value)
+    for (long t = 0; t < threads; t++) {
+        long first = t * n / threads, end = (t + 1) * n / threads, rows = end - first;
+        float *total = s->action_slope + first * actions;
+        for (long e = 1; e < count; e++)
+            for (long i = 0; i < rows * actions; i++)
+                total[i] += s->action_slope[(e * n + first) * actions + i];
+        float *head_slope = s->head_slope + first * 2 * actions;
+        squash_backward(s->actor.out + first * 2 * actions, b->actor_noise + first * actions,
+                        s->x + first * (size + actions) + size, size + actions,
+                        s->spread + first * actions, total, alpha / n, l->low, l->high, head_slope,
+                        rows, actions);
+        Network net = member(&l->actor, l->actor_group.value, 0);
+        Network gradient = member(&l->actor, s->actor_gradient + t * l->actor_group.size, 0);
+        for (long i = 0; i < LAYERS; i++)
+            memset(gradient.bias[i], 0, gradient.out[i] * sizeof(float));
+        backward(gemm, &net, l->actor.layer_norm, &s->actor, s->head_slope, &gradient, NULL, 0,
+                 first, rows);
+        for (long row = first; row < end; row++) {
+            log_prob += s->log_prob[row] / n;
+            value += smallest(s->goals, count, n, row) / n;
+        }
+    }
+    adam(&l->actor_group, s->actor_gradient, threads, threads);
+    float lack = log_prob + l->target_entropy, alpha_slope = -lack;
+    out->actor_loss = alpha * log_prob - value;
+    out->entropy = -log_prob;
+    out->alpha_loss = -*l->alpha_group.value * lack;
+    adam(&l->alpha_group, &alpha_slope, 1, 1);
+}
+
+// Number of floats that `update` needs at learner->scratch.
+long scratch_size(const Learner *learner)
+{
+    Arena arena = {NULL, 0};
+    Trace *critics = malloc(learner->critics.count * sizeof(Trace));
+    if (!critics)
+        return -1;
+    carve(learner, &arena, critics);
+    free(critics);
+    return arena.used;
+}
+
+// Critics, then actor and temperature if there is noise for them; 1: no memory, nothing changed.
+int update(const Learner *learner, const Batch *batch, Metrics *metrics)
+{
+    Trace *critics = malloc(learner->critics.count * sizeof(Trace));
+    if (!critics)
+        return 1;
+    Arena arena = {learner->scratch, 0};
+    Space space = carve(learner, &arena, critics);
+    float alpha = expf(*learner->alpha_group.value);
+    update_critics(learner, batch, &space, alpha, metrics);
+    if (batch->actor_noise)
+        update_actor(learner, batch, &space, alpha, metrics);
+    free(critics);
+    return 0;
+}
