@@ -22,7 +22,7 @@ def missing_peers(modules: Iterable[str] = PEER_PACKAGES) -> str | None:
 def contestant_environment(cache: str) -> dict[str, str]:
     """Environment variables of a contestant's process.
 
-    JAX keeps no compiled code between processes unless told to, our kernels are kept: with an empty
-    folder of their own they are compiled anew, so that every contestant starts cold.
+    JAX keeps no compiled code between processes unless told to, ours is kept: with an empty folder
+    of its own each compiles anew, so that every contestant starts cold.
     """
     return {**os.environ, "JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": cache}

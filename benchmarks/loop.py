@@ -27,7 +27,7 @@ def as_it_is() -> None:
 
 
 def plain_torch() -> None:
-    """No compiled kernels."""
+    """No compiled update."""
     os.environ["ROBO_MAXENT_COMPILED"] = "off"
 
 
@@ -85,7 +85,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "as it is": as_it_is,
     "no overlap": serial,
     "interpreter lock kept": lock_kept,
-    "plain torch": plain_torch,
+    "updates in torch": plain_torch,
     "a gather per update": many_gathers,
 }
 

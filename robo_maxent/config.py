@@ -28,7 +28,7 @@ class SacConfig:
     """Share of the critics that moves into their targets at each update."""
     actor_every: int = 2
     """Critic updates per update of actor and temperature."""
-    actor_average: float = 0.02
+    actor_average: float = 0.01
     """Share of the actor that moves into its average at each of its updates. The average is the
     policy that is evaluated and kept; 1: the actor itself."""
     initial_alpha: float = 0.01
@@ -68,7 +68,7 @@ class TrainConfig:
     """Seed of everything random in the run."""
     envs: int = 128
     """Simulations stepped together."""
-    updates_per_step: int = 4
+    updates_per_step: int = 8
     """Gradient updates per control step of all simulations; the update ratio is this / envs."""
     random_steps: int = 20
     """Control steps with uniform random actions before the first update."""
