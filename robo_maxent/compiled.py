@@ -14,17 +14,15 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from robo_maxent import machine
-from robo_maxent.networks import Ensemble
+from robo_maxent.config import SacConfig
+from robo_maxent.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.replay import Batch
-
-if TYPE_CHECKING:
-    from robo_maxent.sac import Sac
 
 SOURCE = Path(__file__).with_name("update.c")
 FLAGS = [
@@ -192,10 +190,28 @@ def address(tensor: Tensor) -> int:
     return tensor.data_ptr()
 
 
+class Sac(Protocol):
+    """What the update reads and changes of ``sac.Sac``."""
+
+    config: SacConfig
+    actor: Actor
+    average: Actor
+    critics: Critics
+    targets: Critics
+    normalizer: Normalizer
+    optimizers: dict[str, torch.optim.AdamW]
+    target_entropy: float
+    updates: int
+
+    def actor_is_due(self) -> bool:
+        """Whether the update just counted is one of actor and temperature too."""
+        ...
+
+
 class Update:
     """Calls the compiled update of a learner, on the very tensors that torch's would change."""
 
-    def __init__(self, obs_size: int, action_size: int, sac: "Sac") -> None:
+    def __init__(self, obs_size: int, action_size: int, sac: Sac) -> None:
         """Prepare for the learner; ``O`` and ``A`` are its sizes."""
         loaded = library()
         assert loaded is not None
