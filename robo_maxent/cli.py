@@ -54,7 +54,7 @@ EXIT_INTERRUPTED = 130
 POLICY = "policy.safetensors"
 
 DEMO_TASK = "quadruped-flat"
-DEMO_MINUTES = 5.0
+DEMO_MINUTES = 2.0
 DEMO_EPISODES = 200
 DEMO_SECONDS = 12.0  # of video
 
@@ -260,7 +260,7 @@ class Doctor:
 
 @dataclass(frozen=True)
 class Demo:
-    """Train a quadruped to walk, evaluate it on fresh seeds, and record it: the ten-minute tour."""
+    """Train a quadruped to walk, evaluate it on fresh seeds, and record it: the four-minute tour."""
 
     minutes: float = DEMO_MINUTES
     """Wall-clock of the training."""

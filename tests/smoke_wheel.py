@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from robo_maxent import __version__, video
+from robo_maxent import __version__, compiled, video
 from robo_maxent.networks import Actor, Normalizer
 from robo_maxent.policy import Policy
 from robo_maxent.tasks import make
@@ -27,6 +27,8 @@ def main(checkout: Path) -> None:
         assert not place.is_relative_to(checkout.resolve()), f"{place} is not the wheel's"
     assert metadata.version("robo-maxent") == __version__
     assert (Path(video.__file__).parent / "py.typed").is_file()
+    assert compiled.SOURCE.is_file()
+    assert (compiled.library() is None) == (compiled.compiler() is None), compiled.state()[1]
 
     task = make("quadruped-flat")
     env = VecEnv(task, N, seed=0)
