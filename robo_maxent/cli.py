@@ -260,7 +260,7 @@ class Doctor:
 
 @dataclass(frozen=True)
 class Demo:
-    """Train a quadruped to walk, evaluate it on fresh seeds, and record it: the four-minute tour."""
+    """Train a quadruped to walk, evaluate it on fresh seeds, record it: the four-minute tour."""
 
     minutes: float = DEMO_MINUTES
     """Wall-clock of the training."""

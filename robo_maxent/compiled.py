@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from robo_maxent import machine
+from robo_maxent.adam import AdamW
 from robo_maxent.config import SacConfig
 from robo_maxent.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.replay import Batch
@@ -199,7 +200,7 @@ class Sac(Protocol):
     critics: Critics
     targets: Critics
     normalizer: Normalizer
-    optimizers: dict[str, torch.optim.AdamW]
+    optimizers: dict[str, AdamW]
     target_entropy: float
     updates: int
 
@@ -209,7 +210,7 @@ class Sac(Protocol):
 
 
 class Update:
-    """Calls the compiled update of a learner, on the very tensors that torch's would change."""
+    """Calls the compiled update of a learner, on the very tensors that the one in torch changes."""
 
     def __init__(self, obs_size: int, action_size: int, sac: Sac) -> None:
         """Prepare for the learner; ``O`` and ``A`` are its sizes."""
@@ -248,7 +249,7 @@ class Update:
         return said
 
     def _learner(self) -> Learner:
-        """Where everything lies now: loading a checkpoint replaces the optimizers' tensors."""
+        """Where everything lies, and the step sizes, which may change."""
         sac, (obs_size, action_size) = self._sac, self._sizes
         learner = Learner(
             actor=_shape(sac.actor),
@@ -280,18 +281,16 @@ def _shape(net: Ensemble) -> Shape:
     return Shape(count, inputs, width, net.shapes[-1][-1], net.layer_norm)
 
 
-def _group(optimizer: torch.optim.Optimizer, average: Tensor | None, share: float) -> Group:
-    settings = optimizer.param_groups[0]
-    parameter = settings["params"][0]
-    state = optimizer.state[parameter]
-    moments = (address(state[name]) for name in ("exp_avg", "exp_avg_sq", "step"))
+def _group(optimizer: AdamW, average: Tensor | None, share: float) -> Group:
     return Group(
-        address(parameter),
-        *moments,
+        address(optimizer.parameter),
+        address(optimizer.first),
+        address(optimizer.second),
+        address(optimizer.steps),
         address(average) if average is not None else None,
-        parameter.numel(),
-        settings["lr"],
-        settings["weight_decay"],
+        optimizer.parameter.numel(),
+        optimizer.rate,
+        optimizer.decay,
         share,
     )
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from robo_maxent import compiled, machine
+from robo_maxent.adam import AdamW
 from robo_maxent.config import SacConfig
 from robo_maxent.errors import UsageError
 from robo_maxent.networks import Actor, Critics, Ensemble, Normalizer
@@ -124,9 +125,9 @@ class Sac:
         self.normalizer = Normalizer(obs_size)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
         self.optimizers = {
-            "actor": _adam(self.actor.flat, config.learning_rate, config.weight_decay),
-            "critics": _adam(self.critics.flat, config.learning_rate, config.weight_decay),
-            "alpha": _adam(self.log_alpha, config.alpha_learning_rate, 0.0),
+            "actor": AdamW(self.actor.flat, config.learning_rate, config.weight_decay),
+            "critics": AdamW(self.critics.flat, config.learning_rate, config.weight_decay),
+            "alpha": AdamW(self.log_alpha, config.alpha_learning_rate, 0.0),
         }
         self.updates = 0
         self._compiled = None
@@ -236,7 +237,7 @@ class Sac:
 
     def _step(self, name: str, loss: Tensor) -> None:
         optimizer = self.optimizers[name]
-        optimizer.param_groups[0]["params"][0].grad = None
+        optimizer.parameter.grad = None
         loss.backward()
         optimizer.step()
 
@@ -254,13 +255,3 @@ class Sac:
 def _move(average: Ensemble, network: Ensemble, share: float) -> None:
     """Polyak averaging: average <- (1 - share) average + share network."""
     average.flat.lerp_(network.flat, share)
-
-
-def _adam(parameter: Tensor, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    optimizer = torch.optim.AdamW([parameter], learning_rate, weight_decay=weight_decay, fused=True)
-    optimizer.state[parameter] = {  # made at the first step otherwise; the compiled update needs it
-        "step": torch.zeros(()),
-        "exp_avg": torch.zeros_like(parameter),
-        "exp_avg_sq": torch.zeros_like(parameter),
-    }
-    return optimizer

@@ -54,8 +54,7 @@ def flat_state(sac: Sac) -> dict[str, Tensor]:
     """Everything that learns."""
     state = {name: getattr(sac, name).flat for name in ("actor", "average", "critics", "targets")}
     for name, optimizer in sac.optimizers.items():
-        (moments,) = optimizer.state.values()
-        state |= {f"{name} {moment}": value for moment, value in moments.items()}
+        state |= {f"{name} {part}": value for part, value in optimizer.state_dict().items()}
     return {name: value.detach() for name, value in state.items()} | {"alpha": sac.log_alpha}
 
 
@@ -126,7 +125,7 @@ def test_it_continues_from_a_loaded_state_and_at_another_learning_rate() -> None
     other.load_state_dict(copy.deepcopy(one.state_dict()))
     one.load_state_dict(copy.deepcopy(one.state_dict()))
     for sac in (one, other):
-        sac.optimizers["critics"].param_groups[0]["lr"] = 1e-2
+        sac.optimizers["critics"].rate = 1e-2
         sac.update(some_transitions(96, 3, 1))
     pairs = flat_state(other)
     for name, value in flat_state(one).items():

@@ -25,7 +25,17 @@ PHYSICS = [
     "gym_task",
 ]
 """numpy, mujoco and gymnasium; each imports from those before it."""
-LEARNING = ["errors", "config", "machine", "replay", "networks", "compiled", "sac", "policy"]
+LEARNING = [
+    "errors",
+    "config",
+    "machine",
+    "replay",
+    "adam",
+    "networks",
+    "compiled",
+    "sac",
+    "policy",
+]
 """torch; knows nothing of robots."""
 RUNS = [
     "checkpoint",

@@ -158,18 +158,18 @@ def measure(sac: Sac) -> np.ndarray:
 
 def learn(sac: Sac, environment: Environment, schedule: np.ndarray) -> np.ndarray:
     """Update with these shares of the learning rates; the mean measurement of the last tenth."""
-    rates = [(o.param_groups[0], o.param_groups[0]["lr"]) for o in sac.optimizers.values()]
+    rates = [(optimizer, optimizer.rate) for optimizer in sac.optimizers.values()]
     measured = []
     for update, share in enumerate(schedule):
         if update % 8 == 0:
             environment.step(sac)
-        for group, rate in rates:
-            group["lr"] = rate * share
+        for optimizer, rate in rates:
+            optimizer.rate = rate * share
         sac.update(environment.buffer.sample(environment.rng, sac.config.batch_size))
         if update >= 0.9 * len(schedule) and update % 20 == 0:
             measured.append(measure(sac))
-    for group, rate in rates:
-        group["lr"] = rate
+    for optimizer, rate in rates:
+        optimizer.rate = rate
     return np.mean(measured, axis=0)
 
 

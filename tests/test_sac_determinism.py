@@ -134,7 +134,7 @@ def test_the_comparison_of_whole_states_sees_each_part() -> None:
             elif change == "networks":
                 other.normalizer.mean += 1e-12
             else:
-                next(iter(other.optimizers["actor"].state.values()))["exp_avg"] += 1e-6
+                other.optimizers["actor"].first += 1e-6
         unlike = differences(one, other)
         assert len(unlike) == 1
         parts.add(unlike[0].split("/")[1])

@@ -154,7 +154,7 @@ def learned_values(alpha: float, terminal_from: float = math.inf) -> tuple[Tenso
     updates = 1000
     for update in range(updates):
         for optimizer in (sac.optimizers["actor"], sac.optimizers["critics"]):
-            optimizer.param_groups[0]["lr"] = config.learning_rate * (1 - update / updates)
+            optimizer.rate = config.learning_rate * (1 - update / updates)
         sac.update(buffer.sample(rng, config.batch_size))
     grid = torch.cartesian_prod(*[torch.linspace(-0.9, 0.9, 10)] * 2)
     with torch.no_grad():
