@@ -31,13 +31,6 @@ def plain_torch() -> None:
     os.environ["ROBO_MAXENT_COMPILED"] = "off"
 
 
-def lock_kept() -> None:
-    """Python's own interval for handing over the interpreter lock."""
-    from robo_maxent import trainer
-
-    trainer.SWITCH_INTERVAL = sys.getswitchinterval()
-
-
 def many_gathers() -> None:
     """A gather from the replay, and a normalization, for each update."""
     from robo_maxent.trainer import Trainer
@@ -84,7 +77,6 @@ def serial() -> None:
 VARIANTS: dict[str, Callable[[], None]] = {
     "as it is": as_it_is,
     "no overlap": serial,
-    "interpreter lock kept": lock_kept,
     "updates in torch": plain_torch,
     "a gather per update": many_gathers,
 }

@@ -1,10 +1,7 @@
 """Everything of a run that continues: one step of it, and its exact saving and restoring."""
 
 import os
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +16,6 @@ from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
 from robo_maxent.sac import Sac
 from robo_maxent.vec_env import Step
-
-SWITCH_INTERVAL = 5e-5
-"""Longest wait for the interpreter lock between learner and physics, s."""
 
 
 class Trainer:
@@ -73,12 +67,11 @@ class Trainer:
         else:
             shape = (self.config.envs, self.task.action_size)
             action = self.action_rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-        with _swift_switching():
-            stepping = self._physics.submit(self.env.step, action)
-            try:
-                metrics = self._learn() if learning and len(self.replay) else {}
-            finally:
-                step = stepping.result()
+        stepping = self._physics.submit(self.env.step, action)
+        try:
+            metrics = self._learn() if learning and len(self.replay) else {}
+        finally:
+            step = stepping.result()
         self._store(action, step)
         self.obs = step.obs
         self.control_steps += 1
@@ -137,21 +130,6 @@ class Trainer:
         """Wait for a step that is under way, and end worker processes."""
         self._physics.shutdown()
         self.env.close()
-
-
-@contextmanager
-def _swift_switching() -> Iterator[None]:
-    """Hand the interpreter lock over at once.
-
-    Learner and physics spend most of their time outside of it, but by default each keeps it for
-    5 ms while the other waits.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def layout_of(task: Learnable) -> Layout:
