@@ -30,6 +30,8 @@ FLAGS = [
     *("-O3", "-march=native", "-shared", "-fPIC", "-ffp-contract=fast"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
 ]
+WIDEST = 4096
+"""Units of a hidden layer: ``update.c`` takes exponentials of up to the root of it, below e^87."""
 OFF = "ROBO_MAXENT_COMPILED"
 """Environment variable: ``off`` runs everything in torch."""
 
@@ -112,8 +114,8 @@ def state() -> tuple[ctypes.CDLL | None, str]:
         return _loaded(path), f"compiled by {command[0]}, kept in {path.parent}"
     except (OSError, subprocess.CalledProcessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
-        reason = detail.strip().splitlines()[-1]
-        return None, f"{command[0]} failed ({reason}): learning runs in torch, slower"
+        reason = (detail.strip() or str(error)).splitlines()[-1]
+        return None, f"nothing compiled by {command[0]} ({reason}): learning runs in torch, slower"
 
 
 def library() -> ctypes.CDLL | None:
@@ -191,7 +193,7 @@ def address(tensor: Tensor) -> int:
     return tensor.data_ptr()
 
 
-class Sac(Protocol):
+class Learning(Protocol):
     """What the update reads and changes of ``sac.Sac``."""
 
     config: SacConfig
@@ -212,7 +214,7 @@ class Sac(Protocol):
 class Update:
     """Calls the compiled update of a learner, on the very tensors that the one in torch changes."""
 
-    def __init__(self, obs_size: int, action_size: int, sac: Sac) -> None:
+    def __init__(self, obs_size: int, action_size: int, sac: Learning) -> None:
         """Prepare for the learner; ``O`` and ``A`` are its sizes."""
         loaded = library()
         assert loaded is not None
@@ -231,7 +233,7 @@ class Update:
         sac, size = self._sac, self._sac.config.batch_size
         learner, given = self._learner(), [batch.obs, batch.action, batch.reward]
         given += [batch.next_obs, batch.terminated]
-        metrics, said = Metrics(), {}
+        metrics, said = Metrics(), dict[str, float]()
         draws = noise.chunk(2 * count)
         for k in range(count):
             sac.updates += 1
@@ -245,8 +247,8 @@ class Update:
             if self._library.update(learner, transitions, metrics):
                 raise MemoryError("no memory for an update")
             for name in METRICS if due else METRICS[:2]:
-                said[name] = torch.tensor(getattr(metrics, name))
-        return said
+                said[name] = getattr(metrics, name)
+        return {name: torch.tensor(value) for name, value in said.items()}
 
     def _learner(self) -> Learner:
         """Where everything lies, and the step sizes, which may change."""

@@ -22,8 +22,6 @@ from robo_maxent.errors import UsageError
 from robo_maxent.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.replay import Batch
 
-Metrics = dict[str, float]
-
 
 def soft_target(
     reward: Tensor,
@@ -131,7 +129,8 @@ class Sac:
         }
         self.updates = 0
         self._compiled = None
-        if precision == "fp32" and compiled.library() is not None:
+        able = compiled.library() is not None and config.width <= compiled.WIDEST
+        if precision == "fp32" and able:
             self._compiled = compiled.Update(obs_size, action_size, self)
 
     @property

@@ -458,13 +458,18 @@ static void act(const Learner *l, Space *s, float *x, const float *noise, long f
            s->log_prob + first, rows, actions);
 }
 
-// Smallest of the critics' values at a row.
+// The critic, the first of equals, with the smallest value at a row.
+static long lowest(const float *values, long count, long batch, long row)
+{
+    long least = 0;
+    for (long e = 1; e < count; e++)
+        least = values[e * batch + row] < values[least * batch + row] ? e : least;
+    return least;
+}
+
 static float smallest(const float *values, long count, long batch, long row)
 {
-    float least = values[row];
-    for (long e = 1; e < count; e++)
-        least = values[e * batch + row] < least ? values[e * batch + row] : least;
-    return least;
+    return values[lowest(values, count, batch, row) * batch + row];
 }
 
 // Equations 5 and 3: slope of the squared soft Bellman error at a critic's values.
@@ -553,7 +558,7 @@ static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha
         Network net = member(&l->critics, l->critic_group.value, e);
         float *slope = s->value_slope + e * n;
         for (long row = first; row < end; row++)
-            slope[row] = s->goals[e * n + row] == smallest(s->goals, count, n, row) ? -1.0f / n : 0;
+            slope[row] = lowest(s->goals, count, n, row) == e ? -1.0f / n : 0.0f;
         backward(gemm, &net, l->critics.layer_norm, &s->critics[e], slope, NULL,
                  s->action_slope + e * n * actions, size, first, end - first);
     }
