@@ -5,24 +5,32 @@
 with an action repeat of 2 as there; steps are decisions, so 250,000 are 500,000 of the simulation.
 Returns are means over ten episodes of the policy that is kept, on seeds that no training run sees,
 at the steps that the references give. A run of 100,000 steps takes about ten minutes; every run is
-written to a file as it ends, and the table holds what has been run.
+written to a file as it ends, and the table holds what has been run. ``--learners ours,sb3`` trains
+Stable-Baselines3's SAC too, with the settings of ``classic``, judged on the same episodes, for a
+published figure is another version's and another evaluation's.
 
     python benchmarks/tables.py [--quick] [--runs HalfCheetah-v5,quadruped-walk] [--seeds 3]
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from robo_maxent.config import Preset, TrainConfig, preset
+from robo_maxent.evaluate import Act, evaluate
+from robo_maxent.gym_task import GymTask
+from robo_maxent.trainer import Trainer
+
+LEARNERS = ("ours", "sb3")
 
 EPISODES = 10
 EVALUATION_SEED = 4_000_000
@@ -78,6 +86,8 @@ class Look:
     """One evaluation of one run."""
 
     row: str
+    learner: str
+    """ours, or sb3."""
     seed: int
     steps: int
     """Decisions."""
@@ -91,39 +101,73 @@ def config_of(row: Row, seed: int) -> TrainConfig:
     return replace(preset(row.preset), seed=seed, replay_capacity=row.steps[-1])
 
 
-def run(name: str, seed: int, steps: Sequence[int], spent: float = 0.0) -> list[Look]:
+def run(name: str, learner: str, seed: int, steps: Sequence[int]) -> list[Look]:
     """Train once, and look at the policy on the way."""
-    from robo_maxent.evaluate import evaluate
-    from robo_maxent.gym_task import GymTask
-    from robo_maxent.trainer import Trainer
-
-    row, looks = ROWS[name], []
+    row, looks, spent = ROWS[name], [], 0.0
     task = GymTask(row.env_id, row.action_repeat)
-    with tempfile.TemporaryDirectory() as directory:
-        trainer = Trainer(task, config_of(row, seed), Path(directory))
-        for goal in steps:
-            start = time.perf_counter()
-            while trainer.steps < goal:
-                trainer.step()
-            spent += time.perf_counter() - start
-            episodes = evaluate(trainer.policy(), task, EPISODES, EVALUATION_SEED)
-            mean = statistics.fmean(episode.reward for episode in episodes)
-            looks.append(Look(name, seed, goal, round(mean, 1), round(spent, 1)))
-            print(looks[-1], file=sys.stderr, flush=True)
-        trainer.close()
+    advance, policy = (_sb3 if learner == "sb3" else _ours)(row, task, seed)
+    for goal in steps:
+        start = time.perf_counter()
+        advance(goal)
+        spent += time.perf_counter() - start
+        episodes = evaluate(policy, task, EPISODES, EVALUATION_SEED)
+        mean = statistics.fmean(episode.reward for episode in episodes)
+        looks.append(Look(name, learner, seed, goal, round(mean, 1), round(spent, 1)))
+        print(looks[-1], file=sys.stderr, flush=True)
     return looks
+
+
+def _ours(row: Row, task: GymTask, seed: int) -> tuple[Callable[[int], None], Act]:
+    """What trains up to a number of decisions, and the policy so far."""
+    with tempfile.TemporaryDirectory() as directory:  # nothing is saved on the way
+        trainer = Trainer(task, config_of(row, seed), Path(directory))
+
+    def advance(goal: int) -> None:
+        while trainer.steps < goal:
+            trainer.step()
+
+    return advance, lambda obs: trainer.policy()(obs)
+
+
+def _sb3(row: Row, task: GymTask, seed: int) -> tuple[Callable[[int], None], Act]:
+    """The same of Stable-Baselines3, whose defaults are the settings of ``classic``."""
+    import gymnasium
+    from stable_baselines3 import SAC
+
+    config = config_of(row, seed)
+    if row.preset != "classic" or row.action_repeat != 1:
+        raise SystemExit(f"sb3 has no counterpart of the preset {row.preset} of {row.env_id}")
+    model = SAC(
+        "MlpPolicy",
+        gymnasium.make(row.env_id),
+        learning_rate=config.sac.learning_rate,
+        buffer_size=config.replay_capacity,
+        learning_starts=config.random_steps,
+        batch_size=config.sac.batch_size,
+        tau=config.sac.tau,
+        gamma=config.sac.gamma,
+        seed=seed,
+        device="cpu",
+    )
+
+    def advance(goal: int) -> None:
+        model.learn(goal - model.num_timesteps, reset_num_timesteps=False)
+
+    return advance, lambda obs: model.policy.predict(obs, deterministic=True)[0]
 
 
 def table(looks: Sequence[Look]) -> list[str]:
     """Lines for people: median and range over the seeds, beside what is published."""
     lines = [
-        f"{'row':<16}{'preset':<9}{'steps':>8}{'seeds':>6}{'return':>8}{'range':>16}  published"
+        f"{'row':<16}{'preset':<9}{'learner':<9}{'steps':>8}{'seeds':>6}{'return':>8}{'range':>16}"
+        "  published"
     ]
-    for name, steps in dict.fromkeys((look.row, look.steps) for look in looks):
-        own = [look.mean_return for look in looks if (look.row, look.steps) == (name, steps)]
+    for key in dict.fromkeys((look.row, look.learner, look.steps) for look in looks):
+        name, learner, steps = key
+        own = [look.mean_return for look in looks if (look.row, look.learner, look.steps) == key]
         published = ROWS[name].published.get(steps, "-")
         lines.append(
-            f"{name:<16}{ROWS[name].preset:<9}{steps:>8,}{len(own):>6}"
+            f"{name:<16}{ROWS[name].preset:<9}{learner:<9}{steps:>8,}{len(own):>6}"
             f"{statistics.median(own):>8.0f}{f'{min(own):.0f} to {max(own):.0f}':>16}  {published}"
         )
     return lines
@@ -133,19 +177,19 @@ def main() -> None:
     """Print a table for people, then one JSON object for scripts."""
     parser = argparse.ArgumentParser(description="Published tables, ours beside theirs.")
     parser.add_argument("--runs", default=",".join(ROWS), metavar="A,B,...")
-    parser.add_argument("--seeds", type=int, default=3, help="training runs of each")
+    parser.add_argument("--learners", default="ours", metavar="ours,sb3")
+    parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
     parser.add_argument("--until", type=int, default=10**9, help="end runs after so many steps")
     parser.add_argument("--out", type=Path, default=None, help="append each run to this file")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     arguments = parser.parse_args()
-    names = [name.strip() for name in arguments.runs.split(",")]
-    if unknown := [name for name in names if name not in ROWS]:
-        parser.error(f"unknown rows: {', '.join(unknown)}; known: {', '.join(ROWS)}")
+    names = _listed(parser, arguments.runs, ROWS)
+    learners = _listed(parser, arguments.learners, LEARNERS)
     looks: list[Look] = []
-    for seed in range(1 if arguments.quick else arguments.seeds):
-        for name in names:
+    for seed in [0] if arguments.quick else [int(seed) for seed in arguments.seeds.split(",")]:
+        for name, learner in itertools.product(names, learners):
             steps: Any = [s for s in ROWS[name].steps if s <= arguments.until] or [arguments.until]
-            found = run(name, seed, [200] if arguments.quick else steps)
+            found = run(name, learner, seed, [200] if arguments.quick else steps)
             looks += found
             if arguments.out:
                 with arguments.out.open("a") as file:
@@ -153,6 +197,13 @@ def main() -> None:
     print("\n".join(table(looks)))
     result = {"threads": os.cpu_count() or 1, "looks": [asdict(look) for look in looks]}
     print(json.dumps(result))
+
+
+def _listed(parser: argparse.ArgumentParser, asked: str, known: Collection[str]) -> list[str]:
+    names = [name.strip() for name in asked.split(",")]
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+    return names
 
 
 if __name__ == "__main__":
