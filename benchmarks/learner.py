@@ -16,7 +16,6 @@ the rounds; how long they take is a column. ``vs_sb3`` and ``vs_sbx`` are of the
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 from extra import contestant_environment, missing_peers
 
-from robo_maxent.machine import resolve
+from robo_maxent.machine import cpus, resolve
 
 OBS, ACTIONS = 48, 12
 BATCHES = (256, 512, 1024)
@@ -248,7 +247,7 @@ def main() -> None:
     if missing := missing_peers():
         raise SystemExit(missing)
 
-    threads = os.cpu_count() or 1
+    threads = cpus()
     result: dict[str, float] = {"threads": threads, "updates_per_call": CALL}
     batches, rounds, seconds = (BATCHES[:1], 3, 1.0) if arguments.quick else (BATCHES, 7, 3.0)
     print(f"{threads} threads each, {rounds} rounds of {seconds:.0f} s")

@@ -15,7 +15,6 @@ published figure is another version's and another evaluation's.
 import argparse
 import itertools
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from typing import Any
 from robo_maxent.config import Preset, TrainConfig, preset
 from robo_maxent.evaluate import Act, evaluate
 from robo_maxent.gym_task import GymTask
+from robo_maxent.machine import cpus
 from robo_maxent.trainer import Trainer
 
 LEARNERS = ("ours", "sb3")
@@ -195,7 +195,7 @@ def main() -> None:
                 with arguments.out.open("a") as file:
                     file.writelines(json.dumps(asdict(look)) + "\n" for look in found)
     print("\n".join(table(looks)))
-    result = {"threads": os.cpu_count() or 1, "looks": [asdict(look) for look in looks]}
+    result = {"threads": cpus(), "looks": [asdict(look) for look in looks]}
     print(json.dumps(result))
 
 

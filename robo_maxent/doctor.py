@@ -3,7 +3,6 @@
 MuJoCo is imported only once the installed versions are known to work together.
 """
 
-import os
 import platform
 from dataclasses import dataclass
 
@@ -60,7 +59,7 @@ def _rendering() -> Check:
 
 
 def _threads() -> Check:
-    return Check("threads", True, f"{os.cpu_count()} CPUs, torch uses {torch.get_num_threads()}")
+    return Check("threads", True, f"{machine.cpus()} CPUs, torch uses {torch.get_num_threads()}")
 
 
 def _compiled() -> Check:

@@ -1,6 +1,5 @@
 """Everything of a run that continues: one step of it, and its exact saving and restoring."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from robo_maxent import checkpoint
 from robo_maxent.checkpoint import Checkpoint
 from robo_maxent.config import TrainConfig
 from robo_maxent.learnable import Learnable
-from robo_maxent.machine import resolve
+from robo_maxent.machine import cpus, resolve
 from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
 from robo_maxent.sac import Sac
@@ -26,7 +25,7 @@ class Trainer:
         seeds = np.random.SeedSequence(config.seed).spawn(3)
         learner_seed = int(seeds[0].generate_state(1)[0])
         self.task, self.config, self.directory = task, config, directory
-        threads = config.threads or os.cpu_count() or 1
+        threads = config.threads or cpus()
         # Two threads that must wait for each other are slow where another one takes a core; a
         # single simulation leaves the cores free.
         learner_threads = threads if config.envs == 1 else max(threads // 2, 1)
