@@ -13,7 +13,7 @@ from robo_maxent.learnable import Learnable, Simulations
 from robo_maxent.vec_env import Episode
 
 Act = Callable[[np.ndarray], np.ndarray]
-"""Any policy: observations (N, O) to actions (N, A)."""
+"""Any policy: the part of observations that it may see, (N, P), to actions (N, A)."""
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def evaluate(
         env = task.evaluation_env(min(most, episodes - first), seed, first)
         shown = _shown(progress, group * limit, groups * limit)
         try:
-            finished = _first_episodes(act, env, limit, shown)
+            finished = _first_episodes(seeing(act, task.policy_size), env, limit, shown)
         finally:
             env.close()
         if len(finished) < env.n:
@@ -60,6 +60,11 @@ def evaluate(
             )
         rows += [finished[sim] for sim in sorted(finished)]
     return rows
+
+
+def seeing(act: Act, size: int) -> Act:
+    """A policy that is handed whole observations, (N, O), and sees their first elements."""
+    return lambda obs: act(obs[:, :size])
 
 
 def _first_episodes(

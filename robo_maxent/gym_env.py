@@ -26,10 +26,11 @@ Info = dict[str, Any]
 class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """One simulation of a task.
 
-    Observation: float32, (O,), units in ``task.observation``. Action: [-1, 1], float32, (A,); what
-    is outside is clipped. ``info`` has the reward ``terms`` of the step, and at the last step of an
-    episode also ``is_success``, ``diverged`` and the task's ``measures`` (those that the episode
-    was long enough to have).
+    Observation: what a policy sees, float32, (P,), units in ``task.observation``. Action: [-1, 1],
+    float32, (A,); what is outside is clipped. ``info`` has the reward ``terms`` of the step, and at
+    the last step of an episode also ``is_success``, ``diverged`` and the task's ``measures`` (those
+    that the episode was long enough to have). If the task has privileged fields, ``privileged`` has
+    them, float32, (O - P,), also at reset.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (gym.make reads it)
@@ -70,7 +71,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             # After the end of an episode the next one has begun, but a step may not have gone.
             obs = self.vec.restart(np.array([0])) if self._running else self._next
         self._seeded = self._running = True
-        return obs[0].copy(), {}
+        return self._seen(obs[0])
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, Info]:
         """Act for one control step.
@@ -86,12 +87,13 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
                 f"action must have shape {self.action_space.shape}, got {np.shape(action)}"
             )
         step = self.vec.step(np.asarray(action)[None])
-        info: Info = {"terms": {name: float(values[0]) for name, values in step.terms.items()}}
+        obs, info = self._seen(step.next_obs[0])
+        info["terms"] = {name: float(values[0]) for name, values in step.terms.items()}
         terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
         if terminated or truncated:
             info |= _outcome(step.episodes[0])
             self._running, self._next = False, step.obs
-        return step.next_obs[0].copy(), float(step.reward[0]), terminated, truncated, info
+        return obs, float(step.reward[0]), terminated, truncated, info
 
     def render(self) -> np.ndarray | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Picture of the simulation now, uint8, (height, width, 3); None without a render mode.
@@ -105,6 +107,9 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Free the OpenGL context."""
         self._pictures.close()
 
+    def _seen(self, obs: np.ndarray) -> tuple[np.ndarray, Info]:
+        return _split(obs, self.task.policy_size)
+
 
 class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """N simulations of a task, each reset in the step in which its episode ended.
@@ -112,6 +117,8 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     The autoreset mode is ``SAME_STEP``: ``obs`` is what to act on next, and the true successor of
     an episode that ended is in ``info["final_obs"]``, its ``info`` in ``info["final_info"]``, with
     masks under the same names after an underscore, as Gymnasium's own vector environments do.
+    Privileged elements, if the task has them, are those of ``obs`` in ``info["privileged"]``,
+    float32, (N, O - P), and those of ``final_obs`` in ``final_info``.
     """
 
     def __init__(
@@ -152,7 +159,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             options: ``reset_mask``, bool, (N,): begin anew only there; not together with a seed.
 
         Returns:
-            Observations, float32, (N, O), and an empty ``info``.
+            Observations, float32, (N, P), and an ``info`` with nothing but privileged elements.
 
         Raises:
             UsageError: An option is not known, or the mask or its combination is not allowed.
@@ -162,12 +169,12 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         _refuse_options(options, known=("reset_mask",))
         ids = self._masked(options["reset_mask"], seed) if "reset_mask" in options else None
         if ids is not None:
-            return self.vec.restart(ids), {}
+            return self._seen(self.vec.restart(ids))
         if seed is not None or not self._seeded:
             self.vec.seed = int(self.np_random.integers(MOST_SEED)) if seed is None else seed
             self._seeded = True
-            return self.vec.reset(), {}
-        return self.vec.restart(np.arange(self.num_envs)), {}
+            return self._seen(self.vec.reset())
+        return self._seen(self.vec.restart(np.arange(self.num_envs)))
 
     def step(
         self, actions: np.ndarray
@@ -178,7 +185,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             actions: In [-1, 1], (N, A); what is outside is clipped.
 
         Returns:
-            Observations float32 (N, O), rewards float64 (N,), terminated and truncated bool (N,),
+            Observations float32 (N, P), rewards float64 (N,), terminated and truncated bool (N,),
             and ``info``.
 
         Raises:
@@ -189,7 +196,8 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise gymnasium.error.ResetNeeded("call reset() before step()")
         step = self.vec.step(np.asarray(actions))
         reward = step.reward.astype(np.float64)
-        return step.obs.copy(), reward, step.terminated, step.truncated, self._info(step)
+        obs, info = self._seen(step.obs)
+        return obs, reward, step.terminated, step.truncated, info | self._info(step)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """A picture of each simulation now, uint8, (height, width, 3); None without a render mode.
@@ -205,6 +213,10 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def close_extras(self, **kwargs: Any) -> None:
         """Free the OpenGL context."""
         self._pictures.close()
+
+    def _seen(self, obs: np.ndarray) -> tuple[np.ndarray, Info]:
+        seen, info = _split(obs, self.task.policy_size)
+        return seen, info | {f"_{name}": np.ones(self.num_envs, bool) for name in info}
 
     def _masked(self, mask: Any, seed: int | None) -> np.ndarray:
         if not self._seeded or seed is not None:
@@ -223,8 +235,9 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         info: Info = {}
         for sim, episode in zip(np.flatnonzero(ended).tolist(), step.episodes, strict=True):
             terms = {name: float(values[sim]) for name, values in step.terms.items()}
-            final = {"terms": terms} | _outcome(episode)
-            parts = {"final_obs": step.next_obs[sim].copy(), "final_info": final}
+            seen, final = _split(step.next_obs[sim], self.task.policy_size)
+            final |= {"terms": terms} | _outcome(episode)
+            parts = {"final_obs": seen, "final_info": final}
             info = self._add_info(info, parts, sim)
         return info if ended.all() else info | _masked_terms(step.terms, ~ended)
 
@@ -252,9 +265,15 @@ class _Pictures:
 
 def _spaces(task: Task[Any]) -> tuple[spaces.Box, spaces.Box]:
     return (
-        spaces.Box(-np.inf, np.inf, (task.observation_size,), np.float32),
+        spaces.Box(-np.inf, np.inf, (task.policy_size,), np.float32),
         spaces.Box(-1.0, 1.0, (task.action_size,), np.float32),
     )
+
+
+def _split(obs: np.ndarray, policy_size: int) -> tuple[np.ndarray, Info]:
+    """Copies of what a policy sees, (..., P), and of the rest, if any, as part of an ``info``."""
+    seen, rest = obs[..., :policy_size].copy(), obs[..., policy_size:].copy()
+    return seen, {"privileged": rest} if rest.shape[-1] else {}
 
 
 def _metadata(task: Task[Any]) -> Info:

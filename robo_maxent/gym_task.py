@@ -55,12 +55,12 @@ class GymTask:
         env = make(self.name, self.spec)
         try:
             box = require_box(self.name, env.action_space)
-            self.observation_parts, self.notes = observation_parts(self.name, env.observation_space)
+            self.policy_parts, self.notes = observation_parts(self.name, env.observation_space)
             self.control_dt = step_seconds(env) * action_repeat
             self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
         finally:
             env.close()
-        self.observation_size = sum(size for _, size, _ in self.observation_parts)
+        self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
         low, high = box.low.astype(np.float64).ravel(), box.high.astype(np.float64).ravel()
         self.action_centre, self.action_scale = (low + high) / 2, (high - low) / 2
         self.action_size = len(low)

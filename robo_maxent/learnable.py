@@ -59,13 +59,18 @@ class Learnable(Protocol):
         ...
 
     @property
-    def observation_parts(self) -> tuple[tuple[str, int, str], ...]:
-        """Name, size and unit of each part of the observation, in order."""
+    def policy_parts(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size and unit of each part of the observation that a policy sees, in order."""
         ...
 
     @property
     def observation_size(self) -> int:
         """Number of elements of an observation, O."""
+        ...
+
+    @property
+    def policy_size(self) -> int:
+        """Number of its first elements, which a policy sees, P; the others are for critics."""
         ...
 
     @property

@@ -95,7 +95,10 @@ def _bf16_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Actor(Ensemble):
-    """Normalized observation -> squashed Gaussian over actions."""
+    """Normalized observation -> squashed Gaussian over actions.
+
+    It sees the first ``obs_size`` elements of an observation; what follows them is for critics.
+    """
 
     def __init__(
         self,
@@ -107,6 +110,7 @@ class Actor(Ensemble):
     ) -> None:
         """Two hidden layers; the last layer starts near zero, so that the first policy is calm."""
         super().__init__(1, obs_size, width, 2 * action_size, layer_norm)
+        self.obs_size = obs_size
         self.log_std_range = log_std_range
         weight, bias = self.layers()[-1]
         weight.mul_(0.01)
@@ -114,7 +118,7 @@ class Actor(Ensemble):
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation before the tanh, each (B, A)."""
-        mean, raw = self.outputs(obs)[0].chunk(2, dim=-1)
+        mean, raw = self.outputs(obs[..., : self.obs_size])[0].chunk(2, dim=-1)
         low, high = self.log_std_range
         return mean, low + 0.5 * (high - low) * (torch.tanh(raw) + 1.0)
 
@@ -171,6 +175,14 @@ class Normalizer(nn.Module):
         self.count.copy_(total)
         self.shift.copy_(self.mean)
         self.scale.copy_(1.0 / torch.sqrt(self.square / self.count + 1e-4))
+
+    def first(self, size: int) -> "Normalizer":
+        """The same for the first elements of an observation; it changes as this one does."""
+        part = Normalizer(size)
+        part.count = self.count
+        for name in ("mean", "square", "shift", "scale"):
+            setattr(part, name, getattr(self, name)[:size])
+        return part
 
     def forward(self, obs: Tensor) -> Tensor:
         """Zero mean and unit variance, clipped at 10 standard deviations."""

@@ -27,7 +27,7 @@ class Layout:
     task: str
     """Name of the task it was trained on."""
     observation: tuple[tuple[str, int, str], ...]
-    """Name, size and unit of each part of the observation, in order."""
+    """Name, size and unit of each part of the observation that it sees, in order."""
     joints: tuple[str, ...]
     """Actuated joints, in order."""
     action_centre: tuple[float, ...]
@@ -39,7 +39,7 @@ class Layout:
 
     @property
     def observation_size(self) -> int:
-        """Number of elements of an observation, O."""
+        """Number of elements of an observation that it sees, P."""
         return sum(size for _, size, _ in self.observation)
 
 
@@ -54,7 +54,18 @@ class Policy:
 
     @torch.no_grad()
     def __call__(self, obs: np.ndarray) -> np.ndarray:
-        """Deterministic actions tanh(mean), float32, (N, O) to (N, A)."""
+        """Deterministic actions tanh(mean), float32, (N, P) to (N, A).
+
+        Raises:
+            PolicyError: The observations are of another size.
+        """
+        size = self.layout.observation_size
+        if np.ndim(obs) != 2 or np.shape(obs)[1] != size:
+            raise PolicyError(
+                f"This policy, trained on {self.layout.task!r}, sees observations of shape "
+                f"(N, {size}), got {np.shape(obs)}. Privileged elements, which only critics see, "
+                "stand last: pass obs[:, :task.policy_size]."
+            )
         obs = np.ascontiguousarray(obs, np.float32)
         mean, _ = self.actor(self.normalizer(torch.from_numpy(obs)))
         return torch.tanh(mean).numpy()

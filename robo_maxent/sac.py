@@ -98,25 +98,39 @@ class Sac:
     """Networks, targets, optimizers, temperature: everything that learns."""
 
     def __init__(
-        self, obs_size: int, action_size: int, config: SacConfig, seed: int, precision: str = "fp32"
+        self,
+        obs_size: int,
+        action_size: int,
+        config: SacConfig,
+        seed: int,
+        precision: str = "fp32",
+        policy_size: int | None = None,
     ) -> None:
         """Initialize the networks.
 
         Args:
-            obs_size: O.
+            obs_size: O, what critics see.
             action_size: A.
             config: How to learn.
             seed: Seed of the initial weights and of every later draw.
             precision: Factors of matrix products: fp32 or bf16. Everything else is fp32.
+            policy_size: P, how many of the first elements of an observation the actor sees;
+                None: all of them.
+
+        Raises:
+            UsageError: P is not in 1..O.
         """
+        policy_size = obs_size if policy_size is None else policy_size
+        if not 1 <= policy_size <= obs_size:
+            raise UsageError(f"policy_size must be in 1..{obs_size}, got {policy_size}")
         self.config, self.precision = config, precision
         self.target_entropy = config.target_entropy_per_action * action_size
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            shape = obs_size, action_size, config.width, config.layer_norm
-            self.actor = Actor(*shape, config.log_std_range)
-            self.critics = Critics(*shape)
+            shape = action_size, config.width, config.layer_norm
+            self.actor = Actor(policy_size, *shape, config.log_std_range)
+            self.critics = Critics(obs_size, *shape)
         self.actor.precision = self.critics.precision = precision
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from robo_maxent.errors import UsageError
 from robo_maxent.randomize import Randomization
 from robo_maxent.robot import Readings, Robot
 
@@ -37,6 +38,8 @@ class Field:
     """Sign that each element takes under left-right reflection, after permutation."""
     permutation: tuple[int, ...] | None = None
     """Element that each element comes from under reflection; None: itself."""
+    privileged: bool = False
+    """For critics only: no robot could measure it. These fields stand after all others."""
 
     @property
     def size(self) -> int:
@@ -54,6 +57,24 @@ def mirror(fields: tuple[Field, ...]) -> Mirror:
         permutation += [start + element for element in own]
         sign += field.sign
     return Mirror(np.array(permutation), np.array(sign, np.float32))
+
+
+def unprivileged(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """The fields that a policy sees, which stand first.
+
+    Raises:
+        UsageError: One of them stands after a privileged field, or there is none.
+    """
+    count = sum(not field.privileged for field in fields)
+    late = [field.name for field in fields[count:] if not field.privileged]
+    if late:
+        raise UsageError(
+            f"observation field {late[0]!r} stands after a privileged one: put all privileged "
+            "fields last"
+        )
+    if not count:
+        raise UsageError("every observation field is privileged: a policy would see nothing")
+    return fields[:count]
 
 
 @dataclass(frozen=True)
@@ -113,6 +134,11 @@ class Task(ABC, Generic[M]):
         return sum(field.size for field in self.observation)
 
     @property
+    def policy_size(self) -> int:
+        """Number of its first elements, which a policy sees, P; the others are privileged."""
+        return sum(field.size for field in unprivileged(self.observation))
+
+    @property
     def action_size(self) -> int:
         """Number of elements of an action, A."""
         return len(self.action_scale)
@@ -143,7 +169,7 @@ class Task(ABC, Generic[M]):
 
     @abstractmethod
     def observe(self, memory: M, now: Readings) -> np.ndarray:
-        """What the policy sees, a fresh float32 array, (N, O)."""
+        """What policy and critics see, then what only critics see, fresh, float32, (N, O)."""
 
     @abstractmethod
     def outcome(self, memory: M, sim: int) -> tuple[bool, dict[str, float | None]]:
@@ -169,9 +195,10 @@ class Task(ABC, Generic[M]):
         return {"robot_file": robot}
 
     @property
-    def observation_parts(self) -> tuple[tuple[str, int, str], ...]:
-        """Name, size and unit of each part of the observation, in order."""
-        return tuple((field.name, field.size, field.unit) for field in self.observation)
+    def policy_parts(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size and unit of each part of the observation that a policy sees, in order."""
+        seen = unprivileged(self.observation)
+        return tuple((field.name, field.size, field.unit) for field in seen)
 
     @property
     def joints(self) -> tuple[str, ...]:

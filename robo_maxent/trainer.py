@@ -40,6 +40,7 @@ class Trainer:
             config.sac,
             learner_seed,
             resolve(config.precision),
+            task.policy_size,
         )
         self.replay = ReplayBuffer(config.replay_capacity, task.observation_size, task.action_size)
         self.action_rng = np.random.default_rng(seeds[1])
@@ -91,7 +92,8 @@ class Trainer:
 
     def policy(self) -> Policy:
         """The present mean-action policy; it changes as the learner does."""
-        return Policy(layout_of(self.task), self.learner.average, self.learner.normalizer)
+        seen = self.learner.normalizer.first(self.task.policy_size)
+        return Policy(layout_of(self.task), self.learner.average, seen)
 
     def save(self) -> Path:
         """Write a checkpoint."""
@@ -135,7 +137,7 @@ def layout_of(task: Learnable) -> Layout:
     """What a policy trained on a task sees and moves."""
     return Layout(
         task=task.name,
-        observation=task.observation_parts,
+        observation=task.policy_parts,
         joints=task.joints,
         action_centre=tuple(task.action_centre.tolist()),
         action_scale=tuple(task.action_scale.tolist()),

@@ -96,11 +96,13 @@ static inline float hyperbolic_tangent(float x)
 
 // -- matrix products --------------------------------------------------------------------------
 
-// c (m, n) <- a (m, k) b (k, n). Fortran's matrices are column-major: it is given the transposes.
-static void product(Gemm *gemm, const float *a, const float *b, float *c, int m, int k, int n)
+// c (m, n) <- a (m, k) b (k, n), with `stride` elements between two rows of a. Fortran's matrices are
+// column-major: it is given the transposes.
+static void product(Gemm *gemm, const float *a, int stride, const float *b, float *c, int m, int k,
+                    int n)
 {
     float one = 1.0f, zero = 0.0f;
-    gemm("N", "N", &n, &m, &k, &one, b, &n, a, &k, &zero, c, &n);
+    gemm("N", "N", &n, &m, &k, &one, b, &n, a, &stride, &zero, c, &n);
 }
 
 // c (m, n) <- a (m, k) b (n, k)'.
@@ -110,11 +112,12 @@ static void product_right(Gemm *gemm, const float *a, const float *b, float *c, 
     gemm("T", "N", &n, &m, &k, &one, b, &k, a, &k, &zero, c, &n);
 }
 
-// c (m, n) <- a (k, m)' b (k, n).
-static void product_left(Gemm *gemm, const float *a, const float *b, float *c, int m, int k, int n)
+// c (m, n) <- a (k, m)' b (k, n), with `stride` elements between two rows of a.
+static void product_left(Gemm *gemm, const float *a, int stride, const float *b, float *c, int m,
+                         int k, int n)
 {
     float one = 1.0f, zero = 0.0f;
-    gemm("N", "T", &n, &m, &k, &one, b, &n, a, &m, &zero, c, &n);
+    gemm("N", "T", &n, &m, &k, &one, b, &n, a, &stride, &zero, c, &n);
 }
 
 // -- hidden layers ----------------------------------------------------------------------------
@@ -202,7 +205,9 @@ typedef struct {
 
 // What a forward pass leaves for the backward pass, each (batch, ...).
 typedef struct {
-    float *x, *z[2], *y[2], *scale[2], *out, *slope[2];
+    float *x;    // inputs; the actor sees fewer columns of them than the critics
+    long stride; // elements between two rows of x
+    float *z[2], *y[2], *scale[2], *out, *slope[2];
 } Trace;
 
 // Where network `member` lies in the flat array of its ensemble.
@@ -223,20 +228,22 @@ static Network member(const Shape *shape, float *flat, long number)
 static void forward(Gemm *gemm, const Network *net, long layer_norm, Trace *trace, long first,
                     long rows)
 {
-    const float *h = trace->x + first * net->in[0];
+    const float *h = trace->x + first * trace->stride;
+    long stride = trace->stride;
     for (long i = 0; i < 2; i++) {
         long width = net->out[i];
         float *z = trace->z[i] + first * width, *y = trace->y[i] + first * width;
-        product(gemm, h, net->weight[i], z, rows, net->in[i], width);
+        product(gemm, h, stride, net->weight[i], z, rows, net->in[i], width);
         if (layer_norm)
             norm_silu(z, net->bias[i], y, trace->scale[i] + first, rows, width);
         else
             relu(z, net->bias[i], y, rows, width);
         h = y;
+        stride = width;
     }
     long outputs = net->out[2];
     float *out = trace->out + first * outputs;
-    product(gemm, h, net->weight[2], out, rows, net->in[2], outputs);
+    product(gemm, h, stride, net->weight[2], out, rows, net->in[2], outputs);
     for (long row = 0; row < rows; row++)
         for (long i = 0; i < outputs; i++)
             out[row * outputs + i] += net->bias[2][i];
@@ -255,9 +262,10 @@ static void backward(Gemm *gemm, const Network *net, long layer_norm, Trace *tra
                 gradient->bias[2][i] += slope[row * net->out[2] + i];
     for (long i = 2; i >= 0; i--) {
         long in = net->in[i], out = net->out[i];
-        const float *h = (i ? trace->y[i - 1] : trace->x) + first * in;
+        long stride = i ? in : trace->stride;
+        const float *h = (i ? trace->y[i - 1] : trace->x) + first * stride;
         if (gradient)
-            product_left(gemm, h, slope, gradient->weight[i], in, rows, out);
+            product_left(gemm, h, stride, slope, gradient->weight[i], in, rows, out);
         if (i == 0)
             break;
         float *below = trace->slope[i - 1] + first * in;
@@ -362,8 +370,7 @@ static void adam(const Group *group, const float *gradient, long parts, long thr
 
 // Everything that an update writes on, carved out of one array; (batch, ...) unless said.
 typedef struct {
-    float *obs, *next_obs;        // normalized
-    float *x, *next_x;            // the same with actions beside: what critics see
+    float *x, *next_x;            // normalized observations with actions beside: what critics see
     Trace actor, *critics;        // one trace for each critic
     float *goals;                 // (count, batch): smallest target value, then the critics' goals
     float *spread, *log_prob;     // of sampled actions
@@ -386,9 +393,9 @@ static float *take(Arena *arena, long elements)
     return taken;
 }
 
-static Trace take_trace(Arena *arena, const Shape *shape, long batch, float *x)
+static Trace take_trace(Arena *arena, const Shape *shape, long batch, float *x, long stride)
 {
-    Trace trace = {.x = x, .out = take(arena, batch * shape->outputs)};
+    Trace trace = {.x = x, .stride = stride, .out = take(arena, batch * shape->outputs)};
     for (long i = 0; i < 2; i++) {
         trace.y[i] = take(arena, batch * shape->width);
         trace.z[i] = shape->layer_norm ? take(arena, batch * shape->width) : trace.y[i];
@@ -406,15 +413,13 @@ static long parts_of(const Learner *l)
 
 static Space carve(const Learner *l, Arena *arena, Trace *critics)
 {
-    long n = l->batch, count = l->critics.count;
+    long n = l->batch, count = l->critics.count, inputs = l->critics.inputs;
     Space s = {.critics = critics};
-    s.obs = take(arena, n * l->obs);
-    s.next_obs = take(arena, n * l->obs);
-    s.x = take(arena, n * (l->obs + l->actions));
-    s.next_x = take(arena, n * (l->obs + l->actions));
-    s.actor = take_trace(arena, &l->actor, n, s.next_obs);
+    s.x = take(arena, n * inputs);
+    s.next_x = take(arena, n * inputs);
+    s.actor = take_trace(arena, &l->actor, n, s.next_x, inputs);
     for (long e = 0; e < count; e++)
-        critics[e] = take_trace(arena, &l->critics, n, s.x);
+        critics[e] = take_trace(arena, &l->critics, n, s.x, inputs);
     s.goals = take(arena, count * n);
     s.spread = take(arena, n * l->actions);
     s.log_prob = take(arena, n);
@@ -432,7 +437,7 @@ static float normal(const Learner *l, float value, long i)
     return x < -10.0f ? -10.0f : x > 10.0f ? 10.0f : x;
 }
 
-// Rows of the batch into the arrays that networks see; sampled actions come beside next_obs later.
+// Rows of the batch into the arrays that networks see; sampled actions come into next_x later.
 static void load(const Learner *l, const Batch *b, Space *s, long first, long end)
 {
     long size = l->obs, actions = l->actions;
@@ -440,22 +445,22 @@ static void load(const Learner *l, const Batch *b, Space *s, long first, long en
         const float *obs = b->obs + row * b->row[0], *next = b->next_obs + row * b->row[3];
         float *x = s->x + row * (size + actions), *next_x = s->next_x + row * (size + actions);
         for (long i = 0; i < size; i++) {
-            s->obs[row * size + i] = x[i] = normal(l, obs[i], i);
-            s->next_obs[row * size + i] = next_x[i] = normal(l, next[i], i);
+            x[i] = normal(l, obs[i], i);
+            next_x[i] = normal(l, next[i], i);
         }
         memcpy(x + size, b->action + row * b->row[1], actions * sizeof(float));
     }
 }
 
-// The actor at some rows of its trace, and a sample of its actions into `x`, beside the observations.
-static void act(const Learner *l, Space *s, float *x, const float *noise, long first, long rows)
+// The actor at some rows of its inputs, and a sample of its actions beside the observations there.
+static void act(const Learner *l, Space *s, const float *noise, long first, long rows)
 {
     Network net = member(&l->actor, l->actor_group.value, 0);
     long size = l->obs, actions = l->actions;
     forward(l->gemm, &net, l->actor.layer_norm, &s->actor, first, rows);
     squash(s->actor.out + first * 2 * actions, noise + first * actions, l->low, l->high,
-           x + first * (size + actions) + size, size + actions, s->spread + first * actions,
-           s->log_prob + first, rows, actions);
+           s->actor.x + first * (size + actions) + size, size + actions,
+           s->spread + first * actions, s->log_prob + first, rows, actions);
 }
 
 // The critic, the first of equals, with the smallest value at a row.
@@ -493,12 +498,12 @@ static void update_critics(const Learner *l, const Batch *b, Space *s, float alp
     long n = l->batch, count = l->critics.count, parts = parts_of(l), threads = l->threads;
     Gemm *gemm = l->gemm;
     double loss = 0.0, value = 0.0;
-    s->actor.x = s->next_obs;
+    s->actor.x = s->next_x;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long t = 0; t < threads; t++) {
         long first = t * n / threads, end = (t + 1) * n / threads;
         load(l, b, s, first, end);
-        act(l, s, s->next_x, b->noise, first, end - first);
+        act(l, s, b->noise, first, end - first);
     }
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long item = 0; item < count * parts; item++) {
@@ -537,11 +542,11 @@ static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha
     long size = l->obs, actions = l->actions;
     Gemm *gemm = l->gemm;
     double log_prob = 0.0, value = 0.0;
-    s->actor.x = s->obs;
+    s->actor.x = s->x;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long t = 0; t < threads; t++) {
         long first = t * n / threads, end = (t + 1) * n / threads;
-        act(l, s, s->x, b->actor_noise, first, end - first);
+        act(l, s, b->actor_noise, first, end - first);
     }
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long item = 0; item < count * parts; item++) {

@@ -19,7 +19,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from robo_maxent.errors import RenderingError, UsageError
-from robo_maxent.evaluate import Act
+from robo_maxent.evaluate import Act, seeing
 from robo_maxent.learnable import Simulations
 from robo_maxent.physics import mujoco
 from robo_maxent.robot import load
@@ -180,7 +180,7 @@ def record(
     camera = Camera(env, look.camera, look.width, look.height)
     scene = Scene(env, camera.frame, task.control_dt, task.episode_steps)
     try:
-        return film(act, scene, path, seconds, look.fps, progress)
+        return film(seeing(act, task.policy_size), scene, path, seconds, look.fps, progress)
     finally:
         camera.close()
 
@@ -207,7 +207,7 @@ def film(
     fps: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Episode | None:
-    """Film the first episode of a scene; see :func:`record`."""
+    """Film the first episode of a scene, acting on whole observations; see :func:`record`."""
     steps, dt = scene.steps, scene.control_dt
     if seconds is not None:
         steps = min(steps, round(seconds / dt))

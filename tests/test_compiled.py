@@ -58,14 +58,17 @@ def flat_state(sac: Sac) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in state.items()} | {"alpha": sac.log_alpha}
 
 
-def compare(config: SacConfig, actions: int, calls: int = 3, batches: int = 3) -> None:
-    """Learn with both; everything that learns must agree to rounding."""
-    one, other = Sac(OBS, actions, config, 0), in_torch(Sac(OBS, actions, config, 0))
+def compare(
+    config: SacConfig, actions: int, calls: int = 3, batches: int = 3, seen: int = OBS
+) -> None:
+    """Learn with both; everything that learns must agree to rounding. The actor sees ``seen``."""
+    one = Sac(OBS, actions, config, 0, policy_size=seen)
+    other = in_torch(Sac(OBS, actions, config, 0, policy_size=seen))
     for call in range(calls):
         transitions = some_transitions(batches * config.batch_size, actions, seed=call)
-        seen = transitions.obs.contiguous().numpy()
+        fresh = transitions.obs.contiguous().numpy()
         for sac in (one, other):
-            sac.observe(seen)
+            sac.observe(fresh)
         said, expected = one.update(transitions), other.update(transitions)
         assert said.keys() == expected.keys()
         for name, value in expected.items():
@@ -80,6 +83,20 @@ def compare(config: SacConfig, actions: int, calls: int = 3, batches: int = 3) -
 @pytest.mark.parametrize("name", ["default", "single", "classic"])
 def test_the_compiled_update_is_the_one_in_torch(name: Preset, threads: int) -> None:
     compare(replace(preset(name).sac, width=40, batch_size=33), actions=3)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["default", "single", "classic"])
+@pytest.mark.parametrize("seen", [1, 4, OBS - 1])
+def test_it_is_so_for_an_actor_that_sees_less(name: Preset, seen: int, threads: int) -> None:
+    compare(replace(preset(name).sac, width=40, batch_size=33), actions=3, seen=seen)
+
+
+@needs_compiler
+@pytest.mark.parametrize("actions", [1, 17])
+@pytest.mark.parametrize("width", [1, 7, 128])
+def test_it_is_so_for_any_size_of_that_actor(actions: int, width: int) -> None:
+    compare(SacConfig(width=width, batch_size=5, actor_every=1), actions, calls=2, seen=3)
 
 
 @needs_compiler

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from privileged_world import QuadrupedSeen
 
 from robo_maxent import checkpoint
 from robo_maxent.config import SacConfig, TrainConfig
 from robo_maxent.errors import CheckpointError, UsageError
 from robo_maxent.metrics import read
 from robo_maxent.policy import Policy
-from robo_maxent.task import mirror
+from robo_maxent.task import Task, mirror
 from robo_maxent.tasks import make
 from robo_maxent.train import Run, resumed, train
 from robo_maxent.trainer import Trainer
@@ -43,9 +44,15 @@ def config(**changes: Any) -> TrainConfig:
     return TrainConfig(**(defaults | changes))
 
 
-def run_steps(directory: Path, steps: int, resume: bool = False, **changes: Any) -> Trainer:
+def run_steps(
+    directory: Path,
+    steps: int,
+    resume: bool = False,
+    task: Task[Any] | None = None,
+    **changes: Any,
+) -> Trainer:
     """Step a trainer without evaluation: the state that continues, and nothing else."""
-    trainer = Trainer(make("quadruped-flat"), config(**changes), directory)
+    trainer = Trainer(task or make("quadruped-flat"), config(**changes), directory)
     if resume:
         trainer.restore()
     for _ in range(steps):
@@ -82,12 +89,15 @@ def assert_equal_bits(a: Trainer, b: Trainer) -> None:
     assert not different
 
 
-def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
-    whole = run_steps(tmp_path / "whole", 40)
-    part = run_steps(tmp_path / "part", 23)
+@pytest.mark.parametrize("task", [make("quadruped-flat"), QuadrupedSeen()], ids=lambda t: t.name)
+def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
+    tmp_path: Path, task: Task[Any]
+) -> None:
+    whole = run_steps(tmp_path / "whole", 40, task=task)
+    part = run_steps(tmp_path / "part", 23, task=task)
     part.save()
     del part
-    continued = run_steps(tmp_path / "part", 17, resume=True)
+    continued = run_steps(tmp_path / "part", 17, resume=True, task=task)
     assert_equal_bits(whole, continued)
 
 
