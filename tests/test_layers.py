@@ -15,6 +15,7 @@ PHYSICS = [
     "physics",
     "terrain",
     "ground",
+    "curriculum",
     "assets",
     "robot",
     "rewards",
