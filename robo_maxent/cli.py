@@ -229,9 +229,9 @@ class Tasks:
 
     def run(self) -> Result:
         """List the tasks."""
-        from robo_maxent.tasks import TASKS, make
+        from robo_maxent.tasks import TASKS
 
-        lines = {name: make(name).summary for name in TASKS}
+        lines = {name: task.summary for name, task in TASKS.items()}
         if not self.as_json:
             for name, summary in lines.items():
                 print(f"{name:20} {summary}")

@@ -170,6 +170,10 @@ class GymSimulations:
         reward = reward.astype(np.float32)
         return Step(obs, next_obs, reward, terminated, truncated, nothing, {}, episodes)
 
+    def metrics(self) -> dict[str, float]:
+        """Nothing: what the environments know is in their episodes."""
+        return {}
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """How many episodes each simulation began; the environments themselves can't be saved."""
         return {"index": self._index.copy()}

@@ -27,6 +27,10 @@ class Simulations(Protocol):
         """Act for one control step, actions in [-1, 1], (N, A)."""
         ...
 
+    def metrics(self) -> dict[str, float]:
+        """What a run should log of them, by name."""
+        ...
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """What continues after a restart of the program."""
         ...

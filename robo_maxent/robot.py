@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from robo_maxent.errors import RobotError
+from robo_maxent.ground import Pool, attach, write
 from robo_maxent.physics import Batch, mujoco
 
 DECORATION_GROUP = 2
@@ -136,13 +137,22 @@ class Robot:
         return slice(start, start + int(self.model.sensor_dim[sensor]))
 
 
-def load(path: str | os.PathLike[str], *, decorations: bool = False) -> mujoco.MjModel:
+def yaw(orientation: np.ndarray) -> np.ndarray:
+    """Heading in the world frame, rad, (N,), of unit quaternions w x y z, (N, 4)."""
+    w, x, y, z = orientation.T
+    return np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def load(
+    path: str | os.PathLike[str], *, decorations: bool = False, pool: Pool | None = None
+) -> mujoco.MjModel:
     """Compile a robot file.
 
     Args:
         path: An MJCF file.
         decorations: Keep the geoms that only the eye sees. The physics is the same, bit for bit,
             and faster without them.
+        pool: Patches of terrain in the place of the plane that the file has as its ground.
 
     Raises:
         RobotError: The file is missing or is not a valid model; the message says where.
@@ -156,7 +166,12 @@ def load(path: str | os.PathLike[str], *, decorations: bool = False) -> mujoco.M
             for geom in list(spec.geoms):
                 if geom.group == DECORATION_GROUP:
                     spec.delete(geom)
-        return spec.compile()
+        if pool is None:
+            return spec.compile()
+        attach(spec, pool)
+        model = spec.compile()
+        write(model, pool)
+        return model
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise RobotError(f"{file} is not a valid robot: {reason}") from error

@@ -1,19 +1,25 @@
 """The contract between a robot, its world and a learner."""
 
+import copy
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import numpy as np
 
 from robo_maxent.errors import UsageError
+from robo_maxent.ground import Pool
 from robo_maxent.randomize import Randomization
-from robo_maxent.robot import Readings, Robot
+from robo_maxent.robot import Readings, Robot, load
 
 if TYPE_CHECKING:
     from robo_maxent.vec_env import VecEnv
+
+
+UNSEEN = 1_000_000_000
+"""Seed of the ground of an evaluation, less the evaluation's own: training uses small ones."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,21 @@ class Memory:
     """Control steps since the episode began, int, (N,)."""
     last_action: np.ndarray
     """Action of the last control step, (N, A)."""
+    number: np.ndarray
+    """Number of each simulation in the set that it belongs to, int, (N,)."""
+    patch: np.ndarray
+    """Where each episode takes place in the task's pool of terrain, int, (N,); 0 on a plane."""
+
+    @classmethod
+    def blank(cls, n: int, action_size: int, **own: np.ndarray) -> Self:
+        """Memory of N simulations that have not begun; ``own`` are the fields of a subclass."""
+        return cls(
+            elapsed=np.zeros(n, np.int64),
+            last_action=np.zeros((n, action_size)),
+            number=np.arange(n),
+            patch=np.zeros(n, np.int64),
+            **own,
+        )
 
 
 M = TypeVar("M", bound=Memory)
@@ -127,6 +148,8 @@ class Task(ABC, Generic[M]):
     episode_steps: int
     """Control steps after which an episode is truncated."""
     randomization: Randomization
+    pool: Pool | None = None
+    """Patches of terrain that its robots stand on; None: the plane of the robot file."""
 
     @property
     def observation_size(self) -> int:
@@ -163,6 +186,14 @@ class Task(ABC, Generic[M]):
     def fallen(self, memory: M, now: Readings) -> np.ndarray:
         """Whether each episode ends in failure here, bool, (N,)."""
 
+    def left(self, memory: M, now: Readings) -> np.ndarray:
+        """Whether each robot left the ground there is, which cuts its episode off, bool, (N,)."""
+        return np.zeros(len(memory.elapsed), bool)
+
+    def ended(self, memory: M, sim: int, terminated: bool) -> None:
+        """Learn from the episode of ``sim`` that ended, before the next begins."""
+        return None
+
     @abstractmethod
     def advance(self, memory: M, now: Readings, action: np.ndarray) -> None:
         """Tally the step that led here and move the task on, after the rewards were read."""
@@ -178,9 +209,22 @@ class Task(ABC, Generic[M]):
         A measure is None where the episode was too short to have one.
         """
 
+    def metrics(self, memory: M) -> dict[str, float]:
+        """What a run should log of its simulations, by name."""
+        return {}
+
+    def on(self, pool: Pool) -> Self:
+        """The same task on other ground."""
+        other = copy.copy(self)
+        other.pool = pool
+        other.robot = Robot(load(self.model_file, pool=pool), self.robot.feet)
+        return other
+
     def arrows(self, memory: M, now: Readings, sim: int) -> list[Arrow]:
         """What a video of ``sim`` should point out; nothing unless the task says so."""
         return []
+
+    _unseen: "Task[M] | None" = None
 
     # What a run asks of anything to learn on (``learnable.Learnable``), said in terms of the above.
 
@@ -227,4 +271,14 @@ class Task(ABC, Generic[M]):
         """N simulations whose first episodes are judged, the first being number ``first_sim``."""
         from robo_maxent.vec_env import VecEnv
 
-        return VecEnv(self, n, seed, first_sim=first_sim)
+        return VecEnv(self.unseen(seed), n, seed, first_sim=first_sim)
+
+    def unseen(self, seed: int) -> Self:
+        """The same task on ground that no training saw: the kinds are the same, the patches new."""
+        if self.pool is None:
+            return self
+        pool, other = self.pool, self._unseen
+        if other is None or other.pool is None or other.pool.seed != UNSEEN + seed:
+            other = self.on(Pool(pool.kinds, pool.levels, pool.variants, UNSEEN + seed))
+            self._unseen = other  # evaluations come again with the seed of the first
+        return other

@@ -234,7 +234,7 @@ class _Loop:
             judged = [e.success for e in self.episodes if e.success is not None]
             if judged:
                 values["rollout/success_rate"] = float(np.mean(judged))
-        self._write(values)
+        self._write(values | self.trainer.env.metrics())
         self._tell()
 
     def _evaluate(self) -> None:

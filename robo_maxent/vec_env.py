@@ -9,6 +9,7 @@ from typing import Any, Generic
 import numpy as np
 
 from robo_maxent.errors import UsageError
+from robo_maxent.ground import GROUND
 from robo_maxent.physics import Batch, SimulationError, mujoco
 from robo_maxent.randomize import Applier, Draw, draw, empty
 from robo_maxent.task import M, Task
@@ -115,6 +116,10 @@ class VecEnv(Generic[M]):
         self.memory = task.memory(n)
         self.draws: Draw = empty(n)
         self._ctrl = self.batch.bind("ctrl")
+        self.memory.number += first_sim
+        if task.pool is not None:
+            self._dataid = self.batch.expand("geom_dataid")  # (N, geoms)
+            self._ground = task.robot.model.geom(GROUND).id
         self._apply = Applier(task.robot, self.batch)
         self._dump_dir = Path(dump_dir)
         self._first_sim = first_sim
@@ -163,7 +168,8 @@ class VecEnv(Generic[M]):
         terms = task.rewards(memory, now, action)
         reward = sum(terms.values(), np.zeros(self.n))
         terminated = task.fallen(memory, now) | diverged
-        truncated = (memory.elapsed >= task.episode_steps) & ~terminated
+        over = (memory.elapsed >= task.episode_steps) | task.left(memory, now)
+        truncated = over & ~terminated
         self._return += reward
         task.advance(memory, now, action)
         obs = next_obs = task.observe(memory, now)
@@ -184,6 +190,10 @@ class VecEnv(Generic[M]):
             terms,
             episodes,
         )
+
+    def metrics(self) -> dict[str, float]:
+        """What to log of the simulations, by name."""
+        return self.task.metrics(self.memory)
 
     def close(self) -> None:
         """Nothing to do: the simulations go with the object."""
@@ -206,6 +216,8 @@ class VecEnv(Generic[M]):
         for part, prefix in ((self.memory, "memory"), (self.draws, "draw")):
             for field in fields(part):
                 getattr(part, field.name)[:] = saved[f"{prefix}.{field.name}"]
+        if self.task.pool is not None:
+            self._dataid[:, self._ground] = self.memory.patch
         self._apply(self.draws, np.arange(self.n))
         self.batch.forward(stage=_VELOCITY_STAGE)
         return self.task.observe(self.memory, self.now)
@@ -271,6 +283,7 @@ class VecEnv(Generic[M]):
             measures=measures,
             draw=self._drawn(sim),
         )
+        self.task.ended(self.memory, sim, terminated)
         self._index[sim] += 1
         return episode
 
@@ -286,6 +299,8 @@ class VecEnv(Generic[M]):
             draw(self.task.randomization, rng, self.draws, int(sim))
             qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
         self._return[ids] = 0.0
+        if self.task.pool is not None:
+            self._dataid[ids, self._ground] = self.memory.patch[ids]
         self._apply(self.draws, ids)
         batch.forward(ids, stage=_VELOCITY_STAGE)
 

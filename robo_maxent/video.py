@@ -97,17 +97,19 @@ class Camera:
         if width % BLOCK or height % BLOCK or min(width, height) < BLOCK:
             raise UsageError(f"width and height must be multiples of {BLOCK}, got {width}x{height}")
         find_backend()
-        self._env = env
-        self._model = load(env.task.model_file, decorations=True)
-        names = [self._model.camera(i).name for i in range(self._model.ncam)]
+        self._env, self._size = env, (height, width)
+        names = [env.task.robot.model.camera(i).name for i in range(env.task.robot.model.ncam)]
         if camera not in names:
             raise UsageError(f"unknown camera {camera!r}; the robot has: {', '.join(names)}")
         self._camera = camera
-        self._data = mujoco.MjData(self._model)
-        self._renderer = mujoco.Renderer(self._model, height, width)
+        self._patch: int | None = None
+        self._open(0)
 
     def frame(self, sim: int = 0) -> np.ndarray:
         """Picture of simulation ``sim`` now, uint8, (height, width, 3)."""
+        if self._env.memory.patch[sim] != self._patch:
+            self.close()
+            self._open(int(self._env.memory.patch[sim]))
         self._data.qpos[:] = self._env.batch.bind("qpos")[sim]
         mujoco.mj_forward(self._model, self._data)
         self._renderer.update_scene(self._data, self._camera)
@@ -118,6 +120,14 @@ class Camera:
     def close(self) -> None:
         """Free the OpenGL context."""
         self._renderer.close()
+
+    def _open(self, patch: int) -> None:
+        """Load the decorated world with one patch of its terrain: all of them would fill a GPU."""
+        task = self._env.task
+        pool = None if task.pool is None else task.pool.only(patch)
+        self._patch, self._model = patch, load(task.model_file, decorations=True, pool=pool)
+        self._data = mujoco.MjData(self._model)
+        self._renderer = mujoco.Renderer(self._model, *self._size)
 
     def _draw(self, arrow: Arrow) -> None:
         scene = self._renderer.scene

@@ -1,14 +1,15 @@
 """Every task, by name."""
 
-from collections.abc import Callable
 from typing import Any
 
 from robo_maxent.errors import UnknownNameError
 from robo_maxent.task import Task
-from robo_maxent.tasks.quadruped import quadruped_flat
+from robo_maxent.tasks.getup import QuadrupedGetup
+from robo_maxent.tasks.quadruped import QuadrupedFlat
+from robo_maxent.tasks.rough import QuadrupedRough, QuadrupedRoughScan
 
-TASKS: dict[str, Callable[..., Task[Any]]] = {
-    "quadruped-flat": quadruped_flat,
+TASKS: dict[str, type[Task[Any]]] = {
+    task.name: task for task in (QuadrupedFlat, QuadrupedRough, QuadrupedRoughScan, QuadrupedGetup)
 }
 
 

@@ -65,21 +65,21 @@ ARROW_SECONDS = 0.4  # a video shows velocities as the way covered in this time
 
 # Reflection in the sagittal plane: polar vectors keep x and z, axial vectors keep y; legs swap
 # sides, and the sideways hip angle changes sign.
-_POLAR, _AXIAL = (1, -1, 1), (-1, 1, -1)
-_SWAP = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
-_LEG = (-1, 1, 1) * 4
+POLAR, AXIAL = (1, -1, 1), (-1, 1, -1)
+SWAP_LEGS = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
+JOINTS = (-1, 1, 1) * 4
 
 OBSERVATION = (
-    Field("base linear velocity, base frame", "m/s", _POLAR),
-    Field("base angular velocity, base frame", "rad/s", _AXIAL),
-    Field("upward axis, base frame", "1", _POLAR),
+    Field("base linear velocity, base frame", "m/s", POLAR),
+    Field("base angular velocity, base frame", "rad/s", AXIAL),
+    Field("upward axis, base frame", "1", POLAR),
     Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
-    Field("joint position from standing", "rad", _LEG, _SWAP),
-    Field("joint velocity", "rad/s", _LEG, _SWAP),
-    Field("last action", "1", _LEG, _SWAP),
+    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS),
+    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS),
+    Field("last action", "1", JOINTS, SWAP_LEGS),
     Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
 )
-ACTION = (Field("joint target from standing", "action scale", _LEG, _SWAP),)
+ACTION = (Field("joint target from standing", "action scale", JOINTS, SWAP_LEGS),)
 
 
 @dataclass
@@ -114,6 +114,8 @@ class QuadrupedFlat(Task[Walk]):
     action_scale = ACTION_SCALE
     substeps = SUBSTEPS
     episode_steps = EPISODE_STEPS
+    linear_tolerance = LINEAR_TOLERANCE
+    angular_tolerance = ANGULAR_TOLERANCE
 
     def __init__(
         self,
@@ -134,27 +136,14 @@ class QuadrupedFlat(Task[Walk]):
 
     def memory(self, n: int) -> Walk:
         """Empty memory of N simulations."""
-        return Walk(
-            elapsed=np.zeros(n, np.int64),
-            last_action=np.zeros((n, self.action_size)),
-            command=np.zeros((n, 3)),
-            commands=np.zeros((n, MAX_COMMANDS, 3)),
-            begins=np.zeros((n, MAX_COMMANDS + 1), np.int64),
-            segment=np.zeros(n, np.int64),
-            phase=np.zeros(n),
-            judged=np.zeros(n, np.int64),
-            linear_error=np.zeros(n),
-            angular_error=np.zeros(n),
-        )
+        return Walk.blank(n, self.action_size, **blank_walk(n))
 
     def begin(
         self, memory: Walk, sim: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Stand somewhere near the standing pose, facing anywhere, with all commands drawn."""
         seconds = rng.uniform(*COMMAND_SECONDS, MAX_COMMANDS)
-        commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))
-        commands[rng.random(MAX_COMMANDS) < STANDING_SHARE] = 0.0
-        commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
+        commands = self._draw_commands(rng)
         memory.commands[sim] = commands
         memory.command[sim] = commands[0]
         memory.begins[sim, 1:] = np.cumsum(np.rint(seconds / self.control_dt))
@@ -174,18 +163,18 @@ class QuadrupedFlat(Task[Walk]):
         """Track the command with a trot that lifts its feet and keeps the trunk quiet."""
         moving = _moving(memory.command)
         linear, angular = _tracking_error(memory.command, now)
-        height = now.foot_position[:, :, 2] - self.robot.foot_radius  # (N, 4)
         target = SWING_HEIGHT * self._swing(memory) * moving[:, None]
         slip = squared_norm(now.foot_velocity[:, :, :2]) * (now.foot_touch > TOUCH_THRESHOLD)
         width = np.where(moving, SWING_WIDTH, STANDING_WIDTH)[:, None]
+        feet = self._foot_height_error(memory, now, target)
         pose = now.joint_position - self.robot.stand_pose
         still = ~moving
         terms = {
             "track_linear": 1.0 * bell(linear / LINEAR_WIDTH),
             "track_angular": 0.5 * bell(angular / ANGULAR_WIDTH),
-            "foot_height": 1.0 * bell((height - target) / width).mean(axis=1),
+            "foot_height": 1.0 * bell(feet / width).mean(axis=1),
             "level": -2.0 * squared_norm(now.up[:, :2]),
-            "height": -10.0 * (now.base_position[:, 2] - HEIGHT_TARGET) ** 2,
+            "height": -10.0 * (self._base_height(memory, now) - HEIGHT_TARGET) ** 2,
             "bounce": -0.5 * now.base_linear_velocity[:, 2] ** 2,
             "wobble": -0.05 * squared_norm(now.base_angular_velocity[:, :2]),
             "slip": -0.15 * slip.sum(axis=1),
@@ -199,7 +188,7 @@ class QuadrupedFlat(Task[Walk]):
 
     def fallen(self, memory: Walk, now: Readings) -> np.ndarray:
         """The trunk is on the ground, or tilted more than 70 degrees."""
-        return (now.base_position[:, 2] < LOWEST_BASE) | (now.up[:, 2] < LEAST_UPRIGHT)
+        return (self._base_height(memory, now) < LOWEST_BASE) | (now.up[:, 2] < LEAST_UPRIGHT)
 
     def advance(self, memory: Walk, now: Readings, action: np.ndarray) -> None:
         """Tally the tracking errors, then change commands that are due."""
@@ -216,8 +205,6 @@ class QuadrupedFlat(Task[Walk]):
 
     def observe(self, memory: Walk, now: Readings) -> np.ndarray:
         """Base motion, command, joints, last action and stride clock."""
-        angle = 2 * np.pi * self._phase(memory)
-        clock = np.stack([np.sin(angle), np.cos(angle)], axis=1) * _moving(memory.command)[:, None]
         parts = [
             now.base_linear_velocity,  # 3
             now.base_angular_velocity,  # 3
@@ -226,7 +213,7 @@ class QuadrupedFlat(Task[Walk]):
             now.joint_position - self.robot.stand_pose,  # 12
             now.joint_velocity,  # 12
             memory.last_action,  # 12
-            clock,  # 2
+            self._clock(memory),  # 2
         ]
         return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 50)
 
@@ -237,7 +224,7 @@ class QuadrupedFlat(Task[Walk]):
             return False, {"linear_error": None, "angular_error": None}
         linear = float(memory.linear_error[sim] / steps)
         angular = float(memory.angular_error[sim] / steps)
-        success = linear <= LINEAR_TOLERANCE and angular <= ANGULAR_TOLERANCE
+        success = linear <= self.linear_tolerance and angular <= self.angular_tolerance
         return success, {"linear_error": linear, "angular_error": angular}
 
     def arrows(self, memory: Walk, now: Readings, sim: int) -> list[Arrow]:
@@ -256,6 +243,26 @@ class QuadrupedFlat(Task[Walk]):
                 shown.append(Arrow(start, vector, rgba))
         return shown
 
+    def _draw_commands(self, rng: np.random.Generator) -> np.ndarray:
+        """Every command of an episode, (MAX_COMMANDS, 3)."""
+        commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))
+        commands[rng.random(MAX_COMMANDS) < STANDING_SHARE] = 0.0
+        commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
+        return commands
+
+    def _base_height(self, memory: Walk, now: Readings) -> np.ndarray:
+        """Height of the trunk's centre above the ground, m, (N,)."""
+        return now.base_position[:, 2]
+
+    def _foot_height_error(self, memory: Walk, now: Readings, target: np.ndarray) -> np.ndarray:
+        """How far each foot is from the height above the ground that it should have, m, (N, 4)."""
+        return now.foot_position[:, :, 2] - self.robot.foot_radius - target
+
+    def _clock(self, memory: Walk) -> np.ndarray:
+        """Sine and cosine of the stride phase, zero when standing, (N, 2)."""
+        angle = 2 * np.pi * self._phase(memory)
+        return np.stack([np.sin(angle), np.cos(angle)], axis=1) * _moving(memory.command)[:, None]
+
     def _phase(self, memory: Walk) -> np.ndarray:
         return memory.phase + memory.elapsed * (self.control_dt * STRIDE_HZ)
 
@@ -265,9 +272,18 @@ class QuadrupedFlat(Task[Walk]):
         return np.maximum(np.sin(2 * np.pi * phase), 0.0)
 
 
-def quadruped_flat(**options: object) -> QuadrupedFlat:
-    """Follow velocity commands on a plane; the options are those of :class:`QuadrupedFlat`."""
-    return QuadrupedFlat(**options)  # type: ignore[arg-type]
+def blank_walk(n: int) -> dict[str, np.ndarray]:
+    """The fields of a :class:`Walk` that has not begun."""
+    return {
+        "command": np.zeros((n, 3)),
+        "commands": np.zeros((n, MAX_COMMANDS, 3)),
+        "begins": np.zeros((n, MAX_COMMANDS + 1), np.int64),
+        "segment": np.zeros(n, np.int64),
+        "phase": np.zeros(n),
+        "judged": np.zeros(n, np.int64),
+        "linear_error": np.zeros(n),
+        "angular_error": np.zeros(n),
+    }
 
 
 def _moving(command: np.ndarray) -> np.ndarray:

@@ -1,0 +1,201 @@
+"""A quadruped rises from any pose, on any ground, and stands.
+
+It is dropped in a random pose, anywhere on a patch of terrain, has five seconds to stand and one
+more to show that it stays up. Nothing but the border of the patch ends an episode early.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robo_maxent.assets import path
+from robo_maxent.ground import Pool, scan
+from robo_maxent.randomize import Randomization
+from robo_maxent.rewards import bell, squared_norm
+from robo_maxent.robot import Readings, Robot, load, yaw
+from robo_maxent.task import Field, Memory, Task
+from robo_maxent.tasks.quadruped import (
+    ACTION,
+    AXIAL,
+    JOINTS,
+    LEGS,
+    POLAR,
+    SUBSTEPS,
+    SWAP_LEGS,
+    TOUCH_THRESHOLD,
+)
+from robo_maxent.tasks.rough import TERRAIN
+
+# Timing.
+RISE_STEPS = 250  # 5 s to stand
+HOLD_STEPS = 50  # 1 s of standing without a break: it has risen
+
+# Action: joint targets around the standing pose, over most of their range: a robot on its back
+# has to swing its legs past its trunk.
+ACTION_SCALE = np.tile([0.8, 2.2, 1.0], 4)  # rad; hip (sideways), thigh, calf
+
+# Start: any orientation, any joint angles, this far from the centre: a second of rolling does not
+# leave the patch.
+START_REACH = 2.5  # m
+START_ABOVE = 0.45  # m over the highest ground around: stretched legs are 0.43 m long
+AROUND = np.stack(np.meshgrid(np.linspace(-0.4, 0.4, 9), np.linspace(-0.4, 0.4, 9))).reshape(2, -1)
+
+# Ground below the trunk, points in the heading frame, m.
+UNDER = np.stack(
+    np.meshgrid([-0.19, 0.0, 0.19], [-0.13, 0.0, 0.13], indexing="ij"), axis=2
+).reshape(-1, 2)
+_FLIP_UNDER = (2, 1, 0, 5, 4, 3, 8, 7, 6)
+
+# Standing.
+UPRIGHT = np.cos(np.deg2rad(30.0))  # the steepest slope is 22 degrees
+STANDING_HEIGHT = 0.20  # m, of the trunk's centre over the mean ground below it; lying it is 0.06
+
+# Reward: targets and widths; the weights, per control step, stand beside their terms.
+HEIGHT_TARGET = 0.28  # m
+POSE_WIDTH = 1.5  # rad, norm over the twelve joints
+
+OBSERVATION = (
+    Field("base angular velocity, base frame", "rad/s", AXIAL),
+    Field("upward axis, base frame", "1", POLAR),
+    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS),
+    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS),
+    Field("last action", "1", JOINTS, SWAP_LEGS),
+    Field("base linear velocity, base frame", "m/s", POLAR, privileged=True),
+    Field("height of the ground below from the base", "m", (1,) * 9, _FLIP_UNDER, privileged=True),
+    Field("foot contact", "1", (1,) * 4, (1, 0, 3, 2), privileged=True),
+)
+
+
+@dataclass
+class Rise(Memory):
+    """Running episodes of getting up."""
+
+    standing: np.ndarray
+    """Control steps that the robot has stood without a break, int, (N,)."""
+    rose: np.ndarray
+    """Control step at which it began to stand for HOLD_STEPS; -1: it did not yet, int, (N,)."""
+
+
+class QuadrupedGetup(Task[Rise]):
+    """Rise from any pose and stand."""
+
+    name = "quadruped-getup"
+    summary = "it rises from any pose on that ground, and stands"
+    observation = OBSERVATION
+    action = ACTION
+    action_scale = ACTION_SCALE
+    substeps = SUBSTEPS
+    episode_steps = RISE_STEPS + HOLD_STEPS
+    pool: Pool
+
+    def __init__(
+        self,
+        robot_file: str | os.PathLike[str] | None = None,
+        randomization: Randomization | None = None,
+        kinds: Sequence[str] = TERRAIN,
+        level: int | None = None,
+    ) -> None:
+        """Build the world.
+
+        Args:
+            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
+            randomization: What differs between episodes; None: the training ranges.
+            kinds: Kinds of terrain, see ``robo-maxent terrain``.
+            level: Of every episode, from 0 to 10; None: any.
+        """
+        self.robot_file = robot_file
+        self.model_file = robot_file or path("quadruped.xml")
+        self.pool, self.level = Pool(kinds), level
+        self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
+        self.randomization = randomization or Randomization()
+        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+
+    def memory(self, n: int) -> Rise:
+        """Empty memory of N simulations."""
+        standing, rose = np.zeros(n, np.int64), np.full(n, -1)
+        return Rise.blank(n, self.action_size, standing=standing, rose=rose)
+
+    def begin(
+        self, memory: Rise, sim: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Drop the robot in a random pose."""
+        pool = self.pool
+        kind = pool.kinds[memory.number[sim] % len(pool.kinds)]
+        level = int(rng.integers(pool.levels)) if self.level is None else self.level
+        memory.patch[sim] = pool.index(kind, level, int(rng.integers(pool.variants)))
+        memory.elapsed[sim] = memory.standing[sim] = 0
+        memory.rose[sim] = -1
+        memory.last_action[sim] = 0.0
+
+        x, y = rng.uniform(-START_REACH, START_REACH, 2)
+        ground = pool.height(memory.patch[[sim]], x + AROUND[:1], y + AROUND[1:]).max()
+        orientation = rng.normal(size=4)  # uniform over rotations, once it is normalized
+        orientation /= np.linalg.norm(orientation)
+        joints = rng.uniform(*self.robot.joint_range.T)
+        qpos = np.concatenate([[x, y, ground + START_ABOVE], orientation, joints])
+        return qpos, np.zeros(6 + self.action_size)
+
+    def rewards(self, memory: Rise, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+        """Turn upright, then rise, then take the standing pose and keep still."""
+        upright = np.square(0.5 * (1.0 + now.up[:, 2]))  # 0 on its back, 1/4 on its side
+        height = np.clip(self._height(memory, now) / HEIGHT_TARGET, 0.0, 1.0)
+        pose = np.sqrt(squared_norm(now.joint_position - self.robot.stand_pose))
+        stands = self._stands(memory, now)
+        return {
+            "upright": 0.5 * upright,
+            "height": 0.5 * upright * height,
+            "pose": 0.5 * upright * height * bell(pose / POSE_WIDTH),
+            "stand": 0.5 * stands,
+            "still": -np.where(stands, 1e-3, 1e-4) * squared_norm(now.joint_velocity),
+            "torque": -2e-5 * squared_norm(now.joint_torque),
+            "action_rate": -5e-3 * squared_norm(action - memory.last_action),
+        }
+
+    def fallen(self, memory: Rise, now: Readings) -> np.ndarray:
+        """Never: lying is where it begins."""
+        return np.zeros(len(memory.elapsed), bool)
+
+    def left(self, memory: Rise, now: Readings) -> np.ndarray:
+        """The base is near the border of its patch."""
+        return self.pool.outside(now.base_position)
+
+    def advance(self, memory: Rise, now: Readings, action: np.ndarray) -> None:
+        """Tally how long each robot has stood."""
+        memory.standing[:] = np.where(self._stands(memory, now), memory.standing + 1, 0)
+        risen = (memory.rose < 0) & (memory.standing == HOLD_STEPS)
+        memory.rose[risen] = memory.elapsed[risen] - HOLD_STEPS
+        memory.last_action[:] = action
+
+    def observe(self, memory: Rise, now: Readings) -> np.ndarray:
+        """What a robot has, then what only the critic sees."""
+        parts = [
+            now.base_angular_velocity,  # 3
+            now.up,  # 3
+            now.joint_position - self.robot.stand_pose,  # 12
+            now.joint_velocity,  # 12
+            memory.last_action,  # 12
+            now.base_linear_velocity,  # 3
+            self._under(memory, now),  # 9
+            now.foot_touch > TOUCH_THRESHOLD,  # 4
+        ]
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 58)
+
+    def outcome(self, memory: Rise, sim: int) -> tuple[bool, dict[str, float | None]]:
+        """Whether it stood within five seconds, for a second; and after how many, s."""
+        rose = int(memory.rose[sim])
+        met = 0 <= rose <= RISE_STEPS
+        return met, {"rise_time": rose * self.control_dt if met else None}
+
+    def _under(self, memory: Rise, now: Readings) -> np.ndarray:
+        """Height of the ground below the trunk from its centre, m, (N, 9)."""
+        return scan(self.pool, memory.patch, now.base_position, yaw(now.base_orientation), UNDER)
+
+    def _height(self, memory: Rise, now: Readings) -> np.ndarray:
+        """Height of the trunk's centre over the mean ground below it, m, (N,)."""
+        return -self._under(memory, now).mean(axis=1)
+
+    def _stands(self, memory: Rise, now: Readings) -> np.ndarray:
+        """Upright, and clear of the ground, bool, (N,)."""
+        return (now.up[:, 2] > UPRIGHT) & (self._height(memory, now) > STANDING_HEIGHT)

@@ -1,0 +1,259 @@
+"""A quadruped follows velocity commands over ground that it has not seen before.
+
+What differs from flat ground: a pool of terrain patches with a curriculum, gentler commands, feet
+that must clear what lies around them, and an observation of no more than a robot has. The true
+velocity, the contacts and the shape of the ground are for the critic; the policy of
+``quadruped-rough-scan`` sees the ground too.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robo_maxent.assets import path
+from robo_maxent.curriculum import PROMOTION, Curriculum, distances, progress
+from robo_maxent.ground import Pool, scan
+from robo_maxent.randomize import Randomization
+from robo_maxent.robot import Readings, Robot, load, yaw
+from robo_maxent.task import Field
+from robo_maxent.tasks.quadruped import (
+    AXIAL,
+    JOINTS,
+    LEGS,
+    MAX_COMMANDS,
+    POLAR,
+    SLOWEST_COMMAND,
+    STANDING_SHARE,
+    SUBSTEPS,
+    SWAP_LEGS,
+    TOUCH_THRESHOLD,
+    QuadrupedFlat,
+    Walk,
+    blank_walk,
+)
+from robo_maxent.terrain import TRAINED
+
+TERRAIN = tuple(kind for kind in TRAINED if kind != "flat")  # at level 0 all are nearly flat
+
+# Commands: as on flat ground, gentler. Half of them go straight, or a robot that always turns would
+# circle on the flat platform that it starts on.
+COMMAND_LOW = np.array([-0.6, -0.4, -0.8])
+COMMAND_HIGH = np.array([1.0, 0.4, 0.8])
+STRAIGHT_SHARE = 0.5
+
+# Gait: a swinging foot is as high as on flat ground over the highest ground this far ahead of it
+# and behind it; higher costs nothing.
+REACH = 0.10  # m
+
+# Points of the ground that are seen, in the heading frame, m: ahead, to the left.
+SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.4, 0.8, 7), np.linspace(-0.3, 0.3, 5)
+SCAN = np.stack(np.meshgrid(SCAN_AHEAD, SCAN_LEFT, indexing="ij"), axis=2).reshape(-1, 2)
+_FLIP_SCAN = tuple(np.arange(len(SCAN)).reshape(7, 5)[:, ::-1].ravel().tolist())
+
+# Success: no fall, on average this close to the command, for as much of the way as promotes.
+LINEAR_TOLERANCE = 0.35  # m/s
+ANGULAR_TOLERANCE = 0.4  # rad/s
+LEAST_COMMANDED = 1.0  # m; an episode with less is not judged by the way
+
+OWN = (
+    Field("base angular velocity, base frame", "rad/s", AXIAL),
+    Field("upward axis, base frame", "1", POLAR),
+    Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
+    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS),
+    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS),
+    Field("last action", "1", JOINTS, SWAP_LEGS),
+    Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
+)
+"""What a robot has."""
+
+TRUTH = (
+    Field("base linear velocity, base frame", "m/s", POLAR, privileged=True),
+    Field("foot contact", "1", (1,) * 4, (1, 0, 3, 2), privileged=True),
+)
+"""What only a simulator knows."""
+
+
+def _ground(privileged: bool) -> Field:
+    return Field(
+        "height of the ground from where the base would stand on it, heading frame",
+        "m",
+        (1,) * len(SCAN),
+        _FLIP_SCAN,
+        privileged=privileged,
+    )
+
+
+@dataclass
+class Trek(Walk):
+    """Running episodes on a pool of patches."""
+
+    level: np.ndarray
+    """Rank of each simulation in the curriculum, int, (N,)."""
+    graduated: np.ndarray
+    """It did well at the top level, bool, (N,)."""
+    commanded: np.ndarray
+    """Distance commanded in the episode, m, (N,)."""
+    covered: np.ndarray
+    """Distance covered along the command, m, (N,)."""
+
+
+class QuadrupedRough(QuadrupedFlat):
+    """Follow velocity commands over a pool of terrain patches, blind."""
+
+    name = "quadruped-rough"
+    summary = "the same over slopes, stairs, stones and gaps that it can't see"
+    observation = (*OWN, *TRUTH, _ground(privileged=True))
+    sees_ground = False
+    pool: Pool
+    linear_tolerance = LINEAR_TOLERANCE
+    angular_tolerance = ANGULAR_TOLERANCE
+
+    def __init__(
+        self,
+        robot_file: str | os.PathLike[str] | None = None,
+        randomization: Randomization | None = None,
+        kinds: Sequence[str] = TERRAIN,
+        level: int | None = None,
+        curriculum: bool = True,
+    ) -> None:
+        """Build the world.
+
+        Args:
+            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
+            randomization: What differs between episodes; None: the training ranges.
+            kinds: Kinds of terrain, see ``robo-maxent terrain``.
+            level: Of every episode, from 0 to 10; None: that of the curriculum.
+            curriculum: Every simulation trains on its own level; False: on any, as in evaluation.
+        """
+        self.robot_file = robot_file
+        self.model_file = robot_file or path("quadruped.xml")
+        self.pool, self.level, self.curriculum = Pool(kinds), level, curriculum
+        self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
+        self.randomization = randomization or Randomization()
+        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+
+    def memory(self, n: int) -> Trek:
+        """Empty memory of N simulations, at the first level."""
+        return Trek.blank(
+            n,
+            self.action_size,
+            **blank_walk(n),
+            level=np.zeros(n, np.int64),
+            graduated=np.zeros(n, bool),
+            commanded=np.zeros(n),
+            covered=np.zeros(n),
+        )
+
+    def begin(
+        self, memory: Trek, sim: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Stand on the platform of a patch of the level that is due."""
+        qpos, qvel = super().begin(memory, sim, rng)
+        memory.patch[sim] = self._draw_patch(memory, sim, rng)
+        memory.commanded[sim] = memory.covered[sim] = 0.0
+        qpos[2] += self.pool.spawn_height(memory.patch[sim])
+        return qpos, qvel
+
+    def advance(self, memory: Trek, now: Readings, action: np.ndarray) -> None:
+        """Tally the way, and what is tallied on flat ground."""
+        velocity = now.base_linear_velocity
+        covered, commanded = distances(memory.command, velocity, self.control_dt)
+        memory.covered += np.minimum(covered, commanded)  # haste does not make up for a standstill
+        memory.commanded += commanded
+        super().advance(memory, now, action)
+
+    def left(self, memory: Trek, now: Readings) -> np.ndarray:
+        """The base is near the border of its patch."""
+        return self.pool.outside(now.base_position)
+
+    def ended(self, memory: Trek, sim: int, terminated: bool) -> None:
+        """Promote or demote the simulation."""
+        one, way = np.array([sim]), memory.commanded[[sim]]
+        gone = progress(memory.covered[one], way)
+        self._curriculum(memory).update(one, gone, np.array([terminated]), way)
+
+    def observe(self, memory: Trek, now: Readings) -> np.ndarray:
+        """What a robot has, then what only the critic sees."""
+        own = [
+            now.base_angular_velocity,  # 3
+            now.up,  # 3
+            memory.command,  # 3
+            now.joint_position - self.robot.stand_pose,  # 12
+            now.joint_velocity,  # 12
+            memory.last_action,  # 12
+            self._clock(memory),  # 2
+        ]
+        truth = [now.base_linear_velocity, now.foot_touch > TOUCH_THRESHOLD]  # 3, 4
+        heading = yaw(now.base_orientation)
+        ground = scan(self.pool, memory.patch, now.base_position, heading, SCAN)
+        ground += self.robot.stand_height  # 35
+        parts = [*own, ground, *truth] if self.sees_ground else [*own, *truth, ground]
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 89)
+
+    def outcome(self, memory: Trek, sim: int) -> tuple[bool, dict[str, float | None]]:
+        """Tracking errors, and the share of the commanded way that was covered."""
+        met, measures = super().outcome(memory, sim)
+        way = memory.commanded[sim]
+        gone = float(memory.covered[sim] / way) if way >= LEAST_COMMANDED else None
+        return met and (gone is None or gone > PROMOTION), measures | {"progress": gone}
+
+    def metrics(self, memory: Trek) -> dict[str, float]:
+        """Levels reached in the curriculum: their mean, and that of each kind of terrain."""
+        ranks = self._curriculum(memory)
+        kinds = {f"level/{kind}": level for kind, level in ranks.levels_by_kind().items()}
+        return {"level/mean": ranks.mean_level} | kinds
+
+    def unseen(self, seed: int) -> "QuadrupedRough":
+        """The same task on new patches of any level."""
+        other = super().unseen(seed)
+        other.curriculum = False
+        return other
+
+    def _curriculum(self, memory: Trek) -> Curriculum:
+        """The curriculum whose state is in the memory."""
+        ranks = Curriculum(self.pool.kinds, len(memory.level), self.pool.levels)
+        ranks.levels, ranks.graduated = memory.level, memory.graduated
+        return ranks
+
+    def _draw_patch(self, memory: Trek, sim: int, rng: np.random.Generator) -> int:
+        """Where the next episode takes place."""
+        kinds, pool = self.pool.kinds, self.pool
+        kind, level = kinds[memory.number[sim] % len(kinds)], int(rng.integers(pool.levels))
+        if self.level is not None:
+            level = self.level
+        elif self.curriculum:
+            kind, level = self._curriculum(memory).draw(sim, rng)
+        return pool.index(kind, level, int(rng.integers(pool.variants)))
+
+    def _draw_commands(self, rng: np.random.Generator) -> np.ndarray:
+        commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))
+        commands[rng.random(MAX_COMMANDS) < STRAIGHT_SHARE, 2] = 0.0
+        commands[rng.random(MAX_COMMANDS) < STANDING_SHARE] = 0.0
+        commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
+        return commands
+
+    def _base_height(self, memory: Trek, now: Readings) -> np.ndarray:
+        x, y, z = now.base_position.T
+        return z - self.pool.height(memory.patch, x[:, None], y[:, None])[:, 0]
+
+    def _foot_height_error(self, memory: Trek, now: Readings, target: np.ndarray) -> np.ndarray:
+        """Of a standing foot, over the ground below it; of a swinging one, what it lacks."""
+        heading = yaw(now.base_orientation)[:, None]
+        x, y, z = np.moveaxis(now.foot_position, 2, 0)  # (N, 4)
+        ahead = np.concatenate([np.full((1, 4), offset) for offset in (0.0, REACH, -REACH)], 1)
+        x, y = np.tile(x, 3) + ahead * np.cos(heading), np.tile(y, 3) + ahead * np.sin(heading)
+        ground = self.pool.height(memory.patch, x, y).reshape(-1, 3, 4)
+        height = z - self.robot.foot_radius
+        lacking = np.minimum(height - ground.max(axis=1) - target, 0.0)
+        return np.where(target > 0.0, lacking, height - ground[:, 0])
+
+
+class QuadrupedRoughScan(QuadrupedRough):
+    """The same, with the ground ahead in the policy's observation."""
+
+    name = "quadruped-rough-scan"
+    summary = "the same, seeing the ground ahead"
+    observation = (*OWN, _ground(privileged=False), *TRUTH)
+    sees_ground = True
