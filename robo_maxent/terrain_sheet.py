@@ -154,7 +154,7 @@ def _head(figure: Figure, width: float, height: float) -> None:
     figure.text(
         MARGIN / width,
         1 - 0.78 / height,
-        f"Patches of {PATCH:g} m, true to scale.\nThe black bar is the robot.",
+        f"Patches of {PATCH:g} m, true to scale.\nThe black block is the robot.",
         size=9.5,
         color=QUIET,
         va="center",
