@@ -1,4 +1,4 @@
-"""The command line: train, record, evaluate, tasks, doctor, demo.
+"""The command line: train, record, evaluate, tasks, terrain, doctor, demo.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -240,6 +240,26 @@ class Tasks:
 
 
 @dataclass(frozen=True)
+class Terrain:
+    """Draw every kind of terrain, from easy to hard, on one sheet."""
+
+    out: Path = Path("terrain.png")
+    """The PNG file."""
+    seed: int = 0
+    """Seed of the patches."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Draw, and print where the sheet is."""
+        from robo_maxent.terrain_sheet import draw
+
+        draw(self.out, self.seed)
+        if not self.as_json:
+            print(self.out)
+        return {"sheet": str(self.out)}
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Check versions, rendering, threads and compiler, and print the exact fix for what fails."""
 
@@ -297,7 +317,7 @@ def _commands(args: list[str]) -> Any:
     chosen = _chosen_preset(args)
     start = Train(preset=chosen, config=preset(chosen))
     train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
-    return train | Record | Evaluate | Tasks | Doctor | Demo
+    return train | Record | Evaluate | Tasks | Terrain | Doctor | Demo
 
 
 def _chosen_preset(args: list[str]) -> Preset:

@@ -48,6 +48,7 @@ RUNS = [
     "video",
     "gym_video",
     "gym_env",
+    "terrain_sheet",
     "trainer",
     "train",
     "progress",
