@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum { LAYERS = 3, LANES = 16 };
+enum { PIECE = 1024 }; // parameters that a thread takes at a time
 
 typedef void Gemm(const char *, const char *, const int *, const int *, const int *, const float *,
                   const float *, const int *, const float *, const int *, const float *, float *,
@@ -96,8 +97,8 @@ static inline float hyperbolic_tangent(float x)
 
 // -- matrix products --------------------------------------------------------------------------
 
-// c (m, n) <- a (m, k) b (k, n), with `stride` elements between two rows of a. Fortran's matrices are
-// column-major: it is given the transposes.
+// c (m, n) <- a (m, k) b (k, n), with `stride` elements between two rows of a. Fortran's matrices
+// are column-major: it is given the transposes.
 static void product(Gemm *gemm, const float *a, int stride, const float *b, float *c, int m, int k,
                     int n)
 {
@@ -122,25 +123,35 @@ static void product_left(Gemm *gemm, const float *a, int stride, const float *b,
 
 // -- hidden layers ----------------------------------------------------------------------------
 
-// z <- layer norm of (z + bias), y <- silu(z), scale <- 1 / deviation; rows of `width`.
+// z <- layer norm of (z + bias), y <- silu(z), scale <- 1 / deviation; rows of `width`. Moments of
+// some rows come first: the CPU works on one while the sum across the lanes of another completes.
 static void norm_silu(float *z, const float *bias, float *y, float *scale, long rows, long width)
 {
-    for (long row = 0; row < rows; row++) {
-        float *zs = z + row * width, *ys = y + row * width, sum = 0.0f, square = 0.0f;
+    for (long start = 0; start < rows; start += LANES) {
+        long end = start + LANES < rows ? start + LANES : rows;
+        float means[LANES];
+        for (long row = start; row < end; row++) {
+            const float *zs = z + row * width;
+            float sum = 0.0f, square = 0.0f;
 #pragma omp simd reduction(+ : sum, square)
-        for (long i = 0; i < width; i++) {
-            float x = zs[i] + bias[i];
-            sum += x;
-            square += x * x;
+            for (long i = 0; i < width; i++) {
+                float x = zs[i] + bias[i];
+                sum += x;
+                square += x * x;
+            }
+            float mean = sum / width, variance = square / width - mean * mean;
+            means[row - start] = mean;
+            scale[row] = 1.0f / sqrtf((variance > 0.0f ? variance : 0.0f) + 1e-5f);
         }
-        float mean = sum / width, variance = square / width - mean * mean;
-        float r = 1.0f / sqrtf((variance > 0.0f ? variance : 0.0f) + 1e-5f);
-        scale[row] = r;
+        for (long row = start; row < end; row++) {
+            float *zs = z + row * width, *ys = y + row * width;
+            float mean = means[row - start], r = scale[row];
 #pragma omp simd
-        for (long i = 0; i < width; i++) {
-            float n = (zs[i] + bias[i] - mean) * r;
-            zs[i] = n;
-            ys[i] = n * sigmoid(n);
+            for (long i = 0; i < width; i++) {
+                float n = (zs[i] + bias[i] - mean) * r;
+                zs[i] = n;
+                ys[i] = n * sigmoid(n);
+            }
         }
     }
 }
@@ -249,6 +260,15 @@ static void forward(Gemm *gemm, const Network *net, long layer_norm, Trace *trac
             out[row * outputs + i] += net->bias[2][i];
 }
 
+// What the slope by the inputs needs of a row of the trace, moved to a row before it.
+static void keep(Trace *trace, long width, long row, long to)
+{
+    for (long i = 0; i < 2; i++) {
+        memmove(trace->z[i] + to * width, trace->z[i] + row * width, width * sizeof(float));
+        trace->scale[i][to] = trace->scale[i][row];
+    }
+}
+
 // Slope at trace.out, (batch, outputs) -> gradient by the parameters (NULL: not wanted; its biases
 // must be zero before) and by the inputs from `fixed` on, (batch, inputs - fixed) (NULL likewise).
 static void backward(Gemm *gemm, const Network *net, long layer_norm, Trace *trace,
@@ -341,8 +361,9 @@ static void squash_backward(const float *head, const float *noise, const float *
 // -- optimizer ------------------------------------------------------------------------------------
 
 // AdamW (Loshchilov and Hutter 2019) with torch's defaults, on gradients in `parts` arrays that are
-// summed; then average <- (1 - share) average + share value.
-static void adam(const Group *group, const float *gradient, long parts, long threads)
+// summed into the first; then average <- (1 - share) average + share value. A loop over the parts
+// inside the one over parameters would keep compilers from vectorizing it.
+static void adam(const Group *group, float *gradient, long parts, long threads)
 {
     const float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
     float step = ++*group->step;
@@ -353,16 +374,25 @@ static void adam(const Group *group, const float *gradient, long parts, long thr
     float *average = group->average, share = group->share;
     long size = group->size;
     (void)threads;
-#pragma omp parallel for simd schedule(static) num_threads(threads)
-    for (long i = 0; i < size; i++) {
-        float g = gradient[i];
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long start = 0; start < size; start += PIECE) {
+        long end = start + PIECE < size ? start + PIECE : size;
         for (long part = 1; part < parts; part++)
-            g += gradient[part * size + i];
-        first[i] += (1.0f - beta1) * (g - first[i]);
-        second[i] = beta2 * second[i] + (1.0f - beta2) * g * g;
-        value[i] = keep * value[i] - rate * first[i] / (sqrtf(second[i]) * correction + epsilon);
+#pragma omp simd
+            for (long i = start; i < end; i++)
+                gradient[i] += gradient[part * size + i];
+#pragma omp simd
+        for (long i = start; i < end; i++) {
+            float g = gradient[i];
+            first[i] += (1.0f - beta1) * (g - first[i]);
+            second[i] = beta2 * second[i] + (1.0f - beta2) * g * g;
+            float deviation = sqrtf(second[i]) * correction + epsilon;
+            value[i] = keep * value[i] - rate * first[i] / deviation;
+        }
         if (average)
-            average[i] += share * (value[i] - average[i]);
+#pragma omp simd
+            for (long i = start; i < end; i++)
+                average[i] += share * (value[i] - average[i]);
     }
 }
 
@@ -375,7 +405,8 @@ typedef struct {
     float *goals;                 // (count, batch): smallest target value, then the critics' goals
     float *spread, *log_prob;     // of sampled actions
     float *value_slope;           // (count, batch)
-    float *action_slope;          // (count, batch, actions)
+    float *action_slope;          // (batch, actions)
+    float *own_slope;             // (count, batch, actions), of the rows that a critic decides
     float *head_slope;            // (batch, 2 actions)
     float *actor_gradient;        // (threads, actor parameters)
     float *critic_gradient;       // (parts, critic parameters)
@@ -424,7 +455,8 @@ static Space carve(const Learner *l, Arena *arena, Trace *critics)
     s.spread = take(arena, n * l->actions);
     s.log_prob = take(arena, n);
     s.value_slope = take(arena, count * n);
-    s.action_slope = take(arena, count * n * l->actions);
+    s.action_slope = take(arena, n * l->actions);
+    s.own_slope = take(arena, count * n * l->actions);
     s.head_slope = take(arena, n * 2 * l->actions);
     s.actor_gradient = take(arena, l->threads * l->actor_group.size);
     s.critic_gradient = take(arena, parts_of(l) * l->critic_group.size);
@@ -535,6 +567,28 @@ static void update_critics(const Learner *l, const Batch *b, Space *s, float alp
     out->value = value;
 }
 
+// Slope of the smallest value at the actions, for the rows where it is the one of this critic: the
+// others have none through it. The trace keeps only those rows.
+static void slope_at_actions(const Learner *l, Space *s, long critic, long first, long end)
+{
+    long n = l->batch, count = l->critics.count, actions = l->actions, own = first;
+    Network net = member(&l->critics, l->critic_group.value, critic);
+    Trace *trace = &s->critics[critic];
+    float *slope = s->value_slope + critic * n, *own_slope = s->own_slope + critic * n * actions;
+    for (long row = first; row < end; row++)
+        if (lowest(s->goals, count, n, row) == critic) {
+            keep(trace, l->critics.width, row, own);
+            slope[own++] = -1.0f / n;
+        }
+    backward(l->gemm, &net, l->critics.layer_norm, trace, slope, NULL, own_slope, l->obs, first,
+             own - first);
+    own = first;
+    for (long row = first; row < end; row++)
+        if (lowest(s->goals, count, n, row) == critic)
+            memcpy(s->action_slope + row * actions, own_slope + own++ * actions,
+                   actions * sizeof(float));
+}
+
 // Equation 9, then 18.
 static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha, Metrics *out)
 {
@@ -560,25 +614,16 @@ static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha
     for (long item = 0; item < count * parts; item++) {
         long e = item / parts, first = item % parts * n / parts;
         long end = (item % parts + 1) * n / parts;
-        Network net = member(&l->critics, l->critic_group.value, e);
-        float *slope = s->value_slope + e * n;
-        for (long row = first; row < end; row++)
-            slope[row] = lowest(s->goals, count, n, row) == e ? -1.0f / n : 0.0f;
-        backward(gemm, &net, l->critics.layer_norm, &s->critics[e], slope, NULL,
-                 s->action_slope + e * n * actions, size, first, end - first);
+        slope_at_actions(l, s, e, first, end);
     }
 #pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : log_prob, value)
     for (long t = 0; t < threads; t++) {
         long first = t * n / threads, end = (t + 1) * n / threads, rows = end - first;
-        float *total = s->action_slope + first * actions;
-        for (long e = 1; e < count; e++)
-            for (long i = 0; i < rows * actions; i++)
-                total[i] += s->action_slope[(e * n + first) * actions + i];
         float *head_slope = s->head_slope + first * 2 * actions;
         squash_backward(s->actor.out + first * 2 * actions, b->actor_noise + first * actions,
                         s->x + first * (size + actions) + size, size + actions,
-                        s->spread + first * actions, total, alpha / n, l->low, l->high, head_slope,
-                        rows, actions);
+                        s->spread + first * actions, s->action_slope + first * actions, alpha / n,
+                        l->low, l->high, head_slope, rows, actions);
         Network net = member(&l->actor, l->actor_group.value, 0);
         Network gradient = member(&l->actor, s->actor_gradient + t * l->actor_group.size, 0);
         for (long i = 0; i < LAYERS; i++)
