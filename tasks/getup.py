@@ -76,6 +76,8 @@ class Rise(Memory):
     """Control steps that the robot has stood without a break, int, (N,)."""
     rose: np.ndarray
     """Control step at which it began to stand for HOLD_STEPS; -1: it did not yet, int, (N,)."""
+    contact: np.ndarray
+    """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
 
 class QuadrupedGetup(Task[Rise]):
@@ -114,8 +116,13 @@ class QuadrupedGetup(Task[Rise]):
 
     def memory(self, n: int) -> Rise:
         """Empty memory of N simulations."""
-        standing, rose = np.zeros(n, np.int64), np.full(n, -1)
-        return Rise.blank(n, self.action_size, standing=standing, rose=rose)
+        return Rise.blank(
+            n,
+            self.action_size,
+            standing=np.zeros(n, np.int64),
+            rose=np.full(n, -1),
+            contact=np.zeros((n, len(LEGS)), bool),
+        )
 
     def begin(
         self, memory: Rise, sim: int, rng: np.random.Generator
@@ -127,6 +134,7 @@ class QuadrupedGetup(Task[Rise]):
         memory.patch[sim] = pool.index(kind, level, int(rng.integers(pool.variants)))
         memory.elapsed[sim] = memory.standing[sim] = 0
         memory.rose[sim] = -1
+        memory.contact[sim] = False
         memory.last_action[sim] = 0.0
 
         x, y = rng.uniform(-START_REACH, START_REACH, 2)
@@ -166,6 +174,7 @@ class QuadrupedGetup(Task[Rise]):
         memory.standing[:] = np.where(self._stands(memory, now), memory.standing + 1, 0)
         risen = (memory.rose < 0) & (memory.standing == HOLD_STEPS)
         memory.rose[risen] = memory.elapsed[risen] - HOLD_STEPS
+        memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
         memory.last_action[:] = action
 
     def observe(self, memory: Rise, now: Readings) -> np.ndarray:
@@ -178,7 +187,7 @@ class QuadrupedGetup(Task[Rise]):
             memory.last_action,  # 12
             now.base_linear_velocity,  # 3
             self._under(memory, now),  # 9
-            now.foot_touch > TOUCH_THRESHOLD,  # 4
+            memory.contact,  # 4
         ]
         return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 58)
 

@@ -97,6 +97,8 @@ class Trek(Walk):
     """Distance commanded in the episode, m, (N,)."""
     covered: np.ndarray
     """Distance covered along the command, m, (N,)."""
+    contact: np.ndarray
+    """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
 
 class QuadrupedRough(QuadrupedFlat):
@@ -144,6 +146,7 @@ class QuadrupedRough(QuadrupedFlat):
             graduated=np.zeros(n, bool),
             commanded=np.zeros(n),
             covered=np.zeros(n),
+            contact=np.zeros((n, len(LEGS)), bool),
         )
 
     def begin(
@@ -153,6 +156,7 @@ class QuadrupedRough(QuadrupedFlat):
         qpos, qvel = super().begin(memory, sim, rng)
         memory.patch[sim] = self._draw_patch(memory, sim, rng)
         memory.commanded[sim] = memory.covered[sim] = 0.0
+        memory.contact[sim] = False
         qpos[2] += self.pool.spawn_height(memory.patch[sim])
         return qpos, qvel
 
@@ -162,6 +166,7 @@ class QuadrupedRough(QuadrupedFlat):
         covered, commanded = distances(memory.command, velocity, self.control_dt)
         memory.covered += np.minimum(covered, commanded)  # haste does not make up for a standstill
         memory.commanded += commanded
+        memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
         super().advance(memory, now, action)
 
     def left(self, memory: Trek, now: Readings) -> np.ndarray:
@@ -185,7 +190,7 @@ class QuadrupedRough(QuadrupedFlat):
             memory.last_action,  # 12
             self._clock(memory),  # 2
         ]
-        truth = [now.base_linear_velocity, now.foot_touch > TOUCH_THRESHOLD]  # 3, 4
+        truth = [now.base_linear_velocity, memory.contact]  # 3, 4
         heading = yaw(now.base_orientation)
         ground = scan(self.pool, memory.patch, now.base_position, heading, SCAN)
         ground += self.robot.stand_height  # 35
