@@ -52,6 +52,10 @@ class Applier:
         self._robot, self._batch, self._model = robot, batch, robot.model
         self._feet = robot.foot_geoms
         self._friction = batch.expand("geom_friction")  # (N, geoms, 3)
+        grounds = np.flatnonzero((robot.model.geom_bodyid == 0) & (robot.model.geom_contype > 0))
+        foot, ground = np.repeat(self._feet, len(grounds)), np.tile(grounds, len(self._feet))
+        priority = robot.model.geom_priority
+        self._contacts = foot, ground, priority[foot] - priority[ground]  # (pairs,) each
         self._on: list[Callable[[Draw, np.ndarray], None]] = []
         self._constants = False  # whether what is applied changes those that MuJoCo derives
 
@@ -86,14 +90,12 @@ class Applier:
 
         The geom of higher priority decides, and of equal ones the rougher.
         """
-        model, friction = self._model, self._friction[ids, :, 0]  # (k, geoms)
-        grounds = np.flatnonzero((model.geom_bodyid == 0) & (model.geom_contype > 0))
-        foot, ground = np.meshgrid(self._feet, grounds, indexing="ij")
-        ahead = model.geom_priority[foot] - model.geom_priority[ground]
-        of_foot, of_ground = friction[:, foot], friction[:, ground]  # (k, feet, grounds)
+        friction = self._friction[ids, :, 0]  # (k, geoms)
+        foot, ground, ahead = self._contacts
+        of_foot, of_ground = friction[:, foot], friction[:, ground]  # (k, pairs)
         higher = np.where(ahead > 0, of_foot, of_ground)
         acting = np.where(ahead == 0, np.maximum(of_foot, of_ground), higher)
-        return acting.min(axis=(1, 2))
+        return acting.min(axis=1)
 
     def acting_mass(self, ids: np.ndarray) -> np.ndarray:
         """Mass of the whole robot, kg, (k,)."""

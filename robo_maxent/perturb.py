@@ -14,25 +14,9 @@ from robo_maxent.draws import MAX_DELAY, MAX_PUSHES, Draw
 from robo_maxent.physics import Batch
 from robo_maxent.robot import Readings
 from robo_maxent.streams import Stream, uniform
-from robo_maxent.task import Task
+from robo_maxent.task import Field, Task
 
 CHANNEL = {"action_delay", "packet_loss"}
-
-
-@dataclass(frozen=True)
-class Names:
-    """What names the random numbers of N simulations, see :mod:`robo_maxent.streams`."""
-
-    seed: int
-    sims: np.ndarray
-    """Number of each simulation, int, (N,)."""
-    episodes: np.ndarray
-    """Index of the running episode of each, int, (N,)."""
-
-    def uniform(self, stream: Stream, steps: np.ndarray, ids: np.ndarray, size: int) -> np.ndarray:
-        """Numbers of simulations ``ids`` at their control steps, (k, size)."""
-        sims, episodes = self.sims[ids], self.episodes[ids]
-        return uniform(stream, self.seed, sims, episodes, steps[ids], size)
 
 
 @dataclass(frozen=True)
@@ -53,18 +37,16 @@ class Realized:
 class Perturbations:
     """What acts during the running episodes of N simulations, and what it needs to remember."""
 
-    def __init__(
-        self, task: Task[Any], batch: Batch, applier: Applier, draws: Draw, names: Names
-    ) -> None:
+    def __init__(self, task: Task[Any], batch: Batch, applier: Applier, draws: Draw) -> None:
         """Nothing acts until :meth:`require` says what may."""
         n = batch.nsim
         self._task, self._applier, self._draws = task, applier, draws
-        self.names = names
         self._force = batch.bind("xfrc_applied")[:, task.robot.trunk, :3]  # (N, 3), in the state
         self._on: set[str] = set()
         self._rows = np.arange(n)
-        self._noise = np.concatenate([np.full(f.size, f.noise) for f in task.observation])
-        self._noisy = np.flatnonzero(self._noise)
+        self._noisy = _noisy(task.observation)
+        self._key = np.zeros(n, np.uint64)  # of the running episodes
+        self._up = np.tile([0.0, 0.0, 1.0], (n, 1))  # against gravity, world frame
         self._sent = np.zeros((n, MAX_DELAY + 1, task.action_size))  # newest first
         self._push = np.zeros((n, MAX_PUSHES, 3))  # force of pushes that began, world frame, N
         self._push_steps = np.zeros((n, MAX_PUSHES, 2), np.int64)  # begin, end
@@ -75,11 +57,11 @@ class Perturbations:
         """From now on these fields of a draw may act."""
         self._on |= set(names)
 
-    def begin(self, ids: np.ndarray) -> None:
-        """Begin the episodes of ``ids``, whose draws are applied."""
+    def begin(self, ids: np.ndarray, key: np.ndarray) -> None:
+        """Begin the episodes of ``ids``, whose draws are applied; ``key`` names their numbers."""
         self._sent[ids] = 0.0
         self._push[ids] = 0.0
-        self._schedule()
+        self._look_up(ids, key)
         seen, friction = self.realized, self._applier.acting_friction(ids)
         seen.foot_friction[ids] = seen.lowest_foot_friction[ids] = friction
         seen.total_mass[ids] = self._applier.acting_mass(ids)
@@ -98,7 +80,7 @@ class Perturbations:
         sent[:, 1:] = sent[:, :-1].copy()
         sent[:, 0] = action
         if "packet_loss" in self._on:
-            chance = self.names.uniform(Stream.PACKET_LOSS, steps, self._rows, 1)
+            chance = uniform(Stream.PACKET_LOSS, self._key, steps, 1)
             lost = chance[:, 0] < draws.packet_loss
             sent[lost, 0] = last[lost]
         return sent[self._rows, draws.action_delay]
@@ -127,46 +109,59 @@ class Perturbations:
             now = replace(now, joint_position=now.joint_position + draws.encoder_bias)
         if "gravity_tilt" in self._on:
             ids = np.flatnonzero(draws.gravity_tilt.any(axis=1))
-            gravity = tilted(np.array([0.0, 0.0, -1.0]), draws.gravity_tilt[ids])
             up = now.up.copy()
-            up[ids] = _to_base(now.base_orientation[ids], -gravity)
+            up[ids] = _to_base(now.base_orientation[ids], self._up[ids])
             now = replace(now, up=up)
         return now
 
     def add_noise(self, obs: np.ndarray, steps: np.ndarray) -> None:
         """Add the sensor noise of these control steps to observations, (N, O), in place."""
-        if "sensor_noise" not in self._on or not len(self._noisy):
+        if "sensor_noise" not in self._on or not self._noisy:
             return
-        ids = np.flatnonzero(self._draws.sensor_noise)
-        chance = self.names.uniform(Stream.SENSOR_NOISE, steps, ids, len(self._noisy))
-        width = self._draws.sensor_noise[ids, None] * self._noise[self._noisy]
-        obs[np.ix_(ids, self._noisy)] += (width * (2.0 * chance - 1.0)).astype(np.float32)
+        amount = self._draws.sensor_noise
+        ids = np.flatnonzero(amount)
+        size = sum(part.stop - part.start for part, _ in self._noisy)
+        chance = uniform(Stream.SENSOR_NOISE, self._key[ids], steps[ids], size)
+        noise = (amount[ids, None] * (2.0 * chance - 1.0)).astype(np.float32)
+        rows = slice(None) if len(ids) == len(obs) else ids
+        start = 0
+        for part, width in self._noisy:
+            end = start + part.stop - part.start
+            obs[rows, part] += np.float32(width) * noise[:, start:end]
+            start = end
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """What continues, beside the simulation state, in which the forces are."""
         parts = {"sent": self._sent, "push": self._push}
         return parts | {f"realized.{name}": array for name, array in vars(self.realized).items()}
 
-    def load_state_dict(self, saved: dict[str, np.ndarray], steps: np.ndarray) -> None:
+    def load_state_dict(
+        self, saved: dict[str, np.ndarray], steps: np.ndarray, key: np.ndarray
+    ) -> None:
         """Continue, with the draws already loaded and applied, at these control steps."""
         for name, array in self.state_dict().items():
             array[:] = saved[name]
-        self._schedule()
+        self._look_up(self._rows, key)
         begin, end = self._slip_steps.T
         slipping = np.flatnonzero((begin < steps) & (steps < end))
         self._applier.set_friction(slipping, self._draws.slip_friction[slipping])
 
-    def _schedule(self) -> None:
-        """Control steps at which things begin and end; -1 both where there is nothing."""
+    def _look_up(self, ids: np.ndarray, key: np.ndarray) -> None:
+        """What follows from the draws: when pushes and slips begin and end; -1: never."""
         draws, dt = self._draws, self._task.control_dt
-        begin = np.rint(draws.push_begin / dt)
-        end = begin + np.maximum(np.rint(draws.push_duration / dt), 1.0)
-        pushes = draws.push_impulse.any(axis=2)
-        self._push_steps[:] = np.where(pushes[..., None], np.stack([begin, end], axis=2), -1)
-        begin = np.rint(draws.slip_begin / dt)
-        end = begin + np.rint(draws.slip_duration / dt)
-        steps = np.stack([begin, end], axis=1)
-        self._slip_steps[:] = np.where(np.greater(end, begin)[:, None], steps, -1)
+        self._key[ids] = key
+        if "gravity_tilt" in self._on:
+            self._up[ids] = tilted(np.array([0.0, 0.0, 1.0]), draws.gravity_tilt[ids])
+        if "push_impulse" in self._on:
+            begin = np.rint(draws.push_begin[ids] / dt)
+            end = begin + np.maximum(np.rint(draws.push_duration[ids] / dt), 1.0)
+            some = draws.push_impulse[ids].any(axis=2)[..., None]
+            self._push_steps[ids] = np.where(some, np.stack([begin, end], axis=2), -1)
+        if "slip_duration" in self._on:
+            begin = np.rint(draws.slip_begin[ids] / dt)
+            end = begin + np.rint(draws.slip_duration[ids] / dt)
+            some = np.greater(end, begin)[:, None]
+            self._slip_steps[ids] = np.where(some, np.stack([begin, end], axis=1), -1)
 
     def _change_pushes(self, ids: np.ndarray, steps: np.ndarray, now: Readings) -> None:
         begin, end = np.moveaxis(self._push_steps[ids], 2, 0)  # (k, MAX_PUSHES)
@@ -198,6 +193,19 @@ def _from_heading(orientation: np.ndarray, vector: np.ndarray) -> np.ndarray:
 
 def _to_base(orientation: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """World frame to base frame, (k, 4) and (k, 3) to (k, 3)."""
-    w, axis = orientation[:, :1], orientation[:, 1:]
-    twice = 2.0 * np.cross(axis, vector)
-    return vector - w * twice + np.cross(axis, twice)
+    w, x, y, z = orientation.T
+    a, b, c = vector.T
+    # v - w t + q x t with t = 2 q x v, spelled out: numpy's cross product is slow on few rows.
+    p, q, r = 2 * (y * c - z * b), 2 * (z * a - x * c), 2 * (x * b - y * a)
+    parts = (a - w * p + y * r - z * q, b - w * q + z * p - x * r, c - w * r + x * q - y * p)
+    return np.stack(parts, axis=1)
+
+
+def _noisy(layout: tuple[Field, ...]) -> list[tuple[slice, float]]:
+    """Where an observation is noisy, and the half-widths."""
+    ends = np.cumsum([field.size for field in layout]).tolist()
+    return [
+        (slice(end - field.size, end), field.noise)
+        for field, end in zip(layout, ends, strict=True)
+        if field.noise
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.draws import LIMITS, MAX_PUSHES, NAMES, Draw
+from robo_maxent.draws import LIMITS, MAX_PUSHES, Draw
 from robo_maxent.errors import UnknownNameError, UsageError
 
 Range = tuple[float, float]
@@ -165,7 +165,7 @@ def described(ranges: Randomization) -> str | dict[str, Any]:
 def draw(
     ranges: Randomization, usual: Draw, rng: np.random.Generator, into: Draw, sim: int
 ) -> None:
-    """Draw one episode and write it into row ``sim``.
+    """Draw one episode and write it into row ``sim``, but for fields that the ranges don't vary.
 
     Takes exactly one number from ``rng``, for the friction, and all others from a child of it: what
     the task draws next, commands and start, is the same whatever the ranges. Each field takes the
@@ -178,8 +178,6 @@ def draw(
         into: Where to.
         sim: Its row.
     """
-    for name in NAMES:
-        getattr(into, name)[sim] = getattr(usual, name)[0]
     own = float(usual.foot_friction[0])
     into.foot_friction[sim] = rng.uniform(*(ranges.foot_friction or (own, own)))
     if not ranges.varied - {"foot_friction"}:

@@ -20,32 +20,44 @@ class Stream(IntEnum):
     PACKET_LOSS = 2
 
 
-def uniform(
-    stream: Stream, seed: int, sims: np.ndarray, episodes: np.ndarray, steps: np.ndarray, size: int
-) -> np.ndarray:
-    """Uniform numbers in [0, 1), (k, size).
+def episode_key(seed: int, sims: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+    """What names the numbers of an episode, uint64, (k,).
 
     Args:
-        stream: What they are for.
         seed: Seed of the environment, at least 0.
         sims: Simulations, int, (k,).
         episodes: Index of the episode in its simulation, int, (k,).
-        steps: Control step of the episode, int, (k,).
-        size: Numbers for each.
     """
-    key = np.full(len(sims), int(stream), np.uint64)
+    key = np.zeros(len(sims), np.uint64)
     while seed:  # of any length, a word at a time
         key = _hash(key + _STEP + np.uint64(seed & _WORD))
         seed >>= 64
-    for part in (sims, episodes, steps):
+    for part in (sims, episodes):
         key = _hash(key + _STEP + part.astype(np.uint64))
-    element = np.arange(1, size + 1, dtype=np.uint64) * _STEP
-    bits = _hash(key[:, None] + element)  # (k, size)
-    return (bits >> np.uint64(11)) * 2.0**-53
+    return key
+
+
+def uniform(stream: Stream, key: np.ndarray, steps: np.ndarray, size: int) -> np.ndarray:
+    """Uniform numbers in [0, 1), multiples of 2^-32, (k, size).
+
+    Args:
+        stream: What they are for.
+        key: Of the episodes, (k,).
+        steps: Control step of each, int, (k,).
+        size: Numbers for each.
+    """
+    at = _hash(key + _STEP + np.uint64(stream))
+    at = _hash(at + _STEP + steps.astype(np.uint64))
+    pair = np.arange(1, size // 2 + size % 2 + 1, dtype=np.uint64) * _STEP
+    bits = _hash(at[:, None] + pair)  # (k, pairs)
+    return bits.view(np.uint32)[:, :size] * 2.0**-32
 
 
 def _hash(x: np.ndarray) -> np.ndarray:
-    """The finalizer of splitmix64, which changes half of the bits for one that changed."""
-    x = (x ^ (x >> np.uint64(30))) * _MIX[0]
-    x = (x ^ (x >> np.uint64(27))) * _MIX[1]
-    return x ^ (x >> np.uint64(31))
+    """The finalizer of splitmix64, which changes half of the bits for one, in place."""
+    x ^= x >> np.uint64(30)
+    x *= _MIX[0]
+    x ^= x >> np.uint64(27)
+    x *= _MIX[1]
+    x ^= x >> np.uint64(31)
+    return x

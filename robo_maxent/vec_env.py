@@ -12,9 +12,10 @@ from robo_maxent import draws as drawing
 from robo_maxent.applier import Applier
 from robo_maxent.draws import Draw
 from robo_maxent.errors import UsageError
-from robo_maxent.perturb import Names, Perturbations
+from robo_maxent.perturb import Perturbations
 from robo_maxent.physics import Batch, SimulationError, mujoco
 from robo_maxent.randomize import draw
+from robo_maxent.streams import episode_key
 from robo_maxent.task import M, Task
 
 _VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
@@ -132,9 +133,10 @@ class VecEnv(Generic[M]):
         self._before = np.empty_like(self.batch.state)  # (N, state), to dump what diverged
         self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
         self._return = np.zeros(n)
-        self._acting = Perturbations(task, self.batch, self._apply, self.draws, self._names())
+        self._acting = Perturbations(task, self.batch, self._apply, self.draws)
         self._usual = drawing.nominal(task.robot, n)
         self._given = draws
+        self._leftover: set[str] = set()  # fields that no draw from the ranges would overwrite
         self._prepare()
 
     def reset(self) -> np.ndarray:
@@ -144,7 +146,6 @@ class VecEnv(Generic[M]):
             Observations, (N, O).
         """
         self._index[:] = 0
-        self._acting.names = self._names()  # someone may have changed the seed
         self._begin(np.arange(self.n))
         return self._observe()
 
@@ -227,10 +228,11 @@ class VecEnv(Generic[M]):
             for array in fields(part):
                 getattr(part, array.name)[:] = saved[f"{prefix}.{array.name}"]
         self._require(drawing.differing(self.draws, self._usual))
-        self._apply(self.draws, np.arange(self.n))
+        everyone = np.arange(self.n)
+        self._apply(self.draws, everyone)
         prefix = "acting."
         acting = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
-        self._acting.load_state_dict(acting, self.memory.elapsed)
+        self._acting.load_state_dict(acting, self.memory.elapsed, self._keys(everyone))
         self.batch.forward(stage=_VELOCITY_STAGE)
         return self._observe()
 
@@ -248,6 +250,7 @@ class VecEnv(Generic[M]):
         drawing.require_supported(names, self.task.perturbations, self.task.name)
         self._apply.require(names)
         self._acting.require(names)
+        self._leftover |= names - self.task.randomization.varied - {"foot_friction"}
 
     def _observe(self) -> np.ndarray:
         """What the policy sees, through the sensors, (N, O)."""
@@ -330,6 +333,8 @@ class VecEnv(Generic[M]):
         batch = self.batch
         batch.reset(ids, keyframe=self.task.robot.stand, stage=0)
         qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
+        if self._leftover:
+            drawing.copy_rows(self._usual, self.draws, ids)
         for sim in ids:
             rng = self._episode_rng(int(sim))
             draw(self.task.randomization, self._usual, rng, self.draws, int(sim))
@@ -340,11 +345,11 @@ class VecEnv(Generic[M]):
         qpos[ids[stuck], 7 + joint] = self.task.robot.stand_pose[joint]
         self._return[ids] = 0.0
         self._apply(self.draws, ids)
-        self._acting.begin(ids)
+        self._acting.begin(ids, self._keys(ids))
         batch.forward(ids, stage=_VELOCITY_STAGE)
 
-    def _names(self) -> Names:
-        return Names(self.seed, self._first_sim + np.arange(self.n), self._index)
+    def _keys(self, ids: np.ndarray) -> np.ndarray:
+        return episode_key(self.seed, self._first_sim + ids, self._index[ids])
 
     def _episode_rng(self, sim: int) -> np.random.Generator:
         key: Any = (self.seed, self._first_sim + sim, int(self._index[sim]))

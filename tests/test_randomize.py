@@ -142,13 +142,6 @@ def test_widening_one_range_leaves_the_other_fields_alone(changed: str) -> None:
             np.testing.assert_array_equal(getattr(left, name), getattr(right, name), name)
 
 
-def test_a_row_that_was_different_is_nominal_again_when_nothing_varies() -> None:
-    draws, _ = drawn(HARD, 3)
-    draw(NONE, USUAL, np.random.default_rng(0), draws, 1)
-    assert recorded(draws, USUAL, 1) == {"foot_friction": 0.8}
-    assert len(recorded(draws, USUAL, 2)) > 10
-
-
 # -- refusals ------------------------------------------------------------------
 
 
