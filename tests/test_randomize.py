@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,12 @@ from robo_maxent.tasks import make
 TASK = make("quadruped-flat")
 ROBOT = TASK.robot
 USUAL = nominal(ROBOT, 1)
+
+
+def built(name: str, value: Any) -> Randomization:
+    """Nominal but for one range."""
+    values: dict[str, Any] = {name: value}
+    return Randomization(**values)
 
 
 def drawn(ranges: Randomization, n: int, seed: int = 0) -> tuple[Draw, np.ndarray]:
@@ -150,11 +157,11 @@ def test_a_range_upside_down_or_beyond_physics_is_refused(name: str) -> None:
     usual = getattr(HARD, name)
     if not isinstance(usual, tuple):
         with pytest.raises(UsageError, match=rf"{name} must be a probability in \[0, 1\], got 1.5"):
-            Randomization(**{name: 1.5})
+            built(name, 1.5)
         return
     for bad in ((2.0, 1.5), (-1e9, 1.0), (1.0, np.nan)):
         with pytest.raises(UsageError, match=f"{name} must be an increasing range within"):
-            Randomization(**{name: bad})
+            built(name, bad)
 
 
 def test_an_unknown_level_or_range_lists_the_known_ones() -> None:
