@@ -105,7 +105,7 @@ class Applier:
 
     def _apply_mass(self, draws: Draw, ids: np.ndarray) -> None:
         batch, model, trunk = self._batch, self._model, self._robot.trunk
-        names = ("body_mass", "body_ipos", "body_inertia", "body_iquat", "body_sameframe")
+        names = ("body_mass", "body_ipos", "body_inertia", "body_iquat")
         rows = {name: batch.expand(name) for name in names}
         for name in names:
             rows[name][ids, trunk] = getattr(model, name)[trunk]
@@ -120,8 +120,6 @@ class Applier:
             )
             rows["body_mass"][sim, trunk], rows["body_ipos"][sim, trunk] = mass, centre
             rows["body_inertia"][sim, trunk], rows["body_iquat"][sim, trunk] = inertia, axes
-            # A shortcut that holds only where the frames of body and inertia are one.
-            rows["body_sameframe"][sim, trunk] = mujoco.mjtSameFrame.mjSAMEFRAME_NONE
 
     def _apply_motors(self, draws: Draw, ids: np.ndarray) -> None:
         batch, model, robot = self._batch, self._model, self._robot

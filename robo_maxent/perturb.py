@@ -155,13 +155,15 @@ class Perturbations:
         if "push_impulse" in self._on:
             begin = np.rint(draws.push_begin[ids] / dt)
             end = begin + np.maximum(np.rint(draws.push_duration[ids] / dt), 1.0)
-            some = draws.push_impulse[ids].any(axis=2)[..., None]
-            self._push_steps[ids] = np.where(some, np.stack([begin, end], axis=2), -1)
+            both = np.stack([begin, end], axis=2)
+            both[~np.any(draws.push_impulse[ids], axis=2)] = -1.0
+            self._push_steps[ids] = both
         if "slip_duration" in self._on:
             begin = np.rint(draws.slip_begin[ids] / dt)
             end = begin + np.rint(draws.slip_duration[ids] / dt)
-            some = np.greater(end, begin)[:, None]
-            self._slip_steps[ids] = np.where(some, np.stack([begin, end], axis=1), -1)
+            both = np.stack([begin, end], axis=1)
+            both[np.equal(begin, end)] = -1.0
+            self._slip_steps[ids] = both
 
     def _change_pushes(self, ids: np.ndarray, steps: np.ndarray, now: Readings) -> None:
         begin, end = np.moveaxis(self._push_steps[ids], 2, 0)  # (k, MAX_PUSHES)

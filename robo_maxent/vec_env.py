@@ -14,7 +14,7 @@ from robo_maxent.draws import Draw
 from robo_maxent.errors import UsageError
 from robo_maxent.perturb import Perturbations
 from robo_maxent.physics import Batch, SimulationError, mujoco
-from robo_maxent.randomize import draw
+from robo_maxent.randomize import Randomization, draw
 from robo_maxent.streams import episode_key
 from robo_maxent.task import M, Task
 
@@ -136,8 +136,12 @@ class VecEnv(Generic[M]):
         self._acting = Perturbations(task, self.batch, self._apply, self.draws)
         self._usual = drawing.nominal(task.robot, n)
         self._given = draws
-        self._leftover: set[str] = set()  # fields that no draw from the ranges would overwrite
-        self._prepare()
+        self._trunk_mass = float(task.robot.model.body_mass[task.robot.trunk])
+        self._on: set[str] = set()  # fields of a draw that have ever been different
+        self._leftover = False  # whether some of them are not overwritten by the next draw
+        self._use(task.randomization)
+        if draws is not None:
+            self._admit(draws)
 
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation.
@@ -236,21 +240,23 @@ class VecEnv(Generic[M]):
         self.batch.forward(stage=_VELOCITY_STAGE)
         return self._observe()
 
-    def _prepare(self) -> None:
-        """Check what is to be different, and have it applied."""
-        robot = self.task.robot
-        trunk_mass = float(robot.model.body_mass[robot.trunk])
-        drawing.check_payload(self.task.randomization.payload[0], trunk_mass)
-        self._require(self.task.randomization.varied)
-        if self._given is not None:
-            drawing.check(self._given, self._usual, trunk_mass)
-            self._require(drawing.differing(self._given, self._usual))
+    def _admit(self, given: Draw) -> None:
+        """Check draws that someone gave, and have them applied."""
+        drawing.check(given, self._usual, self._trunk_mass)
+        self._require(drawing.differing(given, self._usual))
+
+    def _use(self, ranges: Randomization) -> None:
+        """Draw from these ranges from now on."""
+        drawing.check_payload(ranges.payload[0], self._trunk_mass)
+        self._ranges = ranges
+        self._require(ranges.varied)
 
     def _require(self, names: set[str]) -> None:
         drawing.require_supported(names, self.task.perturbations, self.task.name)
         self._apply.require(names)
         self._acting.require(names)
-        self._leftover |= names - self.task.randomization.varied - {"foot_friction"}
+        self._on |= names
+        self._leftover = bool(self._on - self._ranges.varied - {"foot_friction"})
 
     def _observe(self) -> np.ndarray:
         """What the policy sees, through the sensors, (N, O)."""
@@ -331,13 +337,15 @@ class VecEnv(Generic[M]):
 
     def _begin(self, ids: np.ndarray) -> None:
         batch = self.batch
+        if self.task.randomization is not self._ranges:  # they may widen as training goes on
+            self._use(self.task.randomization)
         batch.reset(ids, keyframe=self.task.robot.stand, stage=0)
         qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
         if self._leftover:
             drawing.copy_rows(self._usual, self.draws, ids)
         for sim in ids:
             rng = self._episode_rng(int(sim))
-            draw(self.task.randomization, self._usual, rng, self.draws, int(sim))
+            draw(self._ranges, self._usual, rng, self.draws, int(sim))
             qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
         if self._given is not None:
             drawing.copy_rows(self._given, self.draws, ids[self._index[ids] == 0])

@@ -8,9 +8,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from robo_maxent.draws import NAMES, Draw, copy_rows, nominal
+from robo_maxent.draws import NAMES, Draw, copy_rows, differing, nominal
 from robo_maxent.errors import UsageError
-from robo_maxent.randomize import DEFAULT, HARD, Randomization
+from robo_maxent.randomize import DEFAULT, HARD, NONE, Randomization
 from robo_maxent.streams import Stream, _hash, episode_key, uniform
 from robo_maxent.task import Task, mirror
 from robo_maxent.tasks import make
@@ -275,9 +275,9 @@ def test_the_encoder_bias_shifts_what_the_policy_sees_and_what_the_servo_holds()
     env.batch.bind("qpos")[:, 7:] = ROBOT.stand_pose
     env.batch.bind("qvel")[:] = 0.0
     for _ in range(40):  # in free fall the joints are at rest where the servo reads its target
-        step = env.step(np.zeros((2, A)))
+        env.step(np.zeros((2, A)))
     np.testing.assert_allclose(env.now.joint_position[0], ROBOT.stand_pose - bias, atol=2e-3)
-    np.testing.assert_allclose(step.next_obs[0, 12:24], 0.0, atol=2e-3)
+    np.testing.assert_allclose(env._observe()[0, 12:24], 0.0, atol=2e-3)
 
 
 def _start(env: VecEnv[Any]) -> np.ndarray:
@@ -421,6 +421,20 @@ def test_given_draws_are_those_of_the_first_episodes_and_of_no_other() -> None:
     env.reset()
     np.testing.assert_array_equal(env.draws.payload, [1.0, 2.0])
     np.testing.assert_array_equal(draws.payload, [1.0, 2.0])
+
+
+def test_ranges_that_change_in_the_middle_hold_for_the_episodes_that_begin_then() -> None:
+    task = make("quadruped-flat")
+    task.episode_steps = 2
+    env = VecEnv(task, 2, seed=0)
+    env.reset()
+    for ranges, mass in ((DEFAULT, True), (NONE, False), (replace(NONE, slip=1.0), False)):
+        task.randomization = ranges
+        env.step(np.zeros((2, A)))
+        env.step(np.zeros((2, A)))
+        assert differing(env.draws, nominal(ROBOT, 1)) == ranges.varied
+        masses = env.batch.expand("body_mass").sum(axis=1)
+        assert (np.abs(masses - 12.743448) > 1e-3).all() == mass
 
 
 def test_a_perturbation_that_a_task_has_not_is_refused() -> None:
