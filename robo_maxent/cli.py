@@ -8,10 +8,10 @@ that help and usage errors come at once.
 import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
@@ -46,6 +46,8 @@ Repeat = Annotated[
     ),
 ]
 
+Level = Literal["none", "default", "hard"]
+
 ANY_GYM = "any Gymnasium id with a Box action space: gym:HalfCheetah-v5, gym:dm_control/dog-run-v0"
 
 EXIT_INTERRUPTED = 130
@@ -71,6 +73,9 @@ class Train:
     """Run directory to make; by default runs/TASK/TIME-seedSEED."""
     robot: Robot = None
     action_repeat: Repeat = None
+    randomize: Level | None = None
+    """What differs between episodes: none, default (friction, payload, motors, noise, delay,
+    pushes) or hard; by default the task's own choice."""
     preset: Preset = "default"
     """Recipe that the options below start from: default for many simulations of a task, single
     (for gym: ids) for one environment at a time, classic for the algorithm as published."""
@@ -87,19 +92,24 @@ class Train:
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:
-            if (self.out, self.robot, self.action_repeat) != (None, None, None):
+            asked = (self.out, self.robot, self.action_repeat, self.randomize)
+            if asked != (None, None, None, None):
                 raise UsageError(
                     "a run is resumed where it is and as it is: no --out, no --robot, no "
-                    "--action-repeat"
+                    "--action-repeat, no --randomize"
                 )
             saved = read_config(self.resume)
             task = _make(
-                self.task or saved["task"], saved.get("robot_file"), saved.get("action_repeat")
+                self.task or saved["task"],
+                saved.get("robot_file"),
+                saved.get("action_repeat"),
+                saved.get("randomization"),
             )
             config, directory = resumed(self.resume, self.config), self.resume
         else:
             assert self.task is not None
-            task, config = _make(self.task, self.robot, self.action_repeat), self.config
+            task = _make(self.task, self.robot, self.action_repeat, self.randomize)
+            config = self.config
             directory = self.out or new_directory(task, config)
         memory = memory_needed(task, config) / 1e9
         say(f"Training {task.name} in {directory}, with about {memory:.1f} GB of memory")
@@ -369,7 +379,12 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _make(name: str, robot: str | Path | None, repeat: int | None) -> "Learnable":
+def _make(
+    name: str,
+    robot: str | Path | None,
+    repeat: int | None,
+    randomization: str | Mapping[str, Any] | None = None,
+) -> "Learnable":
     """What a name stands for, with its options.
 
     Raises:
@@ -382,10 +397,13 @@ def _make(name: str, robot: str | Path | None, repeat: int | None) -> "Learnable
     if name.startswith(PREFIX):
         if robot is not None:
             raise UsageError("a gym: environment has its own robot: no --robot")
+        if randomization is not None:
+            raise UsageError("a gym: environment can't be randomized: no --randomize")
         return GymTask(name.removeprefix(PREFIX), 1 if repeat is None else repeat)
     if repeat is not None:
         raise UsageError("--action-repeat is for gym: environments; a task has its own timing")
-    return make(name, robot_file=robot)
+    asked = {} if randomization is None else {"randomization": randomization}
+    return make(name, robot_file=robot, **asked)
 
 
 def _subject(
@@ -436,10 +454,12 @@ def _task(
     """
     from robo_maxent.trainer import layout_of
 
+    randomization = None
     if name is None:  # the options of a run are those of its own task
         robot = robot or options.get("robot_file")
         repeat = repeat or options.get("action_repeat")
-    task = _make(name or policy.layout.task, robot, repeat)
+        randomization = options.get("randomization")
+    task = _make(name or policy.layout.task, robot, repeat, randomization)
     policy.require(layout_of(task))
     return task
 

@@ -78,6 +78,7 @@ class Robot:
                 "The robot must be one free joint followed by one hinge joint per actuator, in "
                 f"actuator order; got nq={model.nq}, nu={model.nu}, actuated joints {list(joints)}."
             )
+        self.trunk = int(model.jnt_bodyid[0])
         self.joints = tuple(model.joint(int(joint)).name for joint in joints)
         self.stand_pose = model.key_qpos[self.stand, 7:].copy()  # (A,)
         self.stand_height = float(model.key_qpos[self.stand, 2])

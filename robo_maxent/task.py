@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from robo_maxent.draws import NAMES, Draw
 from robo_maxent.errors import UsageError
 from robo_maxent.ground import Pool
-from robo_maxent.randomize import Randomization
+from robo_maxent.randomize import Randomization, described
 from robo_maxent.robot import Readings, Robot, load
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Field:
     """Sign that each element takes under left-right reflection, after permutation."""
     permutation: tuple[int, ...] | None = None
     """Element that each element comes from under reflection; None: itself."""
+    noise: float = 0.0
+    """Half-width of uniform sensor noise, in the unit; a draw says how much of it there is."""
     privileged: bool = False
     """For critics only: no robot could measure it. These fields stand after all others."""
 
@@ -148,6 +151,9 @@ class Task(ABC, Generic[M]):
     episode_steps: int
     """Control steps after which an episode is truncated."""
     randomization: Randomization
+    """What differs between episodes."""
+    perturbations: tuple[str, ...] = NAMES
+    """Fields of a draw that mean something here."""
     pool: Pool | None = None
     """Patches of terrain that its robots stand on; None: the plane of the robot file."""
 
@@ -236,7 +242,7 @@ class Task(ABC, Generic[M]):
     def options(self) -> dict[str, Any]:
         """What builds this task again, beside its name."""
         robot = None if self.robot_file is None else str(Path(self.robot_file).resolve())
-        return {"robot_file": robot}
+        return {"robot_file": robot, "randomization": described(self.randomization)}
 
     @property
     def policy_parts(self) -> tuple[tuple[str, int, str], ...]:
@@ -267,11 +273,16 @@ class Task(ABC, Generic[M]):
 
         return VecEnv(self, n, seed, threads, dump_dir=Path(directory) / "diverged")
 
-    def evaluation_env(self, n: int, seed: int, first_sim: int = 0) -> "VecEnv[M]":
-        """N simulations whose first episodes are judged, the first being number ``first_sim``."""
+    def evaluation_env(
+        self, n: int, seed: int, first_sim: int = 0, draws: Draw | None = None
+    ) -> "VecEnv[M]":
+        """N simulations whose first episodes are judged, the first being number ``first_sim``.
+
+        They are those of ``draws``, if given, rather than of the task's ranges.
+        """
         from robo_maxent.vec_env import VecEnv
 
-        return VecEnv(self.unseen(seed), n, seed, first_sim=first_sim)
+        return VecEnv(self.unseen(seed), n, seed, first_sim=first_sim, draws=draws)
 
     def unseen(self, seed: int) -> Self:
         """The same task on ground that no training saw: the kinds are the same, the patches new."""

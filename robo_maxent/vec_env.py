@@ -2,16 +2,21 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic
 
 import numpy as np
 
+from robo_maxent import draws as drawing
+from robo_maxent.applier import Applier
+from robo_maxent.draws import Draw
 from robo_maxent.errors import UsageError
 from robo_maxent.ground import GROUND
+from robo_maxent.perturb import Perturbations
 from robo_maxent.physics import Batch, SimulationError, mujoco
-from robo_maxent.randomize import Applier, Draw, draw, empty
+from robo_maxent.randomize import Randomization, draw
+from robo_maxent.streams import episode_key
 from robo_maxent.task import M, Task
 
 _VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
@@ -50,8 +55,10 @@ class Episode:
     """The simulation became unstable; its last finite state was dumped."""
     measures: dict[str, float | None]
     """Named measures of the task; None where the episode was too short to have one."""
-    draw: dict[str, float]
-    """What was different about it."""
+    draw: dict[str, Any]
+    """What was different about it: its foot friction, and whatever else was not nominal."""
+    realized: dict[str, float] = field(default_factory=dict)
+    """What the simulation did of it, read back from there: see ``perturb.Realized``."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class VecEnv(Generic[M]):
         threads: int = 0,
         dump_dir: str | os.PathLike[str] = "runs/diverged",
         first_sim: int = 0,
+        draws: Draw | None = None,
     ) -> None:
         """Build the simulations; call :meth:`reset` before the first step.
 
@@ -102,9 +110,13 @@ class VecEnv(Generic[M]):
             threads: Physics threads; 0: one per CPU.
             dump_dir: Where the state of a diverged simulation goes.
             first_sim: Number of the first simulation, to run a part of a larger set.
+            draws: What is different about the first episode of each simulation, N rows; None: drawn
+                from the task's ranges, as all later ones are. Commands, start and noise are those
+                of the same seed with any other draws.
 
         Raises:
-            UsageError: ``n`` or ``seed`` is out of range.
+            UsageError: ``n``, ``seed`` or ``draws`` is out of range, or the task does not support
+                what they change.
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
@@ -114,7 +126,7 @@ class VecEnv(Generic[M]):
         self.batch = Batch(task.robot.model, n, threads)
         self.now = task.robot.read(self.batch)
         self.memory = task.memory(n)
-        self.draws: Draw = empty(n)
+        self.draws = drawing.nominal(task.robot, n)
         self._ctrl = self.batch.bind("ctrl")
         self.memory.number += first_sim
         if task.pool is not None:
@@ -126,6 +138,15 @@ class VecEnv(Generic[M]):
         self._before = np.empty_like(self.batch.state)  # (N, state), to dump what diverged
         self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
         self._return = np.zeros(n)
+        self._acting = Perturbations(task, self.batch, self._apply, self.draws)
+        self._usual = drawing.nominal(task.robot, n)
+        self._given = draws
+        self._trunk_mass = float(task.robot.model.body_mass[task.robot.trunk])
+        self._on: set[str] = set()  # fields of a draw that have ever been different
+        self._leftover = False  # whether some of them are not overwritten by the next draw
+        self._use(task.randomization)
+        if draws is not None:
+            self._admit(draws)
 
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation.
@@ -135,7 +156,7 @@ class VecEnv(Generic[M]):
         """
         self._index[:] = 0
         self._begin(np.arange(self.n))
-        return self.task.observe(self.memory, self.now)
+        return self._observe()
 
     def restart(self, ids: np.ndarray) -> np.ndarray:
         """Give up the running episodes of some simulations and begin their next ones.
@@ -148,7 +169,7 @@ class VecEnv(Generic[M]):
         """
         self._index[ids] += 1
         self._begin(ids)
-        return self.task.observe(self.memory, self.now)
+        return self._observe()
 
     def step(self, action: np.ndarray) -> Step:
         """Act for one control step; ended episodes begin anew within the step.
@@ -161,8 +182,11 @@ class VecEnv(Generic[M]):
         """
         task, memory, now = self.task, self.memory, self.now
         action = self._checked(action)
-        self._ctrl[:] = task.robot.stand_pose + task.action_scale * action
+        acting = self._acting.received(action, memory.elapsed)
+        self._ctrl[:] = task.robot.stand_pose + task.action_scale * acting
+        self._acting.before_step(memory.elapsed, now)
         diverged = self._step_physics()
+        self._acting.after_step()
         memory.elapsed += 1
 
         terms = task.rewards(memory, now, action)
@@ -172,14 +196,14 @@ class VecEnv(Generic[M]):
         truncated = over & ~terminated
         self._return += reward
         task.advance(memory, now, action)
-        obs = next_obs = task.observe(memory, now)
+        obs = next_obs = self._observe()
 
         ended = np.flatnonzero(terminated | truncated)
         episodes = [self._finish(int(i), bool(terminated[i]), bool(diverged[i])) for i in ended]
         if len(ended):
             self._begin(ended)
             obs = next_obs.copy()
-            obs[ended] = task.observe(memory, now)[ended]
+            obs[ended] = self._observe()[ended]
         return Step(
             obs,
             next_obs,
@@ -203,6 +227,7 @@ class VecEnv(Generic[M]):
         parts = {"state": self.batch.state, "index": self._index, "return": self._return}
         parts |= {f"memory.{f.name}": getattr(self.memory, f.name) for f in fields(self.memory)}
         parts |= {f"draw.{f.name}": getattr(self.draws, f.name) for f in fields(self.draws)}
+        parts |= {f"acting.{name}": array for name, array in self._acting.state_dict().items()}
         return {name: array.copy() for name, array in parts.items()}
 
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
@@ -214,13 +239,42 @@ class VecEnv(Generic[M]):
         self.batch.state[:] = saved["state"]
         self._index[:], self._return[:] = saved["index"], saved["return"]
         for part, prefix in ((self.memory, "memory"), (self.draws, "draw")):
-            for field in fields(part):
-                getattr(part, field.name)[:] = saved[f"{prefix}.{field.name}"]
+            for array in fields(part):
+                getattr(part, array.name)[:] = saved[f"{prefix}.{array.name}"]
         if self.task.pool is not None:
             self._dataid[:, self._ground] = self.memory.patch
-        self._apply(self.draws, np.arange(self.n))
+        self._require(drawing.differing(self.draws, self._usual))
+        everyone = np.arange(self.n)
+        self._apply(self.draws, everyone)
+        prefix = "acting."
+        acting = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+        self._acting.load_state_dict(acting, self.memory.elapsed, self._keys(everyone))
         self.batch.forward(stage=_VELOCITY_STAGE)
-        return self.task.observe(self.memory, self.now)
+        return self._observe()
+
+    def _admit(self, given: Draw) -> None:
+        """Check draws that someone gave, and have them applied."""
+        drawing.check(given, self._usual, self._trunk_mass)
+        self._require(drawing.differing(given, self._usual))
+
+    def _use(self, ranges: Randomization) -> None:
+        """Draw from these ranges from now on."""
+        drawing.check_payload(ranges.payload[0], self._trunk_mass)
+        self._ranges = ranges
+        self._require(ranges.varied)
+
+    def _require(self, names: set[str]) -> None:
+        drawing.require_supported(names, self.task.perturbations, self.task.name)
+        self._apply.require(names)
+        self._acting.require(names)
+        self._on |= names
+        self._leftover = bool(self._on - self._ranges.varied - {"foot_friction"})
+
+    def _observe(self) -> np.ndarray:
+        """What the policy sees, through the sensors, (N, O)."""
+        obs = self.task.observe(self.memory, self._acting.sensed(self.now))
+        self._acting.add_noise(obs, self.memory.elapsed)
+        return obs
 
     def _checked(self, action: np.ndarray) -> np.ndarray:
         expected = (self.n, self.task.action_size)
@@ -282,27 +336,43 @@ class VecEnv(Generic[M]):
             diverged=diverged,
             measures=measures,
             draw=self._drawn(sim),
+            realized=self._realized(sim),
         )
         self.task.ended(self.memory, sim, terminated)
         self._index[sim] += 1
         return episode
 
-    def _drawn(self, sim: int) -> dict[str, float]:
-        return {name: float(values[sim]) for name, values in asdict(self.draws).items()}
+    def _drawn(self, sim: int) -> dict[str, Any]:
+        return drawing.recorded(self.draws, self._usual, sim)
+
+    def _realized(self, sim: int) -> dict[str, float]:
+        return {name: float(array[sim]) for name, array in vars(self._acting.realized).items()}
 
     def _begin(self, ids: np.ndarray) -> None:
         batch = self.batch
+        if self.task.randomization is not self._ranges:  # they may widen as training goes on
+            self._use(self.task.randomization)
         batch.reset(ids, keyframe=self.task.robot.stand, stage=0)
         qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
+        if self._leftover:
+            drawing.copy_rows(self._usual, self.draws, ids)
         for sim in ids:
             rng = self._episode_rng(int(sim))
-            draw(self.task.randomization, rng, self.draws, int(sim))
+            draw(self._ranges, self._usual, rng, self.draws, int(sim))
             qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
+        if self._given is not None:
+            drawing.copy_rows(self._given, self.draws, ids[self._index[ids] == 0])
+        stuck, joint = np.nonzero(self.draws.locked_joint[ids])
+        qpos[ids[stuck], 7 + joint] = self.task.robot.stand_pose[joint]
         self._return[ids] = 0.0
         if self.task.pool is not None:
             self._dataid[ids, self._ground] = self.memory.patch[ids]
         self._apply(self.draws, ids)
+        self._acting.begin(ids, self._keys(ids))
         batch.forward(ids, stage=_VELOCITY_STAGE)
+
+    def _keys(self, ids: np.ndarray) -> np.ndarray:
+        return episode_key(self.seed, self._first_sim + ids, self._index[ids])
 
     def _episode_rng(self, sim: int) -> np.random.Generator:
         key: Any = (self.seed, self._first_sim + sim, int(self._index[sim]))

@@ -5,14 +5,16 @@ more to show that it stays up. Nothing but the border of the patch ends an episo
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from robo_maxent.assets import path
 from robo_maxent.ground import Pool, scan
 from robo_maxent.randomize import Randomization
+from robo_maxent.randomize import randomization as ranges
 from robo_maxent.rewards import bell, squared_norm
 from robo_maxent.robot import Readings, Robot, load, yaw
 from robo_maxent.task import Field, Memory, Task
@@ -57,10 +59,10 @@ HEIGHT_TARGET = 0.28  # m
 POSE_WIDTH = 1.5  # rad, norm over the twelve joints
 
 OBSERVATION = (
-    Field("base angular velocity, base frame", "rad/s", AXIAL),
-    Field("upward axis, base frame", "1", POLAR),
-    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS),
-    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS),
+    Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
+    Field("upward axis, base frame", "1", POLAR, noise=0.05),
+    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS, noise=0.01),
+    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS, noise=1.5),
     Field("last action", "1", JOINTS, SWAP_LEGS),
     Field("base linear velocity, base frame", "m/s", POLAR, privileged=True),
     Field("height of the ground below from the base", "m", (1,) * 9, _FLIP_UNDER, privileged=True),
@@ -95,7 +97,7 @@ class QuadrupedGetup(Task[Rise]):
     def __init__(
         self,
         robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | None = None,
+        randomization: Randomization | str | Mapping[str, Any] = "default",
         kinds: Sequence[str] = TERRAIN,
         level: int | None = None,
     ) -> None:
@@ -103,7 +105,7 @@ class QuadrupedGetup(Task[Rise]):
 
         Args:
             robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
-            randomization: What differs between episodes; None: the training ranges.
+            randomization: What differs between episodes: ranges, or the name of a level.
             kinds: Kinds of terrain, see ``robo-maxent terrain``.
             level: Of every episode, from 0 to 10; None: any.
         """
@@ -111,7 +113,7 @@ class QuadrupedGetup(Task[Rise]):
         self.model_file = robot_file or path("quadruped.xml")
         self.pool, self.level = Pool(kinds), level
         self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
-        self.randomization = randomization or Randomization()
+        self.randomization = ranges(randomization)
         self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
 
     def memory(self, n: int) -> Rise:

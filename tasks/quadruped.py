@@ -5,12 +5,15 @@ what counts as success.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from robo_maxent.assets import path
 from robo_maxent.randomize import Randomization
+from robo_maxent.randomize import randomization as ranges
 from robo_maxent.rewards import bell, squared_norm
 from robo_maxent.robot import Readings, Robot, load
 from robo_maxent.task import Arrow, Field, Memory, Task
@@ -51,6 +54,9 @@ START_ABOVE = 0.02  # m, dropped from at most this
 START_JOINT = 0.1  # rad
 START_VELOCITY = 0.3  # m/s and rad/s of the base
 
+# What differs between episodes, unless asked for more.
+FRICTION = Randomization(foot_friction=(0.4, 1.2))
+
 # A fall.
 LOWEST_BASE = 0.12  # m; the trunk is 0.055 m thick below its centre
 LEAST_UPRIGHT = np.cos(np.deg2rad(70.0))
@@ -69,13 +75,14 @@ POLAR, AXIAL = (1, -1, 1), (-1, 1, -1)
 SWAP_LEGS = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
 JOINTS = (-1, 1, 1) * 4
 
+# Sensor noise, half-widths: those of MuJoCo Playground's Go1, with legged_gym's for joint angles.
 OBSERVATION = (
-    Field("base linear velocity, base frame", "m/s", POLAR),
-    Field("base angular velocity, base frame", "rad/s", AXIAL),
-    Field("upward axis, base frame", "1", POLAR),
+    Field("base linear velocity, base frame", "m/s", POLAR, noise=0.1),
+    Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
+    Field("upward axis, base frame", "1", POLAR, noise=0.05),
     Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
-    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS),
-    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS),
+    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS, noise=0.01),
+    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS, noise=1.5),
     Field("last action", "1", JOINTS, SWAP_LEGS),
     Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
 )
@@ -120,18 +127,19 @@ class QuadrupedFlat(Task[Walk]):
     def __init__(
         self,
         robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | None = None,
+        randomization: Randomization | str | Mapping[str, Any] | None = None,
     ) -> None:
         """Build the world.
 
         Args:
             robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
-            randomization: What differs between episodes; None: the training ranges.
+            randomization: What differs between episodes: ranges or the name of a level; None: the
+                friction of the feet only.
         """
         self.robot_file = robot_file
         self.model_file = robot_file or path("quadruped.xml")
         self.robot = Robot(load(self.model_file), feet=LEGS)
-        self.randomization = randomization or Randomization()
+        self.randomization = ranges(FRICTION if randomization is None else randomization)
         self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
 
     def memory(self, n: int) -> Walk:

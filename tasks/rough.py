@@ -7,8 +7,9 @@ velocity, the contacts and the shape of the ground are for the critic; the polic
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from robo_maxent.assets import path
 from robo_maxent.curriculum import PROMOTION, Curriculum, distances, progress
 from robo_maxent.ground import Pool, scan
 from robo_maxent.randomize import Randomization
+from robo_maxent.randomize import randomization as ranges
 from robo_maxent.robot import Readings, Robot, load, yaw
 from robo_maxent.task import Field
 from robo_maxent.tasks.quadruped import (
@@ -50,6 +52,7 @@ REACH = 0.10  # m
 # Points of the ground that are seen, in the heading frame, m: ahead, to the left.
 SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.4, 0.8, 7), np.linspace(-0.3, 0.3, 5)
 SCAN = np.stack(np.meshgrid(SCAN_AHEAD, SCAN_LEFT, indexing="ij"), axis=2).reshape(-1, 2)
+SCAN_NOISE = 0.02  # m; legged_gym has 0.1, of a lidar map: a depth camera at 1 m is good to 0.02
 _FLIP_SCAN = tuple(np.arange(len(SCAN)).reshape(7, 5)[:, ::-1].ravel().tolist())
 
 # Success: no fall, on average this close to the command, for as much of the way as promotes.
@@ -58,11 +61,11 @@ ANGULAR_TOLERANCE = 0.4  # rad/s
 LEAST_COMMANDED = 1.0  # m; an episode with less is not judged by the way
 
 OWN = (
-    Field("base angular velocity, base frame", "rad/s", AXIAL),
-    Field("upward axis, base frame", "1", POLAR),
+    Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
+    Field("upward axis, base frame", "1", POLAR, noise=0.05),
     Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
-    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS),
-    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS),
+    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS, noise=0.01),
+    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS, noise=1.5),
     Field("last action", "1", JOINTS, SWAP_LEGS),
     Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
 )
@@ -81,6 +84,7 @@ def _ground(privileged: bool) -> Field:
         "m",
         (1,) * len(SCAN),
         _FLIP_SCAN,
+        noise=0.0 if privileged else SCAN_NOISE,
         privileged=privileged,
     )
 
@@ -115,7 +119,7 @@ class QuadrupedRough(QuadrupedFlat):
     def __init__(
         self,
         robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | None = None,
+        randomization: Randomization | str | Mapping[str, Any] = "default",
         kinds: Sequence[str] = TERRAIN,
         level: int | None = None,
         curriculum: bool = True,
@@ -124,7 +128,7 @@ class QuadrupedRough(QuadrupedFlat):
 
         Args:
             robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
-            randomization: What differs between episodes; None: the training ranges.
+            randomization: What differs between episodes: ranges, or the name of a level.
             kinds: Kinds of terrain, see ``robo-maxent terrain``.
             level: Of every episode, from 0 to 10; None: that of the curriculum.
             curriculum: Every simulation trains on its own level; False: on any, as in evaluation.
@@ -133,7 +137,7 @@ class QuadrupedRough(QuadrupedFlat):
         self.model_file = robot_file or path("quadruped.xml")
         self.pool, self.level, self.curriculum = Pool(kinds), level, curriculum
         self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
-        self.randomization = randomization or Randomization()
+        self.randomization = ranges(randomization)
         self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
 
     def memory(self, n: int) -> Trek:

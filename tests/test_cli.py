@@ -174,6 +174,36 @@ def test_a_robot_of_ones_own_is_remembered_by_the_run(
     assert "own.xml is not a valid robot" in err
 
 
+def test_what_differs_between_episodes_is_remembered_by_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    budget = ["--steps", "16", "--envs", "8", "--evaluation-episodes", "1"]
+    result(
+        capsys, "train", "quadruped-flat", "--randomize", "default", *budget, "--out", "hardened"
+    )
+    assert json.loads(Path("hardened/config.json").read_text())["randomization"] == "default"
+    result(capsys, "evaluate", "hardened", "--episodes", "2")
+    rows = [json.loads(row) for row in Path("hardened/episodes.jsonl").read_text().splitlines()]
+    assert all({"payload", "push_impulse", "encoder_bias"} <= set(row["draw"]) for row in rows)
+    assert rows[0]["realized"]["total_mass"] == pytest.approx(
+        12.743448 + rows[0]["draw"]["payload"]
+    )
+    result(capsys, "train", "--resume", "hardened", "--steps", "16")
+    code, _, err = call(
+        capsys, "train", "--resume", "hardened", "--steps", "8", "--randomize", "hard"
+    )
+    assert code == 2
+    assert "no --randomize" in err
+
+    result(capsys, "train", "quadruped-flat", *budget, "--out", "plain")
+    saved = json.loads(Path("plain/config.json").read_text())
+    assert saved["randomization"] == {"foot_friction": [0.4, 1.2]}
+    code, _, err = call(capsys, "train", "gym:Pendulum-v1", "--steps", "8", "--randomize", "hard")
+    assert code == 2
+    assert "a gym: environment can't be randomized: no --randomize" in err
+
+
 def test_a_checkout_that_shadows_the_installed_package_is_explained(tmp_path: Path) -> None:
     # A copy of the package directory alone has no tasks inside, as a checkout has not.
     source = Path(cli.__file__).parent

@@ -19,8 +19,12 @@ PHYSICS = [
     "assets",
     "robot",
     "rewards",
+    "streams",
+    "draws",
     "randomize",
+    "applier",
     "task",
+    "perturb",
     "vec_env",
     "learnable",
     "gym_door",
@@ -65,7 +69,7 @@ ALLOWED: dict[str, set[str]] = (
     {module: before(PHYSICS, module) for module in PHYSICS}
     | {module: before(LEARNING, module) for module in LEARNING}
     | {module: before(RUNS, module) | {*PHYSICS, *LEARNING} for module in RUNS}
-    | {"tasks": before(PHYSICS, "vec_env")}
+    | {"tasks": before(PHYSICS, "perturb")}
     | {"gym_ids": {"gym_env", "tasks"}}
     | {"cli": {*PHYSICS, *LEARNING, *RUNS, "tasks"}}
     | {"__init__": {"gym_ids"}}

@@ -241,6 +241,7 @@ def test_friction_is_the_drawn_value_after_many_resets_not_a_compounded_one() ->
         )
         for episode in env.step(np.zeros((6, A))).episodes:
             assert episode.draw == {"foot_friction": in_force[episode.sim]}
+    assert TASK.randomization.foot_friction is not None
     low, high = TASK.randomization.foot_friction
     values = np.unique(seen)
     assert len(values) >= 100
