@@ -80,9 +80,9 @@ def contest(variant: str, seed: int, limit: int, spawned: float) -> Result:
     from robo_maxent.config import SacConfig, TrainConfig
     from robo_maxent.evaluate import evaluate
     from robo_maxent.stats import summarize
+    from robo_maxent.step import Step
     from robo_maxent.tasks import make
     from robo_maxent.trainer import Trainer
-    from robo_maxent.vec_env import Step
 
     class Serial(Trainer):
         """Learns from a step after it, with nothing beside."""

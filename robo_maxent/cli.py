@@ -8,23 +8,24 @@ that help and usage errors come at once.
 import itertools
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from robo_maxent import __version__
-from robo_maxent.config import Preset, TrainConfig, preset
-from robo_maxent.errors import PolicyError, RenderingError, RoboMaxentError, UsageError
+from robo_maxent.config import Preset, TrainConfig, preset, usual_preset
+from robo_maxent.errors import RenderingError, RoboMaxentError, UsageError
+from robo_maxent.subjects import POLICY, World, label, make, rows_path, saved_options, subject
 
 if TYPE_CHECKING:
     from robo_maxent.learnable import Learnable
     from robo_maxent.policy import Policy
+    from robo_maxent.step import Episode
     from robo_maxent.train import Run
-    from robo_maxent.vec_env import Episode
 
 Result = dict[str, Any]
 Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
@@ -34,26 +35,12 @@ Subject = Annotated[
 TaskName = Annotated[
     str | None, arg(name="task", help="Task to use; by default the one it was trained on.")
 ]
-Robot = Annotated[
-    Path | None, arg(name="robot", help="MJCF file of a robot with the names of the task's own.")
-]
-
-Repeat = Annotated[
-    int | None,
-    arg(
-        name="action-repeat",
-        help="Steps of a gym: environment per action; by default that of the run, or 1.",
-    ),
-]
-
-Level = Literal["none", "default", "hard"]
+Of = OmitArgPrefixes[World]
 
 ANY_GYM = "any Gymnasium id with a Box action space: gym:HalfCheetah-v5, gym:dm_control/dog-run-v0"
 
 EXIT_INTERRUPTED = 130
 """What a shell reports of a command ended by Ctrl-C."""
-
-POLICY = "policy.safetensors"
 
 DEMO_TASK = "quadruped-flat"
 DEMO_MINUTES = 2.0
@@ -71,14 +58,11 @@ class Train:
     """Run directory to continue, exactly; the budget comes on top of what it has done."""
     out: Path | None = None
     """Run directory to make; by default runs/TASK/TIME-seedSEED."""
-    robot: Robot = None
-    action_repeat: Repeat = None
-    randomize: Level | None = None
-    """What differs between episodes: none, default (friction, payload, motors, noise, delay,
-    pushes) or hard; by default the task's own choice."""
+    world: Of = field(default_factory=World)
     preset: Preset = "default"
-    """Recipe that the options below start from: default for many simulations of a task, single
-    (for gym: ids) for one environment at a time, classic for the algorithm as published."""
+    """Recipe that the options below start from: default for many simulations of a task, rough (for
+    quadruped-rough) for those on terrain, single (for gym: ids) for one environment at a time,
+    classic for the algorithm as published."""
     as_json: Json = False
     config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
@@ -92,24 +76,17 @@ class Train:
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:
-            asked = (self.out, self.robot, self.action_repeat, self.randomize)
-            if asked != (None, None, None, None):
+            if self.out is not None or self.world.options:
                 raise UsageError(
-                    "a run is resumed where it is and as it is: no --out, no --robot, no "
-                    "--action-repeat, no --randomize"
+                    "a run is resumed where it is and as it is: give no --out and no option of "
+                    "the task"
                 )
             saved = read_config(self.resume)
-            task = _make(
-                self.task or saved["task"],
-                saved.get("robot_file"),
-                saved.get("action_repeat"),
-                saved.get("randomization"),
-            )
+            task = make(self.task or saved["task"], saved_options(saved))
             config, directory = resumed(self.resume, self.config), self.resume
         else:
             assert self.task is not None
-            task = _make(self.task, self.robot, self.action_repeat, self.randomize)
-            config = self.config
+            task, config = make(self.task, self.world.options), self.config
             directory = self.out or new_directory(task, config)
         memory = memory_needed(task, config) / 1e9
         say(f"Training {task.name} in {directory}, with about {memory:.1f} GB of memory")
@@ -131,8 +108,7 @@ class Record:
 
     subject: Subject
     task: TaskName = None
-    robot: Robot = None
-    action_repeat: Repeat = None
+    world: Of = field(default_factory=World)
     seed: int = 2
     """Seed of the episode."""
     seconds: float | None = None
@@ -147,7 +123,7 @@ class Record:
         """Record, and say where the video is."""
         from robo_maxent.progress import Progress, say
 
-        path = self.out or Path("videos") / f"{_label(self.subject)}-seed{self.seed}.mp4"
+        path = self.out or Path("videos") / f"{label(self.subject)}-seed{self.seed}.mp4"
         with Progress("recording") as progress:
             episode = self._film(path, progress.count)
         say(f"  video: {path}")
@@ -158,9 +134,8 @@ class Record:
         from robo_maxent.gym_task import GymTask
         from robo_maxent.task import Task
 
-        policy, options = _policy(self.subject)
         gym_video.choose_backend()  # before an environment is made, which would choose
-        task = _task(policy, options, self.task, self.robot, self.action_repeat)
+        policy, task = subject(self.subject, self.task, self.world)
         if isinstance(task, GymTask):
             if self.camera is not None:
                 raise UsageError("a gym: environment draws itself: no --camera")
@@ -179,8 +154,7 @@ class Evaluate:
         arg(metavar="RUN|POLICY", help="Run directories or policy files."),
     ]
     task: TaskName = None
-    robot: Robot = None
-    action_repeat: Repeat = None
+    world: Of = field(default_factory=World)
     episodes: int = 200
     """How many episodes; those of our own tasks are 20 s of simulated time each."""
     seed: int = 1
@@ -195,36 +169,40 @@ class Evaluate:
             raise UsageError("name at least one run directory or policy file")
         if self.out is not None and len(self.subjects) > 1:
             raise UsageError("--out takes the episodes of one policy; name only one")
-        asked = (self.task, self.robot, self.action_repeat)
-        pairs = [_subject(subject, *asked) for subject in self.subjects]
+        pairs = [subject(named, self.task, self.world) for named in self.subjects]
         results = [
-            self._evaluate(subject, policy, task)
-            for subject, (policy, task) in zip(self.subjects, pairs, strict=True)
+            self._evaluate(named, policy, task)
+            for named, (policy, task) in zip(self.subjects, pairs, strict=True)
         ]
         return {"policies": results}
 
-    def _evaluate(self, subject: str, policy: "Policy", task: "Learnable") -> Result:
+    def _evaluate(self, named: str, policy: "Policy", task: "Learnable") -> Result:
         from robo_maxent.evaluate import evaluate, write_rows
         from robo_maxent.progress import Progress, say
-        from robo_maxent.stats import summarize
+        from robo_maxent.stats import success_by, summarize
 
-        with Progress(f"evaluating {subject}") as progress:
+        with Progress(f"evaluating {named}") as progress:
             rows = evaluate(policy, task, self.episodes, self.seed, progress.count)
         summary = summarize(rows)
-        path = self.out or _rows_path(subject)
+        path = self.out or rows_path(named)
         write_rows(rows, path)
         measures = "".join(
             f", {name} {'-' if mean is None else f'{mean:.3f}'}"
             for name, mean in summary.measures.items()
         )
-        self._print(f"{subject} on {task.name}, seed {self.seed}")
+        self._print(f"{named} on {task.name}, seed {self.seed}")
         if summary.success is not None:
             self._print(f"  success     {summary.success}  (95 % Wilson interval)")
         self._print(f"  terminated  {summary.fallen}")
         self._print(f"  return      {summary.mean_return}  (95 % t interval){measures}")
         self._print(f"  length      {summary.mean_length:.1f} control steps")
+        by = {"terrain": success_by(rows, "terrain"), "level": success_by(rows, "level")}
+        for what, shares in by.items():
+            for value, share in shares.items():
+                self._print(f"  {what} {value!s:<16} success {share}")
         say(f"  episodes: {path}")
-        return {"policy": subject, "task": task.name, "episodes": str(path), **asdict(summary)}
+        result = {"policy": named, "task": task.name, "episodes": str(path), **asdict(summary)}
+        return result | {f"by_{what}": shares for what, shares in _plain(by).items()}
 
     def _print(self, text: str) -> None:
         if not self.as_json:
@@ -337,7 +315,7 @@ def _chosen_preset(args: list[str]) -> Preset:
     for name in get_args(Preset):
         if name == asked:
             return name
-    return "single" if any(arg.startswith("gym:") for arg in args) else "default"
+    return next((usual for usual in map(usual_preset, args) if usual != "default"), "default")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -379,100 +357,13 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _make(
-    name: str,
-    robot: str | Path | None,
-    repeat: int | None,
-    randomization: str | Mapping[str, Any] | None = None,
-) -> "Learnable":
-    """What a name stands for, with its options.
-
-    Raises:
-        UsageError: There is no such thing, or an option is not one of its own.
-    """
-    from robo_maxent.gym_probe import PREFIX
-    from robo_maxent.gym_task import GymTask
-    from robo_maxent.tasks import make
-
-    if name.startswith(PREFIX):
-        if robot is not None:
-            raise UsageError("a gym: environment has its own robot: no --robot")
-        if randomization is not None:
-            raise UsageError("a gym: environment can't be randomized: no --randomize")
-        return GymTask(name.removeprefix(PREFIX), 1 if repeat is None else repeat)
-    if repeat is not None:
-        raise UsageError("--action-repeat is for gym: environments; a task has its own timing")
-    asked = {} if randomization is None else {"randomization": randomization}
-    return make(name, robot_file=robot, **asked)
-
-
-def _subject(
-    subject: str, task: str | None, robot: Path | None, repeat: int | None
-) -> "tuple[Policy, Learnable]":
-    """The policy that a run directory or a file names, and a task that it fits."""
-    policy, options = _policy(subject)
-    return policy, _task(policy, options, task, robot, repeat)
-
-
-def _policy(subject: str) -> "tuple[Policy, dict[str, Any]]":
-    """The policy that a run directory or a file names, and what it says of the task.
-
-    Raises:
-        PolicyError: There is no such policy.
-    """
-    from robo_maxent.policy import Policy
-    from robo_maxent.train import read_config
-
-    path = Path(subject)
-    options: dict[str, Any] = {}
-    if path.is_dir():
-        options = read_config(path)
-        path = path / POLICY
-        if not path.is_file():
-            raise PolicyError(
-                f"{subject} has no {POLICY} yet: it is written at the first evaluation. "
-                f"Train on: robo-maxent train --resume {subject} --minutes 5"
-            )
-    elif not path.exists():
-        runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
-        known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
-        raise PolicyError(f"No run directory or policy file {subject!r}.{known}")
-    return Policy.load(path), options
-
-
-def _task(
-    policy: "Policy",
-    options: dict[str, Any],
-    name: str | None,
-    robot: Path | None,
-    repeat: int | None,
-) -> "Learnable":
-    """The task that a policy was trained on, or another one that it fits.
-
-    Raises:
-        PolicyError: It does not fit.
-    """
-    from robo_maxent.trainer import layout_of
-
-    randomization = None
-    if name is None:  # the options of a run are those of its own task
-        robot = robot or options.get("robot_file")
-        repeat = repeat or options.get("action_repeat")
-        randomization = options.get("randomization")
-    task = _make(name or policy.layout.task, robot, repeat, randomization)
-    policy.require(layout_of(task))
-    return task
-
-
-def _label(subject: str) -> str:
-    """A short name for files about a run or a policy."""
-    path = Path(subject).resolve()
-    return f"{path.parent.name}-{path.stem}"
-
-
-def _rows_path(subject: str) -> Path:
-    path = Path(subject)
-    return path / "episodes.jsonl" if path.is_dir() else path.with_suffix(".episodes.jsonl")
+def _plain(by: dict[str, dict[Any, Any]]) -> dict[str, dict[str, Any]]:
+    """Dataclasses as JSON has them."""
+    return {
+        what: {str(value): asdict(share) for value, share in shares.items()}
+        for what, shares in by.items()
+        if shares
+    }
 
 
 def _trained(run: "Run") -> Result:

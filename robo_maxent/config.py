@@ -105,16 +105,24 @@ class TrainConfig:
                 raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
-Preset = Literal["default", "single", "classic"]
-"""Recipes by name: many simulations of a task, one environment, the published algorithm."""
+Preset = Literal["default", "rough", "single", "classic"]
+"""Recipes by name: many simulations, on terrain, one environment, the published algorithm."""
+
+
+def usual_preset(task: str) -> Preset:
+    """The recipe for a task where nobody asks for another."""
+    if task.startswith("gym:"):
+        return "single"
+    return "rough" if task.startswith("quadruped-rough") else "default"
 
 
 def preset(name: Preset) -> TrainConfig:
     """A recipe without a budget.
 
     Args:
-        name: ``default``: many simulations on two cores. ``single``: one environment at a time,
-            one update per step. ``classic``: the algorithm as published (Haarnoja et al. 2018,
+        name: ``default``: many simulations on two cores. ``rough``: the same, looking farther
+            ahead, evaluated on many patches of terrain. ``single``: one environment at a time, one
+            update per step. ``classic``: the algorithm as published (Haarnoja et al. 2018,
             table 1) with the settings of common implementations, to compare with their tables.
 
     Raises:
@@ -122,6 +130,9 @@ def preset(name: Preset) -> TrainConfig:
     """
     if name == "default":
         return TrainConfig()
+    if name == "rough":
+        sac = SacConfig(gamma=0.98)
+        return TrainConfig(evaluate_every=500_000, evaluation_episodes=110, sac=sac)
     one: dict[str, Any] = {
         "envs": 1,
         "updates_per_step": 1,

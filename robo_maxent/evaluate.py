@@ -10,7 +10,7 @@ import numpy as np
 
 from robo_maxent.errors import EnvironmentFault, UsageError
 from robo_maxent.learnable import Learnable, Simulations
-from robo_maxent.vec_env import Episode
+from robo_maxent.step import Episode
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Any policy: the part of observations that it may see, (N, P), to actions (N, A)."""

@@ -13,8 +13,9 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from robo_maxent.errors import UsageError
+from robo_maxent.step import Episode, Step
 from robo_maxent.task import Task
-from robo_maxent.vec_env import Episode, Step, VecEnv
+from robo_maxent.vec_env import VecEnv
 from robo_maxent.video import Camera, Look
 
 MOST_SEED = 2**31

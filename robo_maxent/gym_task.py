@@ -21,7 +21,7 @@ from robo_maxent.gym_probe import (
     require_box,
     step_seconds,
 )
-from robo_maxent.vec_env import Episode, Step
+from robo_maxent.step import Episode, Step
 
 ENDLESS_STEPS = 100_000
 """An environment without a time limit of its own that runs longer counts as one that never ends."""

@@ -8,7 +8,7 @@ import numpy as np
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluate import Act
 from robo_maxent.gym_task import GymSimulations, GymTask
-from robo_maxent.vec_env import Episode
+from robo_maxent.step import Episode
 from robo_maxent.video import BLOCK, Look, Scene, film, find_backend
 
 

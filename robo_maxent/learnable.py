@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from robo_maxent.step import Step
 from robo_maxent.task import Mirror
-from robo_maxent.vec_env import Step
 
 
 class Simulations(Protocol):

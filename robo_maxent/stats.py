@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest, t
 
 from robo_maxent.errors import UsageError
-from robo_maxent.vec_env import Episode
+from robo_maxent.step import Episode
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,19 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
         mean_length=float(np.mean([e.length for e in episodes])),
         measures={name: _mean(e.measures[name] for e in episodes) for name in names},
     )
+
+
+def success_by(episodes: Iterable[Episode], field: str) -> dict[Any, Proportion]:
+    """Success of the episodes that share a value of a field, in the order of the values.
+
+    Episodes where the field is None, or that have no notion of success, are left out.
+    """
+    judged: dict[Any, list[bool]] = {}
+    for episode in episodes:
+        value = getattr(episode, field)
+        if value is not None and episode.success is not None:
+            judged.setdefault(value, []).append(episode.success)
+    return {value: proportion(sum(own), len(own)) for value, own in sorted(judged.items())}
 
 
 def _mean_interval(values: np.ndarray) -> tuple[float, float] | None:

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import psutil
 import torch
 
 from robo_maxent import checkpoint, compiled, machine
-from robo_maxent.config import SacConfig, TrainConfig
+from robo_maxent.config import Preset, SacConfig, TrainConfig, preset
 from robo_maxent.errors import EnvironmentFault, RoboMaxentError, UsageError
 from robo_maxent.evaluate import evaluate
 from robo_maxent.learnable import Learnable
@@ -26,8 +26,8 @@ from robo_maxent.metrics import MetricsLog
 from robo_maxent.policy import Policy
 from robo_maxent.replay import row_bytes
 from robo_maxent.stats import summarize
+from robo_maxent.step import Episode
 from robo_maxent.trainer import Trainer
-from robo_maxent.vec_env import Episode
 
 BASE_MEMORY = 500_000_000
 """Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
@@ -364,7 +364,7 @@ def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
             configuration does not fit this version.
     """
     saved = read_config(directory)["train"]
-    if replace(budget, minutes=None, steps=None) != TrainConfig():
+    if replace(budget, minutes=None, steps=None) not in map(preset, get_args(Preset)):
         raise UsageError("a run is resumed with its own configuration: give only a new budget")
     saved |= {"minutes": budget.minutes, "steps": budget.steps}
     try:

@@ -14,7 +14,7 @@ from robo_maxent.machine import cpus, resolve
 from robo_maxent.policy import Layout, Policy
 from robo_maxent.replay import ReplayBuffer
 from robo_maxent.sac import Sac
-from robo_maxent.vec_env import Step
+from robo_maxent.step import Step
 
 
 class Trainer:

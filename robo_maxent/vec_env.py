@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Generic
 
@@ -16,6 +16,7 @@ from robo_maxent.ground import GROUND
 from robo_maxent.perturb import Perturbations
 from robo_maxent.physics import Batch, SimulationError, mujoco
 from robo_maxent.randomize import Randomization, draw
+from robo_maxent.step import Episode, Step
 from robo_maxent.streams import episode_key
 from robo_maxent.task import M, Task
 
@@ -30,57 +31,6 @@ _UNSTABLE = [
     )
 ]
 """Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""
-
-
-@dataclass(frozen=True)
-class Episode:
-    """What one finished episode was."""
-
-    task: str
-    seed: int
-    """Seed of the environment."""
-    sim: int
-    """Simulation it ran in; with ``seed`` and ``index`` it names the episode's randomness."""
-    index: int
-    """How many episodes that simulation had finished before."""
-    length: int
-    """Control steps."""
-    reward: float
-    """Sum of rewards."""
-    success: bool | None
-    """It ended without a fall and met the task's goal; None: the task has no notion of success."""
-    terminated: bool
-    """It ended in a fall or a diverged simulation, rather than by its time limit."""
-    diverged: bool
-    """The simulation became unstable; its last finite state was dumped."""
-    measures: dict[str, float | None]
-    """Named measures of the task; None where the episode was too short to have one."""
-    draw: dict[str, Any]
-    """What was different about it: its foot friction, and whatever else was not nominal."""
-    realized: dict[str, float] = field(default_factory=dict)
-    """What the simulation did of it, read back from there: see ``perturb.Realized``."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One control step of N simulations."""
-
-    obs: np.ndarray
-    """What to act on next, after any reset, float32, (N, O)."""
-    next_obs: np.ndarray
-    """True successor, before any reset, float32, (N, O)."""
-    reward: np.ndarray
-    """Reward, float32, (N,)."""
-    terminated: np.ndarray
-    """The episode ended in a state without a future, bool, (N,)."""
-    truncated: np.ndarray
-    """The episode was cut off by its time limit; its future still counts, bool, (N,)."""
-    diverged: np.ndarray
-    """The simulation became unstable: this transition is not one to learn from, bool, (N,)."""
-    terms: dict[str, np.ndarray]
-    """Named reward terms, each (N,)."""
-    episodes: list[Episode]
-    """The episodes that ended at this step."""
 
 
 class VecEnv(Generic[M]):
@@ -324,6 +274,8 @@ class VecEnv(Generic[M]):
 
     def _finish(self, sim: int, terminated: bool, diverged: bool) -> Episode:
         met, measures = self.task.outcome(self.memory, sim)
+        pool = self.task.pool
+        patch = None if pool is None else pool.patches[self.memory.patch[sim]]
         episode = Episode(
             task=self.task.name,
             seed=self.seed,
@@ -337,6 +289,8 @@ class VecEnv(Generic[M]):
             measures=measures,
             draw=self._drawn(sim),
             realized=self._realized(sim),
+            terrain=None if patch is None else patch.kind,
+            level=None if patch is None else patch.level,
         )
         self.task.ended(self.memory, sim, terminated)
         self._index[sim] += 1

@@ -23,8 +23,9 @@ from robo_maxent.evaluate import Act, seeing
 from robo_maxent.learnable import Simulations
 from robo_maxent.physics import mujoco
 from robo_maxent.robot import load
+from robo_maxent.step import Episode
 from robo_maxent.task import Arrow, Task
-from robo_maxent.vec_env import Episode, VecEnv
+from robo_maxent.vec_env import VecEnv
 
 BACKENDS = ("egl", "osmesa", "glfw")
 FIX = (

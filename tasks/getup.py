@@ -112,9 +112,16 @@ class QuadrupedGetup(Task[Rise]):
         self.robot_file = robot_file
         self.model_file = robot_file or path("quadruped.xml")
         self.pool, self.level = Pool(kinds), level
+        if level is not None:
+            self.pool.index(self.pool.kinds[0], level, 0)  # which checks it
         self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
         self.randomization = ranges(randomization)
         self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What builds this task again, beside its name."""
+        return super().options | {"kinds": list(self.pool.kinds), "level": self.level}
 
     def memory(self, n: int) -> Rise:
         """Empty memory of N simulations."""

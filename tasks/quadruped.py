@@ -181,7 +181,7 @@ class QuadrupedFlat(Task[Walk]):
             "track_linear": 1.0 * bell(linear / LINEAR_WIDTH),
             "track_angular": 0.5 * bell(angular / ANGULAR_WIDTH),
             "foot_height": 1.0 * bell(feet / width).mean(axis=1),
-            "level": -2.0 * squared_norm(now.up[:, :2]),
+            "level": -2.0 * squared_norm(now.up[:, :2] - self._slope(memory, now)),
             "height": -10.0 * (self._base_height(memory, now) - HEIGHT_TARGET) ** 2,
             "bounce": -0.5 * now.base_linear_velocity[:, 2] ** 2,
             "wobble": -0.05 * squared_norm(now.base_angular_velocity[:, :2]),
@@ -261,6 +261,10 @@ class QuadrupedFlat(Task[Walk]):
     def _base_height(self, memory: Walk, now: Readings) -> np.ndarray:
         """Height of the trunk's centre above the ground, m, (N,)."""
         return now.base_position[:, 2]
+
+    def _slope(self, memory: Walk, now: Readings) -> np.ndarray | float:
+        """Horizontal part of the upward axis of a trunk parallel to the ground, (N, 2)."""
+        return 0.0
 
     def _foot_height_error(self, memory: Walk, now: Readings, target: np.ndarray) -> np.ndarray:
         """How far each foot is from the height above the ground that it should have, m, (N, 4)."""

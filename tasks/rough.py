@@ -18,6 +18,7 @@ from robo_maxent.curriculum import PROMOTION, Curriculum, distances, progress
 from robo_maxent.ground import Pool, scan
 from robo_maxent.randomize import Randomization
 from robo_maxent.randomize import randomization as ranges
+from robo_maxent.rewards import squared_norm
 from robo_maxent.robot import Readings, Robot, load, yaw
 from robo_maxent.task import Field
 from robo_maxent.tasks.quadruped import (
@@ -45,9 +46,14 @@ COMMAND_LOW = np.array([-0.6, -0.4, -0.8])
 COMMAND_HIGH = np.array([1.0, 0.4, 0.8])
 STRAIGHT_SHARE = 0.5
 
-# Gait: a swinging foot is as high as on flat ground over the highest ground this far ahead of it
-# and behind it; higher costs nothing.
+# Gait: a swinging foot is a little over the highest ground this far ahead of it and behind it;
+# higher costs nothing.
 REACH = 0.10  # m
+CLEARANCE = 0.7  # of the swing height on flat ground: 0.05 m
+
+# Rise of the ground ahead and to the left, from the heights below the feet, FR, FL, RR, RL: they
+# stand 0.376 m apart lengthwise and 0.254 m sideways.
+STANCE = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]]) / (2 * np.array([0.376, 0.254]))  # 1/m
 
 # Points of the ground that are seen, in the heading frame, m: ahead, to the left.
 SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.4, 0.8, 7), np.linspace(-0.3, 0.3, 5)
@@ -136,9 +142,17 @@ class QuadrupedRough(QuadrupedFlat):
         self.robot_file = robot_file
         self.model_file = robot_file or path("quadruped.xml")
         self.pool, self.level, self.curriculum = Pool(kinds), level, curriculum
+        if level is not None:
+            self.pool.index(self.pool.kinds[0], level, 0)  # which checks it
         self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
         self.randomization = ranges(randomization)
         self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What builds this task again, beside its name."""
+        ground = {"kinds": list(self.pool.kinds), "level": self.level}
+        return super().options | ground | {"curriculum": self.curriculum}
 
     def memory(self, n: int) -> Trek:
         """Empty memory of N simulations, at the first level."""
@@ -243,9 +257,18 @@ class QuadrupedRough(QuadrupedFlat):
         commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
         return commands
 
+    def _underfoot(self, memory: Trek, now: Readings) -> np.ndarray:
+        """Height of the ground below each foot, m, (N, 4)."""
+        return self.pool.height(
+            memory.patch, now.foot_position[:, :, 0], now.foot_position[:, :, 1]
+        )
+
     def _base_height(self, memory: Trek, now: Readings) -> np.ndarray:
-        x, y, z = now.base_position.T
-        return z - self.pool.height(memory.patch, x[:, None], y[:, None])[:, 0]
+        return now.base_position[:, 2] - self._underfoot(memory, now).mean(axis=1)
+
+    def _slope(self, memory: Trek, now: Readings) -> np.ndarray:
+        slope = self._underfoot(memory, now) @ STANCE  # (N, 2)
+        return slope / np.sqrt(1.0 + squared_norm(slope))[:, None]
 
     def _foot_height_error(self, memory: Trek, now: Readings, target: np.ndarray) -> np.ndarray:
         """Of a standing foot, over the ground below it; of a swinging one, what it lacks."""
@@ -255,7 +278,7 @@ class QuadrupedRough(QuadrupedFlat):
         x, y = np.tile(x, 3) + ahead * np.cos(heading), np.tile(y, 3) + ahead * np.sin(heading)
         ground = self.pool.height(memory.patch, x, y).reshape(-1, 3, 4)
         height = z - self.robot.foot_radius
-        lacking = np.minimum(height - ground.max(axis=1) - target, 0.0)
+        lacking = np.minimum(height - ground.max(axis=1) - CLEARANCE * target, 0.0)
         return np.where(target > 0.0, lacking, height - ground[:, 0])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robo_maxent.tasks import make
+from robo_maxent.tasks import TASKS, make
 from robo_maxent.vec_env import VecEnv
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -200,3 +200,44 @@ def test_a_missing_peer_is_named_with_the_way_to_get_it(benchmark: Any) -> None:
     assert missing(["json", "no_such_module"]) == (
         "not installed: no_such_module. The peers are an extra: pip install 'robo-maxent[bench]'"
     )
+
+
+# -- rough ground --------------------------------------------------------------
+
+
+def test_the_headline_of_rough_ground_is_a_median_over_seeds_of_means_over_kinds(
+    benchmark: Any,
+) -> None:
+    rough = benchmark("rough")
+
+    def result(variant: str, seed: int, level: float, trained: float, held_out: float) -> Any:
+        kinds = {"stairs_up": trained, "gaps": trained + 0.2, "waves": held_out}
+        success = {kind: {"4": share} for kind, share in kinds.items()}
+        return rough.Result(variant, seed, 30.0, 1_000_000, level, {}, success)
+
+    results = [
+        result("scan", 0, 6.0, 0.7, 0.8),
+        result("scan", 1, 7.0, 0.5, 0.9),
+        result("scan", 2, 5.0, 0.6, 0.1),
+        result("blind", 0, 4.0, 0.1, 0.1),
+    ]
+    assert rough.verdict(results) == {
+        "mean_level": 6.0,
+        "success_level4": 0.7,
+        "success_heldout4": 0.8,
+        "mean_level_blind": 4.0,
+    }
+    table = rough.table(results)
+    assert [line.split()[:4] for line in table[1:]] == [
+        ["scan", "3", "1.00", "6.00"],
+        ["blind", "1", "1.00", "4.00"],
+    ]
+    assert "nan" in table[1], "level 0 was not run and must not look as if"
+
+
+def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> None:
+    rough = benchmark("rough")
+    assert {task for task, _ in rough.VARIANTS.values()} <= set(TASKS)
+    for task, options in rough.VARIANTS.values():
+        made: Any = make(task, **options)
+        assert made.unseen(rough.EVALUATION_SEED).pool.seed != made.pool.seed

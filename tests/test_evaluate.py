@@ -9,10 +9,10 @@ import pytest
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluate import evaluate, write_rows
-from robo_maxent.stats import proportion, summarize
+from robo_maxent.stats import proportion, success_by, summarize
+from robo_maxent.step import Episode
 from robo_maxent.task import Task
 from robo_maxent.tasks import make
-from robo_maxent.vec_env import Episode
 
 
 def stand(obs: np.ndarray) -> np.ndarray:
@@ -100,3 +100,32 @@ def test_a_measure_that_short_episodes_lack_is_averaged_over_the_others(
     both = summarize([lacking, standing[1]])
     assert alone.measures["linear_error"] is None
     assert both.measures["linear_error"] == standing[1].measures["linear_error"]
+
+
+def test_success_is_told_by_terrain_and_level_of_the_episodes_that_have_one() -> None:
+    def row(success: bool | None, terrain: str | None, level: int | None) -> Episode:
+        return Episode(
+            task="t",
+            seed=0,
+            sim=0,
+            index=0,
+            length=1,
+            reward=0.0,
+            success=success,
+            terminated=False,
+            diverged=False,
+            measures={},
+            draw={},
+            terrain=terrain,
+            level=level,
+        )
+
+    rows = [row(True, "waves", 4), row(False, "waves", 2), row(True, "gaps", 4)]
+    rows += [row(None, "gaps", 4), row(True, None, None)]
+    by = success_by(rows, "terrain")
+    assert {kind: (share.share, share.count) for kind, share in by.items()} == {
+        "gaps": (1.0, 1),
+        "waves": (0.5, 2),
+    }
+    assert list(success_by(rows, "level")) == [2, 4]
+    assert success_by([row(True, None, None)], "terrain") == {}

@@ -25,6 +25,7 @@ PHYSICS = [
     "applier",
     "task",
     "perturb",
+    "step",
     "vec_env",
     "learnable",
     "gym_door",
@@ -71,7 +72,8 @@ ALLOWED: dict[str, set[str]] = (
     | {module: before(RUNS, module) | {*PHYSICS, *LEARNING} for module in RUNS}
     | {"tasks": before(PHYSICS, "perturb")}
     | {"gym_ids": {"gym_env", "tasks"}}
-    | {"cli": {*PHYSICS, *LEARNING, *RUNS, "tasks"}}
+    | {"subjects": {*PHYSICS, *LEARNING, *RUNS, "tasks"}}
+    | {"cli": {*PHYSICS, *LEARNING, *RUNS, "tasks", "subjects"}}
     | {"__init__": {"gym_ids"}}
 )
 """Module -> what it may import from the package.

@@ -11,10 +11,11 @@ import pytest
 from robo_maxent.draws import NAMES, Draw, copy_rows, differing, nominal
 from robo_maxent.errors import UsageError
 from robo_maxent.randomize import DEFAULT, HARD, NONE, Randomization
+from robo_maxent.step import Step
 from robo_maxent.streams import Stream, _hash, episode_key, uniform
 from robo_maxent.task import Task, mirror
 from robo_maxent.tasks import make
-from robo_maxent.vec_env import Step, VecEnv
+from robo_maxent.vec_env import VecEnv
 
 TASK = make("quadruped-flat")
 HARD_TASK = make("quadruped-flat", randomization=replace(HARD, dead_joint=0.3, locked_joint=0.3))

@@ -32,8 +32,15 @@ TILT = 0.2, 0.1
 
 
 def on_plane(task: Task[Any], tilt: tuple[float, float] = TILT) -> Task[Any]:
-    """The task on ground whose reflection is exact: MuJoCo's triangles are not symmetric."""
-    return task if task.pool is None else task.on(tilted(*tilt))
+    """The task on ground whose reflection is exact: MuJoCo's triangles are not symmetric.
+
+    Its robots differ by the friction of their feet only, which has no left and right.
+    """
+    if task.pool is None:
+        return task
+    other = task.on(tilted(*tilt))
+    other.randomization = quadruped.FRICTION
+    return other
 
 
 def noise(task: Task[Any], steps: int, n: int = N, size: float = 1.0) -> np.ndarray:

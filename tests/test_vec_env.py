@@ -10,9 +10,10 @@ import pytest
 
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import UsageError
+from robo_maxent.step import Step
 from robo_maxent.task import Task
 from robo_maxent.tasks import make
-from robo_maxent.vec_env import Step, VecEnv
+from robo_maxent.vec_env import VecEnv
 
 TASK = make("quadruped-flat")
 A = TASK.action_size

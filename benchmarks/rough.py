@@ -1,0 +1,178 @@
+"""How well a robot walks on ground that it has not seen, after half an hour of training.
+
+Every variant trains alone on the machine for the same wall-clock time, evaluations left out. Then
+its policy meets fresh patches: the kinds of terrain that it was trained on, level by level, and the
+kinds that were held out. Level 10 is as hard as published sets are. ``no curriculum`` trains on
+patches of any level from the beginning; ``no randomization`` on robots that are all alike, with
+perfect sensors, and is evaluated like the others on robots that are not.
+
+    python benchmarks/rough.py [--quick] [--seeds 0,1,2] [--minutes 30] [--variants scan,blind]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+EVALUATION_SEED = 5_000_000
+"""Seed of the evaluation episodes and of their ground, which no training run sees."""
+EPISODES = 40
+"""Of each kind of terrain at each level."""
+LEVELS = (0, 2, 4, 6, 8, 10)
+JUDGED = 4
+"""The level of the headline figures."""
+
+SCAN = "quadruped-rough-scan"
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "scan": (SCAN, {}),
+    "blind": ("quadruped-rough", {}),
+    "no curriculum": (SCAN, {"curriculum": False}),
+    "no randomization": (SCAN, {"randomization": "none"}),
+}
+"""Name -> task, and how its training differs."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one run went."""
+
+    variant: str
+    seed: int
+    minutes: float
+    steps: int
+    """Environment steps."""
+    mean_level: float | None
+    """Rank in the curriculum at the end, mean of all simulations; None: there was none."""
+    levels: dict[str, float]
+    """The same by kind of terrain."""
+    success: dict[str, dict[str, float]]
+    """Kind -> level -> share of the episodes; held-out kinds too."""
+
+    def at(self, level: int, kinds: Sequence[str]) -> float:
+        """Mean success of some kinds at a level."""
+        return statistics.fmean(self.success[kind][str(level)] for kind in kinds)
+
+
+def contest(variant: str, seed: int, minutes: float, quick: bool) -> Result:
+    """Train one variant, and evaluate it."""
+    from robo_maxent.config import preset
+    from robo_maxent.evaluate import evaluate
+    from robo_maxent.stats import success_by
+    from robo_maxent.tasks import make
+    from robo_maxent.tasks.rough import TERRAIN
+    from robo_maxent.terrain import HELD_OUT
+    from robo_maxent.trainer import Trainer
+
+    name, options = VARIANTS[variant]
+    config = replace(preset("rough"), seed=seed)
+    with tempfile.TemporaryDirectory() as directory:
+        trainer = Trainer(make(name, **options), config, Path(directory))
+        end = time.monotonic() + 60 * minutes
+        while time.monotonic() < end:
+            trainer.step()
+        trainer.close()
+        levels = {key.removeprefix("level/"): v for key, v in trainer.env.metrics().items()}
+        policy = trainer.policy()
+        success: dict[str, dict[str, float]] = {kind: {} for kind in (*TERRAIN, *HELD_OUT)}
+        for kinds in (TERRAIN, HELD_OUT):
+            for level in LEVELS[:1] if quick else LEVELS:
+                task = make(name, kinds=kinds, level=level)
+                count = len(kinds) * (1 if quick else EPISODES)
+                rows = evaluate(policy, task, count, EVALUATION_SEED)
+                for kind, share in success_by(rows, "terrain").items():
+                    success[kind][str(level)] = share.share
+    mean = levels.pop("mean", None)
+    if "curriculum" in options:
+        mean, levels = None, {}
+    return Result(variant, seed, minutes, trainer.steps, mean, levels, success)
+
+
+def run(variant: str, seed: int, minutes: float, quick: bool) -> Result:
+    """Have one variant train in a process of its own."""
+    order = json.dumps([variant, seed, minutes, quick])
+    command = [sys.executable, __file__, "--contest", order]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    result = Result(**json.loads(done.stdout.splitlines()[-1]))
+    print(asdict(result), file=sys.stderr, flush=True)
+    return result
+
+
+def table(results: Sequence[Result]) -> list[str]:
+    """Lines for people: medians over the seeds."""
+    lines = [
+        f"{'variant':<18}{'seeds':>6}{'M steps':>9}{'mean level':>12}"
+        + "".join(f"{f'level {level}':>10}" for level in LEVELS)
+        + f"{f'held out {JUDGED}':>12}"
+    ]
+    for variant in dict.fromkeys(result.variant for result in results):
+        own = [result for result in results if result.variant == variant]
+        ranks = [result.mean_level for result in own if result.mean_level is not None]
+        by_level = [_median(own, level, held_out=False) for level in LEVELS]
+        lines.append(
+            f"{variant:<18}{len(own):>6}{statistics.median(r.steps for r in own) / 1e6:>9.2f}"
+            f"{f'{statistics.median(ranks):.2f}' if ranks else '-':>12}"
+            + "".join(f"{f'{100 * share:.0f} %':>10}" for share in by_level)
+            + f"{f'{100 * _median(own, JUDGED, held_out=True):.0f} %':>12}"
+        )
+    return lines
+
+
+def _median(results: Sequence[Result], level: int, held_out: bool) -> float:
+    from robo_maxent.terrain import HELD_OUT
+
+    shares = []
+    for result in results:
+        kinds = [kind for kind in result.success if (kind in HELD_OUT) == held_out]
+        if all(str(level) in result.success[kind] for kind in kinds):
+            shares.append(result.at(level, kinds))
+    return statistics.median(shares) if shares else float("nan")
+
+
+def verdict(results: Sequence[Result]) -> dict[str, float]:
+    """The headline figures, medians over the seeds."""
+    found: dict[str, float] = {}
+    scan = [result for result in results if result.variant == "scan"]
+    blind = [result for result in results if result.variant == "blind"]
+    if scan:
+        found["mean_level"] = statistics.median(r.mean_level or 0.0 for r in scan)
+        found[f"success_level{JUDGED}"] = _median(scan, JUDGED, held_out=False)
+        found[f"success_heldout{JUDGED}"] = _median(scan, JUDGED, held_out=True)
+    if blind:
+        found["mean_level_blind"] = statistics.median(r.mean_level or 0.0 for r in blind)
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def main() -> None:
+    """Print a table for people, then one JSON object for scripts."""
+    parser = argparse.ArgumentParser(description="Walking on ground that was not seen before.")
+    parser.add_argument("--variants", default=",".join(VARIANTS), metavar="A,B,...")
+    parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of training")
+    parser.add_argument("--quick", action="store_true", help="only show that everything runs")
+    parser.add_argument("--contest", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.contest:
+        print(json.dumps(asdict(contest(*json.loads(arguments.contest)))))
+        return
+    names = [name.strip() for name in arguments.variants.split(",")]
+    if unknown := [name for name in names if name not in VARIANTS]:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
+    quick, minutes = arguments.quick, 0.05 if arguments.quick else arguments.minutes
+    seeds = [0] if quick else [int(seed) for seed in arguments.seeds.split(",")]
+    results = [run(name, seed, minutes, quick) for seed in seeds for name in names]
+    print("\n".join(table(results)))
+    runs = [asdict(result) for result in results]
+    settings = {"threads": os.cpu_count() or 1, "minutes": minutes}
+    print(json.dumps(verdict(results) | settings | {"runs": runs}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What the words of a command line name: tasks, with what may be changed of them, and policies."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from robo_maxent.errors import PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from robo_maxent.learnable import Learnable
+    from robo_maxent.policy import Policy
+
+POLICY = "policy.safetensors"
+
+Level = Literal["none", "default", "hard"]
+
+
+@dataclass(frozen=True)
+class World:
+    """What may be changed of a task; where nothing is said, it is as in training."""
+
+    robot: Path | None = None
+    """MJCF file of a robot with the names of the task's own."""
+    randomize: Level | None = None
+    """What differs between episodes: none, default (friction, payload, motors, noise, delay,
+    pushes) or hard; by default the task's own choice."""
+    terrain: Annotated[
+        tuple[str, ...] | None,
+        arg(metavar="KIND...", help="Kinds of terrain, see 'robo-maxent terrain'."),
+    ] = None
+    level: int | None = None
+    """Difficulty of the terrain in tenths, 0 to 10; by default all, and in training the
+    curriculum's."""
+    action_repeat: int | None = None
+    """Steps of a gym: environment per action; 1 where nothing is said."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was said, by the name that the task has for it."""
+        said = {name: getattr(self, flag) for flag, name in OPTIONS.items()}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+OPTIONS = {
+    "robot": "robot_file",
+    "randomize": "randomization",
+    "terrain": "kinds",
+    "level": "level",
+    "action_repeat": "action_repeat",
+}
+"""Flag -> option of a task."""
+
+
+def make(name: str, options: Mapping[str, Any]) -> "Learnable":
+    """The task of a name.
+
+    Raises:
+        UsageError: There is no such task, or it has not that option.
+    """
+    from robo_maxent import tasks
+    from robo_maxent.gym_probe import PREFIX
+    from robo_maxent.gym_task import GymTask
+
+    gym = name.startswith(PREFIX)
+    if not gym and name not in tasks.TASKS:
+        return tasks.make(name)  # which knows what to say
+    known = {"action_repeat"} if gym else set(inspect.signature(tasks.TASKS[name]).parameters)
+    for flag, option in OPTIONS.items():
+        if option in options and option not in known:
+            has = [f"--{f.replace('_', '-')}" for f, o in OPTIONS.items() if o in known]
+            raise UsageError(
+                f"{name} has no --{flag.replace('_', '-')}: of a task's options it has "
+                f"{', '.join(has)}"
+            )
+    if gym:
+        return GymTask(name.removeprefix(PREFIX), options.get("action_repeat", 1))
+    return tasks.make(name, **options)
+
+
+def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """What builds the task of a run again, from its ``config.json``."""
+    own = {name: value for name, value in saved.items() if name not in ("task", "train")}
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def subject(named: str, task: str | None, world: World) -> "tuple[Policy, Learnable]":
+    """The policy that a run directory or a file names, and the task to try it on.
+
+    Args:
+        named: Run directory or policy file.
+        task: Another task than its own.
+        world: What to change of it.
+
+    Raises:
+        PolicyError: There is no such policy, or it does not fit the task.
+    """
+    from robo_maxent.trainer import layout_of
+
+    policy, options = _policy(named)
+    name = task or policy.layout.task
+    if task is not None:  # the options of a run are those of its own task
+        options = {}
+    found = make(name, options | world.options)
+    policy.require(layout_of(found))
+    return policy, found
+
+
+def _policy(named: str) -> "tuple[Policy, dict[str, Any]]":
+    """The policy that a run directory or a file names, and the options of its task."""
+    from robo_maxent.policy import Policy
+    from robo_maxent.train import read_config
+
+    path = Path(named)
+    options: dict[str, Any] = {}
+    if path.is_dir():
+        options = saved_options(read_config(path))
+        path = path / POLICY
+        if not path.is_file():
+            raise PolicyError(
+                f"{named} has no {POLICY} yet: it is written at the first evaluation. "
+                f"Train on: robo-maxent train --resume {named} --minutes 5"
+            )
+    elif not path.exists():
+        runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
+        known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
+        raise PolicyError(f"No run directory or policy file {named!r}.{known}")
+    return Policy.load(path), options
+
+
+def label(named: str) -> str:
+    """A short name for files about a run or a policy."""
+    path = Path(named).resolve()
+    return f"{path.parent.name}-{path.stem}"
+
+
+def rows_path(named: str) -> Path:
+    """Where the episodes of a run or a policy go."""
+    path = Path(named)
+    return path / "episodes.jsonl" if path.is_dir() else path.with_suffix(".episodes.jsonl")
