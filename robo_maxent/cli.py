@@ -115,6 +115,8 @@ class Record:
     """Stop after this time; by default at the end of the episode."""
     camera: str | None = None
     """Camera of the robot file: tracking, which is the default, or side."""
+    tour: bool = False
+    """Six kinds of ground at rising levels, six seconds each, rather than one episode."""
     out: Path | None = None
     """The mp4 file; by default videos/NAME-seedSEED.mp4."""
     as_json: Json = False
@@ -132,16 +134,24 @@ class Record:
     def _film(self, path: Path, progress: Callable[[int, int], None]) -> "Episode | None":
         from robo_maxent import gym_video, video
         from robo_maxent.gym_task import GymTask
+        from robo_maxent.progress import say
         from robo_maxent.task import Task
+        from robo_maxent.tour import tour
 
         gym_video.choose_backend()  # before an environment is made, which would choose
         policy, task = subject(self.subject, self.task, self.world)
         if isinstance(task, GymTask):
-            if self.camera is not None:
-                raise UsageError("a gym: environment draws itself: no --camera")
+            if self.camera is not None or self.tour:
+                raise UsageError("a gym: environment draws itself: no --camera and no --tour")
             return gym_video.record(policy, task, self.seed, path, self.seconds, progress)
         assert isinstance(task, Task)
         look = video.Look(camera=self.camera or video.Look.camera)
+        if self.tour:
+            for kind, level, fell in tour(
+                policy, task, self.seed, path, look=look, progress=progress
+            ):
+                say(f"  {kind}, level {level}{': a fall' if fell else ''}")
+            return None
         return video.record(policy, task, self.seed, path, self.seconds, look, progress)
 
 

@@ -187,7 +187,7 @@ def record(
         raise UsageError(f"seconds must be > 0, got {seconds}")
     if not 1 <= look.fps <= round(1 / task.control_dt):
         raise UsageError(f"fps must be in 1..{round(1 / task.control_dt)}, got {look.fps}")
-    env = VecEnv(task, 1, seed)
+    env = task.evaluation_env(1, seed)
     camera = Camera(env, look.camera, look.width, look.height)
     scene = Scene(env, camera.frame, task.control_dt, task.episode_steps)
     try:
@@ -222,28 +222,21 @@ def film(
     steps, dt = scene.steps, scene.control_dt
     if seconds is not None:
         steps = min(steps, round(seconds / dt))
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}-{target.name}")
     obs = scene.env.reset()
     ended: list[Episode] = []
     shown = 0
-    try:
-        first = scene.frame()
-        with _mp4(temporary, first.shape[1], first.shape[0], fps) as write:
-            for count in range(steps):
-                if count * dt * fps >= shown:
-                    write(scene.frame())
-                    shown += 1
-                step = scene.env.step(act(obs))
-                obs, ended = step.obs, step.episodes
-                if progress:
-                    progress(count + 1, steps)
-                if ended:
-                    break
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    first = scene.frame()
+    with writing(path, first.shape[1], first.shape[0], fps) as write:
+        for count in range(steps):
+            if count * dt * fps >= shown:
+                write(scene.frame())
+                shown += 1
+            step = scene.env.step(act(obs))
+            obs, ended = step.obs, step.episodes
+            if progress:
+                progress(count + 1, steps)
+            if ended:
+                break
     return ended[0] if ended else None
 
 
@@ -258,13 +251,32 @@ def render_frame(env: VecEnv[Any], sim: int = 0, look: Look | None = None) -> np
 
 
 @contextmanager
-def _mp4(path: Path, width: int, height: int, fps: int) -> Iterator[Callable[[np.ndarray], None]]:
-    """Open an H.264 video that every browser plays, and give its frame-writing function."""
+def writing(
+    path: str | os.PathLike[str], width: int, height: int, fps: int
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write an H.264 video that every browser plays; the file appears when it is complete.
+
+    Args:
+        path: The mp4 file.
+        width: Multiple of 16, pixels.
+        height: Multiple of 16, pixels.
+        fps: Pictures per second.
+
+    Yields:
+        What takes the next picture, uint8, (height, width, 3).
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{os.getpid()}-{target.name}")
     writer = imageio_ffmpeg.write_frames(
-        str(path), (width, height), fps=fps, quality=7, macro_block_size=BLOCK
+        str(temporary), (width, height), fps=fps, quality=7, macro_block_size=BLOCK
     )
     writer.send(None)  # start the encoder
     try:
-        yield lambda frame: writer.send(np.ascontiguousarray(frame))
+        try:
+            yield lambda frame: writer.send(np.ascontiguousarray(frame))
+        finally:
+            writer.close()
+        os.replace(temporary, target)
     finally:
-        writer.close()
+        temporary.unlink(missing_ok=True)

@@ -66,6 +66,10 @@ LINEAR_TOLERANCE = 0.35  # m/s
 ANGULAR_TOLERANCE = 0.4  # rad/s
 LEAST_COMMANDED = 1.0  # m; an episode with less is not judged by the way
 
+# A command that leads off the platform, for films.
+AHEAD_SPEED = 0.6  # m/s
+AHEAD_SECONDS = 5.0
+
 OWN = (
     Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
     Field("upward axis, base frame", "1", POLAR, noise=0.05),
@@ -221,6 +225,12 @@ class QuadrupedRough(QuadrupedFlat):
         way = memory.commanded[sim]
         gone = float(memory.covered[sim] / way) if way >= LEAST_COMMANDED else None
         return met and (gone is None or gone > PROMOTION), measures | {"progress": gone}
+
+    def goes_ahead(self, memory: Trek, sim: int) -> bool:
+        """Whether the first command of an episode leads straight off the platform."""
+        ahead, left, turn = memory.commands[sim, 0]
+        long = memory.begins[sim, 1] * self.control_dt > AHEAD_SECONDS
+        return bool(ahead > AHEAD_SPEED and abs(left) < ahead / 2 and turn == 0.0 and long)
 
     def metrics(self, memory: Trek) -> dict[str, float]:
         """Levels reached in the curriculum: their mean, and that of each kind of terrain."""

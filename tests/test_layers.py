@@ -54,6 +54,7 @@ RUNS = [
     "gym_video",
     "gym_env",
     "terrain_sheet",
+    "tour",
     "trainer",
     "train",
     "progress",
