@@ -147,9 +147,8 @@ class Record:
         assert isinstance(task, Task)
         look = video.Look(camera=self.camera or video.Look.camera)
         if self.tour:
-            for kind, level, fell in tour(
-                policy, task, self.seed, path, look=look, progress=progress
-            ):
+            stops = tour(policy, task, self.seed, path, look=look, progress=progress)
+            for kind, level, fell in stops:
                 say(f"  {kind}, level {level}{': a fall' if fell else ''}")
             return None
         return video.record(policy, task, self.seed, path, self.seconds, look, progress)
