@@ -12,7 +12,7 @@ import numpy as np
 from robo_maxent.applier import Applier, tilted
 from robo_maxent.draws import MAX_DELAY, MAX_PUSHES, Draw
 from robo_maxent.physics import Batch
-from robo_maxent.robot import Readings
+from robo_maxent.robot import Readings, yaw
 from robo_maxent.streams import Stream, uniform
 from robo_maxent.task import Field, Task
 
@@ -186,9 +186,8 @@ class Perturbations:
 
 def _from_heading(orientation: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """Heading frame to world frame, (k, 4) and (k, P, 3) to (k, P, 3)."""
-    w, x, y, z = orientation.T
-    yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))[:, None]
-    c, s = np.cos(yaw), np.sin(yaw)
+    heading = yaw(orientation)[:, None]
+    c, s = np.cos(heading), np.sin(heading)
     forward, left, up = np.moveaxis(vector, 2, 0)
     return np.stack([c * forward - s * left, s * forward + c * left, up], axis=2)
 

@@ -15,7 +15,7 @@ from robo_maxent.assets import path
 from robo_maxent.randomize import Randomization
 from robo_maxent.randomize import randomization as ranges
 from robo_maxent.rewards import bell, squared_norm
-from robo_maxent.robot import Readings, Robot, load
+from robo_maxent.robot import Readings, Robot, load, yaw
 from robo_maxent.task import Arrow, Field, Memory, Task
 
 LEGS = ("FR", "FL", "RR", "RL")
@@ -159,10 +159,10 @@ class QuadrupedFlat(Task[Walk]):
         memory.elapsed[sim] = memory.segment[sim] = memory.judged[sim] = 0
         memory.last_action[sim] = memory.linear_error[sim] = memory.angular_error[sim] = 0.0
 
-        yaw = rng.uniform(-np.pi, np.pi)
+        facing = rng.uniform(-np.pi, np.pi)
         height = self.robot.stand_height + rng.uniform(0.0, START_ABOVE)
         joints = self.robot.stand_pose + rng.uniform(-START_JOINT, START_JOINT, self.action_size)
-        base = [0.0, 0.0, height, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        base = [0.0, 0.0, height, np.cos(facing / 2), 0.0, 0.0, np.sin(facing / 2)]
         moving = rng.uniform(-START_VELOCITY, START_VELOCITY, 6)
         velocity = np.concatenate([moving, np.zeros(self.action_size)])
         return np.concatenate([base, joints]), velocity
@@ -237,9 +237,8 @@ class QuadrupedFlat(Task[Walk]):
 
     def arrows(self, memory: Walk, now: Readings, sim: int) -> list[Arrow]:
         """The commanded velocity in orange and the true one in blue, above the trunk."""
-        w, _, _, z = now.base_orientation[sim]
-        yaw = 2 * np.arctan2(z, w)
-        heading = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+        facing = float(yaw(now.base_orientation[[sim]])[0])
+        heading = np.array([[np.cos(facing), -np.sin(facing)], [np.sin(facing), np.cos(facing)]])
         shown = []
         for velocity, rgba, lift in (
             (memory.command[sim, :2], (0.95, 0.42, 0.10, 1.0), 1.2),
