@@ -4,7 +4,8 @@ Every variant trains alone on the machine for the same wall-clock time, evaluati
 its policy meets fresh patches: the kinds of terrain that it was trained on, level by level, and the
 kinds that were held out. Level 10 is as hard as published sets are. ``no curriculum`` trains on
 patches of any level from the beginning; ``no randomization`` on robots that are all alike, with
-perfect sensors, and is evaluated like the others on robots that are not.
+perfect sensors, and is evaluated like the others on robots that are not; ``no truth`` has a critic
+that sees no more than the policy.
 
     python benchmarks/rough.py [--quick] [--seeds 0,1,2] [--minutes 30] [--variants scan,blind]
 """
@@ -12,6 +13,7 @@ perfect sensors, and is evaluated like the others on robots that are not.
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -36,6 +38,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "blind": ("quadruped-rough", {}),
     "no curriculum": (SCAN, {"curriculum": False}),
     "no randomization": (SCAN, {"randomization": "none"}),
+    "no truth": (SCAN, {}),
 }
 """Name -> task, and how its training differs."""
 
@@ -55,6 +58,8 @@ class Result:
     """The same by kind of terrain."""
     success: dict[str, dict[str, float]]
     """Kind -> level -> share of the episodes; held-out kinds too."""
+    peak_gib: float
+    """Largest memory of the process."""
 
     def at(self, level: int, kinds: Sequence[str]) -> float:
         """Mean success of some kinds at a level."""
@@ -73,8 +78,11 @@ def contest(variant: str, seed: int, minutes: float, quick: bool) -> Result:
 
     name, options = VARIANTS[variant]
     config = replace(preset("rough"), seed=seed)
+    task = make(name, **options)
+    if variant == "no truth":
+        task = _without_truth(task)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = Trainer(make(name, **options), config, Path(directory))
+        trainer = Trainer(task, config, Path(directory))
         end = time.monotonic() + 60 * minutes
         while time.monotonic() < end:
             trainer.step()
@@ -92,7 +100,21 @@ def contest(variant: str, seed: int, minutes: float, quick: bool) -> Result:
     mean = levels.pop("mean", None)
     if "curriculum" in options:
         mean, levels = None, {}
-    return Result(variant, seed, minutes, trainer.steps, mean, levels, success)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return Result(variant, seed, minutes, trainer.steps, mean, levels, success, round(peak, 2))
+
+
+def _without_truth(task: Any) -> Any:
+    """The task without its privileged fields."""
+
+    class Honest(type(task)):
+        observation = task.observation[: len(task.policy_parts)]
+
+        def observe(self, memory: Any, now: Any) -> Any:
+            return super().observe(memory, now)[:, : task.policy_size]
+
+    task.__class__ = Honest
+    return task
 
 
 def run(variant: str, seed: int, minutes: float, quick: bool) -> Result:

@@ -55,11 +55,12 @@ CLEARANCE = 0.7  # of the swing height on flat ground: 0.05 m
 # stand 0.376 m apart lengthwise and 0.254 m sideways.
 STANCE = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]]) / (2 * np.array([0.376, 0.254]))  # 1/m
 
-# Points of the ground that are seen, in the heading frame, m: ahead, to the left.
-SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.4, 0.8, 7), np.linspace(-0.3, 0.3, 5)
+# Points of the ground that are seen, in the heading frame, m: ahead, to the left. 0.1 m apart, as in
+# mjlab and legged_gym: farther apart they would miss the gaps and blur the steps.
+SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.3, 0.8, 12), np.linspace(-0.3, 0.3, 7)
 SCAN = np.stack(np.meshgrid(SCAN_AHEAD, SCAN_LEFT, indexing="ij"), axis=2).reshape(-1, 2)
 SCAN_NOISE = 0.02  # m; legged_gym has 0.1, of a lidar map: a depth camera at 1 m is good to 0.02
-_FLIP_SCAN = tuple(np.arange(len(SCAN)).reshape(7, 5)[:, ::-1].ravel().tolist())
+_FLIP_SCAN = tuple(np.arange(len(SCAN)).reshape(12, 7)[:, ::-1].ravel().tolist())
 
 # Success: no fall, on average this close to the command, for as much of the way as promotes.
 LINEAR_TOLERANCE = 0.35  # m/s
@@ -215,9 +216,9 @@ class QuadrupedRough(QuadrupedFlat):
         truth = [now.base_linear_velocity, memory.contact]  # 3, 4
         heading = yaw(now.base_orientation)
         ground = scan(self.pool, memory.patch, now.base_position, heading, SCAN)
-        ground += self.robot.stand_height  # 35
+        ground += self.robot.stand_height  # 84
         parts = [*own, ground, *truth] if self.sees_ground else [*own, *truth, ground]
-        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 89)
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 138)
 
     def outcome(self, memory: Trek, sim: int) -> tuple[bool, dict[str, float | None]]:
         """Tracking errors, and the share of the commanded way that was covered."""

@@ -213,7 +213,7 @@ def test_the_headline_of_rough_ground_is_a_median_over_seeds_of_means_over_kinds
     def result(variant: str, seed: int, level: float, trained: float, held_out: float) -> Any:
         kinds = {"stairs_up": trained, "gaps": trained + 0.2, "waves": held_out}
         success = {kind: {"4": share} for kind, share in kinds.items()}
-        return rough.Result(variant, seed, 30.0, 1_000_000, level, {}, success)
+        return rough.Result(variant, seed, 30.0, 1_000_000, level, {}, success, 1.0)
 
     results = [
         result("scan", 0, 6.0, 0.7, 0.8),
@@ -233,6 +233,15 @@ def test_the_headline_of_rough_ground_is_a_median_over_seeds_of_means_over_kinds
         ["blind", "1", "1.00", "4.00"],
     ]
     assert "nan" in table[1], "level 0 was not run and must not look as if"
+
+
+def test_a_critic_without_the_truth_sees_what_the_policy_sees(benchmark: Any) -> None:
+    task: Any = make("quadruped-rough-scan")
+    size = task.policy_size
+    plain = VecEnv(task, 3, seed=0).reset()
+    honest = benchmark("rough")._without_truth(make("quadruped-rough-scan"))
+    assert honest.observation_size == honest.policy_size == size
+    np.testing.assert_array_equal(VecEnv(honest, 3, seed=0).reset(), plain[:, :size])
 
 
 def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> None:
