@@ -55,8 +55,8 @@ CLEARANCE = 0.7  # of the swing height on flat ground: 0.05 m
 # stand 0.376 m apart lengthwise and 0.254 m sideways.
 STANCE = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]]) / (2 * np.array([0.376, 0.254]))  # 1/m
 
-# Points of the ground that are seen, in the heading frame, m: ahead, to the left. 0.1 m apart, as in
-# mjlab and legged_gym: farther apart they would miss the gaps and blur the steps.
+# Points of the ground that are seen, in the heading frame, m: ahead, to the left. They are 0.1 m
+# apart, as in mjlab and legged_gym: farther apart they would miss the gaps and blur the steps.
 SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.3, 0.8, 12), np.linspace(-0.3, 0.3, 7)
 SCAN = np.stack(np.meshgrid(SCAN_AHEAD, SCAN_LEFT, indexing="ij"), axis=2).reshape(-1, 2)
 SCAN_NOISE = 0.02  # m; legged_gym has 0.1, of a lidar map: a depth camera at 1 m is good to 0.02
