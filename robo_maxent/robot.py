@@ -83,6 +83,9 @@ class Robot:
         self.stand_pose = model.key_qpos[self.stand, 7:].copy()  # (A,)
         self.stand_height = float(model.key_qpos[self.stand, 2])
         self.joint_range = model.jnt_range[joints].copy()  # (A, 2)
+        self._scratch = mujoco.MjData(model)
+        touches = (model.geom_contype | model.geom_conaffinity) > 0
+        self._parts = np.flatnonzero(touches & (model.geom_bodyid > 0))
         self._sensor = {name: self._slice(name) for name in SENSORS}
         self._foot_sensor = {
             name: [self._slice(f"{foot}_{name}") for foot in feet] for name in FOOT_SENSORS
@@ -99,6 +102,19 @@ class Robot:
             RobotError: No such keyframe; the message lists those there are.
         """
         return self._id("key", name)
+
+    def spheres(self, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounding spheres of the parts that can touch the ground.
+
+        Args:
+            qpos: Generalized position, (nq,).
+
+        Returns:
+            Centres in the world frame, m, (parts, 3), and radii, m, (parts,).
+        """
+        self._scratch.qpos[:] = qpos
+        mujoco.mj_kinematics(self.model, self._scratch)
+        return self._scratch.geom_xpos[self._parts], self.model.geom_rbound[self._parts]
 
     def read(self, batch: Batch) -> Readings:
         """Bind the readings of every simulation of a batch, once."""

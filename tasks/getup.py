@@ -41,8 +41,9 @@ ACTION_SCALE = np.tile([0.8, 2.2, 1.0], 4)  # rad; hip (sideways), thigh, calf
 # Start: any orientation, any joint angles, this far from the centre: a second of rolling does not
 # leave the patch.
 START_REACH = 2.5  # m
-START_ABOVE = 0.45  # m over the highest ground around: stretched legs are 0.43 m long
-AROUND = np.stack(np.meshgrid(np.linspace(-0.4, 0.4, 9), np.linspace(-0.4, 0.4, 9))).reshape(2, -1)
+START_ABOVE = 0.02  # m between the lowest part of the robot and the ground
+
+SIDES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # of a sphere that meets the ground
 
 # Ground below the trunk, points in the heading frame, m.
 UNDER = np.stack(
@@ -77,7 +78,7 @@ class Rise(Memory):
     standing: np.ndarray
     """Control steps that the robot has stood without a break, int, (N,)."""
     rose: np.ndarray
-    """Control step at which it began to stand for HOLD_STEPS; -1: it did not yet, int, (N,)."""
+    """Control step after which it stood for HOLD_STEPS; -1: it did not yet, int, (N,)."""
     contact: np.ndarray
     """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
@@ -147,11 +148,11 @@ class QuadrupedGetup(Task[Rise]):
         memory.last_action[sim] = 0.0
 
         x, y = rng.uniform(-START_REACH, START_REACH, 2)
-        ground = pool.height(memory.patch[[sim]], x + AROUND[:1], y + AROUND[1:]).max()
         orientation = rng.normal(size=4)  # uniform over rotations, once it is normalized
         orientation /= np.linalg.norm(orientation)
         joints = rng.uniform(*self.robot.joint_range.T)
-        qpos = np.concatenate([[x, y, ground + START_ABOVE], orientation, joints])
+        qpos = np.concatenate([[x, y, 0.0], orientation, joints])
+        qpos[2] = self._sunk(qpos, int(memory.patch[sim])) + START_ABOVE
         return qpos, np.zeros(6 + self.action_size)
 
     def rewards(self, memory: Rise, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
@@ -182,7 +183,7 @@ class QuadrupedGetup(Task[Rise]):
         """Tally how long each robot has stood."""
         memory.standing[:] = np.where(self._stands(memory, now), memory.standing + 1, 0)
         risen = (memory.rose < 0) & (memory.standing == HOLD_STEPS)
-        memory.rose[risen] = memory.elapsed[risen] - HOLD_STEPS
+        memory.rose[risen] = memory.elapsed[risen] - HOLD_STEPS + 1
         memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
         memory.last_action[:] = action
 
@@ -205,6 +206,13 @@ class QuadrupedGetup(Task[Rise]):
         rose = int(memory.rose[sim])
         met = 0 <= rose <= RISE_STEPS
         return met, {"rise_time": rose * self.control_dt if met else None}
+
+    def _sunk(self, qpos: np.ndarray, patch: int) -> float:
+        """How far the lowest part of a robot is below the ground around it, m."""
+        centre, radius = self.robot.spheres(qpos)
+        x, y = (centre[:, :2] + SIDES[:, None] * radius[:, None]).T  # (spheres, 5) each
+        ground = self.pool.height(np.array([patch]), x.reshape(1, -1), y.reshape(1, -1))
+        return float((ground.reshape(x.shape).max(axis=1) + radius - centre[:, 2]).max())
 
     def _under(self, memory: Rise, now: Readings) -> np.ndarray:
         """Height of the ground below the trunk from its centre, m, (N, 9)."""

@@ -44,7 +44,8 @@ def test_every_start_is_above_the_ground_on_every_kind_at_every_level(name: str)
         env.reset()
         x, y, z = np.moveaxis(env.now.foot_position, 2, 0)
         ground = task.pool.height(env.memory.patch, x, y)  # type: ignore[union-attr]
-        assert (z - task.robot.foot_radius - ground).min() > -0.005
+        # On the plane too: joint angles that are drawn stretch a leg by as much.
+        assert (z - task.robot.foot_radius - ground).min() > -0.025
         kinds = {task.pool.patches[patch].kind for patch in env.memory.patch}  # type: ignore
         assert kinds == set(KINDS)
         assert {task.pool.patches[patch].level for patch in env.memory.patch} == {level}  # type: ignore
@@ -255,7 +256,7 @@ def test_rising_is_a_second_of_standing_without_a_break_begun_within_five() -> N
         episodes += env.step(still(env)).episodes
     assert [e.length for e in episodes] == [300] * 3
     assert [e.success for e in episodes] == [True, False, False]
-    assert episodes[0].measures["rise_time"] == pytest.approx(39 * 0.02)
+    assert episodes[0].measures["rise_time"] == pytest.approx(40 * 0.02)
     assert episodes[1].measures["rise_time"] is None
 
 
@@ -300,3 +301,17 @@ def test_a_trunk_parallel_to_a_slope_pays_nothing_for_its_tilt_whichever_way_it_
     np.testing.assert_allclose(terms["level"], 0.0, atol=0.01)
     tilt = ahead**2 + left**2
     assert -2.0 * tilt / (1 + tilt) < -0.2, "a level trunk would show in the term"
+
+
+def test_a_drop_begins_close_to_the_ground_with_nothing_inside_it() -> None:
+    env = VecEnv(GETUP, 300, seed=1)
+    env.reset()
+    gaps = []
+    for sim in range(300):
+        centres, radii = GETUP.robot.spheres(env.batch.bind("qpos")[sim])
+        patch = env.memory.patch[[sim]]
+        ground = GETUP.pool.height(patch, centres[None, :, 0], centres[None, :, 1])[0]
+        gaps.append((centres[:, 2] - radii - ground).min())
+    assert min(gaps) >= getup.START_ABOVE - 1e-9
+    assert max(gaps) < 0.5  # the highest ground beside a part, rather than below it, decides
+    assert np.median(gaps) < 0.06
