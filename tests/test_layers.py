@@ -50,6 +50,7 @@ RUNS = [
     "metrics",
     "evaluate",
     "stats",
+    "export",
     "video",
     "gym_video",
     "gym_env",
