@@ -57,6 +57,9 @@ RUNS = [
     "terrain_sheet",
     "trainer",
     "train",
+    "foreign_fit",
+    "foreign_sb3",
+    "foreign",
     "progress",
     "doctor",
 ]
