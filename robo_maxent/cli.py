@@ -1,4 +1,4 @@
-"""The command line: train, record, evaluate, tasks, terrain, doctor, demo.
+"""The command line: train, record, evaluate, export, tasks, terrain, doctor, demo.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -19,21 +19,47 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from robo_maxent import __version__
 from robo_maxent.config import Preset, TrainConfig, preset, usual_preset
 from robo_maxent.errors import RenderingError, RoboMaxentError, UsageError
-from robo_maxent.subjects import POLICY, World, label, make, rows_path, saved_options, subject
+from robo_maxent.subjects import (
+    POLICY,
+    World,
+    label,
+    make,
+    onnx_path,
+    own_policy,
+    rows_path,
+    saved_options,
+    subject,
+)
 
 if TYPE_CHECKING:
+    from robo_maxent.evaluate import Act
     from robo_maxent.learnable import Learnable
-    from robo_maxent.policy import Policy
     from robo_maxent.step import Episode
     from robo_maxent.train import Run
 
 Result = dict[str, Any]
 Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
-Subject = Annotated[
-    Positional[str], arg(metavar="RUN|POLICY", help="A run directory or a policy file.")
-]
+POLICIES = (
+    "run directory, policy file (.safetensors; of others: .zip of Stable-Baselines3, .onnx, "
+    "TorchScript .pt) or Python function MODULE:FUNCTION"
+)
+Subject = Annotated[Positional[str], arg(metavar="RUN|POLICY", help=f"A {POLICIES}.")]
 TaskName = Annotated[
-    str | None, arg(name="task", help="Task to use; by default the one it was trained on.")
+    str | None,
+    arg(
+        name="task",
+        help="Task to use; by default the one it was trained on, which policies of others do "
+        "not say.",
+    ),
+]
+Normalize = Annotated[
+    str | None,
+    arg(
+        name="normalize",
+        metavar="FILE|none",
+        help="What VecNormalize saved of the training of a .zip. It is a pickle: loading it runs "
+        "whatever code is in it.",
+    ),
 ]
 Of = OmitArgPrefixes[World]
 
@@ -108,6 +134,7 @@ class Record:
 
     subject: Subject
     task: TaskName = None
+    normalize: Normalize = None
     world: Of = field(default_factory=World)
     seed: int = 2
     """Seed of the episode."""
@@ -139,7 +166,7 @@ class Record:
         from robo_maxent.tour import tour
 
         gym_video.choose_backend()  # before an environment is made, which would choose
-        policy, task = subject(self.subject, self.task, self.world)
+        policy, task = subject(self.subject, self.task, self.world, self.normalize)
         if isinstance(task, GymTask):
             if self.camera is not None or self.tour:
                 raise UsageError("a gym: environment draws itself: no --camera and no --tour")
@@ -160,9 +187,10 @@ class Evaluate:
 
     subjects: Annotated[
         Positional[tuple[str, ...]],
-        arg(metavar="RUN|POLICY", help="Run directories or policy files."),
+        arg(metavar="RUN|POLICY", help=f"Each a {POLICIES}."),
     ]
     task: TaskName = None
+    normalize: Normalize = None
     world: Of = field(default_factory=World)
     episodes: int = 200
     """How many episodes; those of our own tasks are 20 s of simulated time each."""
@@ -175,17 +203,19 @@ class Evaluate:
     def run(self) -> Result:
         """Evaluate each policy, and print a row for each."""
         if not self.subjects:
-            raise UsageError("name at least one run directory or policy file")
+            raise UsageError(f"name at least one {POLICIES}")
         if self.out is not None and len(self.subjects) > 1:
             raise UsageError("--out takes the episodes of one policy; name only one")
-        pairs = [subject(named, self.task, self.world) for named in self.subjects]
+        if self.normalize is not None and len(self.subjects) > 1:
+            raise UsageError("--normalize belongs to one policy; name only one")
+        pairs = [subject(named, self.task, self.world, self.normalize) for named in self.subjects]
         results = [
             self._evaluate(named, policy, task)
             for named, (policy, task) in zip(self.subjects, pairs, strict=True)
         ]
         return {"policies": results}
 
-    def _evaluate(self, named: str, policy: "Policy", task: "Learnable") -> Result:
+    def _evaluate(self, named: str, policy: "Act", task: "Learnable") -> Result:
         from robo_maxent.evaluate import evaluate, write_rows
         from robo_maxent.progress import Progress, say
         from robo_maxent.stats import success_by, summarize
@@ -205,6 +235,10 @@ class Evaluate:
         self._print(f"  terminated  {summary.fallen}")
         self._print(f"  return      {summary.mean_return}  (95 % t interval){measures}")
         self._print(f"  length      {summary.mean_length:.1f} control steps")
+        faults = [row for row in rows if row.fault is not None]
+        if faults:
+            first = f"in simulation {faults[0].sim}: {faults[0].fault}"
+            self._print(f"  faults      {len(faults)} of {len(rows)}, first {first}")
         by = {"terrain": success_by(rows, "terrain"), "level": success_by(rows, "level")}
         for what, shares in by.items():
             for value, share in shares.items():
@@ -216,6 +250,33 @@ class Evaluate:
     def _print(self, text: str) -> None:
         if not self.as_json:
             print(text)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a policy as ONNX, with its normalizer and layout inside, and check the written file."""
+
+    subject: Annotated[
+        Positional[str],
+        arg(metavar="RUN|POLICY", help="A run directory or a .safetensors file."),
+    ]
+    out: Path | None = None
+    """The .onnx file; by default policy.onnx in the run, or beside the policy file."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Write, and print where and how closely it acts as the policy does."""
+        import numpy as np
+
+        from robo_maxent import export
+
+        policy, _ = own_policy(self.subject)
+        path = self.out or onnx_path(self.subject)
+        differs = export.write(policy, path, np.random.default_rng(0))
+        if not self.as_json:
+            print(f"{path}: {export.OBSERVATION} -> {export.ACTION}, {export.TARGET}")
+            print(f"  largest difference in {export.CHECKED:,} random observations: {differs:.2g}")
+        return {"onnx": str(path), "difference": differs, "checked": export.CHECKED}
 
 
 @dataclass(frozen=True)
@@ -314,7 +375,7 @@ def _commands(args: list[str]) -> Any:
     chosen = _chosen_preset(args)
     start = Train(preset=chosen, config=preset(chosen))
     train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
-    return train | Record | Evaluate | Tasks | Terrain | Doctor | Demo
+    return train | Record | Evaluate | Export | Tasks | Terrain | Doctor | Demo
 
 
 def _chosen_preset(args: list[str]) -> Preset:
@@ -324,7 +385,10 @@ def _chosen_preset(args: list[str]) -> Preset:
     for name in get_args(Preset):
         if name == asked:
             return name
-    return next((usual for usual in map(usual_preset, args) if usual != "default"), "default")
+    for arg in args:
+        if usual_preset(arg) != "default":
+            return usual_preset(arg)
+    return "default"
 
 
 def main(args: list[str] | None = None) -> None:

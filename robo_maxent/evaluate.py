@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,17 +67,56 @@ def seeing(act: Act, size: int) -> Act:
     return lambda obs: act(obs[:, :size])
 
 
+class Guard:
+    """A policy whose NaN and infinity reach no simulation; it remembers whose they were.
+
+    Where an action is not finite the simulation gets zeros instead, so that the others go on as if
+    nothing had been, and the episode is a failure whatever becomes of it.
+    """
+
+    def __init__(self, act: Act) -> None:
+        """Guard a policy from the first control step of a set of simulations on."""
+        self._act = act
+        self._step = 0
+        self._faults: dict[int, str] = {}  # simulation -> the first of its first episode
+
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Finite actions, (N, A)."""
+        action = self._act(obs)
+        self._step += 1
+        if np.isfinite(action).all():
+            return action
+        fine = np.asarray(np.isfinite(action).all(axis=-1))  # (N,)
+        for sim in np.flatnonzero(~fine).tolist():
+            what = "NaN" if np.isnan(action[sim]).any() else "infinity"
+            self._faults.setdefault(sim, f"policy returned {what} at step {self._step}")
+        return np.where(fine[..., None], action, 0.0)
+
+    def judge(self, sim: int, episode: Episode) -> Episode:
+        """The first episode of simulation ``sim``, a failure if the policy was at fault.
+
+        Success stays None where the task has no notion of it.
+        """
+        fault = self._faults.get(sim)
+        if fault is None:
+            return episode
+        success = None if episode.success is None else False
+        return replace(episode, success=success, fault=fault)
+
+
 def _first_episodes(
     act: Act, env: Simulations, limit: int, progress: Callable[[int], None]
 ) -> dict[int, Episode]:
     """Simulation -> its first episode, of those that end within ``limit`` control steps."""
     finished: dict[int, Episode] = {}
+    guard = Guard(act)
     obs = env.reset()
     for count in range(limit):
-        step = env.step(act(obs))
+        step = env.step(guard(obs))
         obs = step.obs
-        for episode in step.episodes:
-            finished.setdefault(episode.sim, episode)
+        ended = np.flatnonzero(step.terminated | step.truncated).tolist()
+        for sim, episode in zip(ended, step.episodes, strict=True):
+            finished.setdefault(episode.sim, guard.judge(sim, episode))
         if count % 20 == 0:  # where no limit is known, the finished ones say more
             progress(max(count, limit * len(finished) // env.n))
         if len(finished) == env.n:

@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors
@@ -42,6 +41,37 @@ class Layout:
         """Number of elements of an observation that it sees, P."""
         return sum(size for _, size, _ in self.observation)
 
+    def require(self, other: "Layout") -> None:
+        """Check that a policy trained on this layout fits a task of another.
+
+        Raises:
+            PolicyError: It does not; the message names the first difference.
+        """
+        theirs = asdict(other)
+        for name, own in asdict(self).items():
+            if name != "task" and own != theirs[name]:
+                raise PolicyError(
+                    f"This policy, trained on {self.task!r}, does not fit {other.task!r}: "
+                    f"its {name.replace('_', ' ')} is {own}, the task's is {theirs[name]}."
+                )
+
+    def to_json(self) -> str:
+        """One JSON object, for the metadata of a policy file."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Layout":
+        """What :meth:`to_json` wrote."""
+        saved = json.loads(text)
+        return cls(
+            task=saved["task"],
+            observation=tuple((name, size, unit) for name, size, unit in saved["observation"]),
+            joints=tuple(saved["joints"]),
+            action_centre=tuple(saved["action_centre"]),
+            action_scale=tuple(saved["action_scale"]),
+            control_dt=saved["control_dt"],
+        )
+
 
 class Policy:
     """Observations in, actions out: the mean action of a trained actor."""
@@ -76,13 +106,7 @@ class Policy:
         Raises:
             PolicyError: It does not; the message names the first difference.
         """
-        for name, own in asdict(self.layout).items():
-            other = asdict(layout)[name]
-            if name != "task" and own != other:
-                raise PolicyError(
-                    f"This policy, trained on {self.layout.task!r}, does not fit {layout.task!r}: "
-                    f"its {name.replace('_', ' ')} is {own}, the task's is {other}."
-                )
+        self.layout.require(layout)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file, atomically."""
@@ -92,7 +116,7 @@ class Policy:
             for name, value in zip(PARTS, layer, strict=True)
         }
         tensors |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
-        metadata = {"format": FORMAT, "layout": json.dumps(asdict(self.layout))}
+        metadata = {"format": FORMAT, "layout": self.layout.to_json()}
         metadata["layer_norm"] = json.dumps(self.actor.layer_norm)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -125,8 +149,8 @@ class Policy:
                 f"{file} is not a policy of this version: its format is "
                 f"{metadata.get('format')!r}, expected {FORMAT!r}."
             )
-        layout, layer_norm = (json.loads(metadata[key]) for key in ("layout", "layer_norm"))
-        return cls._build(_layout(layout), layer_norm, tensors)
+        layer_norm = json.loads(metadata["layer_norm"])
+        return cls._build(Layout.from_json(metadata["layout"]), layer_norm, tensors)
 
     @classmethod
     def _build(cls, layout: Layout, layer_norm: bool, tensors: dict[str, torch.Tensor]) -> "Policy":
@@ -141,14 +165,3 @@ class Policy:
             {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
         )
         return cls(layout, actor, normalizer)
-
-
-def _layout(saved: dict[str, Any]) -> Layout:
-    return Layout(
-        task=saved["task"],
-        observation=tuple((name, size, unit) for name, size, unit in saved["observation"]),
-        joints=tuple(saved["joints"]),
-        action_centre=tuple(saved["action_centre"]),
-        action_scale=tuple(saved["action_scale"]),
-        control_dt=saved["control_dt"],
-    )

@@ -38,6 +38,8 @@ class Summary:
     """Episodes that terminated, rather than being cut off by their time limit."""
     diverged: int
     """Episodes whose simulation became unstable; they count as failures."""
+    faults: int
+    """Episodes in which the policy returned NaN or infinity; they count as failures."""
     mean_reward: float
     reward_interval: tuple[float, float] | None
     """95 % t interval of the mean return; None: one episode has no spread."""
@@ -88,6 +90,7 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
         success=proportion(sum(judged), len(judged)) if judged else None,
         fallen=proportion(sum(e.terminated for e in episodes), count),
         diverged=sum(e.diverged for e in episodes),
+        faults=sum(e.fault is not None for e in episodes),
         mean_reward=float(rewards.mean()),
         reward_interval=_mean_interval(rewards),
         mean_length=float(np.mean([e.length for e in episodes])),

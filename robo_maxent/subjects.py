@@ -1,6 +1,7 @@
 """What the words of a command line name: tasks, with what may be changed of them, and policies."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from tyro.conf import arg
 from robo_maxent.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
+    from robo_maxent.evaluate import Act
     from robo_maxent.learnable import Learnable
     from robo_maxent.policy import Policy
 
@@ -87,20 +89,33 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in own.items() if value is not None}
 
 
-def subject(named: str, task: str | None, world: World) -> "tuple[Policy, Learnable]":
-    """The policy that a run directory or a file names, and the task to try it on.
+def subject(
+    named: str, task: str | None, world: World, normalize: str | None = None
+) -> "tuple[Act, Learnable]":
+    """The policy that a run directory, a file or a function names, and the task to try it on.
 
     Args:
-        named: Run directory or policy file.
+        named: Run directory, policy file, or MODULE:FUNCTION; see :mod:`robo_maxent.foreign`.
         task: Another task than its own.
         world: What to change of it.
+        normalize: Statistics that an archive of Stable-Baselines3 was trained with, or "none".
 
     Raises:
+        UsageError: A policy of others does not say its task, or something else about it is missing.
         PolicyError: There is no such policy, or it does not fit the task.
     """
+    from robo_maxent import foreign
+    from robo_maxent.progress import say
     from robo_maxent.trainer import layout_of
 
-    policy, options = _policy(named)
+    foreign.check_normalize(named, normalize)
+    if foreign.is_foreign(named):
+        found = make(task or foreign.task_of(named), world.options)
+        warning = foreign.caution(named, normalize)
+        if warning is not None:
+            say(warning)
+        return foreign.load(named, found, normalize), found
+    policy, options = own_policy(named)
     name = task or policy.layout.task
     if task is not None:  # the options of a run are those of its own task
         options = {}
@@ -109,8 +124,12 @@ def subject(named: str, task: str | None, world: World) -> "tuple[Policy, Learna
     return policy, found
 
 
-def _policy(named: str) -> "tuple[Policy, dict[str, Any]]":
-    """The policy that a run directory or a file names, and the options of its task."""
+def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
+    """The policy of this package that a run or a file names, and the options of its task.
+
+    Raises:
+        PolicyError: There is none.
+    """
     from robo_maxent.policy import Policy
     from robo_maxent.train import read_config
 
@@ -128,16 +147,33 @@ def _policy(named: str) -> "tuple[Policy, dict[str, Any]]":
         runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
         known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
         raise PolicyError(f"No run directory or policy file {named!r}.{known}")
+    elif path.suffix != Path(POLICY).suffix:
+        raise PolicyError(f"{named} is no policy file of this package, which end in .safetensors.")
     return Policy.load(path), options
 
 
 def label(named: str) -> str:
-    """A short name for files about a run or a policy."""
+    """A short name for files about a policy."""
+    from robo_maxent.foreign import is_foreign
+
     path = Path(named).resolve()
-    return f"{path.parent.name}-{path.stem}"
+    own = re.sub(r"\W", "-", path.name) if is_foreign(named) else path.stem
+    return f"{path.parent.name}-{own}"
 
 
 def rows_path(named: str) -> Path:
-    """Where the episodes of a run or a policy go."""
+    """Where the episodes of a policy go."""
+    from robo_maxent.foreign import is_foreign
+
     path = Path(named)
-    return path / "episodes.jsonl" if path.is_dir() else path.with_suffix(".episodes.jsonl")
+    if path.is_dir():
+        return path / "episodes.jsonl"
+    if is_foreign(named):  # its ending stays: policy.onnx and policy.safetensors may be neighbours
+        return path.with_name(f"{path.name.replace(':', '-')}.episodes.jsonl")
+    return path.with_suffix(".episodes.jsonl")
+
+
+def onnx_path(named: str) -> Path:
+    """Where the ONNX file of a policy goes."""
+    path = Path(named)
+    return path / "policy.onnx" if path.is_dir() else path.with_suffix(".onnx")

@@ -1,9 +1,12 @@
-"""Which physics packages work together, checked before the first of them is imported."""
+"""Which packages are there, and which physics packages work together, checked before an import."""
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from importlib import metadata
+from types import ModuleType
 
-from robo_maxent.errors import IncompatibleVersionsError
+from robo_maxent.errors import IncompatibleVersionsError, UsageError
 
 TESTED = {"mujoco": "3.17.0", "dm-control": "1.0.50", "gymnasium-robotics": "1.4.2"}
 """The set that the test suite runs on."""
@@ -51,6 +54,22 @@ def require_compatible(version_of: Callable[[str], str | None] = installed) -> N
     if found:
         pins = " ".join(f"{package}=={version}" for package, version in TESTED.items())
         raise IncompatibleVersionsError(f"{'; '.join(found)}. Tested set: pip install {pins}")
+
+
+def require_extra(module: str, extra: str, what: str) -> ModuleType:
+    """An optional module.
+
+    Args:
+        module: Its name.
+        extra: Extra of this package that brings it.
+        what: What needs it, for the message.
+
+    Raises:
+        UsageError: It is not installed; the message names the command that does.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(f"{what} needs {module}: pip install 'robo-maxent[{extra}]'")
+    return importlib.import_module(module)
 
 
 def _release(version: str) -> tuple[int, ...]:

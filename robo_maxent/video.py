@@ -19,7 +19,7 @@ import imageio_ffmpeg
 import numpy as np
 
 from robo_maxent.errors import RenderingError, UsageError
-from robo_maxent.evaluate import Act, seeing
+from robo_maxent.evaluate import Act, Guard, seeing
 from robo_maxent.learnable import Simulations
 from robo_maxent.physics import mujoco
 from robo_maxent.robot import load
@@ -223,7 +223,7 @@ def film(
     if seconds is not None:
         steps = min(steps, round(seconds / dt))
     obs = scene.env.reset()
-    ended: list[Episode] = []
+    guard, ended = Guard(act), None
     shown = 0
     first = scene.frame()
     with writing(path, first.shape[1], first.shape[0], fps) as write:
@@ -231,13 +231,14 @@ def film(
             if count * dt * fps >= shown:
                 write(scene.frame())
                 shown += 1
-            step = scene.env.step(act(obs))
-            obs, ended = step.obs, step.episodes
+            step = scene.env.step(guard(obs))
+            obs = step.obs
             if progress:
                 progress(count + 1, steps)
-            if ended:
+            if step.episodes:
+                ended = guard.judge(0, step.episodes[0])
                 break
-    return ended[0] if ended else None
+    return ended
 
 
 def render_frame(env: VecEnv[Any], sim: int = 0, look: Look | None = None) -> np.ndarray:

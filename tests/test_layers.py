@@ -50,6 +50,7 @@ RUNS = [
     "metrics",
     "evaluate",
     "stats",
+    "export",
     "video",
     "gym_video",
     "gym_env",
@@ -57,6 +58,9 @@ RUNS = [
     "tour",
     "trainer",
     "train",
+    "foreign_fit",
+    "foreign_sb3",
+    "foreign",
     "progress",
     "doctor",
 ]

@@ -1,0 +1,19 @@
+"""An untrained policy with everything a trained one has, for tests."""
+
+import torch
+
+from robo_maxent.learnable import Learnable
+from robo_maxent.networks import Actor, Normalizer
+from robo_maxent.policy import Policy
+from robo_maxent.trainer import layout_of
+
+
+def small_policy(task: Learnable, layer_norm: bool = True) -> Policy:
+    """A policy whose normalizer is not the identity and whose actions are not small."""
+    torch.manual_seed(0)
+    layout = layout_of(task)
+    actor = Actor(layout.observation_size, len(layout.joints), width=16, layer_norm=layer_norm)
+    actor.layers()[-1][0].mul_(100.0)  # it starts near zero
+    normalizer = Normalizer(layout.observation_size)
+    normalizer.update(3.0 * torch.randn(100, layout.observation_size) + 1.0)
+    return Policy(layout, actor, normalizer)
