@@ -385,10 +385,8 @@ def _chosen_preset(args: list[str]) -> Preset:
     for name in get_args(Preset):
         if name == asked:
             return name
-    for arg in args:
-        if usual_preset(arg) != "default":
-            return usual_preset(arg)
-    return "default"
+    usual = (usual_preset(word) for word in words)
+    return next((name for name in usual if name != "default"), "default")
 
 
 def main(args: list[str] | None = None) -> None:
