@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluate import Act, seeing
+from robo_maxent.evaluate import Act, Guard, seeing
 from robo_maxent.task import Task
 from robo_maxent.vec_env import VecEnv
 from robo_maxent.video import Camera, Look, writing
@@ -61,7 +61,7 @@ def tour(
     look = look or Look()
     if task.pool is None or not hasattr(task, "goes_ahead"):
         raise UsageError(f"a tour is for tasks that walk on terrain; {task.name} does not")
-    act, steps = seeing(act, task.policy_size), round(SECONDS / task.control_dt)
+    act, steps = Guard(seeing(act, task.policy_size)), round(SECONDS / task.control_dt)
     fallen = []
     with writing(path, look.width, look.height, look.fps) as write:
         for number, (kind, level) in enumerate(stops):
