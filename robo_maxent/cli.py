@@ -385,8 +385,8 @@ def _chosen_preset(args: list[str]) -> Preset:
     for name in get_args(Preset):
         if name == asked:
             return name
-    usual = (usual_preset(word) for word in words)
-    return next((name for name in usual if name != "default"), "default")
+    usual = [usual_preset(word) for word in words]
+    return max(usual, key=lambda name: name != "default")
 
 
 def main(args: list[str] | None = None) -> None:

@@ -63,14 +63,15 @@ def make(name: str, options: Mapping[str, Any]) -> "Learnable":
     Raises:
         UsageError: There is no such task, or it has not that option.
     """
-    from robo_maxent import tasks
     from robo_maxent.gym_probe import PREFIX
     from robo_maxent.gym_task import GymTask
+    from robo_maxent.tasks import TASKS
+    from robo_maxent.tasks import make as make_ours
 
     gym = name.startswith(PREFIX)
-    if not gym and name not in tasks.TASKS:
-        return tasks.make(name)  # which knows what to say
-    known = {"action_repeat"} if gym else set(inspect.signature(tasks.TASKS[name]).parameters)
+    if not gym and name not in TASKS:
+        return make_ours(name)  # which knows what to say
+    known = {"action_repeat"} if gym else set(inspect.signature(TASKS[name]).parameters)
     for flag, option in OPTIONS.items():
         if option in options and option not in known:
             has = [f"--{f.replace('_', '-')}" for f, o in OPTIONS.items() if o in known]
@@ -80,7 +81,7 @@ def make(name: str, options: Mapping[str, Any]) -> "Learnable":
             )
     if gym:
         return GymTask(name.removeprefix(PREFIX), options.get("action_repeat", 1))
-    return tasks.make(name, **options)
+    return make_ours(name, **options)
 
 
 def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:

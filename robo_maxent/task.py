@@ -230,7 +230,7 @@ class Task(ABC, Generic[M]):
         """What a video of ``sim`` should point out; nothing unless the task says so."""
         return []
 
-    _unseen: "Task[M] | None" = None
+    _unseen: Any = None  # the task on the ground of its last evaluation
 
     # What a run asks of anything to learn on (``learnable.Learnable``), said in terms of the above.
 
@@ -293,8 +293,8 @@ class Task(ABC, Generic[M]):
         """The same task on ground that no training saw: the kinds are the same, the patches new."""
         if self.pool is None:
             return self
-        pool, other = self.pool, self._unseen
-        if other is None or other.pool is None or other.pool.seed != UNSEEN + seed:
-            other = self.on(Pool(pool.kinds, pool.levels, pool.variants, UNSEEN + seed))
-            self._unseen = other  # evaluations come again with the seed of the first
-        return other
+        pool = self.pool
+        if self._unseen is None or self._unseen.pool.seed != UNSEEN + seed:
+            # Kept: evaluations come again with the seed of the first.
+            self._unseen = self.on(Pool(pool.kinds, pool.levels, pool.variants, UNSEEN + seed))
+        return self._unseen

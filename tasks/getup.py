@@ -93,7 +93,7 @@ class QuadrupedGetup(Task[Rise]):
     action_scale = ACTION_SCALE
     substeps = SUBSTEPS
     episode_steps = RISE_STEPS + HOLD_STEPS
-    pool: Pool
+    pool: Pool  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ what counts as success.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -111,12 +111,12 @@ class Walk(Memory):
     """Sum of the turning error over the judged steps, rad/s, (N,)."""
 
 
-class QuadrupedFlat(Task[Walk]):
-    """Follow velocity commands on a plane."""
+W = TypeVar("W", bound=Walk)
 
-    name = "quadruped-flat"
-    summary = "a 12-joint quadruped follows velocity commands on flat ground"
-    observation = OBSERVATION
+
+class QuadrupedWalk(Task[W]):
+    """What walking on any ground has in common."""
+
     action = ACTION
     action_scale = ACTION_SCALE
     substeps = SUBSTEPS
@@ -124,31 +124,7 @@ class QuadrupedFlat(Task[Walk]):
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
 
-    def __init__(
-        self,
-        robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | str | Mapping[str, Any] | None = None,
-    ) -> None:
-        """Build the world.
-
-        Args:
-            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
-            randomization: What differs between episodes: ranges or the name of a level; None: the
-                friction of the feet only.
-        """
-        self.robot_file = robot_file
-        self.model_file = robot_file or path("quadruped.xml")
-        self.robot = Robot(load(self.model_file), feet=LEGS)
-        self.randomization = ranges(FRICTION if randomization is None else randomization)
-        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
-
-    def memory(self, n: int) -> Walk:
-        """Empty memory of N simulations."""
-        return Walk.blank(n, self.action_size, **blank_walk(n))
-
-    def begin(
-        self, memory: Walk, sim: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def begin(self, memory: W, sim: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Stand somewhere near the standing pose, facing anywhere, with all commands drawn."""
         seconds = rng.uniform(*COMMAND_SECONDS, MAX_COMMANDS)
         commands = self._draw_commands(rng)
@@ -167,7 +143,7 @@ class QuadrupedFlat(Task[Walk]):
         velocity = np.concatenate([moving, np.zeros(self.action_size)])
         return np.concatenate([base, joints]), velocity
 
-    def rewards(self, memory: Walk, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+    def rewards(self, memory: W, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
         """Track the command with a trot that lifts its feet and keeps the trunk quiet."""
         moving = _moving(memory.command)
         linear, angular = _tracking_error(memory.command, now)
@@ -194,11 +170,11 @@ class QuadrupedFlat(Task[Walk]):
         total = sum(terms.values(), np.zeros(len(linear)))
         return terms | {"floor": np.maximum(-total, 0.0)}
 
-    def fallen(self, memory: Walk, now: Readings) -> np.ndarray:
+    def fallen(self, memory: W, now: Readings) -> np.ndarray:
         """The trunk is on the ground, or tilted more than 70 degrees."""
         return (self._base_height(memory, now) < LOWEST_BASE) | (now.up[:, 2] < LEAST_UPRIGHT)
 
-    def advance(self, memory: Walk, now: Readings, action: np.ndarray) -> None:
+    def advance(self, memory: W, now: Readings, action: np.ndarray) -> None:
         """Tally the tracking errors, then change commands that are due."""
         linear, angular = _tracking_error(memory.command, now)
         row = np.arange(len(memory.elapsed))
@@ -211,21 +187,7 @@ class QuadrupedFlat(Task[Walk]):
         memory.segment[due] = np.minimum(memory.segment[due] + 1, MAX_COMMANDS - 1)
         memory.command[due] = memory.commands[due, memory.segment[due]]
 
-    def observe(self, memory: Walk, now: Readings) -> np.ndarray:
-        """Base motion, command, joints, last action and stride clock."""
-        parts = [
-            now.base_linear_velocity,  # 3
-            now.base_angular_velocity,  # 3
-            now.up,  # 3
-            memory.command,  # 3
-            now.joint_position - self.robot.stand_pose,  # 12
-            now.joint_velocity,  # 12
-            memory.last_action,  # 12
-            self._clock(memory),  # 2
-        ]
-        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 50)
-
-    def outcome(self, memory: Walk, sim: int) -> tuple[bool, dict[str, float | None]]:
+    def outcome(self, memory: W, sim: int) -> tuple[bool, dict[str, float | None]]:
         """Mean tracking error outside the first second after each new command."""
         steps = int(memory.judged[sim])
         if not steps:
@@ -235,7 +197,7 @@ class QuadrupedFlat(Task[Walk]):
         success = linear <= self.linear_tolerance and angular <= self.angular_tolerance
         return success, {"linear_error": linear, "angular_error": angular}
 
-    def arrows(self, memory: Walk, now: Readings, sim: int) -> list[Arrow]:
+    def arrows(self, memory: W, now: Readings, sim: int) -> list[Arrow]:
         """The commanded velocity in orange and the true one in blue, above the trunk."""
         facing = float(yaw(now.base_orientation[[sim]])[0])
         heading = np.array([[np.cos(facing), -np.sin(facing)], [np.sin(facing), np.cos(facing)]])
@@ -257,30 +219,74 @@ class QuadrupedFlat(Task[Walk]):
         commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
         return commands
 
-    def _base_height(self, memory: Walk, now: Readings) -> np.ndarray:
+    def _base_height(self, memory: W, now: Readings) -> np.ndarray:
         """Height of the trunk's centre above the ground, m, (N,)."""
         return now.base_position[:, 2]
 
-    def _slope(self, memory: Walk, now: Readings) -> np.ndarray | float:
+    def _slope(self, memory: W, now: Readings) -> np.ndarray | float:
         """Horizontal part of the upward axis of a trunk parallel to the ground, (N, 2)."""
         return 0.0
 
-    def _foot_height_error(self, memory: Walk, now: Readings, target: np.ndarray) -> np.ndarray:
+    def _foot_height_error(self, memory: W, now: Readings, target: np.ndarray) -> np.ndarray:
         """How far each foot is from the height above the ground that it should have, m, (N, 4)."""
         return now.foot_position[:, :, 2] - self.robot.foot_radius - target
 
-    def _clock(self, memory: Walk) -> np.ndarray:
+    def _clock(self, memory: W) -> np.ndarray:
         """Sine and cosine of the stride phase, zero when standing, (N, 2)."""
         angle = 2 * np.pi * self._phase(memory)
         return np.stack([np.sin(angle), np.cos(angle)], axis=1) * _moving(memory.command)[:, None]
 
-    def _phase(self, memory: Walk) -> np.ndarray:
+    def _phase(self, memory: W) -> np.ndarray:
         return memory.phase + memory.elapsed * (self.control_dt * STRIDE_HZ)
 
-    def _swing(self, memory: Walk) -> np.ndarray:
+    def _swing(self, memory: W) -> np.ndarray:
         """How far up each foot should be, 0 in stance, 1 at mid-swing, (N, 4)."""
         phase = self._phase(memory)[:, None] + LEG_PHASE
         return np.maximum(np.sin(2 * np.pi * phase), 0.0)
+
+
+class QuadrupedFlat(QuadrupedWalk[Walk]):
+    """Follow velocity commands on a plane."""
+
+    name = "quadruped-flat"
+    summary = "a 12-joint quadruped follows velocity commands on flat ground"
+    observation = OBSERVATION
+
+    def __init__(
+        self,
+        robot_file: str | os.PathLike[str] | None = None,
+        randomization: Randomization | str | Mapping[str, Any] | None = None,
+    ) -> None:
+        """Build the world.
+
+        Args:
+            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
+            randomization: What differs between episodes: ranges or the name of a level; None: the
+                friction of the feet only.
+        """
+        self.robot_file = robot_file
+        self.model_file = robot_file or path("quadruped.xml")
+        self.robot = Robot(load(self.model_file), feet=LEGS)
+        self.randomization = ranges(FRICTION if randomization is None else randomization)
+        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+
+    def memory(self, n: int) -> Walk:
+        """Empty memory of N simulations."""
+        return Walk.blank(n, self.action_size, **blank_walk(n))
+
+    def observe(self, memory: Walk, now: Readings) -> np.ndarray:
+        """Base motion, command, joints, last action and stride clock."""
+        parts = [
+            now.base_linear_velocity,  # 3
+            now.base_angular_velocity,  # 3
+            now.up,  # 3
+            memory.command,  # 3
+            now.joint_position - self.robot.stand_pose,  # 12
+            now.joint_velocity,  # 12
+            memory.last_action,  # 12
+            self._clock(memory),  # 2
+        ]
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 50)
 
 
 def blank_walk(n: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ velocity, the contacts and the shape of the ground are for the critic; the polic
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from robo_maxent.tasks.quadruped import (
     SUBSTEPS,
     SWAP_LEGS,
     TOUCH_THRESHOLD,
-    QuadrupedFlat,
+    QuadrupedWalk,
     Walk,
     blank_walk,
 )
@@ -116,14 +116,14 @@ class Trek(Walk):
     """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
 
-class QuadrupedRough(QuadrupedFlat):
+class QuadrupedRough(QuadrupedWalk[Trek]):
     """Follow velocity commands over a pool of terrain patches, blind."""
 
     name = "quadruped-rough"
     summary = "the same over slopes, stairs, stones and gaps that it can't see"
     observation = (*OWN, *TRUTH, _ground(privileged=True))
     sees_ground = False
-    pool: Pool
+    pool: Pool  # pyright: ignore[reportIncompatibleVariableOverride]
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
 
@@ -239,7 +239,7 @@ class QuadrupedRough(QuadrupedFlat):
         kinds = {f"level/{kind}": level for kind, level in ranks.levels_by_kind().items()}
         return {"level/mean": ranks.mean_level} | kinds
 
-    def unseen(self, seed: int) -> "QuadrupedRough":
+    def unseen(self, seed: int) -> Self:
         """The same task on new patches of any level."""
         other = super().unseen(seed)
         other.curriculum = False

@@ -206,7 +206,7 @@ def test_levels_patches_and_contacts_continue_exactly_from_a_saved_state() -> No
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1, 1, (120, 20, ROUGH.action_size))
     env = VecEnv(ROUGH, 20, seed=1)
-    env.reset()
+    obs = env.reset()
     env.memory.level[:] = rng.integers(11, size=20)
     for action in actions[:60]:
         obs = env.step(action).obs
@@ -262,7 +262,8 @@ def test_rising_is_a_second_of_standing_without_a_break_begun_within_five() -> N
 
 def test_standing_is_upright_and_clear_of_the_ground_below() -> None:
     step_down = np.where(AXIS > 0, 0.5, 0.3) * np.ones((SAMPLES, 1))
-    env = VecEnv(on(GETUP, step_down), 4, seed=0)
+    task = on(GETUP, step_down)
+    env = VecEnv(task, 4, seed=0)
     env.reset()
     qpos = env.batch.bind("qpos")
     qpos[:, 7:] = env.task.robot.stand_pose
@@ -272,7 +273,7 @@ def test_standing_is_upright_and_clear_of_the_ground_below() -> None:
     qpos[2, 3:7] = [np.cos(tilt), np.sin(tilt), 0, 0]
     qpos[3, :3] = [-1.0, 0, 0.55]
     env.batch.forward()
-    assert env.task._stands(env.memory, env.now).tolist() == [True, False, False, True]
+    assert task._stands(env.memory, env.now).tolist() == [True, False, False, True]
 
 
 def test_lying_never_terminates() -> None:
