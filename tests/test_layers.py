@@ -49,6 +49,7 @@ RUNS = [
     "checkpoint",
     "metrics",
     "evaluate",
+    "intervals",
     "stats",
     "video",
     "gym_video",
