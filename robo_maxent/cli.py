@@ -385,8 +385,8 @@ def _chosen_preset(args: list[str]) -> Preset:
     for name in get_args(Preset):
         if name == asked:
             return name
-    usual = [usual_preset(word) for word in words]
-    return max(usual, key=lambda name: name != "default")
+    plain: Preset = "default"
+    return next((usual for usual in map(usual_preset, words) if usual != plain), plain)
 
 
 def main(args: list[str] | None = None) -> None:

@@ -5,27 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, t
 
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import UnknownNameError, UsageError
+from robo_maxent.intervals import Proportion, mean_interval, proportion
 from robo_maxent.step import Episode
 
-
-@dataclass(frozen=True)
-class Proportion:
-    """A share of episodes with its 95 % Wilson score interval."""
-
-    share: float
-    low: float
-    high: float
-    count: int
-
-    def __str__(self) -> str:
-        """For people: ``93.5 % [89.2, 96.2] of 200``."""
-        return (
-            f"{100 * self.share:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}] "
-            f"of {self.count}"
-        )
+COLUMNS = "success", "terminated", "diverged", "reward", "length"
+"""Fields of an episode that are numbers about how it went."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +48,6 @@ class Summary:
         return f"{self.mean_reward:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def proportion(hits: int, count: int) -> Proportion:
-    """Share with its 95 % Wilson score interval (Wilson 1927).
-
-    Raises:
-        UsageError: ``count`` is 0 or ``hits`` is outside [0, count].
-    """
-    if count < 1 or not 0 <= hits <= count:
-        raise UsageError(f"need 0 <= hits <= count and count >= 1, got {hits} of {count}")
-    interval = binomtest(hits, count).proportion_ci(0.95, method="wilson")
-    return Proportion(hits / count, float(interval.low), float(interval.high), count)
-
-
 def summarize(episodes: Sequence[Episode]) -> Summary:
     """Summarize episodes of one policy under one condition.
 
@@ -92,7 +66,7 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
         diverged=sum(e.diverged for e in episodes),
         faults=sum(e.fault is not None for e in episodes),
         mean_reward=float(rewards.mean()),
-        reward_interval=_mean_interval(rewards),
+        reward_interval=mean_interval(rewards) if count > 1 else None,
         mean_length=float(np.mean([e.length for e in episodes])),
         measures={name: _mean(e.measures[name] for e in episodes) for name in names},
     )
@@ -111,12 +85,25 @@ def success_by(episodes: Iterable[Episode], field: str) -> dict[Any, Proportion]
     return {value: proportion(sum(own), len(own)) for value, own in sorted(judged.items())}
 
 
-def _mean_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """95 % interval of the mean of a sample, by Student's t."""
-    if len(values) < 2:
-        return None
-    half = float(t.ppf(0.975, len(values) - 1)) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)
+def column(episodes: Sequence[Episode], name: str) -> np.ndarray:
+    """A field or a measure of each episode, (E,): true is 1, and None is NaN.
+
+    Raises:
+        UnknownNameError: Not every episode has it; the message lists what they have.
+    """
+    if name in COLUMNS:
+        values = [getattr(episode, name) for episode in episodes]
+    else:
+        shared = set.intersection(*(set(e.measures) for e in episodes)) if episodes else set()
+        if name not in shared:
+            raise UnknownNameError("measure", name, [*COLUMNS, *shared])
+        values = [episode.measures[name] for episode in episodes]
+    return np.array([np.nan if value is None else value for value in values], float)
+
+
+def randomness(episode: Episode) -> tuple[int, int, int]:
+    """What names the start, the commands and the noise of an episode: seed, simulation, index."""
+    return episode.seed, episode.sim, episode.index
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

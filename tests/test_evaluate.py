@@ -8,11 +8,12 @@ from pathlib import Path
 import gym_worlds  # noqa: F401 (registers what it has)
 import numpy as np
 import pytest
+from samples import episode
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluate import Act, evaluate, write_rows
 from robo_maxent.gym_task import GymTask
-from robo_maxent.stats import proportion, success_by, summarize
+from robo_maxent.stats import success_by, summarize
 from robo_maxent.step import Episode
 from robo_maxent.task import Task
 from robo_maxent.tasks import make
@@ -81,21 +82,6 @@ def test_no_episodes_is_an_error() -> None:
         summarize([])
 
 
-def test_wilson_interval_against_its_formula() -> None:
-    z = 1.959963984540054  # 97.5 % quantile of the normal distribution
-    for hits, count in ((0, 10), (7, 10), (200, 200), (181, 200)):
-        p = hits / count
-        centre = (p + z**2 / (2 * count)) / (1 + z**2 / count)
-        half = z / (1 + z**2 / count) * np.sqrt(p * (1 - p) / count + z**2 / (4 * count**2))
-        got = proportion(hits, count)
-        np.testing.assert_allclose([got.low, got.high], [centre - half, centre + half], atol=1e-9)
-
-
-def test_an_impossible_proportion_is_refused() -> None:
-    with pytest.raises(UsageError, match="got 3 of 2"):
-        proportion(3, 2)
-
-
 def test_a_measure_that_short_episodes_lack_is_averaged_over_the_others(
     standing: list[Episode],
 ) -> None:
@@ -108,21 +94,7 @@ def test_a_measure_that_short_episodes_lack_is_averaged_over_the_others(
 
 def test_success_is_told_by_terrain_and_level_of_the_episodes_that_have_one() -> None:
     def row(success: bool | None, terrain: str | None, level: int | None) -> Episode:
-        return Episode(
-            task="t",
-            seed=0,
-            sim=0,
-            index=0,
-            length=1,
-            reward=0.0,
-            success=success,
-            terminated=False,
-            diverged=False,
-            measures={},
-            draw={},
-            terrain=terrain,
-            level=level,
-        )
+        return episode(success=success, terrain=terrain, level=level)
 
     rows = [row(True, "waves", 4), row(False, "waves", 2), row(True, "gaps", 4)]
     rows += [row(None, "gaps", 4), row(True, None, None)]

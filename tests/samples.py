@@ -1,0 +1,38 @@
+"""Made-up episodes, and what coverage is, for tests of statistics."""
+
+from dataclasses import replace
+from typing import Any
+
+from robo_maxent.intervals import CensoredEstimate
+from robo_maxent.step import Episode
+
+PLAIN = Episode(
+    task="t",
+    seed=0,
+    sim=0,
+    index=0,
+    length=1,
+    reward=0.0,
+    success=True,
+    terminated=False,
+    diverged=False,
+    measures={},
+    draw={},
+)
+
+
+def episode(**changes: Any) -> Episode:
+    return replace(PLAIN, **changes)
+
+
+def episodes(successes: list[bool | None], **changes: Any) -> list[Episode]:
+    """One a simulation."""
+    return [episode(sim=sim, success=own, **changes) for sim, own in enumerate(successes)]
+
+
+def holds(estimate: CensoredEstimate, truth: float) -> bool:
+    """Whether an interval contains a value: an end beyond the range leaves that side open."""
+    low, high = estimate.low, estimate.high
+    above = truth > low.value if low.side == ">" else truth >= low.value or low.side == "<"
+    below = truth < high.value if high.side == "<" else truth <= high.value or high.side == ">"
+    return above and below
