@@ -132,7 +132,7 @@ def _ours(row: Row, task: GymTask, seed: int) -> tuple[Callable[[int], None], Ac
 def _sb3(row: Row, task: GymTask, seed: int) -> tuple[Callable[[int], None], Act]:
     """The same of Stable-Baselines3, whose defaults are the settings of ``classic``."""
     import gymnasium
-    from stable_baselines3 import SAC
+    from stable_baselines3 import SAC  # pyright: ignore[reportMissingImports]
 
     config = config_of(row, seed)
     if row.preset != "classic" or row.action_repeat != 1:

@@ -385,8 +385,10 @@ def _chosen_preset(args: list[str]) -> Preset:
     for name in get_args(Preset):
         if name == asked:
             return name
-    plain: Preset = "default"
-    return next((usual for usual in map(usual_preset, words) if usual != plain), plain)
+    for word in words:
+        if (usual := usual_preset(word)) != "default":
+            return usual
+    return "default"
 
 
 def main(args: list[str] | None = None) -> None:

@@ -93,7 +93,6 @@ class QuadrupedGetup(Task[Rise]):
     action_scale = ACTION_SCALE
     substeps = SUBSTEPS
     episode_steps = RISE_STEPS + HOLD_STEPS
-    pool: Pool  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
         self,
@@ -112,7 +111,8 @@ class QuadrupedGetup(Task[Rise]):
         """
         self.robot_file = robot_file
         self.model_file = robot_file or path("quadruped.xml")
-        self.pool, self.level = Pool(kinds), level
+        self.pool: Pool = Pool(kinds)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.level = level
         if level is not None:
             self.pool.index(self.pool.kinds[0], level, 0)  # which checks it
         self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)

@@ -123,7 +123,6 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
     summary = "the same over slopes, stairs, stones and gaps that it can't see"
     observation = (*OWN, *TRUTH, _ground(privileged=True))
     sees_ground = False
-    pool: Pool  # pyright: ignore[reportIncompatibleVariableOverride]
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
 
@@ -146,7 +145,8 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
         """
         self.robot_file = robot_file
         self.model_file = robot_file or path("quadruped.xml")
-        self.pool, self.level, self.curriculum = Pool(kinds), level, curriculum
+        self.pool: Pool = Pool(kinds)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.level, self.curriculum = level, curriculum
         if level is not None:
             self.pool.index(self.pool.kinds[0], level, 0)  # which checks it
         self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
