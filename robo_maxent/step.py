@@ -37,6 +37,8 @@ class Episode:
     """Kind of the ground; None: the plane of the robot file."""
     level: int | None = None
     """Its difficulty in tenths."""
+    fault: str | None = None
+    """What the policy did that no policy may, and when; the episode counts as a failure."""
 
 
 @dataclass(frozen=True)

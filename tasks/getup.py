@@ -137,17 +137,14 @@ class QuadrupedGetup(Task[Rise]):
         self, memory: Rise, sim: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Drop the robot in a random pose."""
-        pool = self.pool
-        kind = pool.kinds[memory.number[sim] % len(pool.kinds)]
-        level = int(rng.integers(pool.levels)) if self.level is None else self.level
-        memory.patch[sim] = pool.index(kind, level, int(rng.integers(pool.variants)))
+        memory.patch[sim] = self._draw_patch(memory, sim, rng)
         memory.elapsed[sim] = memory.standing[sim] = 0
         memory.rose[sim] = -1
         memory.contact[sim] = False
         memory.last_action[sim] = 0.0
 
         x, y = rng.uniform(-START_REACH, START_REACH, 2)
-        ground = pool.height(memory.patch[[sim]], x + AROUND[:1], y + AROUND[1:]).max()
+        ground = self.pool.height(memory.patch[[sim]], x + AROUND[:1], y + AROUND[1:]).max()
         orientation = rng.normal(size=4)  # uniform over rotations, once it is normalized
         orientation /= np.linalg.norm(orientation)
         joints = rng.uniform(*self.robot.joint_range.T)
@@ -205,6 +202,21 @@ class QuadrupedGetup(Task[Rise]):
         rose = int(memory.rose[sim])
         met = 0 <= rose <= RISE_STEPS
         return met, {"rise_time": rose * self.control_dt if met else None}
+
+    def trial(self, pool: Pool | None = None) -> "QuadrupedGetup":
+        """The same task, undisturbed."""
+        other = super().trial(pool)
+        other.level = None
+        return other
+
+    def _draw_patch(self, memory: Rise, sim: int, rng: np.random.Generator) -> int:
+        """Where the next episode takes place."""
+        if self.patches is not None:
+            return int(self.patches[sim])
+        pool = self.pool
+        kind = pool.kinds[memory.number[sim] % len(pool.kinds)]
+        level = int(rng.integers(pool.levels)) if self.level is None else self.level
+        return pool.index(kind, level, int(rng.integers(pool.variants)))
 
     def _under(self, memory: Rise, now: Readings) -> np.ndarray:
         """Height of the ground below the trunk from its centre, m, (N, 9)."""

@@ -121,6 +121,7 @@ class QuadrupedRough(QuadrupedFlat):
     pool: Pool
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
+    command_range = (COMMAND_LOW, COMMAND_HIGH)
 
     def __init__(
         self,
@@ -192,7 +193,9 @@ class QuadrupedRough(QuadrupedFlat):
         return self.pool.outside(now.base_position)
 
     def ended(self, memory: Trek, sim: int, terminated: bool) -> None:
-        """Promote or demote the simulation."""
+        """Promote or demote the simulation, unless its ground is given."""
+        if self.patches is not None:
+            return
         one, way = np.array([sim]), memory.commanded[[sim]]
         gone = progress(memory.covered[one], way)
         self._curriculum(memory).update(one, gone, np.array([terminated]), way)
@@ -234,6 +237,13 @@ class QuadrupedRough(QuadrupedFlat):
         other.curriculum = False
         return other
 
+    def trial(self, pool: Pool | None = None) -> "QuadrupedRough":
+        """The same task with one command in an episode, undisturbed."""
+        other = super().trial(pool)
+        assert isinstance(other, QuadrupedRough)
+        other.curriculum, other.level = False, None
+        return other
+
     def _curriculum(self, memory: Trek) -> Curriculum:
         """The curriculum whose state is in the memory."""
         ranks = Curriculum(self.pool.kinds, len(memory.level), self.pool.levels)
@@ -242,6 +252,8 @@ class QuadrupedRough(QuadrupedFlat):
 
     def _draw_patch(self, memory: Trek, sim: int, rng: np.random.Generator) -> int:
         """Where the next episode takes place."""
+        if self.patches is not None:
+            return int(self.patches[sim])
         kinds, pool = self.pool.kinds, self.pool
         kind, level = kinds[memory.number[sim] % len(kinds)], int(rng.integers(pool.levels))
         if self.level is not None:
