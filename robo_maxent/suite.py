@@ -121,7 +121,7 @@ def _run(
     work, batch = shard.work, stages.batch(shard.work, shard.ids)
     dumps = store.directory / "diverged" / shard.name
     episodes, trace = trials.run(batch, work.contestant, work.mode, threads, dumps, progress)
-    if shard.batch == CALIBRATING and work.mode != "null":
+    if shard.batch == CALIBRATING:
         _calibrate(work, batch.task, episodes, trace, store)
     safe = _safe_set(work, store)
     measured = trials.rows(episodes, trace, batch.task, safe)

@@ -331,7 +331,7 @@ class Task(ABC, Generic[M]):
 
     def unseen(self, seed: int) -> Self:
         """The same task on ground that no training saw: the kinds are the same, the patches new."""
-        if self.pool is None:
+        if self.pool is None or self.pool.endless:
             return self
         pool, other = self.pool, self._unseen
         if other is None or other.pool is None or other.pool.seed != UNSEEN + seed:

@@ -42,9 +42,13 @@ class Work:
     """J rows."""
 
     def batches(self) -> Iterator[tuple[str, np.ndarray]]:
-        """What is run together, in order: undisturbed episodes, others on the plane, terrain."""
-        undisturbed = np.array([own[0].axis == "nominal" for own in self.conditions], bool)
+        """What is run together, in order: undisturbed episodes, others on the plane, terrain.
+
+        The first are apart for the sake of safe sets, which null policies don't have.
+        """
         plane = self.patches == PLANE
+        undisturbed = np.array([own[0].axis == "nominal" for own in self.conditions], bool)
+        undisturbed &= self.mode != "null"
         groups = {"nominal": undisturbed, "plane": plane & ~undisturbed, "terrain": ~plane}
         for group, members in groups.items():
             ids = np.flatnonzero(members)
