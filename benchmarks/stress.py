@@ -1,9 +1,9 @@
 """How long a robustness suite takes: episodes per second, and the time of the full suite.
 
-The policy is a network of the usual size with random weights that stands: what it does matters
-little, since a batch takes as long as its longest episode, and standing is the longest. Everything is
-on that an evaluation has: all perturbations, recordings, measures, rows on disk. With --quick only
-the quick suite is run, and the time of the full one is extrapolated from its control steps.
+The policy is a network of the usual size that stands. What it does matters little: a batch takes as
+long as its longest episode. Everything is on that an evaluation has: all perturbations, recordings,
+measures, rows on disk. With --quick only the quick suite is run, and the time of the full one is
+extrapolated from its number of episodes.
 
     python benchmarks/stress.py [--quick] [--task quadruped-flat] [--threads 2]
 """

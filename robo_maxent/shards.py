@@ -51,7 +51,7 @@ class Store:
             self.close()
             raise
         kept = found if found is not None else {}
-        self.description = dict(plan) | {"plan": self._key} | dict(notes) | kept
+        self.description: dict[str, Any] = {**plan, "plan": self._key, **notes, **kept}
         self._describe()
 
     def add(self, name: str, value: Any) -> None:

@@ -260,8 +260,9 @@ class Task(ABC, Generic[M]):
         Nothing differs between its episodes but what a draw says, and commands do not change within
         one. It takes place on a plane without end, unless patches are given.
         """
-        same = pool is None and self.pool is None
-        other = copy.copy(self) if same else self.on(pool or Pool.plane())
+        other = copy.copy(self)
+        if pool is not None or self.pool is not None:
+            other = self.on(pool or Pool.plane())
         other.randomization = NONE
         return other
 

@@ -76,10 +76,17 @@ class Trace:
     @classmethod
     def blank(cls, n: int, steps: int, walks: bool) -> "Trace":
         """Nothing was read yet."""
-        read = [np.zeros((n, steps)) for _ in range(4)]
-        flags = [np.zeros((n, steps), bool) for _ in range(2)]
-        deviations = np.zeros((n, steps, len(DEVIATIONS)))
-        return cls(np.zeros((n, 3)), read[0], read[1], deviations, *read[2:], *flags, walks)
+        return cls(
+            command=np.zeros((n, 3)),
+            along=np.zeros((n, steps)),
+            phase=np.zeros((n, steps)),
+            deviations=np.zeros((n, steps, len(DEVIATIONS))),
+            speed=np.zeros((n, steps)),
+            power=np.zeros((n, steps)),
+            saturated=np.zeros((n, steps), bool),
+            beyond=np.zeros((n, steps), bool),
+            walks=walks,
+        )
 
     def read(self, env: VecEnv[Any], count: int) -> None:
         """Read the simulations before control step ``count``."""
@@ -176,12 +183,15 @@ def rows(
 
 
 def undisturbed(episodes: list[Episode], trace: Trace, dt: float) -> list[np.ndarray]:
-    """Deviations after the first second of the episodes that nobody fell in, (steps, F) each."""
+    """Deviations after the first second of the episodes that went well, (steps, F) each.
+
+    That is those without a fall or a fault, which are longer than that second.
+    """
     start = round(SETTLING / dt)
     return [
         trace.deviations[sim, start : episode.length]
         for sim, episode in enumerate(episodes)
-        if not episode.terminated and episode.fault is None
+        if not episode.terminated and episode.fault is None and episode.length > start
     ]
 
 
@@ -219,10 +229,12 @@ def _chooser(
 
 def _checked(action: np.ndarray, count: int, faults: dict[int, str]) -> np.ndarray:
     """Zeros where an action is not finite; ``faults`` remembers the first of each simulation."""
-    finite = np.isfinite(action).all(axis=1)
-    if finite.all():
+    bad = np.flatnonzero(~np.isfinite(action).all(axis=1)).tolist()
+    if not bad:
         return action
-    for sim in np.flatnonzero(~finite).tolist():
+    for sim in bad:
         what = "NaN" if np.isnan(action[sim]).any() else "infinity"
         faults.setdefault(sim, f"policy returned {what} at step {count + 1}")
-    return np.where(finite[:, None], action, 0.0)
+    action = action.copy()
+    action[bad] = 0.0
+    return action

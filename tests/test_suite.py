@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from robo_maxent.networks import Actor, Normalizer
 from robo_maxent.nulls import HOLD, ZERO, nulls
 from robo_maxent.policy import Policy
 from robo_maxent.shards import Store
+from robo_maxent.step import Episode
 from robo_maxent.suite import replay, run
 from robo_maxent.suites import SUITES, Entry, Suite, find
 from robo_maxent.tasks import getup, make, quadruped
@@ -115,6 +117,17 @@ def test_every_condition_has_its_episodes_and_no_more(rows: Rows, directory: Pat
         assert sims == list(range(count))
     assert len(own) == sum(asked.values())
     assert {row["mode"] for row in rows} == {"mean", "sampled", "null"}
+
+
+def test_a_row_says_everything_that_statistics_and_reports_read(rows: Rows) -> None:
+    told = {field.name for field in fields(Episode)}
+    told |= {"policy", "mode", "axis", "severity", "case", "unit", "pushes", "recovered"}
+    told |= {"tracking_before", "tracking_after", "distance", "progress", "command", "energy"}
+    told |= {"cost_of_transport", "torque_violation", "limit_violation", "outcome", "survived"}
+    for row in rows:
+        assert row.keys() == told
+        assert (row["outcome"] == "success") == row["success"]
+        json.dumps(row, allow_nan=False)
 
 
 def test_rows_of_two_policies_pair(rows: Rows) -> None:
@@ -217,7 +230,8 @@ def test_to_hold_the_pose_is_to_sag_less_than_action_zero() -> None:
 def test_any_row_can_be_run_again_bit_for_bit(rows: Rows) -> None:
     rng = np.random.default_rng(1)
     several = [rows[int(i)] for i in rng.choice(len(rows), 10, replace=False)]
-    several += [next(row for row in rows if row["axis"] == axis) for axis in SMALL.entries]
+    own = of(rows, "wobble")
+    several += [[row for row in own if row["axis"] == axis][-1] for axis in SMALL.entries]
     several += of(rows, "wobble", "sampled")[-2:]
     ends = set()
     for row in several:
@@ -329,6 +343,21 @@ def test_a_policy_that_returns_nan_fails_those_episodes_only(short: None, tmp_pa
             assert row | {"tracking_after": None} == mate | {"tracking_after": None}
 
 
+def test_a_policy_that_always_falls_has_no_safe_set_and_recovers_from_nothing(
+    tmp_path: Path,
+) -> None:
+    def flail(obs: np.ndarray) -> np.ndarray:
+        return np.sign(np.sin(37.0 * obs[:, 12:24]))
+
+    suite = Suite("s", "", {"nominal": Entry(4, 0), "timing": Entry(4, 0, severities=(0.0, 1.0))})
+    rows = read(run(suite, FLAT, [Contestant("flail", flail)], tmp_path))
+    assert {row["outcome"] for row in rows} == {"fell"}
+    described = json.loads((tmp_path / "suite.json").read_text())
+    assert described["safe_set"] == {"flail": {"mean": None}}
+    assert not any(push["recovered"] for row in rows for push in row["pushes"])
+    assert not any(row["recovered"] for row in rows)
+
+
 # -- stopping and going on -----------------------------------------------------
 
 
@@ -391,12 +420,23 @@ def test_what_is_finished_is_not_run_again(short: None, tmp_path: Path) -> None:
     path = run(TINY, FLAT, [WOBBLE], tmp_path)
     before = path.read_bytes()
     path.unlink()
+    shown: list[tuple[int, int]] = []
 
     def never(obs: np.ndarray) -> np.ndarray:
         raise AssertionError("asked again")
 
-    run(TINY, FLAT, [Contestant("wobble", never, lambda obs, noise: never(obs))], tmp_path)
+    again = Contestant("wobble", never, lambda obs, noise: never(obs))
+    run(TINY, FLAT, [again], tmp_path, progress=lambda *done: shown.append(done))
     assert path.read_bytes() == before
+    assert not shown
+
+
+def test_progress_is_shown_up_to_the_end(short: None, tmp_path: Path) -> None:
+    shown: list[tuple[int, int]] = []
+    run(TINY, FLAT, [WOBBLE], tmp_path, progress=lambda *done: shown.append(done))
+    done, total = zip(*shown, strict=True)
+    assert list(done) == sorted(done)
+    assert set(total) == {done[-1]}
 
 
 def test_a_directory_belongs_to_one_evaluation(short: None, tmp_path: Path) -> None:
