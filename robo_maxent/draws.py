@@ -141,6 +141,16 @@ def copy_rows(source: Draw, into: Draw, ids: np.ndarray) -> None:
         getattr(into, name)[ids] = getattr(source, name)[ids]
 
 
+def rows(draws: Draw, ids: np.ndarray) -> Draw:
+    """Copies of some episodes of a draw, in this order."""
+    return Draw(**{name: getattr(draws, name)[ids] for name in NAMES})
+
+
+def joined(parts: Sequence[Draw]) -> Draw:
+    """The episodes of several draws, one after the other."""
+    return Draw(**{name: np.concatenate([getattr(d, name) for d in parts]) for name in NAMES})
+
+
 def check(draws: Draw, usual: Draw, trunk_mass: float) -> None:
     """Check shapes and values at the door; ``usual`` has the right shapes.
 

@@ -65,6 +65,8 @@ class Pool:
             UsageError: No kind, a kind twice, or a number is out of range.
         """
         self.kinds, self.levels, self.variants, self.seed = tuple(kinds), levels, variants, seed
+        self.endless = False
+        """The world has the plane of its file instead, which is as these patches are."""
         if not self.kinds or len(set(self.kinds)) < len(self.kinds):
             named = ", ".join(self.kinds) or "none"
             raise UsageError(f"kinds must be at least one, each once, got {named}")
@@ -84,6 +86,13 @@ class Pool:
         )
         self.heights = np.stack([_made(patch, seed) for patch in self.patches])
         """Heights, row y, column x, m, float32, (K, S, S)."""
+
+    @classmethod
+    def plane(cls) -> "Pool":
+        """The plane of the robot file as a ground: flat patches that nobody can leave."""
+        pool = cls(("flat",), levels=2, variants=1)
+        pool.endless = True
+        return pool
 
     def index(self, kind: str, level: int, variant: int) -> int:
         """Where a patch is in the pool: its ``geom_dataid``.
@@ -140,7 +149,8 @@ class Pool:
         Returns:
             bool, (N,).
         """
-        return np.any(np.abs(position[:, :2]) > PATCH / 2 - margin, axis=1)
+        beyond = np.any(np.abs(position[:, :2]) > PATCH / 2 - margin, axis=1)
+        return beyond & (not self.endless)
 
     def only(self, index: int) -> "Pool":
         """A pool of one patch, number 0 in it: all that a picture of one simulation needs."""

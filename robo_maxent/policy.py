@@ -89,6 +89,24 @@ class Policy:
         Raises:
             PolicyError: The observations are of another size.
         """
+        mean, _ = self.actor(self._normalized(obs))
+        return torch.tanh(mean).numpy()
+
+    @torch.no_grad()
+    def sample(self, obs: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Actions as in training, drawn from what the actor says, float32, (N, A).
+
+        Args:
+            obs: Observations, (N, P).
+            noise: Standard normal numbers, (N, A).
+
+        Raises:
+            PolicyError: The observations are of another size.
+        """
+        given = torch.from_numpy(np.ascontiguousarray(noise, np.float32))
+        return self.actor.sample(self._normalized(obs), given)[0].numpy()
+
+    def _normalized(self, obs: np.ndarray) -> torch.Tensor:
         size = self.layout.observation_size
         if np.ndim(obs) != 2 or np.shape(obs)[1] != size:
             raise PolicyError(
@@ -96,9 +114,7 @@ class Policy:
                 f"(N, {size}), got {np.shape(obs)}. Privileged elements, which only critics see, "
                 "stand last: pass obs[:, :task.policy_size]."
             )
-        obs = np.ascontiguousarray(obs, np.float32)
-        mean, _ = self.actor(self.normalizer(torch.from_numpy(obs)))
-        return torch.tanh(mean).numpy()
+        return self.normalizer(torch.from_numpy(np.ascontiguousarray(obs, np.float32)))
 
     def require(self, layout: Layout) -> None:
         """Check that the policy fits a task.

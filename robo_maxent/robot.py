@@ -183,7 +183,7 @@ def load(
             for geom in list(spec.geoms):
                 if geom.group == DECORATION_GROUP:
                     spec.delete(geom)
-        if pool is None:
+        if pool is None or pool.endless:
             return spec.compile()
         attach(spec, pool)
         model = spec.compile()

@@ -18,6 +18,7 @@ class Stream(IntEnum):
 
     SENSOR_NOISE = 1
     PACKET_LOSS = 2
+    ACTION = 3
 
 
 def episode_key(seed: int, sims: np.ndarray, episodes: np.ndarray) -> np.ndarray:
@@ -51,6 +52,18 @@ def uniform(stream: Stream, key: np.ndarray, steps: np.ndarray, size: int) -> np
     pair = np.arange(1, size // 2 + size % 2 + 1, dtype=np.uint64) * _STEP
     bits = _hash(at[:, None] + pair)  # (k, pairs)
     return bits.view(np.uint32)[:, :size] * 2.0**-32
+
+
+def normal(stream: Stream, key: np.ndarray, steps: np.ndarray, size: int) -> np.ndarray:
+    """Standard normal numbers, (k, size), by the transform of Box and Muller (1958).
+
+    The arguments are those of :func:`uniform`.
+    """
+    pairs = size // 2 + size % 2
+    chance = uniform(stream, key, steps, 2 * pairs)
+    radius = np.sqrt(-2.0 * np.log(1.0 - chance[:, :pairs]))  # of (0, 1], where log is finite
+    angle = 2.0 * np.pi * chance[:, pairs:]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :size]
 
 
 def _hash(x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from robo_maxent.draws import NAMES, Draw
 from robo_maxent.errors import UsageError
 from robo_maxent.ground import Pool
-from robo_maxent.randomize import Randomization, described
+from robo_maxent.randomize import NONE, Randomization, described
 from robo_maxent.robot import Readings, Robot, load
 
 if TYPE_CHECKING:
@@ -97,6 +97,28 @@ class Arrow:
     rgba: tuple[float, float, float, float]
 
 
+DEVIATIONS = {
+    "tilt": "rad",  # of the trunk from level
+    "height": "m",  # of the trunk over the ground, from that of standing
+    "linear_error": "m/s",  # horizontal velocity, from the command
+    "turning_error": "rad/s",  # turning, from the command
+    "tumbling": "rad/s",  # rolling and pitching
+}
+"""How far a walking robot is from walking well: name -> unit, each at least 0."""
+
+
+@dataclass(frozen=True)
+class Walking:
+    """What N walking robots are told, and how far they are from doing it."""
+
+    command: np.ndarray
+    """Forward m/s, leftward m/s, counter-clockwise rad/s, heading frame, (N, 3)."""
+    phase: np.ndarray
+    """Stride phase in [0, 1), NaN where the robot should stand, (N,)."""
+    deviations: np.ndarray
+    """Those of DEVIATIONS, in that order, (N, 5)."""
+
+
 @dataclass
 class Memory:
     """What a task remembers of N running episodes: named arrays with N rows.
@@ -156,6 +178,8 @@ class Task(ABC, Generic[M]):
     """Fields of a draw that mean something here."""
     pool: Pool | None = None
     """Patches of terrain that its robots stand on; None: the plane of the robot file."""
+    patches: np.ndarray | None = None
+    """Patch of each simulation, int, (N,); None: the task chooses as an episode begins."""
 
     @property
     def observation_size(self) -> int:
@@ -215,6 +239,10 @@ class Task(ABC, Generic[M]):
         A measure is None where the episode was too short to have one.
         """
 
+    def walking(self, memory: M, now: Readings) -> Walking | None:
+        """How well the robots walk; None: the task is another."""
+        return None
+
     def metrics(self, memory: M) -> dict[str, float]:
         """What a run should log of its simulations, by name."""
         return {}
@@ -224,6 +252,24 @@ class Task(ABC, Generic[M]):
         other = copy.copy(self)
         other.pool = pool
         other.robot = Robot(load(self.model_file, pool=pool), self.robot.feet)
+        return other
+
+    def trial(self, pool: Pool | None = None) -> Self:
+        """The same task as a stress test runs it.
+
+        Nothing differs between its episodes but what a draw says, and commands do not change within
+        one. It takes place on a plane without end, unless patches are given.
+        """
+        other = copy.copy(self)
+        if pool is not None or self.pool is not None:
+            other = self.on(pool or Pool.plane())
+        other.randomization = NONE
+        return other
+
+    def at(self, patches: np.ndarray) -> Self:
+        """The same task with the patch of each simulation chosen, int, (N,)."""
+        other = copy.copy(self)
+        other.patches = patches
         return other
 
     def arrows(self, memory: M, now: Readings, sim: int) -> list[Arrow]:
@@ -291,7 +337,7 @@ class Task(ABC, Generic[M]):
 
     def unseen(self, seed: int) -> Self:
         """The same task on ground that no training saw: the kinds are the same, the patches new."""
-        if self.pool is None:
+        if self.pool is None or self.pool.endless:
             return self
         pool = self.pool
         if self._unseen is None or self._unseen.pool.seed != UNSEEN + seed:

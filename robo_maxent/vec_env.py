@@ -50,6 +50,7 @@ class VecEnv(Generic[M]):
         dump_dir: str | os.PathLike[str] = "runs/diverged",
         first_sim: int = 0,
         draws: Draw | None = None,
+        sims: np.ndarray | None = None,
     ) -> None:
         """Build the simulations; call :meth:`reset` before the first step.
 
@@ -63,28 +64,35 @@ class VecEnv(Generic[M]):
             draws: What is different about the first episode of each simulation, N rows; None: drawn
                 from the task's ranges, as all later ones are. Commands, start and noise are those
                 of the same seed with any other draws.
+            sims: Number of each simulation, int, (N,), instead of those from ``first_sim`` on. One
+                may come twice, to run the same episode with different draws.
 
         Raises:
-            UsageError: ``n``, ``seed`` or ``draws`` is out of range, or the task does not support
-                what they change.
+            UsageError: ``n``, ``seed``, ``sims`` or ``draws`` is out of range, or the task does not
+                support what they change.
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
         if seed < 0:
             raise UsageError(f"seed must be at least 0, got {seed}")
+        sims = first_sim + np.arange(n) if sims is None else np.asarray(sims)
+        if sims.shape != (n,) or sims.min() < 0:
+            raise UsageError(f"sims must be {n} numbers of at least 0, got {sims.tolist()}")
         self.task, self.n, self.seed = task, n, seed
         self.batch = Batch(task.robot.model, n, threads)
         self.now = task.robot.read(self.batch)
         self.memory = task.memory(n)
         self.draws = drawing.nominal(task.robot, n)
         self._ctrl = self.batch.bind("ctrl")
-        self.memory.number += first_sim
-        if task.pool is not None:
+        self.memory.number[:] = sims
+        self._patched = task.pool is not None and not task.pool.endless
+        if self._patched:
             self._dataid = self.batch.expand("geom_dataid")  # (N, geoms)
             self._ground = task.robot.model.geom(GROUND).id
         self._apply = Applier(task.robot, self.batch)
         self._dump_dir = Path(dump_dir)
-        self._first_sim = first_sim
+        self._sims = sims
+        self._repeated = len(np.unique(sims)) < n
         self._before = np.empty_like(self.batch.state)  # (N, state), to dump what diverged
         self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
         self._return = np.zeros(n)
@@ -191,7 +199,7 @@ class VecEnv(Generic[M]):
         for part, prefix in ((self.memory, "memory"), (self.draws, "draw")):
             for array in fields(part):
                 getattr(part, array.name)[:] = saved[f"{prefix}.{array.name}"]
-        if self.task.pool is not None:
+        if self._patched:
             self._dataid[:, self._ground] = self.memory.patch
         self._require(drawing.differing(self.draws, self._usual))
         everyone = np.arange(self.n)
@@ -261,9 +269,10 @@ class VecEnv(Generic[M]):
 
     def _dump(self, sim: int) -> None:
         self._dump_dir.mkdir(parents=True, exist_ok=True)
+        row = f"-row{sim}" if self._repeated else ""
         name = (
-            f"{self.task.name}-seed{self.seed}-sim{self._first_sim + sim}"
-            f"-episode{self._index[sim]}.npz"
+            f"{self.task.name}-seed{self.seed}-sim{self._sims[sim]}"
+            f"-episode{self._index[sim]}{row}.npz"
         )
         np.savez(
             self._dump_dir / name,
@@ -279,7 +288,7 @@ class VecEnv(Generic[M]):
         episode = Episode(
             task=self.task.name,
             seed=self.seed,
-            sim=self._first_sim + sim,
+            sim=int(self._sims[sim]),
             index=int(self._index[sim]),
             length=int(self.memory.elapsed[sim]),
             reward=float(self._return[sim]),
@@ -319,15 +328,15 @@ class VecEnv(Generic[M]):
         stuck, joint = np.nonzero(self.draws.locked_joint[ids])
         qpos[ids[stuck], 7 + joint] = self.task.robot.stand_pose[joint]
         self._return[ids] = 0.0
-        if self.task.pool is not None:
+        if self._patched:
             self._dataid[ids, self._ground] = self.memory.patch[ids]
         self._apply(self.draws, ids)
         self._acting.begin(ids, self._keys(ids))
         batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def _keys(self, ids: np.ndarray) -> np.ndarray:
-        return episode_key(self.seed, self._first_sim + ids, self._index[ids])
+        return episode_key(self.seed, self._sims[ids], self._index[ids])
 
     def _episode_rng(self, sim: int) -> np.random.Generator:
-        key: Any = (self.seed, self._first_sim + sim, int(self._index[sim]))
+        key: Any = (self.seed, int(self._sims[sim]), int(self._index[sim]))
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))

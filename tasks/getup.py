@@ -7,7 +7,7 @@ more to show that it stays up. Nothing but the border of the patch ends an episo
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -138,10 +138,7 @@ class QuadrupedGetup(Task[Rise]):
         self, memory: Rise, sim: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Drop the robot in a random pose."""
-        pool = self.pool
-        kind = pool.kinds[memory.number[sim] % len(pool.kinds)]
-        level = int(rng.integers(pool.levels)) if self.level is None else self.level
-        memory.patch[sim] = pool.index(kind, level, int(rng.integers(pool.variants)))
+        memory.patch[sim] = self._draw_patch(memory, sim, rng)
         memory.elapsed[sim] = memory.standing[sim] = 0
         memory.rose[sim] = -1
         memory.contact[sim] = False
@@ -213,6 +210,21 @@ class QuadrupedGetup(Task[Rise]):
         x, y = (centre[:, :2] + SIDES[:, None] * radius[:, None]).T  # (spheres, 5) each
         ground = self.pool.height(np.array([patch]), x.reshape(1, -1), y.reshape(1, -1))
         return float((ground.reshape(x.shape).max(axis=1) + radius - centre[:, 2]).max())
+
+    def trial(self, pool: Pool | None = None) -> Self:
+        """The same task, undisturbed."""
+        other = super().trial(pool)
+        other.level = None
+        return other
+
+    def _draw_patch(self, memory: Rise, sim: int, rng: np.random.Generator) -> int:
+        """Where the next episode takes place."""
+        if self.patches is not None:
+            return int(self.patches[sim])
+        pool = self.pool
+        kind = pool.kinds[memory.number[sim] % len(pool.kinds)]
+        level = int(rng.integers(pool.levels)) if self.level is None else self.level
+        return pool.index(kind, level, int(rng.integers(pool.variants)))
 
     def _under(self, memory: Rise, now: Readings) -> np.ndarray:
         """Height of the ground below the trunk from its centre, m, (N, 9)."""

@@ -7,16 +7,17 @@ what counts as success.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from robo_maxent.assets import path
+from robo_maxent.ground import Pool
 from robo_maxent.randomize import Randomization
 from robo_maxent.randomize import randomization as ranges
 from robo_maxent.rewards import bell, squared_norm
 from robo_maxent.robot import Readings, Robot, load, yaw
-from robo_maxent.task import Arrow, Field, Memory, Task
+from robo_maxent.task import Arrow, Field, Memory, Task, Walking
 
 LEGS = ("FR", "FL", "RR", "RL")
 
@@ -31,6 +32,19 @@ COMMAND_SECONDS = (3.0, 8.0)  # a command is held this long, uniform
 MAX_COMMANDS = 7  # 20 s / 3 s, rounded up
 STANDING_SHARE = 0.1  # of commands
 SLOWEST_COMMAND = 0.1  # norm below which a command means standing
+
+# A stress test: one command all the time, so fast that standing still does not do.
+TRIAL_STEPS = 500  # 10 s
+TRIAL_SPEED = (0.6, 1.0)  # of the highest command
+TRIAL_SHARES = {  # of episodes on a plane; on patches only what leaves the platform, in proportion
+    "ahead": 0.4,
+    "back": 0.1,
+    "sideways": 0.15,
+    "curve": 0.15,
+    "turning": 0.1,
+    "standing": 0.1,
+}
+TRIAL_WAYS = ("ahead", "back", "sideways")
 
 # Gait: a trot, diagonal legs together.
 STRIDE_HZ = 2.5  # at 1 m/s a foot then travels 0.2 m on the ground, ±0.37 rad at the hip
@@ -123,11 +137,17 @@ class QuadrupedWalk(Task[W]):
     episode_steps = EPISODE_STEPS
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
+    command_range = (COMMAND_LOW, COMMAND_HIGH)
+    trial_shares: Mapping[str, float] | None = None
+    """Kind of command -> share of episodes, each of which has one only; None: commands change."""
 
     def begin(self, memory: W, sim: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Stand somewhere near the standing pose, facing anywhere, with all commands drawn."""
         seconds = rng.uniform(*COMMAND_SECONDS, MAX_COMMANDS)
         commands = self._draw_commands(rng)
+        if self.trial_shares is not None:
+            commands[:] = self._trial_command(self.trial_shares, rng)
+            seconds[:] = self.episode_steps * self.control_dt
         memory.commands[sim] = commands
         memory.command[sim] = commands[0]
         memory.begins[sim, 1:] = np.cumsum(np.rint(seconds / self.control_dt))
@@ -197,6 +217,27 @@ class QuadrupedWalk(Task[W]):
         success = linear <= self.linear_tolerance and angular <= self.angular_tolerance
         return success, {"linear_error": linear, "angular_error": angular}
 
+    def walking(self, memory: W, now: Readings) -> Walking:
+        """How far the robots are from walking as told, upright, at the height of standing."""
+        linear, angular = _tracking_error(memory.command, now)
+        deviations = [
+            np.arccos(np.clip(now.up[:, 2], -1.0, 1.0)),
+            np.abs(self._base_height(memory, now) - self.robot.stand_height),
+            linear,
+            angular,
+            np.sqrt(squared_norm(now.base_angular_velocity[:, :2])),
+        ]
+        phase = np.where(_moving(memory.command), self._phase(memory) % 1.0, np.nan)
+        return Walking(memory.command.copy(), phase, np.stack(deviations, axis=1))
+
+    def trial(self, pool: Pool | None = None) -> Self:
+        """The same task with one command in an episode, undisturbed."""
+        other = super().trial(pool)
+        other.episode_steps = TRIAL_STEPS
+        ways = TRIAL_SHARES if pool is None else {way: TRIAL_SHARES[way] for way in TRIAL_WAYS}
+        other.trial_shares = ways
+        return other
+
     def arrows(self, memory: W, now: Readings, sim: int) -> list[Arrow]:
         """The commanded velocity in orange and the true one in blue, above the trunk."""
         facing = float(yaw(now.base_orientation[[sim]])[0])
@@ -218,6 +259,22 @@ class QuadrupedWalk(Task[W]):
         commands[rng.random(MAX_COMMANDS) < STANDING_SHARE] = 0.0
         commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
         return commands
+
+    def _trial_command(self, shares: Mapping[str, float], rng: np.random.Generator) -> np.ndarray:
+        """The only command of an episode, (3,)."""
+        share = np.array(list(shares.values()))
+        kind = list(shares)[int(rng.choice(len(share), p=share / share.sum()))]
+        low, high = self.command_range
+        speed, side = rng.uniform(*TRIAL_SPEED), rng.choice([-1.0, 1.0])
+        ahead, left, turning = speed * high * np.array([1.0, side, side])
+        return {
+            "ahead": np.array([ahead, 0.0, 0.0]),
+            "back": np.array([speed * low[0], 0.0, 0.0]),
+            "sideways": np.array([0.0, left, 0.0]),
+            "curve": np.array([ahead, 0.0, 0.5 * turning]),
+            "turning": np.array([0.0, 0.0, turning]),
+            "standing": np.zeros(3),
+        }[kind]
 
     def _base_height(self, memory: W, now: Readings) -> np.ndarray:
         """Height of the trunk's centre above the ground, m, (N,)."""

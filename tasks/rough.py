@@ -125,6 +125,7 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
     sees_ground = False
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
+    command_range = (COMMAND_LOW, COMMAND_HIGH)
 
     def __init__(
         self,
@@ -197,7 +198,9 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
         return self.pool.outside(now.base_position)
 
     def ended(self, memory: Trek, sim: int, terminated: bool) -> None:
-        """Promote or demote the simulation."""
+        """Promote or demote the simulation, unless its ground is given."""
+        if self.patches is not None:
+            return
         one, way = np.array([sim]), memory.commanded[[sim]]
         gone = progress(memory.covered[one], way)
         self._curriculum(memory).update(one, gone, np.array([terminated]), way)
@@ -245,6 +248,12 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
         other.curriculum = False
         return other
 
+    def trial(self, pool: Pool | None = None) -> Self:
+        """The same task with one command in an episode, undisturbed."""
+        other = super().trial(pool)
+        other.curriculum, other.level = False, None
+        return other
+
     def _curriculum(self, memory: Trek) -> Curriculum:
         """The curriculum whose state is in the memory."""
         ranks = Curriculum(self.pool.kinds, len(memory.level), self.pool.levels)
@@ -253,6 +262,8 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
 
     def _draw_patch(self, memory: Trek, sim: int, rng: np.random.Generator) -> int:
         """Where the next episode takes place."""
+        if self.patches is not None:
+            return int(self.patches[sim])
         kinds, pool = self.pool.kinds, self.pool
         kind, level = kinds[memory.number[sim] % len(kinds)], int(rng.integers(pool.levels))
         if self.level is not None:

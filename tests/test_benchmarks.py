@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robo_maxent.tasks import TASKS, make
+from robo_maxent.suites import Entry, Suite
+from robo_maxent.tasks import TASKS, make, quadruped
 from robo_maxent.vec_env import VecEnv
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -250,3 +252,22 @@ def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> N
     for task, options in rough.VARIANTS.values():
         made: Any = make(task, **options)
         assert made.unseen(rough.EVALUATION_SEED).pool.seed != made.pool.seed
+
+
+# -- robustness suites ---------------------------------------------------------
+
+
+def test_the_time_of_the_full_suite_is_extrapolated_from_its_number_of_episodes(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stress = benchmark("stress")
+    small = Suite("small", "", {"nominal": Entry(6, 2, sampled=2), "payload": Entry(1, 1)})
+    large = Suite("large", "", {"nominal": Entry(60, 20, sampled=20), "payload": Entry(10, 10)})
+    monkeypatch.setattr(stress, "find", {"quick": small, "full": large}.__getitem__)
+    monkeypatch.setattr(quadruped, "TRIAL_STEPS", 20)
+    monkeypatch.setattr(sys, "argv", ["stress.py", "--quick"])
+    stress.main()
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["quick_suite_episodes"], told["full_suite_episodes"]) == (27, 270)
+    assert told["full_suite_s_is"] == "extrapolated"
+    assert told["full_suite_s"] == pytest.approx(270 / told["episodes_per_s"], rel=0.01)

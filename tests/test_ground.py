@@ -10,6 +10,7 @@ from mujoco.batch import Batch
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError, UnknownNameError, UsageError
 from robo_maxent.ground import GROUND, Patch, Pool, attach, scan, write
+from robo_maxent.robot import load
 from robo_maxent.terrain import CELL, ELEVATION, KINDS, PATCH, SAMPLES, TRAINED, heights
 
 POOL = Pool(tuple(KINDS), levels=3, variants=1, seed=7)
@@ -241,6 +242,17 @@ def test_a_robot_is_outside_before_its_feet_are() -> None:
     position = np.array([[0, 0, 0.3], [3.4, -3.4, 9], [3.6, 0, 0], [0, -3.6, 0], [-50, 0, 0.0]])
     np.testing.assert_array_equal(POOL.outside(position), [False, False, True, True, True])
     np.testing.assert_array_equal(POOL.outside(position, margin=0.7), [False] + 4 * [True])
+
+
+def test_a_plane_is_flat_ground_without_a_border_and_the_plane_of_the_file() -> None:
+    plane = Pool.plane()
+    position = np.array([[0, 0, 0.3], [50, -3.4, 9], [-1e4, 2e4, 0]])
+    assert not plane.outside(position).any()
+    assert not plane.height(np.zeros(3, int), position[:, :1], position[:, 1:2]).any()
+    there = load(asset("quadruped.xml"), pool=plane)
+    assert there.nhfield == 0
+    assert there.geom(GROUND).type == mujoco.mjtGeom.mjGEOM_PLANE
+    assert load(asset("quadruped.xml"), pool=plane.only(0)).nhfield == 0
 
 
 def test_a_scan_turns_and_moves_with_the_robot() -> None:

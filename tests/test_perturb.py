@@ -7,12 +7,13 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
 from robo_maxent.draws import NAMES, Draw, copy_rows, differing, nominal
 from robo_maxent.errors import UsageError
 from robo_maxent.randomize import DEFAULT, HARD, NONE, Randomization
 from robo_maxent.step import Step
-from robo_maxent.streams import Stream, _hash, episode_key, uniform
+from robo_maxent.streams import Stream, _hash, episode_key, normal, uniform
 from robo_maxent.task import Task, mirror
 from robo_maxent.tasks import make
 from robo_maxent.vec_env import VecEnv
@@ -286,6 +287,18 @@ def _start(env: VecEnv[Any]) -> np.ndarray:
 
 
 # -- streams -------------------------------------------------------------------
+
+
+def test_normal_numbers_of_a_stream_are_normal_and_independent() -> None:
+    key = episode_key(7, np.arange(4000), np.zeros(4000, np.int64))
+    for size in (12, 5):
+        numbers = normal(Stream.ACTION, key, np.full(4000, 3), size)
+        assert numbers.shape == (4000, size)
+        assert kstest(numbers.ravel(), "norm").pvalue > 1e-3
+        correlation = np.corrcoef(numbers.T) - np.eye(size)
+        assert np.abs(correlation).max() < 0.08  # five standard errors
+    alone = normal(Stream.ACTION, key[5:6], np.array([3]), 12)
+    np.testing.assert_array_equal(alone, normal(Stream.ACTION, key, np.full(4000, 3), 12)[5:6])
 
 
 def test_numbers_of_a_stream_are_uniform_and_named_by_all_of_their_keys() -> None:

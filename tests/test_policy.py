@@ -107,3 +107,18 @@ def test_a_failed_write_keeps_the_old_policy(
     monkeypatch.undo()
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_sampled_actions_are_the_mean_without_noise_and_spread_as_the_actor_says(
+    policy: Policy, layout: Layout
+) -> None:
+    obs = observations(layout)
+    mean = policy(obs)
+    np.testing.assert_array_equal(policy.sample(obs, np.zeros_like(mean)), mean)
+    noise = np.random.default_rng(1).normal(size=mean.shape)
+    with torch.no_grad():
+        _, log_std = policy.actor(policy.normalizer(torch.from_numpy(obs)))
+    expected = np.tanh(np.arctanh(mean.astype(float)) + np.exp(log_std.numpy()) * noise)
+    np.testing.assert_allclose(policy.sample(obs, noise), expected, atol=1e-5)
+    with pytest.raises(PolicyError, match="sees observations of shape"):
+        policy.sample(obs[:, 1:], noise)

@@ -122,6 +122,36 @@ def test_one_simulation_equals_its_row_of_many() -> None:
         assert sum(len(step.episodes) for step in alone) >= 3
 
 
+def test_simulations_may_have_any_numbers_and_the_same_one_twice() -> None:
+    actions = flailing(2, 300, 64)
+    many = run(VecEnv(TASK, 64, seed=5), actions)
+    sims = np.array([41, 0, 41])
+    some = run(VecEnv(TASK, 3, seed=5, sims=sims), actions[:, sims])
+    for left, right in zip(many, some, strict=True):
+        np.testing.assert_array_equal(left.next_obs[sims], right.next_obs)
+    (own,) = {tuple(e.reward for s in some for e in s.episodes if e.sim == sim) for sim in (0,)}
+    assert own == tuple(e.reward for s in many for e in s.episodes if e.sim == 0)
+    twice = [e.reward for step in some for e in step.episodes if e.sim == 41]
+    assert twice[::2] == twice[1::2] == [e.reward for s in many for e in s.episodes if e.sim == 41]
+
+
+def test_what_diverges_in_simulations_of_one_number_is_dumped_apart(tmp_path: Path) -> None:
+    env = VecEnv(TASK, 2, seed=5, sims=np.array([3, 3]), dump_dir=tmp_path)
+    env.reset()
+    env.batch.bind("qvel")[:] = 1e12
+    assert env.step(np.zeros((2, A))).diverged.all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "quadruped-flat-seed5-sim3-episode0-row0.npz",
+        "quadruped-flat-seed5-sim3-episode0-row1.npz",
+    ]
+
+
+def test_numbers_of_simulations_are_checked() -> None:
+    for sims in ([0, 1], [[0, 1, 2]], [0, 1, -2]):
+        with pytest.raises(UsageError, match=r"sims must be 3 numbers of at least 0, got \["):
+            VecEnv(TASK, 3, seed=0, sims=np.array(sims))
+
+
 def test_thread_count_changes_nothing() -> None:
     actions = flailing(3, 100, 16)
     one, two = (run(VecEnv(TASK, 16, seed=0, threads=t), actions) for t in (1, 2))

@@ -1,0 +1,105 @@
+"""What it means to recover from a push, defined once.
+
+A robot is well where none of its deviations (``task.DEVIATIONS``: tilt, height, velocity errors,
+tumbling) is larger than undisturbed walking of the same policy ever has, by a margin: that is its
+safe set. It recovered from a push if, within WITHIN seconds of the push's end, it was back in its
+safe set and stayed there for HOLD seconds. Whoever never left it recovered in 0 s. A push from
+which nobody saw it recover is censored, not dropped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from robo_maxent.errors import UsageError
+
+WITHIN = 2.0  # s
+HOLD = 1.0  # s
+WINDOW = WITHIN + HOLD  # s after a push's end: until then it is not judged
+SETTLING = 1.0  # s from the start of an episode, which is dropped from a little above the ground
+
+QUANTILE = 0.999  # of undisturbed steps: a thousandth may be stumbles
+MARGIN = 1.5
+
+
+@dataclass(frozen=True)
+class SafeSet:
+    """How far from ideal a policy is at most when nothing disturbs it, with a margin."""
+
+    limits: Mapping[str, float]
+    """Deviation -> the largest that is safe, in the unit of ``task.DEVIATIONS``."""
+    episodes: int
+    """Undisturbed episodes that it was calibrated from."""
+    steps: int
+    """Control steps of these."""
+
+    def contains(self, deviations: np.ndarray) -> np.ndarray:
+        """Whether the robot is safe, bool, (...,), of deviations, (..., F)."""
+        return np.all(deviations <= np.array(list(self.limits.values())), axis=-1)
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {"limits": dict(self.limits), "episodes": self.episodes, "steps": self.steps}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "SafeSet":
+        """What :meth:`to_json` made."""
+        return cls(saved["limits"], saved["episodes"], saved["steps"])
+
+
+def calibrate(names: Sequence[str], undisturbed: Sequence[np.ndarray]) -> SafeSet:
+    """The safe set of a policy from its own undisturbed episodes.
+
+    Args:
+        names: Of the deviations, F.
+        undisturbed: Deviations at each judged control step of an episode, (steps, F) each.
+
+    Raises:
+        UsageError: There is no step, or one is not finite.
+    """
+    steps = np.concatenate([np.empty((0, len(names))), *undisturbed])
+    if not len(steps):
+        raise UsageError("a safe set needs undisturbed episodes, and there are none")
+    if not np.isfinite(steps).all():
+        raise UsageError("a safe set needs deviations that are finite")
+    limits = MARGIN * np.quantile(steps, QUANTILE, axis=0)
+    values = dict(zip(names, limits.tolist(), strict=True))
+    return SafeSet(values, len(undisturbed), len(steps))
+
+
+def recovery(safe: np.ndarray, end: int, within: int, hold: int) -> int | None:
+    """Control steps from the end of a push until the robot was safe for good.
+
+    Args:
+        safe: Whether it was safe at each control step of the episode, bool, (steps,).
+        end: The first control step at which the push does not act any more.
+        within: It must be back after at most so many control steps.
+        hold: And stay for as many, the first included.
+
+    Returns:
+        None: it was not, or the episode ended first.
+    """
+    # Number of unsafe steps before each step: none lie between two of the same number.
+    unsafe = np.concatenate([[0], np.cumsum(~safe)])
+    starts = np.arange(end, min(end + within, len(safe) - hold) + 1)
+    good = np.flatnonzero(unsafe[starts] == unsafe[starts + hold])
+    return int(good[0]) if len(good) else None
+
+
+def volleys(spans: Sequence[tuple[int, int]], window: int) -> list[int]:
+    """Volley that each push belongs to, counted from 0.
+
+    A push that comes before the one ahead of it can be judged makes one volley of both: they are
+    judged together, from the end of the last.
+
+    Args:
+        spans: Control steps at which each push begins and ends, in the order of their beginning.
+        window: Control steps that a judgement takes, after a push's end.
+    """
+    number = [0] if spans else []
+    for (_, end), (begin, _) in pairwise(spans):
+        number.append(number[-1] + (begin >= end + window))
+    return number

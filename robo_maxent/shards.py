@@ -1,0 +1,171 @@
+"""Where a robustness evaluation is kept, so that an interrupted one continues.
+
+``suite.json`` says what is evaluated; ``rows/`` has a shard for every batch that is done, each
+complete or absent; ``episodes.jsonl`` has all rows, once all batches are. A shard names the plan
+that it belongs to, so the rows of two evaluations never mix.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from robo_maxent.errors import UsageError
+
+DESCRIPTION, SHARDS, EPISODES = "suite.json", "rows", "episodes.jsonl"
+
+
+class Store:
+    """The directory of one evaluation, which nobody else may write to meanwhile."""
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        plan: Mapping[str, Any],
+        shards: Sequence[str],
+        notes: Mapping[str, Any],
+    ) -> None:
+        """Begin an evaluation, or continue one of the same plan.
+
+        Args:
+            directory: Made if it is not there.
+            plan: What decides the rows; JSON.
+            shards: Names of all shards that there will be, in order.
+            notes: What else ``suite.json`` should say; may differ when the evaluation continues.
+
+        Raises:
+            UsageError: Another evaluation writes there now, or wrote there before, or there are
+                files that no evaluation wrote.
+        """
+        self.directory, self._shards = Path(directory), list(shards)
+        (self.directory / SHARDS).mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked()
+        try:
+            self._key = fingerprint(plan)
+            found = self._found(plan)
+            self._check_shards(known=found is not None)
+        except UsageError:
+            self.close()
+            raise
+        kept = found if found is not None else {}
+        self.description: dict[str, Any] = {**plan, "plan": self._key, **notes, **kept}
+        self._describe()
+
+    def add(self, name: str, value: Any) -> None:
+        """Say one more thing in ``suite.json``."""
+        self.description[name] = value
+        self._describe()
+
+    def has(self, shard: str) -> bool:
+        """Whether a shard is there.
+
+        Raises:
+            UsageError: What is there is not a complete shard of this plan.
+        """
+        path = self._path(shard)
+        if not path.exists():
+            return False
+        with path.open() as lines:
+            try:
+                header = json.loads(next(lines, ""))
+                count = sum(isinstance(json.loads(line), dict) for line in lines)
+            except ValueError:
+                header, count = None, 0
+        if not isinstance(header, dict) or (header.get("shard"), header.get("rows")) != (
+            shard,
+            count,
+        ):
+            raise UsageError(
+                f"{path} is damaged: delete it, and its episodes are run again, or give another "
+                "directory"
+            )
+        if header.get("plan") != self._key:
+            raise UsageError(
+                f"{path} belongs to another evaluation: delete it, and its episodes are run again, "
+                "or give another directory"
+            )
+        return True
+
+    def write(self, shard: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep a finished shard."""
+        header = {"shard": shard, "plan": self._key, "rows": len(rows)}
+        _replace(self._path(shard), (json.dumps(line) + "\n" for line in (header, *rows)))
+
+    def join(self) -> Path:
+        """Put all rows into one file, in the order of the shards."""
+        target = self.directory / EPISODES
+        _replace(target, self._all_lines())
+        return target
+
+    def close(self) -> None:
+        """Let others write there."""
+        os.close(self._lock)
+
+    def _all_lines(self) -> Iterable[str]:
+        for shard in self._shards:
+            with self._path(shard).open() as lines:
+                next(lines)  # its header
+                yield from lines
+
+    def _path(self, shard: str) -> Path:
+        return self.directory / SHARDS / f"{shard}.jsonl"
+
+    def _locked(self) -> int:
+        """A lock that the operating system frees when the process ends, however it does."""
+        lock = os.open(self.directory / ".lock", os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            raise UsageError(
+                f"another evaluation is running in {self.directory}: wait for it, or give another "
+                "directory"
+            ) from error
+        return lock
+
+    def _found(self, plan: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What an evaluation of this plan said here before; None: there was none."""
+        path = self.directory / DESCRIPTION
+        if not path.exists():
+            return None
+        try:
+            found = json.loads(path.read_text())
+        except ValueError as error:
+            raise UsageError(f"{path} is damaged: give another directory") from error
+        if found.get("plan") != self._key:
+            ours = json.loads(json.dumps(plan))
+            differing = [name for name in ours if found.get(name) != ours[name]]
+            what = differing[0] if differing else "plan"
+            raise UsageError(
+                f"{self.directory} holds another evaluation: its {what} is {found.get(what)}, this "
+                f"one's is {ours.get(what)}. Give another directory, or delete that one."
+            )
+        return found
+
+    def _check_shards(self, known: bool) -> None:
+        for path in sorted((self.directory / SHARDS).iterdir()):
+            if path.name.startswith("."):  # what an interrupted write left
+                path.unlink()
+            elif not known or path.stem not in self._shards:
+                raise UsageError(
+                    f"{path} was not written by this evaluation: give another directory"
+                )
+
+    def _describe(self) -> None:
+        _replace(self.directory / DESCRIPTION, [json.dumps(self.description, indent=1) + "\n"])
+
+
+def fingerprint(plan: Mapping[str, Any]) -> str:
+    """A name for a plan: equal plans have the same, others another."""
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+
+
+def _replace(target: Path, lines: Iterable[str]) -> None:
+    """Write a file that appears complete or not at all."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    with temporary.open("w") as file:
+        file.writelines(lines)
+    os.replace(temporary, target)
