@@ -139,8 +139,15 @@ def survival(seconds: Sequence[float | None], window: float) -> Survival | None:
     low, high = 1.0 - left, 1.0 - left
     low[inner] = 1.0 - left[inner] ** np.exp(half)  # half is negative
     high[inner] = 1.0 - left[inner] ** np.exp(-half)
-    columns = (tuple(part.tolist()) for part in (times, 1.0 - left, low, high))
-    return Survival(*columns, len(seconds), len(observed), max([window, *observed.tolist()]))
+    return Survival(
+        seconds=tuple(times.tolist()),
+        share=tuple((1.0 - left).tolist()),
+        low=tuple(low.tolist()),
+        high=tuple(high.tolist()),
+        count=len(seconds),
+        recovered=len(observed),
+        window=max([window, *observed.tolist()]),
+    )
 
 
 def paired(first: Sequence[bool], second: Sequence[bool]) -> Paired:

@@ -1,11 +1,11 @@
 """Rows of a robustness evaluation -> everything that a report says about them, as numbers."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from robo_maxent import grids
 from robo_maxent.errors import UsageError
 from robo_maxent.estimates import (
     Critical,
@@ -17,8 +17,8 @@ from robo_maxent.estimates import (
     is_ordered,
     paired,
     survival,
-    wilson,
 )
+from robo_maxent.grids import Grid, share
 from robo_maxent.results import (
     AXES,
     Row,
@@ -35,8 +35,6 @@ from robo_maxent.results import (
 )
 from robo_maxent.stats import Proportion
 
-SECTORS = 8
-"""Directions that pushes are counted in: 0 ahead, 2 left, 4 back, 6 right."""
 RECOVERY_WINDOW = 2.0
 """Time within which a push has to be recovered from, s, unless the suite says otherwise."""
 FAULTS = {"dead_joint": "dead", "locked_joint": "locked"}
@@ -91,15 +89,6 @@ class Axis:
     def is_scale(self) -> bool:
         """Whether it goes from mild to hard, so that a curve makes sense; a fault is or is not."""
         return is_ordered(self.severities) and self.name not in FAULTS
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Shares by two properties, such as direction and impulse."""
-
-    rows: tuple[Any, ...]
-    columns: tuple[Any, ...]
-    cells: dict[tuple[Any, Any], Proportion]
 
 
 @dataclass(frozen=True)
@@ -161,6 +150,14 @@ def findings(rows: Sequence[Row], suite: Mapping[str, Any]) -> Findings:
         for name in names
     }
     axes = {name: _axis(name, order[name], own[name], policies, by) for name in names}
+    faulty = {
+        who: {
+            fault: _disturbed(own[axis].get(who, ()), order[axis])
+            for axis, fault in FAULTS.items()
+            if axis in own
+        }
+        for who in policies
+    }
     pushed = {who: list(_pushes(found)) for who, found in own.get("push", {}).items()}
     window = float((suite.get("safe_set") or {}).get("window") or RECOVERY_WINDOW)
     return Findings(
@@ -171,24 +168,16 @@ def findings(rows: Sequence[Row], suite: Mapping[str, Any]) -> Findings:
         not_run=tuple(name for name in AXES if name not in axes),
         nominal={who: share(map(met, found)) for who, found in own.get("nominal", {}).items()},
         overall=_overall(own, order),
-        pushes=_of(policies, pushed, lambda p: _push_grid(p, order["push"])),
+        pushes=_of(policies, pushed, lambda p: grids.pushes(p, order["push"])),
         recovery={who: s for who, p in pushed.items() if (s := _survival(p, window))},
         recovery_by=_of(policies, pushed, lambda p: _survivals(p, order["push"], window)),
-        terrain=_of(policies, own.get("terrain", {}), lambda r: _kinds(r, order["terrain"])),
-        heldout=_of(
-            policies, own.get("terrain_heldout", {}), lambda r: _kinds(r, order["terrain_heldout"])
-        ),
-        joints={who: grid for who in policies if (grid := _joints(who, own, order)).cells},
+        terrain=_terrain(policies, own, order, "terrain"),
+        heldout=_terrain(policies, own, order, "terrain_heldout"),
+        joints=_of(policies, faulty, grids.joints),
         adjusted=_adjusted(axes),
         unpaired=sum(_unpaired(found, policies) for found in own.values()),
         failures=tuple(choose_failures(rows, suite)),
     )
-
-
-def share(hits: Iterable[bool]) -> Proportion:
-    """Share of what is true, with its interval."""
-    listed = list(hits)
-    return wilson(sum(listed), len(listed))
 
 
 def _subjects(
@@ -296,25 +285,21 @@ def _of(policies: Iterable[str], found: Mapping[str, Any], make: Callable[[Any],
     return {who: made for who in policies if found.get(who) and (made := make(found[who]))}
 
 
+def _terrain(
+    policies: Iterable[str],
+    own: Mapping[str, dict[str, list[Row]]],
+    order: Mapping[str, tuple[float, ...]],
+    axis: str,
+) -> dict[str, Grid]:
+    return _of(policies, own.get(axis, {}), lambda rows: grids.kinds(rows, order[axis]))
+
+
 def _pushes(rows: Iterable[Row]) -> Iterator[tuple[float, Mapping[str, Any]]]:
     """Severity and record of every push that has an impulse."""
     for row in rows:
         for push in row.get("pushes") or ():
             if push.get("impulse"):
                 yield float(row["severity"]), push
-
-
-def _push_grid(pushes: list[tuple[float, Mapping[str, Any]]], order: Sequence[float]) -> Grid:
-    hits: dict[tuple[int, float], list[bool]] = defaultdict(list)
-    for severity, push in pushes:
-        if push.get("direction") is not None:
-            hits[sector(push["direction"]), severity].append(bool(push.get("recovered")))
-    return _grid(hits, range(SECTORS), order)
-
-
-def sector(direction: float) -> int:
-    """Which of the eighths of a circle a direction lies in, rad, 0 ahead and pi/2 left."""
-    return round(direction / (2 * math.pi / SECTORS)) % SECTORS
 
 
 def _survival(pushes: Iterable[tuple[float, Mapping[str, Any]]], window: float) -> Survival | None:
@@ -327,28 +312,3 @@ def _survivals(
 ) -> dict[float, Survival]:
     parts = {s: _survival([p for p in pushes if p[0] == s], window) for s in order}
     return {severity: found for severity, found in parts.items() if found}
-
-
-def _kinds(rows: Iterable[Row], order: Sequence[float]) -> Grid:
-    """Success by kind of terrain and level."""
-    hits: dict[tuple[str, float], list[bool]] = defaultdict(list)
-    for row in rows:
-        kind = row.get("case") or row.get("terrain") or "any"
-        hits[str(kind), float(row["severity"])].append(met(row))
-    return _grid(hits, dict.fromkeys(kind for kind, _ in hits), order)
-
-
-def _joints(who: str, own: Mapping[str, dict[str, list[Row]]], order: Mapping[str, Any]) -> Grid:
-    hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    for axis, fault in FAULTS.items():
-        for row in _disturbed(own.get(axis, {}).get(who, ()), order.get(axis, ())):
-            hits[str(row.get("case") or "any"), fault].append(met(row))
-    return _grid(hits, dict.fromkeys(joint for joint, _ in hits), tuple(FAULTS.values()))
-
-
-def _grid(
-    hits: Mapping[tuple[Any, Any], list[bool]], rows: Iterable[Any], columns: Iterable[Any]
-) -> Grid:
-    cells = {place: share(found) for place, found in hits.items()}
-    used = {column for _, column in cells}
-    return Grid(tuple(rows), tuple(c for c in columns if c in used), cells)

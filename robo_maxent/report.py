@@ -16,11 +16,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from robo_maxent import report_maps, report_plots, verdict
+from robo_maxent import figures, report_maps, report_plots, verdict, wording
 from robo_maxent.errors import UsageError
 from robo_maxent.estimates import Survival
+from robo_maxent.figures import Figure
 from robo_maxent.findings import FAULTS, Axis, Findings, findings
-from robo_maxent.report_plots import Figure
 from robo_maxent.results import OUTCOMES, Row, identity, outcome_of
 
 FORMAT = 1
@@ -108,10 +108,12 @@ def render(
         style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
         found=found,
         suite=suite,
-        words=verdict,
+        words=wording,
+        figures=figures,
+        tiles=verdict.tiles,
         maps=report_maps,
         plots=report_plots,
-        subjects=report_plots.subjects(found),
+        subjects=figures.subjects(found),
         verdicts=verdict.verdicts(found, suite),
         notices=(*verdict.notices(found, said), *missing),
         ranking=_ranking(found),
@@ -167,10 +169,10 @@ def _recovery_figures(found: Findings) -> list[Figure]:
     """Everyone's recovery times, then those of each policy by severity."""
     if not found.recovery:
         return []
-    looks = {subject.name: subject.kind for subject in report_plots.subjects(found)}
+    looks = {subject.name: subject.kind for subject in figures.subjects(found)}
     everyone = [(who, looks[who], times) for who, times in found.recovery.items()]
     note = "+ ends a curve that leaves pushes without recovery"
-    figures = [report_plots.recovery("Time to recover: all pushes", note, everyone)]
+    made = [report_plots.recovery("Time to recover: all pushes", note, everyone)]
     unit = found.axes["push"].unit
     for policy, by in found.recovery_by.items():
         lines: list[tuple[str, str, Survival]] = [
@@ -178,12 +180,12 @@ def _recovery_figures(found: Findings) -> list[Figure]:
             for place, (severity, times) in enumerate(by.items())
         ]
         name = f"Time to recover: {policy} by severity"
-        figures.append(
+        made.append(
             report_plots.recovery(
                 name, f"curves: {', '.join(label for label, _, _ in lines)} {unit}".strip(), lines
             )
         )
-    return figures
+    return made
 
 
 def _joint_figures(found: Findings) -> list[tuple[str, list[Figure]]]:
@@ -196,7 +198,7 @@ def _joint_figures(found: Findings) -> list[tuple[str, list[Figure]]]:
 def _outcomes(found: Findings) -> list[tuple[str, str, list[Segment]]]:
     """Axis, policy and the parts of its bar."""
     return [
-        (verdict.title(axis.name), policy, _segments(counts))
+        (wording.title(axis.name), policy, _segments(counts))
         for axis in found.axes.values()
         for policy, counts in axis.outcomes.items()
     ]
@@ -227,9 +229,9 @@ def _cards(
 
 
 def _card(row: Row, suite: Mapping[str, Any], film: bytes | None) -> Card:
-    name, what = identity(row), [verdict.title(row["axis"]).lower()]
+    name, what = identity(row), [wording.title(row["axis"]).lower()]
     if row["axis"] not in FAULTS:
-        what.append(verdict.quantity(float(row["severity"]), str(row.get("unit") or "")))
+        what.append(wording.quantity(float(row["severity"]), str(row.get("unit") or "")))
     if row.get("case"):
         what.append(str(row["case"]))
     parts = [str(row["policy"])]
@@ -263,7 +265,7 @@ def _conditions(suite: Mapping[str, Any]) -> list[tuple[str, str, int, int]]:
         by.setdefault(str(condition.get("axis")), []).append(condition)
     return [
         (
-            verdict.title(axis),
+            wording.title(axis),
             ", ".join(f"{s:g}" for s in dict.fromkeys(c["severity"] for c in group)),
             len({c.get("case") or "" for c in group}),
             sum(int(c.get("episodes") or 0) for c in group),

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from robo_maxent import svg
-from robo_maxent.findings import SECTORS, Grid
-from robo_maxent.report_plots import Figure, Table
+from robo_maxent.figures import Figure, Table
+from robo_maxent.grids import SECTORS, Grid
 from robo_maxent.stats import Proportion
 from robo_maxent.svg import element
-from robo_maxent.verdict import counted, quantity
+from robo_maxent.wording import counted, quantity
 
 SHADES = (0.25, 0.5, 0.75, 0.9, 0.97)
 """Where a share takes the next colour: warm below the 90 % that are required, cool from there."""

@@ -4,64 +4,18 @@ Each is a picture with the table behind it. A policy keeps its colour, marker an
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from robo_maxent import svg
 from robo_maxent.estimates import REQUIRED, Paired, Survival
+from robo_maxent.figures import Figure, Named, Table, subjects
 from robo_maxent.findings import Axis, Curve, Findings
 from robo_maxent.stats import Proportion
 from robo_maxent.svg import Scale, element
-from robo_maxent.verdict import counted, limit, points, quantity, title
+from robo_maxent.wording import counted, limit, points, quantity, title
 
-STYLES = 5
-"""Policies that look different; more of them repeat."""
 WHOLE = (0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Table:
-    """The numbers of a plot."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A plot with its title, a line below it, and its numbers."""
-
-    title: str
-    note: str
-    picture: Markup
-    table: Table
-
-
-@dataclass(frozen=True)
-class Named:
-    """A policy or null with how it looks."""
-
-    name: str
-    kind: str
-    """Class of the style sheet: p0 to p4 of policies, n0 and n1 of nulls."""
-    shape: int
-
-
-def subjects(found: Findings) -> tuple[Named, ...]:
-    """Policies and nulls with their looks."""
-    policies = (Named(p, f"p{i % STYLES}", i) for i, p in enumerate(found.policies))
-    nulls = (Named(null, f"n{i % 2}", 0) for i, null in enumerate(found.nulls))
-    return (*policies, *nulls)
-
-
-def swatch(subject: Named) -> Markup:
-    """How a subject looks, for the legend."""
-    drawn = [svg.line((1.0, 7.0), (29.0, 7.0), f"line {subject.kind}")]
-    if subject.kind.startswith("p"):
-        drawn.append(svg.marker(subject.shape, 15.0, 7.0, f"mark {subject.kind}", subject.name))
-    return element("svg", *drawn, viewBox="0 0 30 14", class_="swatch", aria_hidden="true")
 
 
 # Severity curves.
@@ -82,8 +36,10 @@ def curves(axis: Axis, found: Findings, measure: str) -> Figure:
     layers += [_band(shown[s.name], s, x, y) for s in present if s.kind.startswith("p")]
     layers += [_drop(axis, shown[s.name], s, x, y) for s in present if s.name in found.policies]
     layers += [_curve(axis, shown[s.name], s, x, y) for s in reversed(present)]
-    first = shown.get(found.policies[0])
-    note = f"90 % {limit(axis, first.critical)}" if first else "not run"
+    judged = [s.name for s in present if s.name in found.policies]
+    reached = {name: f"90 % {limit(axis, shown[name].critical)}" for name in judged}
+    several = len(found.policies) > 1
+    note = "\n".join(f"{name}: {far}" if several else far for name, far in reached.items())
     words = "; ".join(f"{s.name}: {_spoken(axis, shown[s.name])}" for s in present)
     label = f"{title(axis.name)}, {measure} by severity. {words}"
     return Figure(

@@ -1,38 +1,26 @@
-"""Findings -> words: what to call things, the verdict, and what the reader must know first."""
+"""Findings -> the verdict in words, and what the reader must know before believing it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robo_maxent.estimates import REQUIRED, Critical, Paired
-from robo_maxent.findings import Axis, Findings, Grid
+from robo_maxent.estimates import REQUIRED, Critical
+from robo_maxent.findings import Axis, Findings
+from robo_maxent.grids import Grid
 from robo_maxent.results import AXES
 from robo_maxent.stats import Proportion
+from robo_maxent.wording import (
+    about,
+    counted,
+    limit,
+    noun,
+    percent,
+    points,
+    quantity,
+    rising,
+    title,
+)
 
-TITLES = {
-    "nominal": "Undisturbed",
-    "push": "Pushes",
-    "timing": "Pushes at untrained times",
-    "friction": "Foot friction",
-    "slip": "Sudden slip",
-    "payload": "Payload",
-    "com": "Shifted centre of mass",
-    "motor_strength": "Weak motors",
-    "dead_joint": "One dead joint",
-    "locked_joint": "One locked joint",
-    "gains": "Servo gains",
-    "sensor_noise": "Sensor noise",
-    "encoder_bias": "Encoder bias",
-    "action_delay": "Action delay",
-    "packet_loss": "Lost packets",
-    "gravity_tilt": "Tilted gravity",
-    "terrain": "Terrain",
-    "terrain_heldout": "Terrain never trained on",
-    "combined": "Everything at once",
-}
-"""Axis -> what people call it."""
-NOUNS = {"motor_strength": "motor strength", "combined": "everything at once"}
-"""Axis -> what is above or below a severity, where that is not its title."""
 FEW = 40
 """Episodes at a severity below which a share says little: 90 % of 40 is 77 to 96 %."""
 WEAKEST = 3
@@ -59,69 +47,6 @@ class Tile:
     note: str
 
 
-def title(axis: str) -> str:
-    """What people call an axis."""
-    return TITLES.get(axis, axis.replace("_", " ").capitalize())
-
-
-def quantity(severity: float, unit: str) -> str:
-    """A severity with its unit: ``3 kg``, ``level 4``, ``1 joint``, ``0.2``."""
-    number = f"{severity:g}"
-    if number == "1" and unit.endswith("s") and "·" not in unit and len(unit) > 1:
-        unit = unit[:-1]
-    return f"level {number}" if unit == "level" else f"{number} {unit}".strip()
-
-
-def percent(value: Proportion) -> str:
-    """A share with its interval: ``95 % [92, 97]``; tenths near the whole, kept for the whole."""
-    if 0.985 < value.share < 1.0:
-        share = min(100 * value.share, 99.9)
-        return f"{share:.1f} % [{100 * value.low:.1f}, {100 * value.high:.1f}]"
-    return f"{100 * value.share:.0f} % [{100 * value.low:.0f}, {100 * value.high:.0f}]"
-
-
-def counted(value: Proportion | None) -> str:
-    """The same with the number of episodes, or ``not run``."""
-    return "not run" if value is None else f"{percent(value)} of {value.count:,}"
-
-
-def limit(axis: Axis, found: Critical | None) -> str:
-    """How far success is as required: ``up to 4.1 kg``."""
-    if found is None:
-        return "no scale"
-    if found.side == "beyond":
-        return f"the whole range, to {quantity(axis.severities[-1], axis.unit)}"
-    if found.side == "before":
-        return "nowhere"
-    return f"{'up' if rising(axis) else 'down'} to {about(found.severity, axis.unit)}"
-
-
-def about(severity: float, unit: str) -> str:
-    """A severity between two that were tested: no more than two digits of it are known."""
-    return quantity(float(f"{severity:.2g}"), unit)
-
-
-def span(axis: Axis) -> str:
-    """What was tested, from nominal: ``0 → 7 kg``."""
-    first, last = axis.severities[0], axis.severities[-1]
-    if first == last:
-        return quantity(last, axis.unit)
-    if axis.unit == "level":
-        return f"level {first:g} → {last:g}"
-    return f"{first:g} → {quantity(last, axis.unit)}"
-
-
-def rising(axis: Axis) -> bool:
-    """Whether harder is more of it, as of payload, rather than less, as of friction."""
-    return axis.severities[-1] >= axis.severities[0]
-
-
-def points(found: Paired) -> str:
-    """A difference in points of success, with its interval."""
-    low, high = 100 * found.low, 100 * found.high
-    return f"{100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
 def verdicts(found: Findings, suite: Mapping[str, Any]) -> tuple[Verdict, ...]:
     """A verdict on each policy."""
     return tuple(_verdict(found, suite, policy) for policy in found.policies)
@@ -139,7 +64,7 @@ def tiles(found: Findings, suite: Mapping[str, Any], policy: str) -> tuple[Tile,
         made.append(Tile("Success while disturbed", _whole(shares), _behind(shares)))
     if weak := weakest(found, policy):
         axis, place = weak[0]
-        made.append(Tile("Breaks first", title(axis.name), f"90 % {limit(axis, place)}"))
+        made.append(Tile("Weakest", title(axis.name), f"90 % {limit(axis, place)}"))
     return tuple(made)
 
 
@@ -242,10 +167,10 @@ def _weak_sentence(found: Findings, policy: str) -> str | None:
 
 
 def _breaks(axis: Axis, place: Critical) -> str:
-    noun = NOUNS.get(axis.name, title(axis.name).lower())
     if place.side == "before":
-        return f"{noun} at any severity"
-    return f"{noun} {'above' if rising(axis) else 'below'} {about(place.severity, axis.unit)}"
+        return f"{noun(axis.name)} at any severity"
+    way = "above" if rising(axis) else "below"
+    return f"{noun(axis.name)} {way} {about(place.severity, axis.unit)}"
 
 
 def _recovery_sentence(found: Findings, policy: str) -> str | None:

@@ -115,6 +115,15 @@ def test_paired_difference_against_the_published_example() -> None:
     assert found.p == pytest.approx(2 * sum([1, 14, 91]) / 2**14)
 
 
+def test_paired_difference_of_weakly_correlated_pairs_against_the_published_example() -> None:
+    """Fagerland, Lydersen and Laake 2014 (Stat Med 33:2850), table 1: -0.507 to -0.026."""
+    first = [True] * 1 + [True] * 1 + [False] * 7 + [False] * 12
+    second = [True] * 1 + [False] * 1 + [True] * 7 + [False] * 12
+    found = paired(second, first)
+    assert found.difference == pytest.approx(-6 / 21)
+    assert (found.low, found.high) == pytest.approx((-0.507, -0.026), abs=6e-4)
+
+
 def test_swapping_two_policies_mirrors_their_difference() -> None:
     rng = np.random.default_rng(1)
     a, b = rng.random(80) < 0.8, rng.random(80) < 0.6

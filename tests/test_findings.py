@@ -7,7 +7,8 @@ import pytest
 from hand_rows import many, push, row
 
 from robo_maxent.errors import UsageError
-from robo_maxent.findings import findings, sector
+from robo_maxent.findings import findings
+from robo_maxent.grids import sector
 from robo_maxent.results import choose_failures, identity, severities_of
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fake_suite import Actor, evaluation
 
-from robo_maxent import report, verdict
+from robo_maxent import report, wording
 from robo_maxent.errors import UsageError
 from robo_maxent.findings import findings
 from robo_maxent.results import identity
@@ -106,9 +106,9 @@ def test_numbers_of_the_page_are_those_of_the_findings(tmp_path: Path, full: Any
     for axis in found.axes.values():
         for curve in axis.success.values():
             for share in curve.shares if axis.is_scale else ():
-                assert verdict.counted(share) in page.text
+                assert wording.counted(share) in page.text
     for cell in found.pushes["walker"].cells.values():
-        assert verdict.counted(cell) in page.text
+        assert wording.counted(cell) in page.text
 
 
 def test_strings_of_users_are_text_not_markup(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_what_was_not_run_is_said_and_nothing_breaks(tmp_path: Path) -> None:
 def test_any_axis_alone_makes_a_report(tmp_path: Path, axis: str) -> None:
     rows, suite = evaluation((WALKER, *NULLS), each=12, axes=(axis,))
     page = written(tmp_path / "r.html", rows, suite)
-    assert verdict.title(axis) in page.text
+    assert wording.title(axis) in page.text
 
 
 def test_robots_with_other_joints_get_a_table(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_several_policies_are_compared_in_pairs(tmp_path: Path, full: Any) -> No
     page, found = written(tmp_path / "r.html", rows, suite), findings(rows, suite)
     assert "bold − walker" in page.text
     for axis in found.axes.values():
-        assert verdict.points(axis.differences["bold"]) in page.text
+        assert wording.points(axis.differences["bold"]) in page.text
     alone = written(tmp_path / "r.html", [r for r in rows if r["policy"] != "bold"], suite)
     assert "Differences between policies" not in alone.text
 

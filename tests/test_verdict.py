@@ -6,7 +6,7 @@ import pytest
 from fake_suite import CAPTURE, Actor, evaluation
 from hand_rows import many, push
 
-from robo_maxent import verdict
+from robo_maxent import verdict, wording
 from robo_maxent.estimates import wilson
 from robo_maxent.findings import findings
 
@@ -119,13 +119,13 @@ def test_the_reader_is_warned_of_few_episodes_and_of_faults() -> None:
     ],
 )
 def test_severities_have_their_unit(severity: float, unit: str, expected: str) -> None:
-    assert verdict.quantity(severity, unit) == expected
+    assert wording.quantity(severity, unit) == expected
 
 
 def test_a_share_short_of_all_is_not_rounded_to_all() -> None:
-    assert verdict.percent(wilson(997, 1000)).startswith("99.7 %")
-    assert verdict.percent(wilson(9999, 10000)) == "99.9 % [99.9, 100.0]"
-    assert verdict.percent(wilson(10, 10)).startswith("100 %")
+    assert wording.percent(wilson(997, 1000)).startswith("99.7 %")
+    assert wording.percent(wilson(9999, 10000)) == "99.9 % [99.9, 100.0]"
+    assert wording.percent(wilson(10, 10)).startswith("100 %")
 
 
 def test_every_policy_has_a_verdict() -> None:
