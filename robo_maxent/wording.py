@@ -93,6 +93,6 @@ def rising(axis: Axis) -> bool:
 
 
 def points(found: Paired) -> str:
-    """A difference in points of success, with its interval."""
+    """A difference in points of success, with its interval, and minus signs as wide as plus."""
     low, high = 100 * found.low, 100 * found.high
-    return f"{100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
