@@ -38,7 +38,7 @@ KINDS = (
 )
 NEW_KINDS = ("waves", "blocks", "fractal")
 LEVELS = (0, 2, 4, 6, 8, 10)
-CAPTURE = {"lateral": 9.6, "longitudinal": 14.2}  # N·s
+CAPTURE = {"lateral": 9.6, "longitudinal": 14.2, "mass": 12.74}  # N·s, kg
 PUSHES = (0, 0.5, 1, 1.5, 2, 2.5)
 
 AXES: dict[str, tuple[str, tuple[float, ...], tuple[str, ...], float]] = {

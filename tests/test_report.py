@@ -172,6 +172,7 @@ def test_what_reproduces_it_is_there(tmp_path: Path, full: Any) -> None:
         assert policy["sha256"] in page.text
     for name, version in suite["versions"].items():
         assert f"{name} {version}" in page.text
+    assert "capture impulse 9.6 N·s sideways, 14.2 N·s lengthwise" in page.text
 
 
 def test_the_fingerprint_is_of_the_rows_and_their_order(full: Any) -> None:
