@@ -1,0 +1,314 @@
+"""Rows of a robustness evaluation -> everything that a report says about them, as numbers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robo_maxent import grids
+from robo_maxent.errors import UsageError
+from robo_maxent.estimates import (
+    Critical,
+    Paired,
+    Survival,
+    area,
+    critical,
+    holm,
+    is_ordered,
+    paired,
+    survival,
+)
+from robo_maxent.grids import Grid, share
+from robo_maxent.results import (
+    AXES,
+    Row,
+    check,
+    choose_failures,
+    in_order,
+    is_disturbed,
+    met,
+    mode_of,
+    outcome_of,
+    pair_key,
+    severities_of,
+    survived,
+)
+from robo_maxent.stats import Proportion
+
+RECOVERY_WINDOW = 2.0
+"""Time within which a push has to be recovered from, s, unless the suite says otherwise."""
+FAULTS = {"dead_joint": "dead", "locked_joint": "locked"}
+"""Axis of a fault that is or is not -> what the joint is then."""
+
+Groups = dict[tuple[str, str, str], list[Row]]
+"""Policy, mode, axis -> rows."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A share of episodes along the severities of an axis, for one policy or null."""
+
+    severities: tuple[float, ...]
+    shares: tuple[Proportion, ...]
+    critical: Critical | None
+    """None: the axis is no scale, or only one severity of it was run."""
+    area: float | None
+    """Under the curve, severities scaled to [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Actions sampled from a stochastic policy against its mean action, one axis."""
+
+    mean: Proportion
+    sampled: Proportion
+    difference: Paired | None
+    """Sampled minus mean; None: no episode was run in both ways."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What was found along one axis; a policy acts by its mean where it was run that way."""
+
+    name: str
+    unit: str
+    severities: tuple[float, ...]
+    """From mild to hard; the first is the nominal one."""
+    success: dict[str, Curve]
+    """Of policies, then of nulls."""
+    survived: dict[str, Curve]
+    disturbed: dict[str, Proportion]
+    """Success over all severities but the nominal one, of policies and nulls."""
+    outcomes: dict[str, dict[str, int]]
+    """Policy -> outcome -> episodes, over the same."""
+    sampled: dict[str, Sampled]
+    differences: dict[str, Paired]
+    """Policy -> its success minus that of the first policy, over the same."""
+
+    @property
+    def is_scale(self) -> bool:
+        """Whether it goes from mild to hard, so that a curve makes sense; a fault is or is not."""
+        return is_ordered(self.severities) and self.name not in FAULTS
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that the report of an evaluation shows; empty where something was not run."""
+
+    policies: tuple[str, ...]
+    nulls: tuple[str, ...]
+    episodes: int
+    axes: dict[str, Axis]
+    not_run: tuple[str, ...]
+    nominal: dict[str, Proportion]
+    """Policy or null -> success of undisturbed episodes."""
+    overall: dict[str, Proportion]
+    """Policy or null -> success of all disturbed episodes."""
+    pushes: dict[str, Grid]
+    """Policy -> recovered pushes by sector and severity."""
+    recovery: dict[str, Survival]
+    """Policy or null -> recovery times of all pushes of the axis ``push``."""
+    recovery_by: dict[str, dict[float, Survival]]
+    """Policy -> severity -> recovery times."""
+    terrain: dict[str, Grid]
+    """Policy -> success by kind and level, of kinds that it may have been trained on."""
+    heldout: dict[str, Grid]
+    """The same of kinds that no training has."""
+    joints: dict[str, Grid]
+    """Policy -> success by joint and fault, ``"dead"`` or ``"locked"``."""
+    adjusted: dict[tuple[str, str], float]
+    """Policy and axis -> p of its difference, adjusted for how many are made."""
+    unpaired: int
+    """Episodes of further policies that the first policy has no partner for."""
+    failures: tuple[Row, ...]
+    """Failed episodes worth watching."""
+
+
+def findings(rows: Sequence[Row], suite: Mapping[str, Any]) -> Findings:
+    """Everything that a report says about an evaluation.
+
+    Args:
+        rows: Episodes of one evaluation, of any number of policies and nulls.
+        suite: What was run, as the suite stores it; nothing of it is required.
+
+    Raises:
+        UsageError: There is no row of a policy, or a row lacks what every row has.
+    """
+    check(rows)
+    policies, nulls = _subjects(rows, suite)
+    by: Groups = defaultdict(list)
+    for row in rows:
+        by[row["policy"], mode_of(row), row["axis"]].append(row)
+    mode = {
+        who: next(m for m in ("mean", "sampled", "null") if _has(by, who, m)) for who in policies
+    }
+    mode |= dict.fromkeys(nulls, "null")
+    names = in_order({row["axis"] for row in rows})
+    order = {name: severities_of(name, rows, suite) for name in names}
+    own = {
+        name: {who: by[who, mode[who], name] for who in mode if (who, mode[who], name) in by}
+        for name in names
+    }
+    axes = {name: _axis(name, order[name], own[name], policies, by) for name in names}
+    faulty = {
+        who: {
+            fault: _disturbed(own[axis].get(who, ()), order[axis])
+            for axis, fault in FAULTS.items()
+            if axis in own
+        }
+        for who in policies
+    }
+    pushed = {who: list(_pushes(found)) for who, found in own.get("push", {}).items()}
+    window = float((suite.get("safe_set") or {}).get("window") or RECOVERY_WINDOW)
+    return Findings(
+        policies=policies,
+        nulls=nulls,
+        episodes=len(rows),
+        axes=axes,
+        not_run=tuple(name for name in AXES if name not in axes),
+        nominal={who: share(map(met, found)) for who, found in own.get("nominal", {}).items()},
+        overall=_overall(own, order),
+        pushes=_of(policies, pushed, lambda p: grids.pushes(p, order["push"])),
+        recovery={who: s for who, p in pushed.items() if (s := _survival(p, window))},
+        recovery_by=_of(policies, pushed, lambda p: _survivals(p, order["push"], window)),
+        terrain=_terrain(policies, own, order, "terrain"),
+        heldout=_terrain(policies, own, order, "terrain_heldout"),
+        joints=_of(policies, faulty, grids.joints),
+        adjusted=_adjusted(axes),
+        unpaired=sum(_unpaired(found, policies) for found in own.values()),
+        failures=tuple(choose_failures(rows, suite)),
+    )
+
+
+def _subjects(
+    rows: Sequence[Row], suite: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Policies, in the order of the suite, and nulls."""
+    present = dict.fromkeys(row["policy"] for row in rows if mode_of(row) != "null")
+    listed = [entry.get("label") for entry in suite.get("policies") or ()]
+    policies = tuple(dict.fromkeys([label for label in listed if label in present]) | present)
+    nulls = dict.fromkeys(row["policy"] for row in rows if mode_of(row) == "null")
+    if not policies:
+        raise UsageError("no row is of a policy: nulls alone are nothing to report on")
+    if both := sorted(set(policies) & set(nulls)):
+        raise UsageError(f"{both[0]!r} is the name of a policy and of a null; rename the policy")
+    return policies, tuple(sorted(nulls))
+
+
+def _has(by: Groups, who: str, mode: str) -> bool:
+    return any(key[:2] == (who, mode) for key in by)
+
+
+def _disturbed(rows: Iterable[Row], severities: tuple[float, ...]) -> list[Row]:
+    return [row for row in rows if is_disturbed(row, severities)]
+
+
+def _overall(
+    own: Mapping[str, dict[str, list[Row]]], order: Mapping[str, tuple[float, ...]]
+) -> dict[str, Proportion]:
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for name, found in own.items():
+        for who, rows in found.items() if name != "nominal" else ():
+            hits[who] += map(met, _disturbed(rows, order[name]))
+    return {who: share(each) for who, each in hits.items() if each}
+
+
+def _axis(
+    name: str,
+    severities: tuple[float, ...],
+    own: dict[str, list[Row]],
+    policies: tuple[str, ...],
+    by: Groups,
+) -> Axis:
+    """One axis; ``own`` has the rows that each policy and null is judged by."""
+    disturbed = {who: rows for who in own if (rows := _disturbed(own[who], severities))}
+    first = disturbed.get(policies[0], [])
+    compared = {who: _compare(first, disturbed.get(who, [])) for who in policies[1:]}
+    units = (row.get("unit") for rows in own.values() for row in rows)
+    return Axis(
+        name=name,
+        unit=next((str(unit) for unit in units if unit), ""),
+        severities=severities,
+        success={who: _curve(name, rows, severities, met) for who, rows in own.items()},
+        survived={who: _curve(name, rows, severities, survived) for who, rows in own.items()},
+        disturbed={who: share(map(met, rows)) for who, rows in disturbed.items()},
+        outcomes={
+            who: dict(Counter(map(outcome_of, disturbed[who])))
+            for who in policies
+            if who in disturbed
+        },
+        sampled={who: s for who in policies if (s := _sampled(who, name, severities, by))},
+        differences={who: result for who, result in compared.items() if result},
+    )
+
+
+def _curve(
+    axis: str, rows: list[Row], severities: tuple[float, ...], hit: Callable[[Row], bool]
+) -> Curve:
+    hits: dict[float, list[bool]] = defaultdict(list)
+    for row in rows:
+        hits[float(row["severity"])].append(hit(row))
+    present = tuple(severity for severity in severities if severity in hits)
+    shares = tuple(share(hits[severity]) for severity in present)
+    if axis in FAULTS or not is_ordered(present):
+        return Curve(present, shares, None, None)
+    return Curve(present, shares, critical(present, shares), area(present, shares))
+
+
+def _compare(first: Iterable[Row], second: Iterable[Row]) -> Paired | None:
+    """Success of the same episodes, second minus first; None: they have none in common."""
+    one = {pair_key(row): met(row) for row in first}
+    two = {pair_key(row): met(row) for row in second}
+    common = [key for key in one if key in two]
+    return paired([one[key] for key in common], [two[key] for key in common]) if common else None
+
+
+def _sampled(who: str, axis: str, severities: tuple[float, ...], by: Groups) -> Sampled | None:
+    modes = [_disturbed(by.get((who, mode, axis), ()), severities) for mode in ("mean", "sampled")]
+    if not all(modes):
+        return None
+    mean, sampled = modes
+    return Sampled(share(map(met, mean)), share(map(met, sampled)), _compare(mean, sampled))
+
+
+def _unpaired(own: dict[str, list[Row]], policies: tuple[str, ...]) -> int:
+    known = {pair_key(row) for row in own.get(policies[0], ())}
+    return sum(pair_key(row) not in known for who in policies[1:] for row in own.get(who, ()))
+
+
+def _adjusted(axes: dict[str, Axis]) -> dict[tuple[str, str], float]:
+    found = {(who, a.name): diff.p for a in axes.values() for who, diff in a.differences.items()}
+    return dict(zip(found, holm(list(found.values())), strict=True))
+
+
+def _of(policies: Iterable[str], found: Mapping[str, Any], make: Callable[[Any], Any]) -> dict:
+    return {who: made for who in policies if found.get(who) and (made := make(found[who]))}
+
+
+def _terrain(
+    policies: Iterable[str],
+    own: Mapping[str, dict[str, list[Row]]],
+    order: Mapping[str, tuple[float, ...]],
+    axis: str,
+) -> dict[str, Grid]:
+    return _of(policies, own.get(axis, {}), lambda rows: grids.kinds(rows, order[axis]))
+
+
+def _pushes(rows: Iterable[Row]) -> Iterator[tuple[float, Mapping[str, Any]]]:
+    """Severity and record of every push that has an impulse."""
+    for row in rows:
+        for push in row.get("pushes") or ():
+            if push.get("impulse"):
+                yield float(row["severity"]), push
+
+
+def _survival(pushes: Iterable[tuple[float, Mapping[str, Any]]], window: float) -> Survival | None:
+    """Recovery times of pushes; one that was not recovered from has none, whatever it says."""
+    return survival([p.get("seconds") if p.get("recovered") else None for _, p in pushes], window)
+
+
+def _survivals(
+    pushes: list[tuple[float, Mapping[str, Any]]], order: Sequence[float], window: float
+) -> dict[float, Survival]:
+    parts = {s: _survival([p for p in pushes if p[0] == s], window) for s in order}
+    return {severity: found for severity, found in parts.items() if found}

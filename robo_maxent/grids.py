@@ -1,0 +1,74 @@
+"""Shares by two properties at once: direction and impulse, kind and level, joint and fault."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from robo_maxent.estimates import wilson
+from robo_maxent.results import Row, met
+from robo_maxent.stats import Proportion
+
+SECTORS = 8
+"""Directions that pushes are counted in: 0 ahead, 2 left, 4 back, 6 right."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Shares by two properties; a cell that was not run is absent."""
+
+    rows: tuple[Any, ...]
+    columns: tuple[Any, ...]
+    cells: dict[tuple[Any, Any], Proportion]
+
+
+def share(hits: Iterable[bool]) -> Proportion:
+    """Share of what is true, with its interval."""
+    listed = list(hits)
+    return wilson(sum(listed), len(listed))
+
+
+def pushes(found: Iterable[tuple[float, Mapping[str, Any]]], order: Sequence[float]) -> Grid | None:
+    """Pushes recovered from, by sector and severity; None: no push says its direction.
+
+    Args:
+        found: Severity and record of each push.
+        order: Severities from mild to hard.
+    """
+    hits: dict[tuple[int, float], list[bool]] = defaultdict(list)
+    for severity, push in found:
+        if push.get("direction") is not None:
+            hits[sector(push["direction"]), severity].append(bool(push.get("recovered")))
+    return _grid(hits, range(SECTORS), order)
+
+
+def sector(direction: float) -> int:
+    """Which of the eighths of a circle a direction lies in, rad, 0 ahead and pi/2 left."""
+    return round(direction / (2 * math.pi / SECTORS)) % SECTORS
+
+
+def kinds(rows: Iterable[Row], order: Sequence[float]) -> Grid | None:
+    """Success by kind of terrain and level, levels from easy to hard."""
+    hits: dict[tuple[str, float], list[bool]] = defaultdict(list)
+    for row in rows:
+        kind = row.get("case") or row.get("terrain") or "any"
+        hits[str(kind), float(row["severity"])].append(met(row))
+    return _grid(hits, dict.fromkeys(kind for kind, _ in hits), order)
+
+
+def joints(faulty: Mapping[str, Sequence[Row]]) -> Grid | None:
+    """Success by joint and fault, of the episodes that had each fault; None: there are none."""
+    hits: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for fault, rows in faulty.items():
+        for row in rows:
+            hits[str(row.get("case") or "any"), fault].append(met(row))
+    return _grid(hits, dict.fromkeys(joint for joint, _ in hits), faulty)
+
+
+def _grid(
+    hits: Mapping[tuple[Any, Any], list[bool]], rows: Iterable[Any], columns: Iterable[Any]
+) -> Grid | None:
+    cells = {place: share(found) for place, found in hits.items()}
+    used = {column for _, column in cells}
+    return Grid(tuple(rows), tuple(c for c in columns if c in used), cells) if cells else None

@@ -1,0 +1,219 @@
+"""Findings -> maps: pushes around the robot, faults on its joints; and the colours of shares."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from robo_maxent import svg
+from robo_maxent.figures import Figure, Table
+from robo_maxent.grids import SECTORS, Grid
+from robo_maxent.stats import Proportion
+from robo_maxent.svg import element
+from robo_maxent.wording import counted, quantity
+
+SHADES = (0.25, 0.5, 0.75, 0.9, 0.97)
+"""Where a share takes the next colour: warm below the 90 % that are required, cool from there."""
+DIRECTIONS = (
+    "ahead",
+    "ahead left",
+    "left",
+    "back left",
+    "back",
+    "back right",
+    "right",
+    "ahead right",
+)
+"""Names of the sectors, by where the push drives the robot."""
+
+
+def shade(share: float) -> str:
+    """Class of the style sheet for a share."""
+    return f"s{sum(share >= least for least in SHADES)}"
+
+
+def shades() -> tuple[tuple[str, str], ...]:
+    """Class and range of each colour, for the legend."""
+    ends = (0.0, *SHADES, 1.0)
+    return tuple(
+        (f"s{i}", f"{100 * ends[i]:.0f}-{100 * ends[i + 1]:.0f} %") for i in range(len(SHADES) + 1)
+    )
+
+
+# Pushes: seen from above, the robot in the middle, ahead is up.
+
+SIDE = 380.0
+CENTRE = (SIDE / 2, SIDE / 2)
+INNER, OUTER = 46.0, 166.0
+
+
+def pushes(policy: str, grid: Grid, unit: str) -> Figure:
+    """Share of pushes recovered from, by direction and severity, which grows outward."""
+    width = (OUTER - INNER) / len(grid.columns)
+    parts = [_robot_from_above()]
+    for ring, severity in enumerate(grid.columns):
+        radii = INNER + ring * width, INNER + (ring + 1) * width
+        parts += [_sector(grid, index, severity, radii, unit) for index in grid.rows]
+    parts += [_ring_label(INNER + (i + 0.5) * width, s) for i, s in enumerate(grid.columns)]
+    for index, words in ((0, "ahead"), (2, "left"), (4, "back"), (6, "right")):
+        x, y = svg.polar(CENTRE, OUTER + 10.0, index * 2 * math.pi / SECTORS)
+        turn = {
+            2: f"rotate(-90 {svg.number(x)} {svg.number(y)})",
+            6: f"rotate(90 {svg.number(x)} {svg.number(y)})",
+        }
+        below = 8.0 if index == 4 else 0.0
+        parts.append(
+            element(
+                "text",
+                words,
+                x=x,
+                y=y + below,
+                class_="label",
+                text_anchor="middle",
+                transform=turn.get(index),
+            )
+        )
+    rings = ", ".join(f"{severity:g}" for severity in grid.columns)
+    note = f"rings outward: {rings} {unit}".strip()
+    label = f"{policy}: share of pushes recovered from, by direction and severity; {note}"
+    picture = svg.picture(SIDE, SIDE, label, *parts, kind="map")
+    return Figure(f"Recovered: {policy}", note, picture, _push_table(policy, grid, unit))
+
+
+def _sector(
+    grid: Grid, index: int, severity: float, radii: tuple[float, float], unit: str
+) -> Markup:
+    share = grid.cells.get((index, severity))
+    step = 2 * math.pi / SECTORS
+    outline = svg.sector(CENTRE, radii, ((index - 0.5) * step, (index + 0.5) * step))
+    x, y = svg.polar(CENTRE, sum(radii) / 2, index * step)
+    words = f"{DIRECTIONS[index]}, {quantity(severity, unit)}: {share or 'not run'}"
+    kind = shade(share.share) if share else "none"
+    told = element("title", words)
+    return element(
+        "g",
+        element("path", told, d=outline, class_=f"cell {kind}"),
+        svg.text(x, y + 4.0, _short(share), f"in-{kind}"),
+    )
+
+
+def _ring_label(radius: float, severity: float) -> Markup:
+    x, y = svg.polar(CENTRE, radius, -math.pi / SECTORS)
+    return svg.text(x, y + 3.0, f"{severity:g}", "ring")
+
+
+def _robot_from_above() -> Markup:
+    x, y = CENTRE
+    feet = [(x + side * 17.0, y + end) for side in (-1, 1) for end in (-19.0, 17.0)]
+    legs = [
+        svg.line((x + math.copysign(8.0, fx - x), fy), (fx, fy), "limb thin") for fx, fy in feet
+    ]
+    trunk = element("rect", x=x - 9.0, y=y - 26.0, width=18.0, height=50.0, rx=6.0, class_="trunk")
+    nose = element(
+        "rect", x=x - 6.0, y=y - 35.0, width=12.0, height=11.0, rx=4.0, class_="trunk head"
+    )
+    return element("g", *legs, trunk, nose)
+
+
+def _push_table(policy: str, grid: Grid, unit: str) -> Table:
+    rows = tuple(
+        (
+            DIRECTIONS[index],
+            *(counted(grid.cells.get((index, severity))) for severity in grid.columns),
+        )
+        for index in grid.rows
+    )
+    head = ("pushed towards", *(quantity(severity, unit) for severity in grid.columns))
+    return Table(f"{policy}: pushes recovered from", head, rows)
+
+
+# Joints: the same view, legs spread out to the sides.
+
+LEG = re.compile(r"(?P<end>[FRH])(?P<side>[RL])_(?P<part>hip|thigh|calf)")
+"""Joint names of a quadruped: front or rear (or hind), right or left."""
+PARTS = {"hip": 62.0, "thigh": 114.0, "calf": 166.0}
+"""Distance of a joint from the middle of the picture."""
+ENDS = {"F": 84.0, "R": 206.0, "H": 206.0}
+RADIUS = 20.0
+
+
+def joints(policy: str, grid: Grid, fault: str) -> Figure | None:
+    """Success with each joint dead or locked, drawn on the robot; None: not run.
+
+    Joints that are not those of a quadruped are in the table only.
+    """
+    shares = {j: share for j in grid.rows if (share := grid.cells.get((j, fault)))}
+    if not shares:
+        return None
+    found = {joint: match for joint in shares if (match := LEG.fullmatch(joint))}
+    parts = [_trunk()]
+    for end, side in dict.fromkeys((m["end"], m["side"]) for m in found.values()):
+        parts.append(_leg(end, side))
+    parts += [_joint(joint, match, shares[joint], fault) for joint, match in found.items()]
+    table = Table(
+        f"{policy}: success with one joint {fault}",
+        ("joint", f"success with it {fault}"),
+        tuple((joint, counted(share)) for joint, share in shares.items()),
+    )
+    told = ", ".join(f"{joint} {_short(share)} %" for joint, share in shares.items())
+    label = f"{policy}: success in percent with one joint {fault}: {told}"
+    note = "" if len(found) == len(shares) else "some joints are in the table only"
+    picture = svg.picture(SIDE, 262.0, label, *parts, kind="map") if found else Markup("")
+    return Figure(f"One joint {fault}", note, picture, table)
+
+
+def _trunk() -> Markup:
+    middle = SIDE / 2
+    return element(
+        "g",
+        element(
+            "rect", x=middle - 26.0, y=18.0, width=52.0, height=34.0, rx=14.0, class_="trunk head"
+        ),
+        element("rect", x=middle - 36.0, y=44.0, width=72.0, height=204.0, rx=20.0, class_="trunk"),
+        svg.text(middle, 39.0, "ahead", "hint"),
+    )
+
+
+def _leg(end: str, side: str) -> Markup:
+    y, sign = ENDS[end], -1.0 if side == "L" else 1.0
+    middle = SIDE / 2
+    far = middle + sign * PARTS["calf"]
+    name = svg.text(middle + sign * 17.0, y + 4.0, f"{end}{side}", "label")
+    return element("g", svg.line((middle + sign * 36.0, y), (far, y), "limb"), name)
+
+
+def _joint(joint: str, match: re.Match[str], share: Proportion, fault: str) -> Markup:
+    sign = -1.0 if match["side"] == "L" else 1.0
+    x, y = SIDE / 2 + sign * PARTS[match["part"]], ENDS[match["end"]]
+    kind = shade(share.share)
+    told = element("title", f"{joint} {fault}: {share}")
+    return element(
+        "g",
+        element("circle", told, cx=x, cy=y, r=RADIUS, class_=f"cell {kind}"),
+        svg.text(x, y + 4.5, _short(share), f"in-{kind} strong"),
+        svg.text(x, y + RADIUS + 13.0, match["part"], "hint"),
+    )
+
+
+def kind_rows(grid: Grid) -> Sequence[tuple[str, list[tuple[str, str, str]]]]:
+    """Kind of terrain, and for each level the class, the number, and what hovering says."""
+    return [
+        (
+            kind,
+            [
+                (shade(share.share), _short(share), f"{kind}, level {level:g}: {share}")
+                if (share := grid.cells.get((kind, level)))
+                else ("none", "–", f"{kind}, level {level:g}: not run")
+                for level in grid.columns
+            ],
+        )
+        for kind in grid.rows
+    ]
+
+
+def _short(share: Proportion | None) -> str:
+    """Percent without decimals, and 100 for all of them only."""
+    if share is None:
+        return "–"
+    return f"{min(round(100 * share.share), 99 if share.share < 1.0 else 100)}"

@@ -1,0 +1,286 @@
+"""Findings -> the verdict in words, and what the reader must know before believing it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from robo_maxent.estimates import REQUIRED, Critical
+from robo_maxent.findings import Axis, Findings
+from robo_maxent.grids import Grid
+from robo_maxent.results import AXES
+from robo_maxent.stats import Proportion
+from robo_maxent.wording import (
+    about,
+    counted,
+    limit,
+    noun,
+    percent,
+    points,
+    quantity,
+    rising,
+    title,
+)
+
+FEW = 40
+"""Episodes at a severity below which a share says little: 90 % of 40 is 77 to 96 %."""
+WEAKEST = 3
+"""Axes that the verdict names."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an evaluation says about one policy."""
+
+    policy: str
+    headline: str
+    """The answer in a sentence or two."""
+    details: tuple[str, ...]
+    """The numbers behind it, a sentence each."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number at the top, with what it is."""
+
+    label: str
+    value: str
+    note: str
+
+
+def verdicts(found: Findings, suite: Mapping[str, Any]) -> tuple[Verdict, ...]:
+    """A verdict on each policy."""
+    return tuple(_verdict(found, suite, policy) for policy in found.policies)
+
+
+def tiles(found: Findings, suite: Mapping[str, Any], policy: str) -> tuple[Tile, ...]:
+    """The numbers that stand at the top."""
+    made = []
+    if policy in found.nominal:
+        share = found.nominal[policy]
+        made.append(Tile("Undisturbed success", _whole(share), _behind(share)))
+    if push := found.axes.get("push"):
+        made += _push_tile(push, suite, policy)
+    if shares := found.overall.get(policy):
+        made.append(Tile("Success while disturbed", _whole(shares), _behind(shares)))
+    if weak := weakest(found, policy):
+        axis, place = weak[0]
+        made.append(Tile("Weakest", title(axis.name), f"90 % {limit(axis, place)}"))
+    return tuple(made)
+
+
+def weakest(found: Findings, policy: str) -> list[tuple[Axis, Critical]]:
+    """Axes along which success falls below what is required, the earliest first."""
+    reached = []
+    for axis in found.axes.values():
+        curve = axis.success.get(policy)
+        if curve and curve.critical and curve.critical.side != "beyond":
+            reached.append((axis, curve.critical))
+    return sorted(reached, key=lambda pair: (pair[1].position, pair[0].disturbed[policy].share))
+
+
+def notices(found: Findings, clips: str | None) -> tuple[str, ...]:
+    """What the reader must know before believing the rest.
+
+    Args:
+        found: The findings.
+        clips: Why failures can't be watched; None: they can.
+    """
+    made = [] if clips is None else [clips]
+    for policy in found.policies:
+        share = found.nominal.get(policy)
+        if share is not None and share.high < REQUIRED:
+            made.append(
+                f"{policy} succeeds in only {counted(share)} undisturbed episodes: what follows "
+                "says more about the policy than about disturbances."
+            )
+        made += _null_notices(found, policy)
+        broken = _count(found, policy, ("diverged", "fault"))
+        if broken:
+            made.append(
+                f"{broken} episodes of {policy} ended in an unstable simulation or a fault of the "
+                "policy; they count as failures."
+            )
+    if few := _thin(found):
+        names = ", ".join(map(title, few))
+        made.append(f"Fewer than {FEW} episodes a severity, so wide intervals: {names}.")
+    if found.unpaired:
+        made.append(
+            f"{found.unpaired:,} episodes have no partner of {found.policies[0]}; they count in "
+            "the shares, but not in the differences."
+        )
+    return tuple(made)
+
+
+def _verdict(found: Findings, suite: Mapping[str, Any], policy: str) -> Verdict:
+    first = _push_sentence(found, suite, policy) or _nominal_sentence(found, policy)
+    details = (
+        _nominal_sentence(found, policy) if first != _nominal_sentence(found, policy) else None,
+        _recovery_sentence(found, policy),
+        _terrain_sentence(found, policy),
+        _joint_sentence(found, policy),
+        _sampled_sentence(found, policy),
+        _null_sentence(found) if policy == found.policies[-1] else None,
+    )
+    headline = " ".join(filter(None, (first, _weak_sentence(found, policy))))
+    return Verdict(policy, headline, tuple(filter(None, details)))
+
+
+def _nominal_sentence(found: Findings, policy: str) -> str | None:
+    share = found.nominal.get(policy)
+    return f"Succeeds in {counted(share)} undisturbed episodes." if share else None
+
+
+def _push_sentence(found: Findings, suite: Mapping[str, Any], policy: str) -> str | None:
+    axis = found.axes.get("push")
+    if axis is None or policy not in axis.survived:
+        return None
+    curve = axis.survived[policy]
+    choices = list(zip(curve.severities, curve.shares, strict=True))
+    if len(choices) > 1 and choices[0][0] == axis.severities[0]:
+        choices = choices[1:]
+    severity, share = min(choices, key=lambda choice: abs(choice[0] - _reference(axis, suite)))
+    impulse = f"{quantity(severity, axis.unit)}{_in_newton_seconds(severity, axis, suite)}"
+    return f"Survives {percent(share)} of {share.count:,} episodes with pushes of {impulse}."
+
+
+def _reference(axis: Axis, suite: Mapping[str, Any]) -> float:
+    """The push that the verdict is about: one capture impulse, in the unit of the axis."""
+    lateral = (suite.get("capture_impulse") or {}).get("lateral")
+    return float(lateral) if lateral and axis.unit == "N·s" else 1.0
+
+
+def _in_newton_seconds(severity: float, axis: Axis, suite: Mapping[str, Any]) -> str:
+    sides = suite.get("capture_impulse") or {}
+    if axis.unit == "N·s" or not {"lateral", "longitudinal"} <= sides.keys():
+        return ""
+    lateral, longitudinal = (severity * float(sides[s]) for s in ("lateral", "longitudinal"))
+    return f" ({lateral:.1f} N·s sideways, {longitudinal:.1f} N·s lengthwise)"
+
+
+def _weak_sentence(found: Findings, policy: str) -> str | None:
+    weak = weakest(found, policy)
+    if weak:
+        named = ", ".join(_breaks(axis, place) for axis, place in weak[:WEAKEST])
+        return f"Weakest: {named}."
+    ordered = [a for a in found.axes.values() if policy in a.success and a.success[policy].critical]
+    return f"None of the {len(ordered)} scales tested broke it." if ordered else None
+
+
+def _breaks(axis: Axis, place: Critical) -> str:
+    if place.side == "before":
+        return f"{noun(axis.name)} at any severity"
+    way = "above" if rising(axis) else "below"
+    return f"{noun(axis.name)} {way} {about(place.severity, axis.unit)}"
+
+
+def _recovery_sentence(found: Findings, policy: str) -> str | None:
+    pushed = found.recovery.get(policy)
+    if pushed is None:
+        return None
+    median = "not reached" if pushed.median is None else f"{pushed.median:.2f} s"
+    share = f"{pushed.recovered:,} of {pushed.count:,} pushes"
+    return (
+        f"Recovers from {share} within {pushed.window:g} s; median time {median}, counting the "
+        "others as longer."
+    )
+
+
+def _terrain_sentence(found: Findings, policy: str) -> str | None:
+    known, new = (
+        found.axes[name].disturbed.get(policy) if name in found.axes else None
+        for name in ("terrain", "terrain_heldout")
+    )
+    if known is None and new is None:
+        return None
+    parts = [f"{percent(known)} on the kinds of terrain that training has"] if known else []
+    parts += [f"{percent(new)} on kinds that it never has"] if new else []
+    return f"Succeeds in {', '.join(parts)}."
+
+
+def _joint_sentence(found: Findings, policy: str) -> str | None:
+    grid = found.joints.get(policy)
+    if grid is None:
+        return None
+    shares = [
+        f"{percent(found.axes[axis].disturbed[policy])} with one joint {fault}"
+        for axis, fault in (("dead_joint", "dead"), ("locked_joint", "locked"))
+        if axis in found.axes and policy in found.axes[axis].disturbed
+    ]
+    joint, fault = _worst(grid)
+    worst = f"{joint} {fault}, {100 * grid.cells[joint, fault].share:.0f} %"
+    return f"Succeeds in {', '.join(shares)}; worst is {worst}."
+
+
+def _worst(grid: Grid) -> tuple[Any, Any]:
+    return min(grid.cells, key=lambda cell: (grid.cells[cell].share, cell))
+
+
+def _sampled_sentence(found: Findings, policy: str) -> str | None:
+    """The axis where sampling actions changes most."""
+    both = {a.name: a.sampled[policy] for a in found.axes.values() if policy in a.sampled}
+    compared = {name: s.difference for name, s in both.items() if s.difference}
+    if not compared:
+        return None
+    name, most = max(compared.items(), key=lambda item: abs(item[1].difference))
+    return (
+        f"Sampling its actions instead of taking their mean changes success most along "
+        f"{title(name).lower()}: {points(most)} points."
+    )
+
+
+def _null_sentence(found: Findings) -> str | None:
+    shares = {null: found.overall.get(null) for null in found.nulls}
+    named = [f"{null} {percent(share)}" for null, share in shares.items() if share]
+    return (
+        f"For comparison, success while disturbed of {' and of '.join(named)}." if named else None
+    )
+
+
+def _null_notices(found: Findings, policy: str) -> list[str]:
+    """Axes along which a null does as well as the policy."""
+    matched: dict[str, list[str]] = {}
+    for axis in found.axes.values():
+        own = axis.disturbed.get(policy)
+        for null in found.nulls:
+            other = axis.disturbed.get(null)
+            if own and other and other.share >= own.share and other.share > 0.0:
+                matched.setdefault(null, []).append(title(axis.name).lower())
+    return [
+        f"{null} does as well as {policy} along: {', '.join(names)}."
+        for null, names in matched.items()
+    ]
+
+
+def _thin(found: Findings) -> list[str]:
+    thin = [
+        axis.name
+        for axis in found.axes.values()
+        if any(
+            s.count < FEW
+            for p in found.policies
+            if p in axis.success
+            for s in axis.success[p].shares
+        )
+    ]
+    return sorted(thin, key=lambda name: AXES.index(name) if name in AXES else len(AXES))
+
+
+def _count(found: Findings, policy: str, outcomes: tuple[str, ...]) -> int:
+    counts = (axis.outcomes.get(policy, {}) for axis in found.axes.values())
+    return sum(count.get(outcome, 0) for count in counts for outcome in outcomes)
+
+
+def _push_tile(axis: Axis, suite: Mapping[str, Any], policy: str) -> list[Tile]:
+    curve = axis.success.get(policy)
+    if curve is None or curve.critical is None:
+        return []
+    impulse = _in_newton_seconds(curve.critical.severity, axis, suite).strip(" ()")
+    return [Tile("Pushes with 90 % success", limit(axis, curve.critical), impulse)]
+
+
+def _whole(share: Proportion) -> str:
+    return percent(share).split(" [")[0]
+
+
+def _behind(share: Proportion) -> str:
+    return f"[{100 * share.low:.1f}, {100 * share.high:.1f}] of {share.count:,} episodes"
