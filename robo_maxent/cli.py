@@ -1,4 +1,4 @@
-"""The command line: train, record, evaluate, export, tasks, terrain, doctor, demo.
+"""The command line: train, record, evaluate, replay, export, tasks, terrain, doctor, demo.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -7,11 +7,12 @@ that help and usage errors come at once.
 
 import itertools
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
@@ -22,6 +23,8 @@ from robo_maxent.errors import RenderingError, RoboMaxentError, UsageError
 from robo_maxent.subjects import (
     POLICY,
     World,
+    contestant_of,
+    contestants,
     label,
     make,
     onnx_path,
@@ -197,13 +200,25 @@ class Evaluate:
     seed: int = 1
     """Seed of the whole set."""
     out: Path | None = None
-    """Where the rows go, one JSON object per episode; by default episodes.jsonl in the run."""
+    """Where the rows go, one JSON object per episode; by default episodes.jsonl in the run. With
+    --suite, the directory of rows and report; by default robustness-SUITE in the run."""
+    suite: Literal["nominal", "quick", "full"] | None = None
+    """Stress test: episodes under pushes, on ice, with payload, weak or locked motors, noise, delay
+    and terrain, beside policies that do nothing; writes a report. --episodes is then the suite's."""
+    axes: tuple[str, ...] | None = None
+    """Only these axes of the suite."""
+    clips: int = 6
+    """Failures to film for the report of a suite."""
     as_json: Json = False
 
     def run(self) -> Result:
         """Evaluate each policy, and print a row for each."""
         if not self.subjects:
             raise UsageError(f"name at least one {POLICIES}")
+        if self.suite is not None:
+            return self._stress(self.suite)
+        if self.axes is not None:
+            raise UsageError("--axes are those of a suite: give --suite quick or full")
         if self.out is not None and len(self.subjects) > 1:
             raise UsageError("--out takes the episodes of one policy; name only one")
         if self.normalize is not None and len(self.subjects) > 1:
@@ -247,9 +262,78 @@ class Evaluate:
         result = {"policy": named, "task": task.name, "episodes": str(path), **asdict(summary)}
         return result | {f"by_{what}": shares for what, shares in _plain(by).items()}
 
+    def _stress(self, name: str) -> Result:
+        """Run a suite, and write its report."""
+        from robo_maxent import stress, suites, verdict
+        from robo_maxent.progress import Progress, say
+
+        entrants, task = contestants(self.subjects, self.task, self.world, self.normalize)
+        which = suites.find(name)
+        if self.axes is not None:
+            which = which.only(self.axes, task)
+        first = Path(self.subjects[0])
+        home = first if first.is_dir() else Path("runs")
+        out = self.out or home / f"robustness-{name}"
+        command = f"robo-maxent {shlex.join(sys.argv[1:])}"
+        with Progress(f"suite {name}") as progress, Progress("filming failures") as filming:
+            done = stress.stress(
+                which,
+                task,
+                entrants,
+                out,
+                self.seed,
+                command=command,
+                clips=self.clips,
+                progress=progress.count,
+                filming=filming.count,
+            )
+        told = [str(line) for line in verdict.verdicts(done.findings, stress.read(out)[1])]
+        for line in told:
+            self._print(line)
+        say(f"  report: {done.report}")
+        say(f"  episodes: {done.rows}")
+        say(f"Open {done.report} in a browser. A failure again: robo-maxent replay {out} --row ROW")
+        return {"report": str(done.report), "episodes": str(done.rows), "verdict": told}
+
     def _print(self, text: str) -> None:
         if not self.as_json:
             print(text)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Run one episode of a stress test again, bit for bit, and film it."""
+
+    results: Annotated[
+        Positional[Path], arg(metavar="DIRECTORY", help="What evaluate --suite wrote.")
+    ]
+    row: str = ""
+    """Name of the episode, as the report has it."""
+    policy: str | None = None
+    """The policy, where its file is elsewhere now."""
+    out: Path | None = None
+    """The mp4 file; by default videos/replay-NUMBER.mp4."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Replay, compare and film."""
+        from robo_maxent import stress, suite
+        from robo_maxent.progress import say
+
+        rows, described = stress.read(self.results)
+        row = stress.row_of(rows, self.row)
+        entrant, task = contestant_of(row, described, self.policy)
+        episode = suite.replay(row, task, entrant)
+        same = (episode.length, episode.reward) == (row["length"], row["reward"])
+        path = self.out or Path("videos") / f"replay-{rows.index(row)}.mp4"
+        stress.film(row, task, entrant, path)
+        if not self.as_json:
+            print(f"{self.row}: {row['outcome']} after {episode.length} control steps")
+            print(
+                "  the same bit for bit" if same else "  NOT the same: other versions or machine?"
+            )
+        say(f"  video: {path}")
+        return {"row": dict(row), "same": same, "video": str(path), "ok": same}
 
 
 @dataclass(frozen=True)
@@ -375,7 +459,7 @@ def _commands(args: list[str]) -> Any:
     chosen = _chosen_preset(args)
     start = Train(preset=chosen, config=preset(chosen))
     train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
-    return train | Record | Evaluate | Export | Tasks | Terrain | Doctor | Demo
+    return train | Record | Evaluate | Replay | Export | Tasks | Terrain | Doctor | Demo
 
 
 def _chosen_preset(args: list[str]) -> Preset:

@@ -1,8 +1,9 @@
 """What the words of a command line name: tasks, with what may be changed of them, and policies."""
 
+import hashlib
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from robo_maxent.evaluate import Act
     from robo_maxent.learnable import Learnable
     from robo_maxent.policy import Policy
+    from robo_maxent.task import Task
+    from robo_maxent.trials import Contestant
 
 POLICY = "policy.safetensors"
 
@@ -123,6 +126,65 @@ def subject(
     found = make(name, options | world.options)
     policy.require(layout_of(found))
     return policy, found
+
+
+def contestants(
+    named: Sequence[str], task: str | None, world: World, normalize: str | None
+) -> "tuple[list[Contestant], Task[Any]]":
+    """Policies to stress on one task.
+
+    Raises:
+        UsageError: They do not do the same task of this package.
+        PolicyError: There is no such policy, or it does not fit.
+    """
+    from robo_maxent.task import Task
+
+    found = [subject(name, task, world, normalize) for name in named]
+    stage = found[0][1]
+    if not isinstance(stage, Task):
+        raise UsageError(f"a suite is for the tasks of this package; {stage.name} is not one")
+    if others := {other.name for _, other in found} - {stage.name}:
+        raise UsageError(
+            f"the policies do different tasks, {stage.name} and {', '.join(sorted(others))}: name "
+            "one for all with --task"
+        )
+    return [_contestant(name, act) for name, (act, _) in zip(named, found, strict=True)], stage
+
+
+def contestant_of(
+    row: Mapping[str, Any], described: Mapping[str, Any], policy: str | None
+) -> "tuple[Contestant | None, Task[Any]]":
+    """The policy of a row of a stress test, None for a null policy, and its task.
+
+    Raises:
+        UsageError: The file of the policy has changed, or is not known.
+        PolicyError: It is gone, or does not fit.
+    """
+    from robo_maxent.task import Task
+
+    options = saved_options(described["task_options"])
+    task = make(described["task"], options)
+    assert isinstance(task, Task)  # no other is stressed
+    if row["mode"] == "null":
+        return None, task
+    saved = next(p for p in described["policies"] if p["label"] == row["policy"])
+    named = policy or saved["file"]
+    act, _ = subject(named, described["task"], World())
+    found = _contestant(named, act, saved["label"])
+    if found.sha256 != saved["sha256"]:
+        raise UsageError(f"{named} is not the policy that was stressed: its contents differ")
+    return found, task
+
+
+def _contestant(named: str, act: "Act", called: str | None = None) -> "Contestant":
+    """A policy with what identifies its file."""
+    from robo_maxent.policy import Policy
+    from robo_maxent.trials import Contestant
+
+    path = Path(named) / POLICY if Path(named).is_dir() else Path(named)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    sample = act.sample if isinstance(act, Policy) else None
+    return Contestant(called or label(named), act, sample, named, digest)
 
 
 def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":

@@ -83,6 +83,7 @@ RUNS = [
     "gym_env",
     "terrain_sheet",
     "tour",
+    "stress",
     "trainer",
     "train",
     "foreign_fit",
