@@ -204,7 +204,8 @@ class Evaluate:
     --suite, the directory of rows and report; by default robustness-SUITE in the run."""
     suite: Literal["nominal", "quick", "full"] | None = None
     """Stress test: episodes under pushes, on ice, with payload, weak or locked motors, noise, delay
-    and terrain, beside policies that do nothing; writes a report. --episodes is then the suite's."""
+    and terrain, beside policies that do nothing; writes a report. It has its own number of
+    episodes."""
     axes: tuple[str, ...] | None = None
     """Only these axes of the suite."""
     clips: int = 6
@@ -329,9 +330,7 @@ class Replay:
         stress.film(row, task, entrant, path)
         if not self.as_json:
             print(f"{self.row}: {row['outcome']} after {episode.length} control steps")
-            print(
-                "  the same bit for bit" if same else "  NOT the same: other versions or machine?"
-            )
+            print("  the same bit for bit" if same else "  NOT the same: another machine?")
         say(f"  video: {path}")
         return {"row": dict(row), "same": same, "video": str(path), "ok": same}
 
