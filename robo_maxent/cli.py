@@ -288,13 +288,19 @@ class Evaluate:
                 progress=progress.count,
                 filming=filming.count,
             )
-        told = [str(line) for line in verdict.verdicts(done.findings, stress.read(out)[1])]
-        for line in told:
-            self._print(line)
+        told = verdict.verdicts(done.findings, stress.read(out)[1])
+        for one in told:
+            self._print(f"{one.policy}: {one.headline}")
+            for line in one.details:
+                self._print(f"  {line}")
         say(f"  report: {done.report}")
         say(f"  episodes: {done.rows}")
         say(f"Open {done.report} in a browser. A failure again: robo-maxent replay {out} --row ROW")
-        return {"report": str(done.report), "episodes": str(done.rows), "verdict": told}
+        return {
+            "report": str(done.report),
+            "episodes": str(done.rows),
+            "verdict": [asdict(v) for v in told],
+        }
 
     def _print(self, text: str) -> None:
         if not self.as_json:
@@ -313,7 +319,7 @@ class Replay:
     policy: str | None = None
     """The policy, where its file is elsewhere now."""
     out: Path | None = None
-    """The mp4 file; by default videos/replay-NUMBER.mp4."""
+    """The mp4 file; by default videos/replay-DIRECTORY.mp4."""
     as_json: Json = False
 
     def run(self) -> Result:
@@ -326,7 +332,7 @@ class Replay:
         entrant, task = contestant_of(row, described, self.policy)
         episode = suite.replay(row, task, entrant)
         same = (episode.length, episode.reward) == (row["length"], row["reward"])
-        path = self.out or Path("videos") / f"replay-{rows.index(row)}.mp4"
+        path = self.out or Path("videos") / f"replay-{label(str(self.results))}.mp4"
         stress.film(row, task, entrant, path)
         if not self.as_json:
             print(f"{self.row}: {row['outcome']} after {episode.length} control steps")

@@ -1,0 +1,87 @@
+"""A stress test from the command line: rows, films, report, and a failure again bit for bit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_cli import call
+
+from robo_maxent import stress, suites
+from robo_maxent.results import identity
+from robo_maxent.suites import Entry, Suite
+
+SMALL = Suite(
+    "quick",
+    "a small one",
+    {"nominal": Entry(4, 2, sampled=2), "push": Entry(1, 1, severities=(0.0, 2.0))},
+)
+
+
+@pytest.fixture
+def trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
+    """A run that has learnt nothing yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(suites.SUITES, "quick", SMALL)
+    budget = ["--steps", "8", "--envs", "4", "--random-steps", "1", "--evaluation-episodes", "2"]
+    code, _, said = call(capsys, "train", "quadruped-flat", *budget, "--out", "run")
+    assert code == 0, said
+    return tmp_path / "run"
+
+
+def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stress, "CLIP_SECONDS", 0.5)
+    words = ["evaluate", str(trained), "--suite", "quick", "--clips", "1", "--json"]
+    code, out, said = call(capsys, *words)
+    assert code == 0, said
+    told: dict[str, Any] = json.loads(out)
+    page = Path(told["report"]).read_text()
+    assert "data:video/mp4" in page
+    assert told["verdict"][0]["headline"]
+
+    rows, described = stress.read(trained / "robustness-quick")
+    assert {row["policy"] for row in rows} >= {"zero action", "hold pose"}
+    failed = next(row for row in rows if row["mode"] == "mean" and not row["success"])
+    for row in (failed, next(row for row in rows if row["mode"] == "null")):
+        name = identity(row)
+        words = ["replay", str(trained / "robustness-quick"), "--row", name, "--json"]
+        code, out, said = call(capsys, *words)
+        assert code == 0, said
+        assert json.loads(out)["same"]
+    assert described["replay"].endswith("--row {row}")
+
+    code, _, said = call(capsys, "replay", str(trained / "robustness-quick"), "--row", "x")
+    assert code == 2
+    assert "there is no row 'x'" in said
+
+
+def test_a_policy_that_changed_since_is_not_replayed(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(capsys, "evaluate", str(trained), "--suite", "quick", "--clips", "0")[0] == 0
+    rows, _ = stress.read(trained / "robustness-quick")
+    row = identity(next(row for row in rows if row["mode"] == "mean"))
+    policy = trained / "policy.safetensors"
+    policy.write_bytes((trained / "policy-last.safetensors").read_bytes())
+    described = json.loads((trained / "robustness-quick" / "suite.json").read_text())
+    described["policies"][0]["sha256"] = "0"
+    (trained / "robustness-quick" / "suite.json").write_text(json.dumps(described))
+    code, _, said = call(capsys, "replay", str(trained / "robustness-quick"), "--row", row)
+    assert code == 2
+    assert "is not the policy that was stressed" in said
+
+
+def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = call(capsys, "evaluate", str(trained), "--axes", "push")
+    assert code == 2
+    assert "give --suite" in said
+    code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--axes", "wind")
+    assert code == 2
+    assert "push" in said
+    code, _, said = call(capsys, "replay", str(trained), "--row", "x")
+    assert code == 2
+    assert "holds no finished evaluation" in said
