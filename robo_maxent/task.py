@@ -317,7 +317,7 @@ class Task(ABC, Generic[M]):
         """N simulations to learn from; what diverges is dumped in the run's ``directory``.
 
         ``threads`` are those that the learner leaves free. Contacts with terrain take twice the
-        time of those with a plane: there, physics shares the learner's too, 12 % more steps.
+        time of those with a plane: there, physics shares the learner's too.
         """
         from robo_maxent.vec_env import VecEnv  # which is built on this class
 

@@ -6,16 +6,17 @@ made to by asking it about exactly BLOCK observations at a time, for the product
 of another size may differ in the last bit.
 """
 
+import itertools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from robo_maxent.axes import walks
 from robo_maxent.draws import Draw
-from robo_maxent.evaluate import Act
+from robo_maxent.evaluate import Act, Guard
 from robo_maxent.measures import Effort, Gait, along, row
 from robo_maxent.recovery import SETTLING, SafeSet
 from robo_maxent.step import Episode
@@ -142,21 +143,18 @@ def run(
     """
     task, n = batch.task, len(batch.sims)
     env = VecEnv(task, n, batch.seed, threads, dump_dir, draws=batch.draws, sims=batch.sims)
-    choose = _chooser(batch, contestant, mode)
+    choose, counts = _chooser(batch, contestant, mode), itertools.count()
+    guard = Guard(lambda obs: choose(obs, next(counts)))
     trace = Trace.blank(n, task.episode_steps, walks(task))
     finished: dict[int, Episode] = {}
-    faults: dict[int, str] = {}
     obs = env.reset()
     for count in range(task.episode_steps):
         trace.read(env, count)
-        action = _checked(choose(obs[:, : task.policy_size], count), count, faults)
-        step = env.step(action)
+        step = env.step(guard(obs[:, : task.policy_size]))
         ended = np.flatnonzero(step.terminated | step.truncated).tolist()
         for sim, episode in zip(ended, step.episodes, strict=True):
             if sim not in finished:
-                fault = faults.get(sim)
-                failed = {"success": False, "fault": fault} if fault else {}
-                finished[sim] = replace(episode, **failed)
+                finished[sim] = guard.judge(sim, episode)
         obs = step.obs
         progress(count + 1, task.episode_steps)
         if len(finished) == n:
@@ -225,16 +223,3 @@ def _chooser(
         return drawn(np.concatenate([obs, noise], axis=1, dtype=np.float32))
 
     return choose
-
-
-def _checked(action: np.ndarray, count: int, faults: dict[int, str]) -> np.ndarray:
-    """Zeros where an action is not finite; ``faults`` remembers the first of each simulation."""
-    bad = np.flatnonzero(~np.isfinite(action).all(axis=1)).tolist()
-    if not bad:
-        return action
-    for sim in bad:
-        what = "NaN" if np.isnan(action[sim]).any() else "infinity"
-        faults.setdefault(sim, f"policy returned {what} at step {count + 1}")
-    action = action.copy()
-    action[bad] = 0.0
-    return action
