@@ -1,7 +1,7 @@
 """Ranges that episodes are drawn from, and three named levels of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,8 +81,38 @@ class Randomization:
             names |= {"slip_begin", "slip_duration", "slip_friction"}
         return names
 
+    def scaled(self, share: float) -> "Randomization":
+        """The same drawn in towards the nominal values, linearly: 1 leaves them, 0 is nominal.
+
+        Friction of the feet, whose nominal value is the robot's, and the times of pushes and slips
+        stay.
+        """
+        toward = {
+            name: tuple(usual + share * (end - usual) for end in getattr(self, name))
+            for name, usual in _NOMINAL.items()
+        }
+        chances = {name: share * getattr(self, name) for name in PROBABILITIES}
+        slowest, fastest = (end / share if share else np.inf for end in self.no_load_speed)
+        low, high = (round(share * steps) for steps in self.action_delay)
+        return replace(
+            self, **toward, **chances, no_load_speed=(slowest, fastest), action_delay=(low, high)
+        )
+
 
 PROBABILITIES = ("locked_joint", "dead_joint", "slip")
+_NOMINAL = {
+    "payload": 0.0,
+    "com_offset": 0.0,
+    "motor_strength": 1.0,
+    "kp_scale": 1.0,
+    "kd_scale": 1.0,
+    "encoder_bias": 0.0,
+    "sensor_noise": 0.0,
+    "packet_loss": 0.0,
+    "gravity_tilt": 0.0,
+    "push_impulse": 0.0,
+}
+"""Field -> where its range is scaled towards."""
 _ALLOWED: dict[str, Range] = {
     "gravity_tilt": (0.0, LIMITS["gravity_tilt"][1]),
     "push_impulse": (0.0, LIMITS["push_impulse"][1]),

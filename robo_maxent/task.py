@@ -243,6 +243,10 @@ class Task(ABC, Generic[M]):
         """How well the robots walk; None: the task is another."""
         return None
 
+    def ranges(self, memory: M, sim: int) -> Randomization:
+        """What the next episode of ``sim`` is drawn from, never wider than ``randomization``."""
+        return self.randomization
+
     def metrics(self, memory: M) -> dict[str, float]:
         """What a run should log of its simulations, by name."""
         return {}

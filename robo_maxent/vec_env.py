@@ -100,8 +100,6 @@ class VecEnv(Generic[M]):
         self._usual = drawing.nominal(task.robot, n)
         self._given = draws
         self._trunk_mass = float(task.robot.model.body_mass[task.robot.trunk])
-        self._on: set[str] = set()  # fields of a draw that have ever been different
-        self._leftover = False  # whether some of them are not overwritten by the next draw
         self._use(task.randomization)
         if draws is not None:
             self._admit(draws)
@@ -225,8 +223,6 @@ class VecEnv(Generic[M]):
         drawing.require_supported(names, self.task.perturbations, self.task.name)
         self._apply.require(names)
         self._acting.require(names)
-        self._on |= names
-        self._leftover = bool(self._on - self._ranges.varied - {"foot_friction"})
 
     def _observe(self) -> np.ndarray:
         """What the policy sees, through the sensors, (N, O)."""
@@ -317,11 +313,11 @@ class VecEnv(Generic[M]):
             self._use(self.task.randomization)
         batch.reset(ids, keyframe=self.task.robot.stand, stage=0)
         qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
-        if self._leftover:
-            drawing.copy_rows(self._usual, self.draws, ids)
+        drawing.copy_rows(self._usual, self.draws, ids)
         for sim in ids:
             rng = self._episode_rng(int(sim))
-            draw(self._ranges, self._usual, rng, self.draws, int(sim))
+            ranges = self.task.ranges(self.memory, int(sim))
+            draw(ranges, self._usual, rng, self.draws, int(sim))
             qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
         if self._given is not None:
             drawing.copy_rows(self._given, self.draws, ids[self._index[ids] == 0])

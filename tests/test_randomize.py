@@ -128,6 +128,19 @@ def test_a_slip_happens_with_the_stated_probability() -> None:
     assert (draws.slip_duration > 0).mean() == pytest.approx(0.3, abs=0.055)
 
 
+def test_ranges_scaled_down_lie_evenly_between_nominal_and_full() -> None:
+    for ranges in (NONE, DEFAULT, HARD):
+        assert ranges.scaled(1.0) == ranges
+    assert HARD.scaled(0.0).varied == {"foot_friction"}
+    fifth = replace(HARD, locked_joint=0.5).scaled(0.2)
+    assert fifth.payload == pytest.approx((-0.2, 1.0))
+    assert fifth.motor_strength == pytest.approx((0.96, 1.04))
+    assert fifth.push_impulse == pytest.approx((0.0, 2.54))
+    assert fifth.no_load_speed == pytest.approx((100.0, 500.0))  # a fifth of the slope
+    assert (fifth.locked_joint, fifth.slip) == pytest.approx((0.1, 0.06))
+    assert [HARD.scaled(s).action_delay for s in (0.2, 0.3, 0.8)] == [(0, 0), (0, 1), (0, 2)]
+
+
 # -- pairing -------------------------------------------------------------------
 
 

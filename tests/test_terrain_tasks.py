@@ -202,6 +202,26 @@ def test_without_the_curriculum_every_level_is_played_from_the_start() -> None:
     assert {task.pool.patches[p].level for p in env.memory.patch} == set(range(11))  # type: ignore
 
 
+def test_randomization_widens_with_the_level_reached_and_never_in_an_evaluation() -> None:
+    memory = SCAN.memory(8)
+    memory.level[:] = [0, 1, 2, 3, 4, 5, 10, 10]
+    widths = [SCAN.ranges(memory, sim).payload[1] for sim in range(8)]
+    assert widths == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0, 2.0, 2.0, 2.0])
+    for task in (SCAN.unseen(1), make("quadruped-rough", level=0)):
+        assert task.ranges(memory, 0) is task.randomization  # type: ignore[attr-defined]
+
+
+def test_who_is_demoted_keeps_nothing_of_the_wider_ranges() -> None:
+    task: Any = make("quadruped-rough", randomization={"action_delay": [1, 1]})
+    env = VecEnv(task, 1, seed=0)
+    env.memory.level[:] = 10
+    env.reset()
+    assert env.draws.action_delay.tolist() == [1]
+    env.memory.level[:] = 0
+    env.restart(np.array([0]))
+    assert env.draws.action_delay.tolist() == [0]
+
+
 def test_levels_patches_and_contacts_continue_exactly_from_a_saved_state() -> None:
     rng = np.random.default_rng(0)
     actions = rng.uniform(-1, 1, (120, 20, ROUGH.action_size))
