@@ -294,9 +294,9 @@ class Evaluate:
             self._print(f"{one.policy}: {one.headline}")
             for line in one.details:
                 self._print(f"  {line}")
-        say(f"  report: {done.report}")
+        say(f"  report, for a browser: {done.report}")
         say(f"  episodes: {done.rows}")
-        say(f"The report is for a browser. A failure again: robo-maxent replay {out} --row ROW")
+        say(f"A failure again: robo-maxent replay {out} --row ROW")
         return {
             "report": str(done.report),
             "episodes": str(done.rows),
