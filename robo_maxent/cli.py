@@ -75,6 +75,8 @@ DEMO_TASK = "quadruped-flat"
 DEMO_MINUTES = 2.0
 DEMO_EPISODES = 200
 DEMO_SECONDS = 12.0  # of video
+DEMO_SUITE = "quick"
+DEMO_CLIPS = 4  # failures filmed for its report
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ class Evaluate:
         if not self.subjects:
             raise UsageError(f"name at least one {POLICIES}")
         if self.suite is not None:
-            return self._stress(self.suite)
+            return self.stress(self.suite, f"robo-maxent {shlex.join(sys.argv[1:])}")
         if self.axes is not None:
             raise UsageError("--axes are those of a suite: give --suite quick or full")
         if self.out is not None and len(self.subjects) > 1:
@@ -263,8 +265,8 @@ class Evaluate:
         result = {"policy": named, "task": task.name, "episodes": str(path), **asdict(summary)}
         return result | {f"by_{what}": shares for what, shares in _plain(by).items()}
 
-    def _stress(self, name: str) -> Result:
-        """Run a suite, and write its report."""
+    def stress(self, name: str, command: str) -> Result:
+        """Run a suite, and write its report, which says that ``command`` would do it again."""
         from robo_maxent import stress, suites, verdict
         from robo_maxent.progress import Progress, say
 
@@ -275,7 +277,6 @@ class Evaluate:
         first = Path(self.subjects[0])
         home = first if first.is_dir() else Path("runs")
         out = self.out or home / f"robustness-{name}"
-        command = f"robo-maxent {shlex.join(sys.argv[1:])}"
         with Progress(f"suite {name}") as progress, Progress("filming failures") as filming:
             done = stress.stress(
                 which,
@@ -293,9 +294,9 @@ class Evaluate:
             self._print(f"{one.policy}: {one.headline}")
             for line in one.details:
                 self._print(f"  {line}")
-        say(f"  report: {done.report}")
+        say(f"  report, for a browser: {done.report}")
         say(f"  episodes: {done.rows}")
-        say(f"Open {done.report} in a browser. A failure again: robo-maxent replay {out} --row ROW")
+        say(f"A failure again: robo-maxent replay {out} --row ROW")
         return {
             "report": str(done.report),
             "episodes": str(done.rows),
@@ -427,7 +428,7 @@ class Doctor:
 
 @dataclass(frozen=True)
 class Demo:
-    """Train a quadruped to walk, evaluate it on fresh seeds, record it: the four-minute tour."""
+    """Train a quadruped to walk, evaluate, film and stress-test it: six minutes, then a report."""
 
     minutes: float = DEMO_MINUTES
     """Wall-clock of the training."""
@@ -436,27 +437,44 @@ class Demo:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Train, evaluate, record."""
+        """Train, evaluate, record, stress."""
         from robo_maxent.progress import say
-        from robo_maxent.video import find_backend
 
-        try:
-            find_backend()  # before the training, so that there is time to mend it
-        except RenderingError as error:
-            say(f"There will be no video: {error}")
-        say(f"1/3  {self.minutes:g} minutes of training")
+        filmed = self._can_film()  # before the training, so that there is time to mend it
+        say(f"1/4  {self.minutes:g} minutes of training")
         config = TrainConfig(minutes=self.minutes, seed=self.seed)
         trained = Train(DEMO_TASK, config=config).run()
         if trained["interrupted"]:
             return trained
         run = trained["run"]
-        say(f"2/3  Evaluating {DEMO_EPISODES} episodes that were never trained on")
-        evaluate = Evaluate((run,), episodes=DEMO_EPISODES, as_json=self.as_json)
+        say(f"2/4  Evaluating {DEMO_EPISODES} episodes that were never trained on")
+        evaluate = Evaluate((run,), episodes=DEMO_EPISODES, clips=DEMO_CLIPS, as_json=self.as_json)
         evaluated = evaluate.run()["policies"][0]
-        say(f"3/3  Recording {DEMO_SECONDS:g} s of the first of them")
-        recorded = Record(run, seed=evaluate.seed, seconds=DEMO_SECONDS).run()
-        say(f"Watch {recorded['video']}. Next: robo-maxent train --resume {run} --minutes 5")
-        return evaluated | trained | {"video": recorded["video"]}
+        video = None
+        if filmed:
+            say(f"3/4  Recording {DEMO_SECONDS:g} s of the first of them")
+            video = Record(run, seed=evaluate.seed, seconds=DEMO_SECONDS).run()["video"]
+        else:
+            say("3/4  No video, as there is no OpenGL library")
+        say("4/4  Stress test: pushes, ice, payload, faults, delay, terrain; about a minute")
+        again = f"robo-maxent evaluate {shlex.quote(run)} --suite {DEMO_SUITE}"
+        stressed = evaluate.stress(DEMO_SUITE, again)
+        watch = f"Watch {video}, and open" if video else "Open"
+        say(f"{watch} {stressed['report']} in a browser.")
+        say(f"Next: robo-maxent train --resume {run} --minutes 5")
+        tested = {name: stressed[name] for name in ("report", "verdict")}
+        return evaluated | trained | {"video": video} | tested
+
+    def _can_film(self) -> bool:
+        from robo_maxent.progress import say
+        from robo_maxent.video import find_backend
+
+        try:
+            find_backend()
+        except RenderingError as error:
+            say(f"There will be no video, and no films in the report: {error}")
+            return False
+        return True
 
 
 def _commands(args: list[str]) -> Any:

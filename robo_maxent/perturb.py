@@ -102,6 +102,17 @@ class Perturbations:
             size = np.sqrt((self._force**2).sum(axis=1))
             self.realized.impulse[:] += size * self._task.control_dt
 
+    def lately(self, sim: int, step: int, seconds: float) -> np.ndarray:
+        """Forces of the pushes of ``sim`` that act, or began less than ``seconds`` ago.
+
+        Returns:
+            One row each, world frame, N, (k, 3).
+        """
+        begin, end = self._push_steps[sim].T  # (MAX_PUSHES,)
+        until = np.maximum(end, begin + round(seconds / self._task.control_dt))
+        shown = (begin < step) & (step <= until) & self._push[sim].any(axis=1)
+        return self._push[sim, shown]
+
     def sensed(self, now: Readings) -> Readings:
         """What the sensors measure, noise aside: encoders with their bias, gravity's direction."""
         draws = self._draws

@@ -101,7 +101,7 @@ def render(
     if suite.get("format", FORMAT) != FORMAT:
         raise UsageError(f"the suite has format {suite['format']}; this report reads {FORMAT}")
     cards, missing = _cards(found, rows, suite, clips or {})
-    said = (why_no_clips or NO_CLIPS) if not clips else None
+    said = (why_no_clips or NO_CLIPS) if found.failures and not clips else None
     scales = [axis for axis in found.axes.values() if axis.is_scale]
     page = _environment().get_template("report.html")
     return page.render(

@@ -171,6 +171,14 @@ class VecEnv(Generic[M]):
             episodes,
         )
 
+    def pushes(self, sim: int, seconds: float) -> np.ndarray:
+        """Forces of the pushes of ``sim`` that act, or began less than ``seconds`` ago.
+
+        Returns:
+            One row each, world frame, N, (k, 3).
+        """
+        return self._acting.lately(sim, int(self.memory.elapsed[sim]), seconds)
+
     def metrics(self) -> dict[str, float]:
         """What to log of the simulations, by name."""
         return self.task.metrics(self.memory)

@@ -33,6 +33,13 @@ FIX = (
     "apt-get install -y libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri"
 )
 ARROW_RADIUS = 0.012  # m
+PUSH_RGBA = (0.85, 0.0, 0.4, 1.0)
+PUSH_RADIUS = 0.022  # m
+PUSH_SCALE = 0.005  # m of arrow for each N
+PUSH_LENGTHS = (0.25, 0.8)  # m
+PUSH_ABOVE = np.array([0.0, 0.0, 0.12])  # the base, m: on the back, since the trunk would hide it
+PUSH_SECONDS = 0.4
+"""A push is shown for at least this time: most last a tenth of a second, which nobody sees."""
 BLOCK = 16
 """Video codecs want frame sides that are a multiple of this, pixels."""
 
@@ -115,7 +122,9 @@ class Camera:
         mujoco.mj_forward(self._model, self._data)
         self._renderer.update_scene(self._data, self._camera)
         for arrow in self._env.task.arrows(self._env.memory, self._env.now, sim):
-            self._draw(arrow)
+            self._draw(arrow, ARROW_RADIUS)
+        for arrow in pushes(self._env, sim):
+            self._draw(arrow, PUSH_RADIUS)
         return self._renderer.render().copy()
 
     def close(self) -> None:
@@ -130,15 +139,24 @@ class Camera:
         self._data = mujoco.MjData(self._model)
         self._renderer = mujoco.Renderer(self._model, *self._size)
 
-    def _draw(self, arrow: Arrow) -> None:
+    def _draw(self, arrow: Arrow, radius: float) -> None:
         scene = self._renderer.scene
         geom = scene.geoms[scene.ngeom]
         kind = mujoco.mjtGeom.mjGEOM_ARROW
         nowhere, rgba = np.zeros(3), np.array(arrow.rgba, np.float32)
         mujoco.mjv_initGeom(geom, kind, nowhere, nowhere, np.eye(3).ravel(), rgba)
         end = arrow.start + arrow.vector
-        mujoco.mjv_connector(geom, kind, ARROW_RADIUS, arrow.start, end)
+        mujoco.mjv_connector(geom, kind, radius, arrow.start, end)
         scene.ngeom += 1
+
+
+def pushes(env: VecEnv[Any], sim: int) -> list[Arrow]:
+    """An arrow on the back of ``sim`` for each push that acts or did a moment ago."""
+    forces = env.pushes(sim, PUSH_SECONDS)
+    size = np.linalg.norm(forces, axis=1, keepdims=True)
+    vectors = forces / size * np.clip(PUSH_SCALE * size, *PUSH_LENGTHS)
+    start = env.now.base_position[sim] + PUSH_ABOVE
+    return [Arrow(start, vector, PUSH_RGBA) for vector in vectors]
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,14 @@ def test_clips_that_are_missing_are_said_so_at_the_top(tmp_path: Path, full: Any
     assert "Clips of rows that are not in this evaluation: nobody/mean." in page.text
 
 
+def test_where_nothing_failed_nobody_is_told_of_missing_clips(tmp_path: Path, full: Any) -> None:
+    rows, suite = full
+    perfect = [row | {"success": True, "terminated": False, "outcome": "success"} for row in rows]
+    page = written(tmp_path / "r.html", perfect, suite, clips={})
+    assert "No episode failed." in page.text
+    assert report.NO_CLIPS not in page.text
+
+
 def test_each_failure_has_the_command_that_replays_it(tmp_path: Path, full: Any) -> None:
     rows, suite = full
     found = findings(rows, suite)

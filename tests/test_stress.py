@@ -1,13 +1,15 @@
 """A stress test from the command line: rows, films, report, and a failure again bit for bit."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_cli import call
 
-from robo_maxent import stress, suites
+from robo_maxent import cli, stress, suites, video
+from robo_maxent.config import TrainConfig
 from robo_maxent.results import identity
 from robo_maxent.suites import Entry, Suite
 
@@ -85,3 +87,48 @@ def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFi
     code, _, said = call(capsys, "replay", str(trained), "--row", "x")
     assert code == 2
     assert "holds no finished evaluation" in said
+
+
+@pytest.fixture
+def short_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo with a bit of everything that it does."""
+    bit = partial(TrainConfig, steps=8, envs=4, random_steps=1, evaluation_episodes=2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "TrainConfig", lambda minutes, seed: bit(seed=seed))
+    monkeypatch.setattr(cli, "DEMO_EPISODES", 2)
+    monkeypatch.setattr(cli, "DEMO_SECONDS", 0.04)
+    monkeypatch.setattr(cli, "DEMO_CLIPS", 1)
+    monkeypatch.setattr(stress, "CLIP_SECONDS", 0.1)
+    monkeypatch.setitem(suites.SUITES, "quick", SMALL)
+
+
+@pytest.mark.usefixtures("short_demo")
+def test_the_demo_ends_with_a_video_and_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, said = call(capsys, "demo", "--json")
+    assert code == 0, said
+    told = json.loads(out)
+    assert told["success"]["count"] == 2
+    assert Path(told["video"]).stat().st_size > 0
+    page = Path(told["report"]).read_text()
+    assert page.count("data:video/mp4") == 1
+    assert f"robo-maxent evaluate {told['run']} --suite quick" in page
+    assert f"Watch {told['video']}, and open {told['report']} in a browser." in said
+
+
+@pytest.mark.usefixtures("short_demo")
+def test_the_demo_goes_on_without_opengl(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video.find_backend.cache_clear()
+    monkeypatch.setattr(video, "works", lambda backend: "no library")
+    try:
+        code, out, said = call(capsys, "demo", "--json")
+    finally:
+        video.find_backend.cache_clear()
+    assert code == 0, said
+    told = json.loads(out)
+    assert told["video"] is None
+    page = Path(told["report"]).read_text()
+    assert "data:video/mp4" not in page
+    assert "Failures could not be filmed: No working OpenGL backend" in page
+    assert "3/4  No video" in said
