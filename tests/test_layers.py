@@ -68,7 +68,7 @@ RUNS = [
     "runs",
     "export",
     "results",
-    "estimates",
+    "curves",
     "grids",
     "findings",
     "wording",
