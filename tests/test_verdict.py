@@ -202,7 +202,9 @@ def test_a_difference_that_chance_may_have_made_is_no_difference() -> None:
 def test_a_median_has_its_interval_and_says_what_was_not_reached() -> None:
     never = [np.nan] * 3
     assert wording.median(waiting_times(np.full(20, 0.5), 2.0)) == "0.50 s [0.50, > 0.50]"
-    assert wording.median(waiting_times(np.array([0.5, *never]), 2.0)) == "not reached [0.50, > 2.00]"
+    assert (
+        wording.median(waiting_times(np.array([0.5, *never]), 2.0)) == "not reached [0.50, > 2.00]"
+    )
     assert wording.median(waiting_times(np.array(never), 2.0)) == "not reached"
 
 
