@@ -252,7 +252,7 @@ def test_the_bar_of_a_critical_severity_ends_at_the_frame_where_it_is_open(risin
         ]
         found = findings(rows, suite)
         figure = report_plots.curves(found.axes["payload"], found, "success")
-        return [tuple(sorted(ends)) for ends in bars(str(figure.picture))]
+        return [(min(ends), max(ends)) for ends in bars(str(figure.picture))]
 
     left, right = report_plots.LEFT, report_plots.RIGHT
     assert drawn(19, 19, 20) == [(left, right)]
