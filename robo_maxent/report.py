@@ -21,6 +21,7 @@ from robo_maxent import figures, report_maps, report_plots, verdict, wording
 from robo_maxent.errors import UsageError
 from robo_maxent.figures import Figure
 from robo_maxent.findings import FAULTS, Axis, Findings, findings
+from robo_maxent.notices import notices
 from robo_maxent.recovery import WITHIN
 from robo_maxent.results import OUTCOMES, Row, identity, outcome_of
 from robo_maxent.times import WaitingTimes
@@ -117,7 +118,7 @@ def render(
         plots=report_plots,
         subjects=figures.subjects(found),
         verdicts=verdict.verdicts(found, suite),
-        notices=(*verdict.notices(found, said), *missing),
+        notices=(*notices(found, said), *missing),
         ranking=_ranking(found),
         scales=[report_plots.curves(axis, found, "success") for axis in scales],
         scales_survived=[report_plots.curves(axis, found, "survived") for axis in scales],

@@ -73,6 +73,7 @@ RUNS = [
     "findings",
     "wording",
     "verdict",
+    "notices",
     "svg",
     "figures",
     "report_plots",

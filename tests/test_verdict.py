@@ -11,6 +11,7 @@ from robo_maxent import verdict, wording
 from robo_maxent.compare import success_difference
 from robo_maxent.findings import findings
 from robo_maxent.intervals import Estimate, proportion
+from robo_maxent.notices import notices
 from robo_maxent.times import waiting_times
 
 ORDER = {
@@ -29,7 +30,7 @@ def said(rows: list[dict[str, Any]], **suite: Any) -> str:
 
 
 def warned(rows: list[dict[str, Any]]) -> str:
-    return " ".join(verdict.notices(findings(rows, ORDER), None))
+    return " ".join(notices(findings(rows, ORDER), None))
 
 
 def test_the_headline_is_survival_of_a_push_of_one_capture_impulse() -> None:
