@@ -5,20 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from robo_maxent import grids
+from robo_maxent.compare import SuccessDifference, holm, success_difference
+from robo_maxent.curves import Curve, curve, is_ordered
 from robo_maxent.errors import UsageError
-from robo_maxent.estimates import (
-    Critical,
-    Paired,
-    Survival,
-    area,
-    critical,
-    holm,
-    is_ordered,
-    paired,
-    survival,
-)
 from robo_maxent.grids import Grid, share
+from robo_maxent.intervals import Proportion
+from robo_maxent.recovery import WITHIN
 from robo_maxent.results import (
     AXES,
     Row,
@@ -33,10 +28,8 @@ from robo_maxent.results import (
     severities_of,
     survived,
 )
-from robo_maxent.stats import Proportion
+from robo_maxent.times import WaitingTimes, waiting_times
 
-RECOVERY_WINDOW = 2.0
-"""Time within which a push has to be recovered from, s, unless the suite says otherwise."""
 FAULTS = {"dead_joint": "dead", "locked_joint": "locked"}
 """Axis of a fault that is or is not -> what the joint is then."""
 
@@ -45,25 +38,13 @@ Groups = dict[tuple[str, str, str], list[Row]]
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A share of episodes along the severities of an axis, for one policy or null."""
-
-    severities: tuple[float, ...]
-    shares: tuple[Proportion, ...]
-    critical: Critical | None
-    """None: the axis is no scale, or only one severity of it was run."""
-    area: float | None
-    """Under the curve, severities scaled to [0, 1]."""
-
-
-@dataclass(frozen=True)
 class Sampled:
     """Actions sampled from a stochastic policy against its mean action, one axis."""
 
     mean: Proportion
     sampled: Proportion
-    difference: Paired | None
-    """Sampled minus mean; None: no episode was run in both ways."""
+    difference: SuccessDifference | None
+    """Sampled less mean; None: no episode was run in both ways."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +63,8 @@ class Axis:
     outcomes: dict[str, dict[str, int]]
     """Policy -> outcome -> episodes, over the same."""
     sampled: dict[str, Sampled]
-    differences: dict[str, Paired]
-    """Policy -> its success minus that of the first policy, over the same."""
+    differences: dict[str, SuccessDifference]
+    """Policy -> its success less that of the first policy, over the same: above 0 it is better."""
 
     @property
     def is_scale(self) -> bool:
@@ -106,9 +87,9 @@ class Findings:
     """Policy or null -> success of all disturbed episodes."""
     pushes: dict[str, Grid]
     """Policy -> recovered pushes by sector and severity."""
-    recovery: dict[str, Survival]
+    recovery: dict[str, WaitingTimes]
     """Policy or null -> recovery times of all pushes of the axis ``push``."""
-    recovery_by: dict[str, dict[float, Survival]]
+    recovery_by: dict[str, dict[float, WaitingTimes]]
     """Policy -> severity -> recovery times."""
     terrain: dict[str, Grid]
     """Policy -> success by kind and level, of kinds that it may have been trained on."""
@@ -159,7 +140,6 @@ def findings(rows: Sequence[Row], suite: Mapping[str, Any]) -> Findings:
         for who in policies
     }
     pushed = {who: list(_pushes(found)) for who, found in own.get("push", {}).items()}
-    window = float((suite.get("safe_set") or {}).get("window") or RECOVERY_WINDOW)
     return Findings(
         policies=policies,
         nulls=nulls,
@@ -169,8 +149,8 @@ def findings(rows: Sequence[Row], suite: Mapping[str, Any]) -> Findings:
         nominal={who: share(map(met, found)) for who, found in own.get("nominal", {}).items()},
         overall=_overall(own, order),
         pushes=_of(policies, pushed, lambda p: grids.pushes(p, order["push"])),
-        recovery={who: s for who, p in pushed.items() if (s := _survival(p, window))},
-        recovery_by=_of(policies, pushed, lambda p: _survivals(p, order["push"], window)),
+        recovery={who: _times(found) for who, found in pushed.items() if found},
+        recovery_by=_of(policies, pushed, lambda p: _times_by(p, order["push"])),
         terrain=_terrain(policies, own, order, "terrain"),
         heldout=_terrain(policies, own, order, "terrain_heldout"),
         joints=_of(policies, faulty, grids.joints),
@@ -223,14 +203,15 @@ def _axis(
     """One axis; ``own`` has the rows that each policy and null is judged by."""
     disturbed = {who: rows for who in own if (rows := _disturbed(own[who], severities))}
     first = disturbed.get(policies[0], [])
-    compared = {who: _compare(first, disturbed.get(who, [])) for who in policies[1:]}
+    compared = {who: _compare(disturbed.get(who, []), first) for who in policies[1:]}
+    is_scale = name not in FAULTS
     units = (row.get("unit") for rows in own.values() for row in rows)
     return Axis(
         name=name,
         unit=next((str(unit) for unit in units if unit), ""),
         severities=severities,
-        success={who: _curve(name, rows, severities, met) for who, rows in own.items()},
-        survived={who: _curve(name, rows, severities, survived) for who, rows in own.items()},
+        success={who: curve(rows, severities, met, is_scale) for who, rows in own.items()},
+        survived={who: curve(rows, severities, survived, is_scale) for who, rows in own.items()},
         disturbed={who: share(map(met, rows)) for who, rows in disturbed.items()},
         outcomes={
             who: dict(Counter(map(outcome_of, disturbed[who])))
@@ -242,25 +223,14 @@ def _axis(
     )
 
 
-def _curve(
-    axis: str, rows: list[Row], severities: tuple[float, ...], hit: Callable[[Row], bool]
-) -> Curve:
-    hits: dict[float, list[bool]] = defaultdict(list)
-    for row in rows:
-        hits[float(row["severity"])].append(hit(row))
-    present = tuple(severity for severity in severities if severity in hits)
-    shares = tuple(share(hits[severity]) for severity in present)
-    if axis in FAULTS or not is_ordered(present):
-        return Curve(present, shares, None, None)
-    return Curve(present, shares, critical(present, shares), area(present, shares))
-
-
-def _compare(first: Iterable[Row], second: Iterable[Row]) -> Paired | None:
-    """Success of the same episodes, second minus first; None: they have none in common."""
+def _compare(first: Iterable[Row], second: Iterable[Row]) -> SuccessDifference | None:
+    """Success of the same episodes, first less second; None: they have none in common."""
     one = {pair_key(row): met(row) for row in first}
     two = {pair_key(row): met(row) for row in second}
     common = [key for key in one if key in two]
-    return paired([one[key] for key in common], [two[key] for key in common]) if common else None
+    if not common:
+        return None
+    return success_difference(*(np.array([of[key] for key in common]) for of in (one, two)))
 
 
 def _sampled(who: str, axis: str, severities: tuple[float, ...], by: Groups) -> Sampled | None:
@@ -268,7 +238,7 @@ def _sampled(who: str, axis: str, severities: tuple[float, ...], by: Groups) -> 
     if not all(modes):
         return None
     mean, sampled = modes
-    return Sampled(share(map(met, mean)), share(map(met, sampled)), _compare(mean, sampled))
+    return Sampled(share(map(met, mean)), share(map(met, sampled)), _compare(sampled, mean))
 
 
 def _unpaired(own: dict[str, list[Row]], policies: tuple[str, ...]) -> int:
@@ -277,8 +247,12 @@ def _unpaired(own: dict[str, list[Row]], policies: tuple[str, ...]) -> int:
 
 
 def _adjusted(axes: dict[str, Axis]) -> dict[tuple[str, str], float]:
-    found = {(who, a.name): diff.p for a in axes.values() for who, diff in a.differences.items()}
-    return dict(zip(found, holm(list(found.values())), strict=True))
+    found = {
+        (who, axis.name): each.p_value
+        for axis in axes.values()
+        for who, each in axis.differences.items()
+    }
+    return dict(zip(found, holm(np.array(list(found.values()))).tolist(), strict=True))
 
 
 def _of(policies: Iterable[str], found: Mapping[str, Any], make: Callable[[Any], Any]) -> dict:
@@ -302,13 +276,16 @@ def _pushes(rows: Iterable[Row]) -> Iterator[tuple[float, Mapping[str, Any]]]:
                 yield float(row["severity"]), push
 
 
-def _survival(pushes: Iterable[tuple[float, Mapping[str, Any]]], window: float) -> Survival | None:
+def _times(pushes: Sequence[tuple[float, Mapping[str, Any]]]) -> WaitingTimes:
     """Recovery times of pushes; one that was not recovered from has none, whatever it says."""
-    return survival([p.get("seconds") if p.get("recovered") else None for _, p in pushes], window)
+    told = (push.get("seconds") if push.get("recovered") else None for _, push in pushes)
+    seconds = np.array([np.nan if time is None else time for time in told], float)
+    # Whole control steps are looked at, and the last may end a little after the window.
+    return waiting_times(seconds, np.nanmax([WITHIN, *seconds]))
 
 
-def _survivals(
-    pushes: list[tuple[float, Mapping[str, Any]]], order: Sequence[float], window: float
-) -> dict[float, Survival]:
-    parts = {s: _survival([p for p in pushes if p[0] == s], window) for s in order}
-    return {severity: found for severity, found in parts.items() if found}
+def _times_by(
+    pushes: Sequence[tuple[float, Mapping[str, Any]]], order: Sequence[float]
+) -> dict[float, WaitingTimes]:
+    parts = {severity: [push for push in pushes if push[0] == severity] for severity in order}
+    return {severity: _times(part) for severity, part in parts.items() if part}

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robo_maxent.estimates import wilson
+from robo_maxent.intervals import Proportion, proportion
 from robo_maxent.results import Row, met
-from robo_maxent.stats import Proportion
 
 SECTORS = 8
 """Directions that pushes are counted in: 0 ahead, 2 left, 4 back, 6 right."""
@@ -26,7 +25,7 @@ class Grid:
 def share(hits: Iterable[bool]) -> Proportion:
     """Share of what is true, with its interval."""
     listed = list(hits)
-    return wilson(sum(listed), len(listed))
+    return proportion(sum(listed), len(listed))
 
 
 def pushes(found: Iterable[tuple[float, Mapping[str, Any]]], order: Sequence[float]) -> Grid | None:

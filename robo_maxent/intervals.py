@@ -4,6 +4,7 @@ All intervals are two-sided at 95 %, unless they say otherwise.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor
 from typing import Literal
 
@@ -112,8 +113,7 @@ def proportion(hits: int, count: int) -> Proportion:
         UsageError: ``count`` is 0 or ``hits`` is outside [0, count].
     """
     _check_counts(hits, count)
-    interval = binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
-    return Proportion(hits / count, float(interval.low), float(interval.high), count)
+    return _wilson(hits, count)
 
 
 def guarantee(hits: int, count: int) -> Guarantee:
@@ -152,6 +152,13 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
 def standard_error(values: np.ndarray) -> float:
     """Of the mean of a sample of at least two, (n,)."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+@lru_cache(maxsize=100_000)
+def _wilson(hits: int, count: int) -> Proportion:
+    """Remembered: a report asks thousands of times, often for the same."""
+    interval = binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
+    return Proportion(hits / count, float(interval.low), float(interval.high), count)
 
 
 def _check_counts(hits: int, count: int) -> None:

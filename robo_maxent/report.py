@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from markupsafe import Markup
 
 from robo_maxent import figures, report_maps, report_plots, verdict, wording
 from robo_maxent.errors import UsageError
-from robo_maxent.estimates import Survival
 from robo_maxent.figures import Figure
 from robo_maxent.findings import FAULTS, Axis, Findings, findings
+from robo_maxent.notices import notices
+from robo_maxent.recovery import WITHIN
 from robo_maxent.results import OUTCOMES, Row, identity, outcome_of
+from robo_maxent.times import WaitingTimes
 
 FORMAT = 1
 """Of the suite file that this report reads."""
@@ -115,7 +118,7 @@ def render(
         plots=report_plots,
         subjects=figures.subjects(found),
         verdicts=verdict.verdicts(found, suite),
-        notices=(*verdict.notices(found, said), *missing),
+        notices=(*notices(found, said), *missing),
         ranking=_ranking(found),
         scales=[report_plots.curves(axis, found, "success") for axis in scales],
         scales_survived=[report_plots.curves(axis, found, "survived") for axis in scales],
@@ -127,6 +130,7 @@ def render(
         sampled=[f for p in found.policies if (f := report_plots.sampled(found, p))],
         cards=cards,
         fingerprint=fingerprint(rows),
+        within=WITHIN,
         conditions=_conditions(suite),
     )
 
@@ -139,14 +143,21 @@ def fingerprint(rows: Sequence[Row]) -> str:
     return digest.hexdigest()
 
 
+def unbroken(words: str) -> str:
+    """The same words, where no interval in brackets is cut by the end of a line."""
+    return re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\u00a0"), words)
+
+
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(FOLDER, encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["unbroken"] = unbroken
+    return made
 
 
 def _ranking(found: Findings) -> list[Axis]:
@@ -175,7 +186,7 @@ def _recovery_figures(found: Findings) -> list[Figure]:
     made = [report_plots.recovery("Time to recover: all pushes", note, everyone)]
     unit = found.axes["push"].unit
     for policy, by in found.recovery_by.items():
-        lines: list[tuple[str, str, Survival]] = [
+        lines: list[tuple[str, str, WaitingTimes]] = [
             (f"{severity:g}", f"v{min(place, 5)}", times)
             for place, (severity, times) in enumerate(by.items())
         ]

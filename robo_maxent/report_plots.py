@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from robo_maxent import svg
-from robo_maxent.estimates import REQUIRED, Paired, Survival
+from robo_maxent.compare import SuccessDifference
+from robo_maxent.curves import Curve
 from robo_maxent.figures import Figure, Named, Table, subjects
-from robo_maxent.findings import Axis, Curve, Findings
-from robo_maxent.stats import Proportion
+from robo_maxent.findings import Axis, Findings
+from robo_maxent.intervals import CensoredValue, Proportion
+from robo_maxent.recovery import WITHIN
+from robo_maxent.severity import THRESHOLD
 from robo_maxent.svg import Scale, element
-from robo_maxent.wording import counted, limit, points, quantity, title
+from robo_maxent.times import WaitingTimes
+from robo_maxent.wording import area, counted, limit, median, points, quantity, title
 
 WHOLE = (0.0, 1.0)
 
@@ -24,6 +28,8 @@ WIDTH, HEIGHT = 280.0, 178.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 268.0, 10.0, 134.0
 INSET = 8.0
 """Between the frame and the first and last severity."""
+APART = 8.0
+"""Between the critical severities of two policies, so that neither covers the other."""
 
 
 def curves(axis: Axis, found: Findings, measure: str) -> Figure:
@@ -34,10 +40,13 @@ def curves(axis: Axis, found: Findings, measure: str) -> Figure:
     present = [subject for subject in subjects(found) if subject.name in shown]
     layers = [_frame(axis, x, y)]
     layers += [_band(shown[s.name], s, x, y) for s in present if s.kind.startswith("p")]
-    layers += [_drop(axis, shown[s.name], s, x, y) for s in present if s.name in found.policies]
+    judged = [s for s in present if s.name in found.policies]
+    layers += [
+        _drop(axis, shown[s.name], s, x, y, BOTTOM - 4.0 - APART * row)
+        for row, s in enumerate(judged)
+    ]
     layers += [_curve(axis, shown[s.name], s, x, y) for s in reversed(present)]
-    judged = [s.name for s in present if s.name in found.policies]
-    reached = {name: f"90 % {limit(axis, shown[name].critical)}" for name in judged}
+    reached = {s.name: f"90 % {limit(axis, shown[s.name])}" for s in judged}
     several = len(found.policies) > 1
     note = "\n".join(f"{name}: {far}" if several else far for name, far in reached.items())
     words = "; ".join(f"{s.name}: {_spoken(axis, shown[s.name])}" for s in present)
@@ -56,7 +65,7 @@ def _frame(axis: Axis, x: Scale, y: Scale) -> Markup:
         parts.append(svg.line((LEFT, y(value)), (RIGHT, y(value)), "grid"))
         if value in (0.0, 0.5, 1.0):
             parts.append(svg.text(LEFT - 5, y(value) + 3.5, f"{100 * value:.0f} %", "tick", "end"))
-    parts.append(svg.line((LEFT, y(REQUIRED)), (RIGHT, y(REQUIRED)), "required"))
+    parts.append(svg.line((LEFT, y(THRESHOLD)), (RIGHT, y(THRESHOLD)), "required"))
     parts.append(svg.line((x(axis.severities[0]), TOP), (x(axis.severities[0]), BOTTOM), "nominal"))
     places = [x(severity) for severity in axis.severities]
     parts += [svg.line((place, BOTTOM), (place, BOTTOM + 3), "edge") for place in places]
@@ -95,22 +104,34 @@ def _curve(axis: Axis, curve: Curve, subject: Named, x: Scale, y: Scale) -> Mark
     return element("g", *drawn)
 
 
-def _drop(axis: Axis, curve: Curve, subject: Named, x: Scale, y: Scale) -> Markup:
-    """From the 90 % line down to the critical severity."""
-    if curve.critical is None or curve.critical.side != "within":
+def _drop(axis: Axis, curve: Curve, subject: Named, x: Scale, y: Scale, height: float) -> Markup:
+    """From the 90 % line down to the critical severity, and its interval at a height."""
+    if curve.critical is None:
         return Markup("")
-    place = x(curve.critical.severity)
-    words = f"{subject.name}: 90 % {limit(axis, curve.critical)}"
-    return element(
-        "g",
-        svg.line((place, y(REQUIRED)), (place, BOTTOM), f"drop {subject.kind}"),
-        svg.marker(4, place, BOTTOM - 4, f"critical {subject.kind}", words, 4.0),
+    low, value, high = (
+        _place(end, curve, x)
+        for end in (curve.critical.low, curve.critical.value, curve.critical.high)
     )
+    words = f"{subject.name}: 90 % {limit(axis, curve)}"
+    drawn = []
+    if curve.critical.low != curve.critical.high:
+        drawn.append(svg.line((low, height), (high, height), f"whisker {subject.kind}"))
+    if not curve.critical.value.side:
+        drawn.append(svg.line((value, y(THRESHOLD)), (value, BOTTOM), f"drop {subject.kind}"))
+        drawn.append(svg.marker(4, value, height, f"critical {subject.kind}", words, 4.0))
+    return element("g", *drawn)
+
+
+def _place(end: CensoredValue, curve: Curve, x: Scale) -> float:
+    """Where a severity is; the frame, if it lies beyond those that were tested."""
+    if not end.side:
+        return x(end.value)
+    return RIGHT if end.value == curve.severities[-1] else LEFT
 
 
 def _spoken(axis: Axis, curve: Curve) -> str:
     ends = (f"{100 * curve.shares[i].share:.0f} % at {curve.severities[i]:g}" for i in (0, -1))
-    return f"{', '.join(ends)}, 90 % {limit(axis, curve.critical)}"
+    return f"{', '.join(ends)}, 90 % {limit(axis, curve)}"
 
 
 def _table(axis: Axis, shown: Mapping[str, Curve], present: Sequence[Named]) -> Table:
@@ -122,8 +143,8 @@ def _table(axis: Axis, shown: Mapping[str, Curve], present: Sequence[Named]) -> 
         (quantity(severity, axis.unit), *(counted(shares[s.name].get(severity)) for s in present))
         for severity in axis.severities
     ]
-    reach = tuple(limit(axis, shown[s.name].critical) for s in present)
-    areas = tuple("-" if (a := shown[s.name].area) is None else f"{a:.3f}" for s in present)
+    reach = tuple(limit(axis, shown[s.name]) for s in present)
+    areas = tuple(area(shown[s.name].area) for s in present)
     rows += [("holds 90 %", *reach), ("area under the curve", *areas)]
     names = tuple(s.name for s in present)
     return Table(f"{title(axis.name)}: share [95 %] of episodes", ("severity", *names), tuple(rows))
@@ -138,9 +159,9 @@ END_LABEL = 13
 """Letters that fit at the end of a curve."""
 
 
-def recovery(name: str, note: str, lines: Sequence[tuple[str, str, Survival]]) -> Figure:
+def recovery(name: str, note: str, lines: Sequence[tuple[str, str, WaitingTimes]]) -> Figure:
     """Share of pushes recovered from by a time; ``lines`` have a name and a class each."""
-    window = max(found.window for _, _, found in lines)
+    window = max(WITHIN, *(found.curve.times[-1] for _, _, found in lines))
     x, y = Scale((0.0, window), (38.0, END)), Scale(WHOLE, (FLOOR, 12.0))
     parts = []
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -148,12 +169,12 @@ def recovery(name: str, note: str, lines: Sequence[tuple[str, str, Survival]]) -
         parts.append(svg.text(32.0, y(value) + 3.5, f"{100 * value:.0f} %", "tick", "end"))
         parts.append(svg.text(x(value * window), FLOOR + 16.0, f"{value * window:g}", "tick"))
         parts.append(svg.line((x(value * window), FLOOR), (x(value * window), FLOOR + 3.0), "edge"))
-    parts.append(svg.text((38.0 + END) / 2, FLOOR + 34.0, "seconds since the push", "hint"))
-    parts += [_risen_band(found, kind, x, y) for _, kind, found in lines]
-    parts += [_risen(found, kind, x, y) for _, kind, found in lines]
+    parts.append(svg.text((38.0 + END) / 2, FLOOR + 34.0, "seconds since the push ended", "hint"))
+    parts += [_risen_band(found, kind, x, y, window) for _, kind, found in lines]
+    parts += [_risen(found, kind, x, y, window) for _, kind, found in lines]
     parts += _end_labels(lines, y)
     told = "; ".join(
-        f"{label}: {_recovered(found)}, median {_median(found)}" for label, _, found in lines
+        f"{label}: {_recovered(found)}, median {median(found)}" for label, _, found in lines
     )
     picture = svg.picture(WIDE, TALL, f"{name}. {told}", *parts)
     rows = tuple(
@@ -161,8 +182,8 @@ def recovery(name: str, note: str, lines: Sequence[tuple[str, str, Survival]]) -
             label,
             f"{found.count:,}",
             _recovered(found),
-            f"{found.count - found.recovered:,}",
-            _median(found),
+            f"{found.count - found.events:,}",
+            median(found),
         )
         for label, _, found in lines
     )
@@ -170,38 +191,36 @@ def recovery(name: str, note: str, lines: Sequence[tuple[str, str, Survival]]) -
     return Figure(name, note, picture, Table(name, head, rows))
 
 
-def _risen(found: Survival, kind: str, x: Scale, y: Scale) -> Markup:
-    risen = [(0.0, 0.0), *zip(found.seconds, found.share, strict=True)]
-    corners = svg.steps([(x(time), y(share)) for time, share in risen], x(found.window))
+def _risen(found: WaitingTimes, kind: str, x: Scale, y: Scale, window: float) -> Markup:
+    risen = [(0.0, 1.0), *zip(found.curve.times, found.curve.waiting, strict=True)]
+    corners = svg.steps([(x(time), y(1.0 - waiting)) for time, waiting in risen], x(window))
     drawn = [svg.path(corners, f"line {kind}")]
-    if found.recovered < found.count:
+    if found.events < found.count:
         end, height = corners[-1]
         drawn.append(svg.line((end - 4, height), (end + 4, height), f"line solid {kind}"))
         drawn.append(svg.line((end, height - 4), (end, height + 4), f"line solid {kind}"))
     return element("g", *drawn)
 
 
-def _risen_band(found: Survival, kind: str, x: Scale, y: Scale) -> Markup:
-    if not found.seconds:
+def _risen_band(found: WaitingTimes, kind: str, x: Scale, y: Scale, window: float) -> Markup:
+    if not found.events:
         return Markup("")
     low, high = (
         svg.steps(
-            [(x(t), y(end)) for t, end in zip(found.seconds, ends, strict=True)], x(found.window)
+            [(x(t), y(1.0 - end)) for t, end in zip(found.curve.times, ends, strict=True)],
+            x(window),
         )
-        for ends in (found.low, found.high)
+        for ends in (found.curve.high, found.curve.low)
     )
     return svg.path([*high, *reversed(low)], f"band {kind}", closed=True)
 
 
-def _end_labels(lines: Sequence[tuple[str, str, Survival]], y: Scale) -> list[Markup]:
+def _end_labels(lines: Sequence[tuple[str, str, WaitingTimes]], y: Scale) -> list[Markup]:
     """Names at the ends of the curves, moved apart where they would overlap."""
-    ends = sorted(
-        ((y(f.share[-1] if f.share else 0.0), label, f) for label, _, f in lines), key=_height
-    )
+    shares = ((1.0 - found.curve.waiting[-1], label) for label, _, found in lines)
     labels, lowest = [], 0.0
-    for height, label, found in ends:
+    for height, label, share in sorted((y(share), label, 100 * share) for share, label in shares):
         place = max(height + 3.5, lowest + 13.0)
-        share = 100 * (found.share[-1] if found.share else 0.0)
         labels.append(
             svg.text(END + 9.0, place, f"{share:.0f} %  {_short(label)}", "end-label", "start")
         )
@@ -214,16 +233,8 @@ def _short(label: str) -> str:
     return label if len(label) <= END_LABEL else f"{label[: END_LABEL - 1]}…"
 
 
-def _height(entry: tuple[float, str, Survival]) -> tuple[float, str]:
-    return entry[0], entry[1]
-
-
-def _recovered(found: Survival) -> str:
-    return f"{100 * found.recovered / found.count:.1f} %"
-
-
-def _median(found: Survival) -> str:
-    return "not reached" if found.median is None else f"{found.median:.2f} s"
+def _recovered(found: WaitingTimes) -> str:
+    return f"{100 * found.events / found.count:.1f} %"
 
 
 # Mean against sampled actions.
@@ -253,7 +264,7 @@ def sampled(found: Findings, policy: str) -> Figure | None:
     label = (
         f"{policy}: success with its mean action and with sampled actions, along {len(axes)} axes"
     )
-    head = ("axis", "mean action", "sampled actions", "sampled − mean, points")
+    head = ("axis", "mean action", "sampled actions", "sampled less mean, points")
     table = Table(f"{policy}: mean and sampled actions", head, tuple(rows))
     return Figure(policy, "", svg.picture(620.0, height, label, *parts, kind="wide"), table)
 
@@ -272,20 +283,22 @@ def _interval(share: Proportion, x: Scale, y: float, words: str, shape: int, kin
 def reach(found: Findings) -> int:
     """Points of success, either way, that hold every difference."""
     ends = [
-        100 * max(-each.low, each.high)
+        100 * abs(end)
         for axis in found.axes.values()
         for each in axis.differences.values()
+        for end in each.difference.interval or ()
     ]
     return next(limit for limit in (5, 10, 20, 50, 100) if limit >= max(ends, default=0.0) - 1e-9)
 
 
-def difference(found: Paired, kind: str, shape: int, reach: int) -> Markup:
+def difference(found: SuccessDifference, kind: str, shape: int, reach: int) -> Markup:
     """A difference with its interval around zero, up to ``reach`` points, for a row of a table."""
     x = Scale((-reach / 100, reach / 100), (6.0, 174.0))
-    words = f"{points(found)} points"
+    words, value = f"{points(found)} points", found.difference.value
+    low, high = found.difference.interval or (value, value)
     parts = (
         svg.line((x(0.0), 0.0), (x(0.0), 20.0), "edge"),
-        svg.line((x(found.low), 10.0), (x(found.high), 10.0), f"whisker {kind}"),
-        svg.marker(shape, x(found.difference), 10.0, f"mark {kind}", words),
+        svg.line((x(low), 10.0), (x(high), 10.0), f"whisker {kind}"),
+        svg.marker(shape, x(value), 10.0, f"mark {kind}", words),
     )
     return svg.picture(180.0, 20.0, words, *parts, kind="inline")

@@ -30,6 +30,8 @@ THRESHOLD = 0.9
 """Share of success that a critical severity still has."""
 RESAMPLES = 10_000
 """An end of an interval then differs by 1 % of its length from one generator to another."""
+ROUNDING = 1e-9
+"""A pooled share is a sum of quotients: 0.9 may be stored a little below."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def severity_curve(
     axis: str,
     unit: str,
     threshold: float = THRESHOLD,
+    resamples: int = RESAMPLES,
 ) -> SeverityCurve:
     """Success along one axis.
 
@@ -120,6 +123,7 @@ def severity_curve(
         axis: What is made more severe, for people.
         unit: Its unit.
         threshold: Share of success that defines the critical severity, in (0, 1).
+        resamples: Draws of the bootstrap; a quarter of them makes the ends vary twice as much.
 
     Raises:
         UsageError: Severities or outcomes are not as said, or a severity has no episodes.
@@ -128,7 +132,7 @@ def severity_curve(
     _check(places, table, threshold)
     counts, hits = (~np.isnan(table)).sum(0), np.nansum(table, axis=0)  # (K,)
     scaled = (places - places[0]) / (places[-1] - places[0])
-    shares, likely = hits / counts, plausible_shares(table, rng, RESAMPLES)
+    shares, likely = hits / counts, plausible_shares(table, rng, resamples)
     fit = falling(shares, counts)
 
     area = float(np.trapezoid(shares, scaled))
@@ -199,12 +203,13 @@ def crossing(fit: np.ndarray, places: np.ndarray, threshold: float) -> np.ndarra
     Returns:
         Infinity where the last place still reaches it, minus infinity where the first does not.
     """
-    reached = (fit >= threshold).sum(-1)
+    reached = (fit >= threshold - ROUNDING).sum(-1)
     last = np.clip(reached - 1, 0, len(places) - 2)
     above = np.take_along_axis(fit, last[..., None], -1)[..., 0]
     below = np.take_along_axis(fit, last[..., None] + 1, -1)[..., 0]
     inside = (reached > 0) & (reached < len(places))
-    part = np.divide(above - threshold, above - below, out=np.zeros_like(above), where=inside)
+    over = np.maximum(above - threshold, 0.0)
+    part = np.divide(over, above - below, out=np.zeros_like(above), where=inside)
     found = places[last] + part * (places[last + 1] - places[last])
     return np.where(inside, found, np.where(reached > 0, np.inf, -np.inf))
 

@@ -34,7 +34,8 @@ class Store:
             directory: Made if it is not there.
             plan: What decides the rows; JSON.
             shards: Names of all shards that there will be, in order.
-            notes: What else ``suite.json`` should say; may differ when the evaluation continues.
+            notes: What else ``suite.json`` should say; may differ when the evaluation continues,
+                and then what was said first stays.
 
         Raises:
             UsageError: Another evaluation writes there now, or wrote there before, or there are

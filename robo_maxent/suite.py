@@ -8,6 +8,7 @@ survives that does nothing. What decides a row is in it: :func:`replay` runs it 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def run(
         for name, ids in work.batches()
     ]
     plan, names = _plan(suite, task, contestants, seed), [shard.name for shard in shards]
-    store = Store(out, plan, names, {"safe_set": {}, "command": command})
+    store = Store(out, plan, names, {"date": _now(), "safe_set": {}, "command": command})
     try:
         stages = Stages(task, seed)
         for count, shard in enumerate(shards):
@@ -151,6 +152,11 @@ def _safe_set(work: Work, store: Store) -> SafeSet | None:
         label, mode = next(iter(kept)), "mean"
     saved = kept[label][mode]
     return None if saved is None else SafeSet.from_json(saved)
+
+
+def _now() -> str:
+    """The date and the time of day, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _plan(

@@ -1,28 +1,31 @@
-"""Findings -> the verdict in words, and what the reader must know before believing it."""
+"""Findings -> the verdict in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from robo_maxent.estimates import REQUIRED, Critical
+from robo_maxent.curves import Curve
 from robo_maxent.findings import Axis, Findings
 from robo_maxent.grids import Grid
-from robo_maxent.results import AXES
-from robo_maxent.stats import Proportion
+from robo_maxent.intervals import Proportion
+from robo_maxent.recovery import WITHIN
 from robo_maxent.wording import (
+    SIGNIFICANT,
     about,
+    around,
     counted,
     limit,
+    mean_share,
+    median,
     noun,
     percent,
     points,
     quantity,
+    reached,
     rising,
     title,
 )
 
-FEW = 40
-"""Episodes at a severity below which a share says little: 90 % of 40 is 77 to 96 %."""
 WEAKEST = 3
 """Axes that the verdict names."""
 
@@ -63,58 +66,29 @@ def tiles(found: Findings, suite: Mapping[str, Any], policy: str) -> tuple[Tile,
     if shares := found.overall.get(policy):
         made.append(Tile("Success while disturbed", _whole(shares), _behind(shares)))
     if weak := weakest(found, policy):
-        axis, place = weak[0]
-        made.append(Tile("Weakest", title(axis.name), f"90 % {limit(axis, place)}"))
+        axis, curve = weak[0]
+        made.append(Tile("Weakest", title(axis.name), f"90 % {limit(axis, curve)}"))
     return tuple(made)
 
 
-def weakest(found: Findings, policy: str) -> list[tuple[Axis, Critical]]:
+def weakest(found: Findings, policy: str) -> list[tuple[Axis, Curve]]:
     """Axes along which success falls below what is required, the earliest first."""
-    reached = []
-    for axis in found.axes.values():
-        curve = axis.success.get(policy)
-        if curve and curve.critical and curve.critical.side != "beyond":
-            reached.append((axis, curve.critical))
+    reached = [(axis, curve) for axis, curve in _scales(found, policy) if not curve.holds]
     return sorted(reached, key=lambda pair: (pair[1].position, pair[0].disturbed[policy].share))
 
 
-def notices(found: Findings, clips: str | None) -> tuple[str, ...]:
-    """What the reader must know before believing the rest.
-
-    Args:
-        found: The findings.
-        clips: Why failures can't be watched; None: they can.
-    """
-    made = [] if clips is None else [clips]
-    for policy in found.policies:
-        share = found.nominal.get(policy)
-        if share is not None and share.high < REQUIRED:
-            made.append(
-                f"{policy} succeeds in only {counted(share)} undisturbed episodes: what follows "
-                "says more about the policy than about disturbances."
-            )
-        made += _null_notices(found, policy)
-        broken = _count(found, policy, ("diverged", "fault"))
-        if broken:
-            made.append(
-                f"{broken} episodes of {policy} ended in an unstable simulation or a fault of the "
-                "policy; they count as failures."
-            )
-    if few := _thin(found):
-        names = ", ".join(map(title, few))
-        made.append(f"Fewer than {FEW} episodes a severity, so wide intervals: {names}.")
-    if found.unpaired:
-        made.append(
-            f"{found.unpaired:,} episodes have no partner of {found.policies[0]}; they count in "
-            "the shares, but not in the differences."
-        )
-    return tuple(made)
+def _scales(found: Findings, policy: str) -> list[tuple[Axis, Curve]]:
+    """Axes from mild to hard that a policy was tested along."""
+    tested = ((axis, axis.success.get(policy)) for axis in found.axes.values())
+    return [(axis, curve) for axis, curve in tested if curve and curve.critical]
 
 
 def _verdict(found: Findings, suite: Mapping[str, Any], policy: str) -> Verdict:
     first = _push_sentence(found, suite, policy) or _nominal_sentence(found, policy)
     details = (
         _nominal_sentence(found, policy) if first != _nominal_sentence(found, policy) else None,
+        _difference_sentence(found, policy),
+        _area_sentence(found, policy),
         _recovery_sentence(found, policy),
         _terrain_sentence(found, policy),
         _joint_sentence(found, policy),
@@ -160,28 +134,77 @@ def _in_newton_seconds(severity: float, axis: Axis, suite: Mapping[str, Any]) ->
 def _weak_sentence(found: Findings, policy: str) -> str | None:
     weak = weakest(found, policy)
     if weak:
-        named = ", ".join(_breaks(axis, place) for axis, place in weak[:WEAKEST])
+        named = "; ".join(_breaks(axis, curve) for axis, curve in weak[:WEAKEST])
         return f"Weakest: {named}."
-    ordered = [a for a in found.axes.values() if policy in a.success and a.success[policy].critical]
-    return f"None of the {len(ordered)} scales tested broke it." if ordered else None
+    scales = _scales(found, policy)
+    return f"None of the {len(scales)} scales tested broke it{_open(scales)}." if scales else None
 
 
-def _breaks(axis: Axis, place: Critical) -> str:
-    if place.side == "before":
-        return f"{noun(axis.name)} at any severity"
-    way = "above" if rising(axis) else "below"
-    return f"{noun(axis.name)} {way} {about(place.severity, axis.unit)}"
+def _breaks(axis: Axis, curve: Curve) -> str:
+    assert curve.critical is not None  # of a scale
+    if curve.never:
+        where = "at any severity"
+    else:
+        way = "above" if rising(axis) else "below"
+        where = f"{way} {about(curve.critical.value.value, axis.unit)}"
+    return f"{noun(axis.name)} {where}{around(curve.critical)}"
+
+
+def _open(scales: list[tuple[Axis, Curve]]) -> str:
+    """Scales along which a policy held, while the interval says that it may not."""
+    names = [
+        title(axis.name).lower()
+        for axis, curve in scales
+        if curve.critical and curve.critical.low != curve.critical.high
+    ]
+    if not names:
+        return ""
+    which = ", ".join(names) if len(names) <= WEAKEST else f"{len(names)} of them"
+    return f", though the intervals leave it open for {which}"
+
+
+def _area_sentence(found: Findings, policy: str) -> str | None:
+    """The axis with the smallest area; of one axis alone, that of it."""
+    areas = [(axis, curve.area) for axis, curve in _scales(found, policy) if curve.area]
+    if not areas:
+        return None
+    axis, area = min(areas, key=lambda pair: pair[1].value)
+    which = "is lowest along" if len(areas) > 1 else "along"
+    return (
+        f"Mean success from nominal to the hardest severity {which} {title(axis.name).lower()}: "
+        f"{mean_share(area)}."
+    )
+
+
+def _difference_sentence(found: Findings, policy: str) -> str | None:
+    """Where a further policy is better than the first, and where it is worse."""
+    axes = {axis.name: axis.differences.get(policy) for axis in found.axes.values()}
+    compared = {name: each for name, each in axes.items() if each}
+    if not compared:
+        return None
+    named: dict[str, list[str]] = {"better": [], "worse": []}
+    for name in sorted(compared, key=lambda name: -abs(compared[name].difference.value)):
+        if found.adjusted[policy, name] < SIGNIFICANT:
+            way = "better" if compared[name].difference.value > 0 else "worse"
+            named[way].append(f"{title(name).lower()} by {points(compared[name])}")
+    parts = [f"{way} along {_few(names)}" for way, names in named.items() if names]
+    told = "; ".join(parts) or "not told apart along any axis"
+    return f"Beside {found.policies[0]} on the same episodes, in points of success: {told}."
+
+
+def _few(names: list[str]) -> str:
+    """The first of several names, and how many there are besides."""
+    more = len(names) - WEAKEST
+    return ", ".join(names[:WEAKEST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _recovery_sentence(found: Findings, policy: str) -> str | None:
     pushed = found.recovery.get(policy)
     if pushed is None:
         return None
-    median = "not reached" if pushed.median is None else f"{pushed.median:.2f} s"
-    share = f"{pushed.recovered:,} of {pushed.count:,} pushes"
     return (
-        f"Recovers from {share} within {pushed.window:g} s; median time {median}, counting the "
-        "others as longer."
+        f"Recovers from {pushed.events:,} of {pushed.count:,} pushes within {WITHIN:g} s; median "
+        f"time {median(pushed)}, counting the others as longer."
     )
 
 
@@ -221,7 +244,7 @@ def _sampled_sentence(found: Findings, policy: str) -> str | None:
     compared = {name: s.difference for name, s in both.items() if s.difference}
     if not compared:
         return None
-    name, most = max(compared.items(), key=lambda item: abs(item[1].difference))
+    name, most = max(compared.items(), key=lambda item: abs(item[1].difference.value))
     return (
         f"Sampling its actions instead of taking their mean changes success most along "
         f"{title(name).lower()}: {points(most)} points."
@@ -236,46 +259,13 @@ def _null_sentence(found: Findings) -> str | None:
     )
 
 
-def _null_notices(found: Findings, policy: str) -> list[str]:
-    """Axes along which a null does as well as the policy."""
-    matched: dict[str, list[str]] = {}
-    for axis in found.axes.values():
-        own = axis.disturbed.get(policy)
-        for null in found.nulls:
-            other = axis.disturbed.get(null)
-            if own and other and other.share >= own.share and other.share > 0.0:
-                matched.setdefault(null, []).append(title(axis.name).lower())
-    return [
-        f"{null} does as well as {policy} along: {', '.join(names)}."
-        for null, names in matched.items()
-    ]
-
-
-def _thin(found: Findings) -> list[str]:
-    thin = [
-        axis.name
-        for axis in found.axes.values()
-        if any(
-            s.count < FEW
-            for p in found.policies
-            if p in axis.success
-            for s in axis.success[p].shares
-        )
-    ]
-    return sorted(thin, key=lambda name: AXES.index(name) if name in AXES else len(AXES))
-
-
-def _count(found: Findings, policy: str, outcomes: tuple[str, ...]) -> int:
-    counts = (axis.outcomes.get(policy, {}) for axis in found.axes.values())
-    return sum(count.get(outcome, 0) for count in counts for outcome in outcomes)
-
-
 def _push_tile(axis: Axis, suite: Mapping[str, Any], policy: str) -> list[Tile]:
     curve = axis.success.get(policy)
     if curve is None or curve.critical is None:
         return []
-    impulse = _in_newton_seconds(curve.critical.severity, axis, suite).strip(" ()")
-    return [Tile("Pushes with 90 % success", limit(axis, curve.critical), impulse)]
+    impulse = _in_newton_seconds(curve.critical.value.value, axis, suite).strip(" ()")
+    note = " · ".join(filter(None, (around(curve.critical).strip(), impulse)))
+    return [Tile("Pushes with 90 % success", reached(axis, curve), note)]
 
 
 def _whole(share: Proportion) -> str:

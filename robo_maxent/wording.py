@@ -1,8 +1,10 @@
 """What a report calls axes, and how it writes numbers."""
 
-from robo_maxent.estimates import Critical, Paired
+from robo_maxent.compare import SuccessDifference
+from robo_maxent.curves import Curve
 from robo_maxent.findings import Axis
-from robo_maxent.stats import Proportion
+from robo_maxent.intervals import CensoredEstimate, CensoredValue, Estimate, Proportion
+from robo_maxent.times import WaitingTimes
 
 TITLES = {
     "nominal": "Undisturbed",
@@ -28,6 +30,8 @@ TITLES = {
 """Axis -> what people call it."""
 NOUNS = {"motor_strength": "motor strength", "combined": "everything at once"}
 """Axis -> what is above or below a severity, where that is not its title."""
+SIGNIFICANT = 0.05
+"""Adjusted p below which one policy is said to be better than another."""
 
 
 def title(axis: str) -> str:
@@ -61,20 +65,68 @@ def counted(value: Proportion | None) -> str:
     return "not run" if value is None else f"{percent(value)} of {value.count:,}"
 
 
-def limit(axis: Axis, found: Critical | None) -> str:
-    """How far success is as required: ``up to 4.1 kg``."""
-    if found is None:
+def limit(axis: Axis, found: Curve) -> str:
+    """How far success is as required: ``up to 4.1 kg [3.2, > 7]``, where 7 kg is the hardest."""
+    if found.critical is None:
         return "no scale"
-    if found.side == "beyond":
+    return f"{reached(axis, found)}{around(found.critical)}"
+
+
+def reached(axis: Axis, found: Curve) -> str:
+    """The same without its interval."""
+    if found.holds:
         return "over the whole range"
-    if found.side == "before":
+    if found.never or found.critical is None:
         return "nowhere"
-    return f"{'up' if rising(axis) else 'down'} to {about(found.severity, axis.unit)}"
+    return f"{'up' if rising(axis) else 'down'} to {about(found.critical.value.value, axis.unit)}"
 
 
 def about(severity: float, unit: str) -> str:
     """A severity between two that were tested: no more than two digits of it are known."""
-    return quantity(float(f"{severity:.2g}"), unit)
+    return quantity(_two_digits(severity), unit)
+
+
+def around(found: CensoredEstimate) -> str:
+    """Interval of a severity, with a space before it: `` [3.2, > 7]``; nothing, if it has none."""
+    if found.low == found.high:
+        return ""
+    return f" [{_end(found.low)}, {_end(found.high)}]"
+
+
+def _end(value: CensoredValue) -> str:
+    if value.side:  # a severity that was tested, and known as it is
+        return f"{value.side} {value.value:g}"
+    return f"{_two_digits(value.value):g}"
+
+
+def _two_digits(severity: float) -> float:
+    return float(f"{severity:.2g}")
+
+
+def area(found: Estimate | None) -> str:
+    """Mean success over the range of an axis, from 0 to 1: ``0.712 [0.680, 0.744]``."""
+    if found is None:
+        return "-"
+    if found.interval is None:
+        return f"{found.value:.3f}"
+    low, high = found.interval
+    return f"{found.value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def mean_share(found: Estimate) -> str:
+    """The same as a share: ``71 % [68, 74]``."""
+    ends = ", ".join(f"{100 * end:.0f}" for end in found.interval or ())
+    return f"{100 * found.value:.0f} % [{ends}]" if ends else f"{100 * found.value:.0f} %"
+
+
+def median(found: WaitingTimes) -> str:
+    """Time by which half have recovered: ``0.62 s [0.55, > 2.00]``, or that fewer than half did."""
+    middle = found.median
+    value = "not reached" if middle.value.side else f"{middle.value.value:.2f} s"
+    if middle.low == middle.high:
+        return value
+    low, high = (f"{end.side} {end.value:.2f}".strip() for end in (middle.low, middle.high))
+    return f"{value} [{low}, {high}]"
 
 
 def span(axis: Axis) -> str:
@@ -92,7 +144,20 @@ def rising(axis: Axis) -> bool:
     return axis.severities[-1] >= axis.severities[0]
 
 
-def points(found: Paired) -> str:
+def points(found: SuccessDifference) -> str:
     """A difference in points of success, with its interval, and minus signs as wide as plus."""
-    low, high = 100 * found.low, 100 * found.high
-    return f"{100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+    ends = found.difference.interval or ()
+    around = ", ".join(f"{100 * end:+.1f}" for end in ends)
+    return f"{100 * found.difference.value:+.1f} [{around}]".replace("-", "−")
+
+
+def better(found: SuccessDifference, p: float, first: str, second: str) -> str:
+    """Which of two policies succeeds more often, as far as an adjusted p tells."""
+    if p >= SIGNIFICANT:
+        return "not told apart"
+    return first if found.difference.value > 0 else second
+
+
+def chance(p: float) -> str:
+    """An adjusted p: ``0.031``, or ``< 0.001``."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

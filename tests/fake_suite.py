@@ -166,7 +166,7 @@ def suite_of(
         "task": "quadruped-rough",
         "task_options": {"speed": 1.0},
         "seed": seed,
-        "date": "2026-11-23",
+        "date": "2026-11-23T04:05:06+00:00",
         "versions": {
             "robo-maxent": "0.1.0",
             "mujoco": "3.17.0",

@@ -3,21 +3,26 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hand_rows import many, push, row
 
+from robo_maxent import curves
+from robo_maxent.curves import SEED, curve, outcome_table
 from robo_maxent.errors import UsageError
 from robo_maxent.findings import findings
 from robo_maxent.grids import sector
-from robo_maxent.results import choose_failures, identity, severities_of
+from robo_maxent.intervals import CensoredValue
+from robo_maxent.results import choose_failures, identity, met, severities_of
+from robo_maxent.severity import severity_curve
 
 
 def test_shares_count_what_they_say() -> None:
     rows = [*many(10, 10, severity=1.0), *many(6, 8, severity=0.5), *many(1, 4, severity=0.1)]
     axis = findings(rows, {}).axes["friction"]
-    curve = axis.success["walker"]
-    assert axis.severities == curve.severities == (1.0, 0.5, 0.1)
-    assert [(s.share, s.count) for s in curve.shares] == [(1.0, 10), (0.75, 8), (0.25, 4)]
+    found = axis.success["walker"]
+    assert axis.severities == found.severities == (1.0, 0.5, 0.1)
+    assert [(s.share, s.count) for s in found.shares] == [(1.0, 10), (0.75, 8), (0.25, 4)]
     assert (axis.disturbed["walker"].share, axis.disturbed["walker"].count) == (7 / 12, 12)
 
 
@@ -86,14 +91,15 @@ def test_pushes_are_told_by_where_they_drive_the_robot() -> None:
 def test_pushes_that_were_not_recovered_from_are_censored_not_dropped() -> None:
     rows = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1), push(0.0, None, 1.0, 2)]
     times = findings(rows, {}).recovery["walker"]
-    assert (times.count, times.recovered, times.median) == (3, 1, None)
-    assert times.share == pytest.approx((1 / 3,))
+    assert (times.count, times.events) == (3, 1)
+    assert times.median.value == CensoredValue(2.0, ">")
+    assert times.curve.when(1 / 3) == CensoredValue(0.4)
 
 
 def test_a_time_without_recovery_does_not_count_as_one() -> None:
     failed = push(0.0, 0.4, 1.0, 0)
     failed["pushes"][0]["recovered"] = False
-    assert findings([failed], {}).recovery["walker"].recovered == 0
+    assert findings([failed], {}).recovery["walker"].events == 0
 
 
 def test_joints_are_judged_by_their_faulty_episodes_only() -> None:
@@ -125,10 +131,25 @@ def test_policies_are_compared_on_the_episodes_they_share() -> None:
     second = [row(sim=sim, success=sim < 3, policy="other") for sim in range(1, 5)]
     found = findings(first + second, {})
     gain = found.axes["friction"].differences["other"]
-    assert (gain.count, gain.only_first, gain.only_second) == (3, 0, 1)
-    assert gain.difference == pytest.approx(1 / 3)
+    assert (gain.difference.count, gain.only_first, gain.only_second) == (3, 1, 0)
+    assert gain.difference.value == pytest.approx(1 / 3)  # above 0: the second is better
     assert found.unpaired == 1
     assert found.policies == ("walker", "other")
+
+
+def test_differences_are_adjusted_for_how_many_there_are() -> None:
+    """Of 9 pairs, 9 went one way, p = 2 / 2**9; of 4, 2 each; p is doubled, and 1 stays 1."""
+    axes = {"friction": ([0] * 9, [1] * 9), "payload": ([0, 0, 1, 1], [1, 1, 0, 0])}
+    rows = [
+        row(axis, success=bool(hit), sim=sim, policy=who)
+        for axis, both in axes.items()
+        for who, hits in zip(("walker", "other"), both, strict=True)
+        for sim, hit in enumerate(hits)
+    ]
+    found = findings(rows, {})
+    assert found.adjusted == pytest.approx(
+        {("other", "friction"): 4 / 2**9, ("other", "payload"): 1.0}
+    )
 
 
 def test_cases_do_not_pair_with_other_cases() -> None:
@@ -143,7 +164,7 @@ def test_sampled_actions_are_compared_but_judged_apart() -> None:
     both = axis.sampled["walker"]
     assert (both.mean.share, both.sampled.share) == (1.0, 0.5)
     assert both.difference is not None
-    assert both.difference.difference == -0.5
+    assert both.difference.difference.value == -0.5
 
 
 def test_a_policy_that_only_samples_is_judged_by_that() -> None:
@@ -172,10 +193,66 @@ def test_an_axis_nobody_knows_is_shown_after_the_others() -> None:
     assert list(found.axes) == ["combined", "moonlight"]
 
 
+def test_a_curve_has_its_area_and_its_critical_severity() -> None:
+    rows = [*many(20, 20, severity=1.0), *many(19, 20, severity=0.5), *many(17, 20, severity=0.0)]
+    suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.0)]}
+    found = findings(rows, suite).axes["friction"].success["walker"]
+    assert found.area is not None
+    assert found.critical is not None
+    assert found.area.value == pytest.approx((1.95 + 1.8) / 4)
+    assert found.critical.value.value == pytest.approx(0.25)  # half way from 0.95 to 0.85
+    assert found.position == pytest.approx(0.75)
+
+
+def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -> None:
+    """Rows in another order, in other company, of a start named by its case as well."""
+    rows = [
+        row(severity=severity, success=sim < hits, sim=sim, case=case)
+        for severity, hits in ((1.0, 10), (0.5, 8), (0.1, 3))
+        for sim in range(10)
+        for case in ("left", "right")
+    ]
+    suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)]}
+    found = findings(rows, suite).axes["friction"].success["walker"]
+    starts = np.repeat(np.arange(10), 2)[:, None] < np.array([10, 8, 3])
+    rng = np.random.default_rng(SEED)
+    alone = severity_curve(
+        (1.0, 0.5, 0.1), starts, rng, axis="", unit="", resamples=curves.RESAMPLES
+    )
+    assert (found.area, found.critical) == (alone.area, alone.critical)
+    more = [*reversed(rows), *many(3, 9, axis="payload"), *many(2, 4, axis="payload", severity=3.0)]
+    assert findings(more, suite).axes["friction"].success["walker"] == found
+
+
+def test_a_start_that_a_severity_lacks_counts_where_it_was_run() -> None:
+    rows = [*many(8, 8, severity=1.0), *many(1, 4, severity=0.5)]
+    table = outcome_table(rows, (1.0, 0.5), met)
+    assert np.nansum(table, axis=0).tolist() == [8.0, 1.0]
+    assert np.isnan(table).sum(0).tolist() == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("hits", "holds", "never", "position"),
+    [((20, 19), True, False, 1.0), ((10, 0), False, True, 0.0), ((20, 16), False, False, 0.5)],
+)
+@pytest.mark.parametrize("severities", [(0.0, 1.0), (1.0, 0.0)])
+def test_a_curve_knows_whether_it_falls_within_its_range(
+    severities: tuple[float, float],
+    hits: tuple[int, int],
+    holds: bool,
+    never: bool,
+    position: float,
+) -> None:
+    rows = [r for s, n in zip(severities, hits, strict=True) for r in many(n, 20, severity=s)]
+    found = curve(rows, severities, met)
+    assert (found.holds, found.never) == (holds, never)
+    assert found.position == pytest.approx(position)
+
+
 def test_severities_without_an_order_have_no_critical_one() -> None:
     rows = [*many(2, 2, severity=1.0), *many(1, 2, severity=0.8), *many(1, 2, severity=1.2)]
-    curve = findings(rows, {}).axes["friction"].success["walker"]
-    assert (curve.critical, curve.area) == (None, None)
+    found = findings(rows, {}).axes["friction"].success["walker"]
+    assert (found.critical, found.area) == (None, None)
 
 
 def test_failures_to_watch_begin_with_the_mildest_disturbance_and_take_turns() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from fake_suite import Actor, evaluation
+from hand_rows import many
 
-from robo_maxent import report, wording
+from robo_maxent import report, report_plots, wording
 from robo_maxent.errors import UsageError
 from robo_maxent.findings import findings
 from robo_maxent.results import identity
@@ -107,6 +108,11 @@ def test_numbers_of_the_page_are_those_of_the_findings(tmp_path: Path, full: Any
         for curve in axis.success.values():
             for share in curve.shares if axis.is_scale else ():
                 assert wording.counted(share) in page.text
+            if axis.is_scale:
+                assert wording.limit(axis, curve) in page.text
+                assert wording.area(curve.area) in page.text
+    for times in found.recovery.values():
+        assert wording.median(times) in page.text
     for cell in found.pushes["walker"].cells.values():
         assert wording.counted(cell) in page.text
 
@@ -175,6 +181,7 @@ def test_what_reproduces_it_is_there(tmp_path: Path, full: Any) -> None:
     rows, suite = full
     page = written(tmp_path / "r.html", rows, suite)
     assert suite["command"] in page.text
+    assert f"begun {suite['date']} command" in page.text
     assert report.fingerprint(rows) in page.text
     for policy in suite["policies"]:
         assert policy["sha256"] in page.text
@@ -219,11 +226,57 @@ def test_robots_with_other_joints_get_a_table(tmp_path: Path) -> None:
 def test_several_policies_are_compared_in_pairs(tmp_path: Path, full: Any) -> None:
     rows, suite = full
     page, found = written(tmp_path / "r.html", rows, suite), findings(rows, suite)
-    assert "bold − walker" in page.text
+    assert "bold less walker" in page.text
+    assert "← walker better bold better →" in page.text
     for axis in found.axes.values():
-        assert wording.points(axis.differences["bold"]) in page.text
+        each, p = axis.differences["bold"], found.adjusted["bold", axis.name]
+        told = wording.points(each), wording.better(each, p, "bold", "walker"), wording.chance(p)
+        assert " ".join(told) in page.text
+    words = {wording.better(a.differences["bold"], 0.0, "b", "w") for a in found.axes.values()}
+    assert words == {"b", "w"}
     alone = written(tmp_path / "r.html", [r for r in rows if r["policy"] != "bold"], suite)
     assert "Differences between policies" not in alone.text
+
+
+def bars(picture: str) -> list[tuple[float, float]]:
+    """Ends of the intervals of critical severities in a picture."""
+    found = re.findall(
+        r'<line x1="([\d.]+)" y1="[\d.]+" x2="([\d.]+)" [^>]*class="whisker', picture
+    )
+    return [(float(low), float(high)) for low, high in found]
+
+
+@pytest.mark.parametrize("rising", [True, False])
+def test_the_bar_of_a_critical_severity_ends_at_the_frame_where_it_is_open(rising: bool) -> None:
+    """Of 20, 19 succeed at both ends, or 18 and none, or 400 of 400 and none."""
+    order = (0.0, 1.0) if rising else (1.0, 0.0)
+    suite = {"conditions": [{"axis": "payload", "severity": s} for s in order]}
+
+    def drawn(mild: int, hard: int, count: int) -> list[tuple[float, float]]:
+        rows = [
+            r
+            for s, n in zip(order, (mild, hard), strict=True)
+            for r in many(n, count, axis="payload", severity=s)
+        ]
+        found = findings(rows, suite)
+        figure = report_plots.curves(found.axes["payload"], found, "success")
+        return [(min(ends), max(ends)) for ends in bars(str(figure.picture))]
+
+    left, right = report_plots.LEFT, report_plots.RIGHT
+    assert drawn(19, 19, 20) == [(left, right)]
+    ((low, high),) = drawn(18, 0, 20)
+    assert low == left
+    assert left < high < right
+    ((low, high),) = drawn(400, 0, 400)
+    assert left < low < report_plots.LEFT + report_plots.INSET + 0.1 * (right - left) < right
+    assert low < high
+    assert drawn(0, 0, 400) == []
+
+
+def test_an_interval_is_not_cut_by_the_end_of_a_line() -> None:
+    assert report.unbroken("up to 1 kg [< 0, 2] or [1, 2]") == (
+        "up to 1 kg [<\u00a00,\u00a02] or [1,\u00a02]"
+    )
 
 
 def test_a_suite_of_another_format_is_refused(tmp_path: Path, full: Any) -> None:

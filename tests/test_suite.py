@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from robo_maxent import trials, work
+from robo_maxent import suite, trials, work
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.networks import Actor, Normalizer
 from robo_maxent.nulls import HOLD, ZERO, nulls
@@ -362,11 +363,41 @@ def test_a_policy_that_always_falls_has_no_safe_set_and_recovers_from_nothing(
 
 
 def files(directory: Path) -> dict[str, bytes]:
-    return {
+    """Everything in a directory, but for when its evaluation began."""
+    found = {
         str(path.relative_to(directory)): path.read_bytes()
         for path in sorted(directory.rglob("*"))
         if path.is_file()
     }
+    described = json.loads(found["suite.json"])
+    assert datetime.fromisoformat(described.pop("date")).tzinfo == UTC
+    return found | {"suite.json": json.dumps(described).encode()}
+
+
+def test_an_evaluation_keeps_the_date_when_it_began_and_nothing_depends_on_it(
+    short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, later = "2026-11-23T04:05:06+00:00", "2027-01-01T00:00:00+00:00"
+
+    def at(date: str, out: Path) -> tuple[Rows, dict[str, Any]]:
+        monkeypatch.setattr(suite, "_now", lambda: date)
+        rows = read(run(TINY, FLAT, [WOBBLE], out))
+        return rows, json.loads((out / "suite.json").read_text())
+
+    rows, described = at(first, tmp_path / "a")
+    again, resumed = at(later, tmp_path / "a")
+    others, other = at(later, tmp_path / "b")
+    assert (described["date"], resumed["date"], other["date"]) == (first, first, later)
+    assert rows == again == others
+    assert not any(first in str(row) for row in rows)
+    assert described == other | {"date": first}
+
+
+def test_the_date_is_that_of_the_clock_in_seconds() -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    told = suite._now()
+    assert before <= datetime.fromisoformat(told) <= datetime.now(UTC)
+    assert len(told) == len("2026-11-23T04:05:06+00:00")
 
 
 def test_an_interrupted_suite_goes_on_and_ends_byte_for_byte_the_same(

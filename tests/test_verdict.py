@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_suite import CAPTURE, Actor, evaluation
 from hand_rows import many, push
 
 from robo_maxent import verdict, wording
-from robo_maxent.estimates import wilson
+from robo_maxent.compare import success_difference
 from robo_maxent.findings import findings
+from robo_maxent.intervals import Estimate, proportion
+from robo_maxent.notices import notices
+from robo_maxent.times import waiting_times
 
 ORDER = {
     "conditions": [
@@ -26,7 +30,7 @@ def said(rows: list[dict[str, Any]], **suite: Any) -> str:
 
 
 def warned(rows: list[dict[str, Any]]) -> str:
-    return " ".join(verdict.notices(findings(rows, ORDER), None))
+    return " ".join(notices(findings(rows, ORDER), None))
 
 
 def test_the_headline_is_survival_of_a_push_of_one_capture_impulse() -> None:
@@ -38,7 +42,7 @@ def test_the_headline_is_survival_of_a_push_of_one_capture_impulse() -> None:
     ]
     assert said(rows, capture_impulse=CAPTURE).startswith(
         "Survives 90 % [60, 98] of 10 episodes with pushes of 1 capture impulse (9.6 N·s sideways, "
-        "14.2 N·s lengthwise). Weakest: pushes above 1 capture impulse."
+        "14.2 N·s lengthwise). Weakest: pushes above 1 capture impulse [< 0, 1.1]."
     )
 
 
@@ -57,22 +61,50 @@ def test_the_weakest_axis_is_the_one_that_fails_first_in_its_range() -> None:
         *many(20, 20, axis="payload", severity=0.0, unit="kg"),
         *many(12, 20, axis="payload", severity=4.0, unit="kg"),
     ]
-    assert "Weakest: payload above 1 kg, foot friction below 0.3." in said(rows)
+    words = said(rows)
+    assert "Weakest: payload above 1 kg [< 0, 1.8]; foot friction below 0.3 [< 0.1, > 1]." in words
+    assert "hardest severity is lowest along payload: 80 % [68, 89]." in words
+
+
+def test_more_episodes_make_the_intervals_shorter() -> None:
+    rows = [
+        *many(400, 400, axis="payload", severity=0.0, unit="kg"),
+        *many(240, 400, axis="payload", severity=4.0, unit="kg"),
+    ]
+    words = said(rows)
+    assert "Weakest: payload above 1 kg [0.88, 1.1]." in words
+    assert "hardest severity along payload: 80 % [77, 82]." in words
 
 
 def test_what_nothing_breaks_is_said_so() -> None:
-    rows = [*many(20, 20, severity=1.0), *many(19, 20, severity=0.1)]
+    rows = [*many(400, 400, severity=1.0), *many(396, 400, severity=0.1)]
     assert "None of the 1 scales tested broke it." in said(rows)
+
+
+def test_what_few_episodes_leave_open_is_said_so() -> None:
+    rows = [*many(20, 20, severity=1.0), *many(19, 20, severity=0.1)]
+    open_end = "None of the 1 scales tested broke it, though the intervals leave it open for "
+    assert f"{open_end}foot friction." in said(rows)
+    for axis in ("slip", "com", "gains"):
+        rows += [*many(20, 20, axis=axis, severity=0.0), *many(19, 20, axis=axis, severity=1.0)]
+    assert "None of the 4 scales tested broke it, though the intervals leave it open for 4" in said(
+        rows
+    )
 
 
 def test_what_fails_undisturbed_holds_nowhere() -> None:
     rows = [*many(2, 20, severity=1.0), *many(0, 20, severity=0.1)]
     assert "Weakest: foot friction at any severity." in said(rows)
+    doubtful = [*many(17, 20, severity=1.0), *many(0, 20, severity=0.1)]
+    assert "Weakest: foot friction at any severity [0.9" in said(doubtful)
 
 
 def test_recovery_counts_those_that_never_came_back() -> None:
     rows = [push(0.0, 0.5, 1.0, 0), push(0.0, 0.7, 1.0, 1), push(0.0, None, 1.0, 2)]
-    assert "Recovers from 2 of 3 pushes within 2 s; median time 0.70 s, counting" in said(rows)
+    assert (
+        "Recovers from 2 of 3 pushes within 2 s; median time 0.70 s [0.50, > 2.00], counting"
+        in said(rows)
+    )
 
 
 def test_the_worst_joint_is_named() -> None:
@@ -123,9 +155,65 @@ def test_severities_have_their_unit(severity: float, unit: str, expected: str) -
 
 
 def test_a_share_short_of_all_is_not_rounded_to_all() -> None:
-    assert wording.percent(wilson(997, 1000)).startswith("99.7 %")
-    assert wording.percent(wilson(9999, 10000)) == "99.9 % [99.9, 100.0]"
-    assert wording.percent(wilson(10, 10)).startswith("100 %")
+    assert wording.percent(proportion(997, 1000)).startswith("99.7 %")
+    assert wording.percent(proportion(9999, 10000)) == "99.9 % [99.9, 100.0]"
+    assert wording.percent(proportion(10, 10)).startswith("100 %")
+
+
+def both(first: int, second: int, count: int, **more: Any) -> list[dict[str, Any]]:
+    return [*many(first, count, **more), *many(second, count, policy="other", **more)]
+
+
+def beside(rows: list[dict[str, Any]]) -> list[str]:
+    found = findings(rows, ORDER)
+    told = (verdict.verdicts(found, ORDER)[place].details for place in (0, 1))
+    return [" ".join(d for d in details if d.startswith("Beside")) for details in told]
+
+
+def test_a_verdict_says_where_a_policy_is_better_than_the_first_and_where_worse() -> None:
+    rows = [
+        *both(10, 40, 100),
+        *both(60, 90, 100, axis="payload", severity=4.0),
+        *both(100, 70, 100, axis="push", severity=1.0),
+        *both(50, 51, 100, axis="slip"),
+    ]
+    first, other = beside(rows)
+    assert first == ""
+    assert other.startswith(
+        "Beside walker on the same episodes, in points of success: better along"
+    )
+    assert "better along foot friction by +30.0 [+2" in other
+    assert ", payload by +30.0 [+2" in other
+    assert "; worse along pushes by −30.0 [−39.6, −21.1]." in other
+    assert "slip" not in other
+
+
+def test_a_difference_that_chance_may_have_made_is_no_difference() -> None:
+    assert beside(both(50, 54, 100))[1].endswith(
+        "in points of success: not told apart along any axis."
+    )
+    found = findings(both(50, 54, 100), ORDER)
+    each = found.axes["friction"].differences["other"]
+    assert wording.better(each, 0.05, "other", "walker") == "not told apart"
+    assert wording.better(each, 0.049, "other", "walker") == "other"
+    turned = success_difference(np.zeros(9), np.ones(9))
+    assert wording.better(turned, 0.001, "other", "walker") == "walker"
+
+
+def test_a_median_has_its_interval_and_says_what_was_not_reached() -> None:
+    never = [np.nan] * 3
+    assert wording.median(waiting_times(np.full(20, 0.5), 2.0)) == "0.50 s [0.50, > 0.50]"
+    assert (
+        wording.median(waiting_times(np.array([0.5, *never]), 2.0)) == "not reached [0.50, > 2.00]"
+    )
+    assert wording.median(waiting_times(np.array(never), 2.0)) == "not reached"
+
+
+def test_an_area_has_its_interval() -> None:
+    area = Estimate(0.7123, (0.68, 0.7449), 90)
+    assert wording.area(area) == "0.712 [0.680, 0.745]"
+    assert wording.mean_share(area) == "71 % [68, 74]"
+    assert wording.area(None) == "-"
 
 
 def test_every_policy_has_a_verdict() -> None:
