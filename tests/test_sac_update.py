@@ -174,7 +174,7 @@ def test_entropy_in_the_target_is_the_only_one_that_the_setting_takes_away() -> 
         assert torch.equal(weights(getattr(with_it, name)), weights(getattr(without, name))), name
     assert with_it.alpha == without.alpha
     cold = learned(1e-9, False, 1.0, 1)
-    assert not torch.equal(weights(cold.actor), weights(without.actor)), "the actor seeks no entropy"
+    assert not torch.equal(weights(cold.actor), weights(without.actor)), "it seeks no entropy"
 
 
 def test_update_normalizes_observations_and_does_not_learn_the_statistics() -> None:
