@@ -45,13 +45,16 @@ class Scores:
 def area(rows: Sequence[Row], axis: str) -> float:
     """Area under success over the severities of an axis, scaled to [0, 1]; trapezoids.
 
-    Of an axis with a single severity: the success.
+    Of an axis with a single severity: the success. Undisturbed episodes of an axis with cases are
+    few, as many as of one case; those of the axis nominal are the same and more, and are taken.
     """
-    at: dict[float, list[bool]] = {}
+    known, at = AXES[axis], dict[float, list[bool]]()
     for row in rows:
         if row["axis"] == axis:
             at.setdefault(float(row["severity"]), []).append(met(row))
-    severities = sorted(at, reverse=AXES[axis].downward)
+    if known.cases is not None and known.change is not None:
+        at[known.severities[0]] = [met(row) for row in rows if row["axis"] == "nominal"]
+    severities = sorted(at, reverse=known.downward)
     shares = [float(np.mean(at[severity])) for severity in severities]
     return shares[0] if len(shares) == 1 else float(np.trapezoid(shares, positions(severities)))
 

@@ -32,12 +32,14 @@ def test_the_area_is_that_under_straight_lines_over_the_axis_scaled_to_one(
 ) -> None:
     figures = benchmark("maxent_figures")
     yes, no = [True], [False]
-    pushes = rows_at("push", {0.0: yes, 1.0: yes + no, 2.0: no})
-    assert figures.area(pushes, "push") == 0.5
+    nominal = rows_at("nominal", {0.0: yes + yes + no + yes})
+    pushes = rows_at("push", {0.0: yes, 1.0: yes + no, 2.0: no}) + nominal
+    # All undisturbed episodes count: (0.75 + 0.5) / 4 + 0.5 / 4, not 0.5 as with the single one.
+    assert figures.area(pushes, "push") == 0.4375
     # From 1 to 0.4 all succeed, which is two thirds of the way; then it falls to nothing.
     grip = rows_at("friction", {0.1: no, 1.0: yes, 0.4: yes})
     assert figures.area(pushes + grip, "friction") == pytest.approx(2 / 3 + 1 / 6)
-    assert figures.area(rows_at("nominal", {0.0: yes + yes + no + yes}), "nominal") == 0.75
+    assert figures.area(pushes, "nominal") == 0.75
 
 
 def scores(module: Any, arm: str, areas: list[list[float]], nominal: float, failed: int) -> Any:
