@@ -5,7 +5,7 @@ recipe starts from a published one for walking robots, named where the numbers s
 from that only where two cores or this task's reward and action scales call for it, and says so.
 None of them mirrors its data: neither library offers that.
 
-A module for benchmarks/time_to_walk.py; needs the extra ``bench``.
+A module for benchmarks/time_to_walk.py and arms.py; needs the extra ``bench``.
 """
 
 # pyright: reportMissingImports=false
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO, SAC
+from stable_baselines3 import PPO, SAC, TD3
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv as Sb3VecEnv
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -53,6 +54,11 @@ PPO_NOISE = 0.5
 IsaacLab has 1 at 0.25 rad per unit. In a first minute on one core 0.5 reached a tracking term of
 0.57 of 1; 0.25 reached 0.41, standing.
 """
+
+# TD3, which is in no race: it learns as ours does by default, as far as it can.
+TD3_WIDTH, TD3_BATCH, TD3_UPDATES = 128, 256, 8  # as ours; the updates per step of ENVS simulations
+TD3_NOISE = 0.147
+"""Standard deviation of its noise: that of a Gaussian with the entropy that ours holds, -1/2."""
 
 _FOREVER = 10**12  # environment steps
 
@@ -218,13 +224,40 @@ def sbx_crossq(task: Task[Any], seed: int) -> Peer:
     return Peer(model, lambda obs: model.predict(obs, deterministic=True)[0])
 
 
+def sb3_td3(task: Task[Any], seed: int) -> Peer:
+    """SB3 TD3 with our networks, batches, updates, gamma and tau: no LayerNorm, so half our rate.
+
+    What TD3 has of its own, policy delay and noise of the targets, is as published (Fujimoto et al.
+    2018).
+    """
+    env = VecNormalize(_env(task, ENVS, seed), norm_reward=False)
+    still = np.zeros(task.action_size)
+    model = TD3(
+        "MlpPolicy",
+        env,
+        learning_rate=LEARNING_RATE,
+        gamma=GAMMA,
+        tau=TAU,
+        train_freq=1,
+        gradient_steps=TD3_UPDATES,
+        batch_size=TD3_BATCH,
+        buffer_size=1_000_000,
+        learning_starts=2000,
+        action_noise=NormalActionNoise(still, still + TD3_NOISE),
+        policy_kwargs={"net_arch": [TD3_WIDTH, TD3_WIDTH]},
+        device="cpu",
+        seed=seed,
+    )
+    return Peer(model, _mean_action(model, env))
+
+
 PEERS: dict[str, Callable[[Task[Any], int], Peer]] = {
     "ppo": ppo,
     "sb3-sac": sb3_sac,
     "sbx-sac": sbx_sac,
     "sbx-crossq": sbx_crossq,
 }
-"""Name on the command line -> recipe."""
+"""Name on the command line of time_to_walk.py -> recipe."""
 
 
 def _off_policy(task: Task[Any], seed: int, gradient_steps: int) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Learner(ctypes.Structure):
         {
             "actor critics": Shape,
             "actor_group critic_group alpha_group": Group,
-            "obs actions batch threads": "n",
+            "obs actions batch threads entropy_in_target": "n",
             "gamma target_entropy low high": "f",
             "gemm shift scale scratch": "p",
         }
@@ -263,6 +263,7 @@ class Update:
             actions=action_size,
             batch=sac.config.batch_size,
             threads=torch.get_num_threads(),
+            entropy_in_target=sac.config.entropy_in_target,
             gamma=sac.config.gamma,
             target_entropy=sac.target_entropy,
             low=sac.config.log_std_range[0],

@@ -34,7 +34,10 @@ class SacConfig:
     initial_alpha: float = 0.01
     """Temperature at the start."""
     alpha_learning_rate: float = 1e-3
-    """Step size of Adam for log alpha."""
+    """Step size of Adam for log alpha; 0: the temperature stays as it is at the start."""
+    entropy_in_target: bool = True
+    """Whether the critics count the entropy that follows; False: only the actor seeks entropy, now
+    and not later (Yu, Zhang and Xu 2022, arXiv 2201.12434: "SACLite")."""
     target_entropy_per_action: float = -0.5
     """Entropy that the temperature holds, nats per action dimension of [-1, 1]^A."""
     log_std_range: tuple[float, float] = (-5.0, 0.0)
@@ -45,9 +48,13 @@ class SacConfig:
         for name in ("width", "batch_size", "actor_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "initial_alpha", "alpha_learning_rate"):
+        for name in ("learning_rate", "initial_alpha"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be > 0, got {getattr(self, name)}")
+        if not self.alpha_learning_rate >= 0:
+            raise UsageError(
+                f"alpha_learning_rate must be at least 0, got {self.alpha_learning_rate}"
+            )
         for name in ("gamma", "tau", "actor_average"):
             if not 0 < getattr(self, name) <= 1:
                 raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")

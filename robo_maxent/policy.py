@@ -15,6 +15,8 @@ from robo_maxent.networks import Actor, Normalizer
 
 FORMAT = "robo_maxent policy 2"
 
+USUAL_RANGE = "[-5.0, 0.0]"
+"""Of the log standard deviation, where a file of before does not say it."""
 PARTS = ("weight", "bias")
 """Of a layer, in the file: weight (in, out), bias (1, out)."""
 
@@ -134,6 +136,7 @@ class Policy:
         tensors |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
         metadata = {"format": FORMAT, "layout": self.layout.to_json()}
         metadata["layer_norm"] = json.dumps(self.actor.layer_norm)
+        metadata["log_std_range"] = json.dumps(self.actor.log_std_range)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -166,12 +169,20 @@ class Policy:
                 f"{metadata.get('format')!r}, expected {FORMAT!r}."
             )
         layer_norm = json.loads(metadata["layer_norm"])
-        return cls._build(Layout.from_json(metadata["layout"]), layer_norm, tensors)
+        low, high = json.loads(metadata.get("log_std_range", USUAL_RANGE))
+        layout = Layout.from_json(metadata["layout"])
+        return cls._build(layout, layer_norm, (low, high), tensors)
 
     @classmethod
-    def _build(cls, layout: Layout, layer_norm: bool, tensors: dict[str, torch.Tensor]) -> "Policy":
-        width = tensors["actor.0.weight"].shape[1]
-        actor = Actor(layout.observation_size, len(layout.joints), width, layer_norm)
+    def _build(
+        cls,
+        layout: Layout,
+        layer_norm: bool,
+        log_std_range: tuple[float, float],
+        tensors: dict[str, torch.Tensor],
+    ) -> "Policy":
+        width, actions = tensors["actor.0.weight"].shape[1], len(layout.joints)
+        actor = Actor(layout.observation_size, actions, width, layer_norm, log_std_range)
         for i, layer in enumerate(actor.layers()):
             for name, value in zip(PARTS, layer, strict=True):
                 value.copy_(tensors[f"actor.{i}.{name}"])

@@ -62,7 +62,7 @@ def critic_loss(
         targets: Slowly moving copy, not differentiated.
         batch: Transitions with normalized observations.
         noise: Standard normal draws for the next action, (B, A).
-        alpha: Temperature, a scalar.
+        alpha: Temperature, a scalar; 0: the goal is that of plain rewards.
         gamma: Discount.
 
     Returns:
@@ -227,8 +227,9 @@ class Sac:
         return metrics
 
     def _update_critics(self, batch: Batch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
+        counted = alpha if self.config.entropy_in_target else torch.zeros_like(alpha)
         loss, values = critic_loss(
-            self.actor, self.critics, self.targets, batch, noise, alpha, self.config.gamma
+            self.actor, self.critics, self.targets, batch, noise, counted, self.config.gamma
         )
         self._step("critics", loss)
         _move(self.targets, self.critics, self.config.tau)

@@ -32,6 +32,7 @@ typedef struct {
     Shape actor, critics;
     Group actor_group, critic_group, alpha_group; // critics' average: the targets
     long obs, actions, batch, threads;
+    long entropy_in_target; // 0: the critics do not count it
     float gamma, target_entropy, low, high; // low, high: range of the log standard deviation
     Gemm *gemm;
     const float *shift, *scale; // normalization of observations
@@ -664,7 +665,7 @@ int update(const Learner *learner, const Batch *batch, Metrics *metrics)
     Arena arena = {learner->scratch, 0};
     Space space = carve(learner, &arena, critics);
     float alpha = expf(*learner->alpha_group.value);
-    update_critics(learner, batch, &space, alpha, metrics);
+    update_critics(learner, batch, &space, learner->entropy_in_target ? alpha : 0.0f, metrics);
     if (batch->actor_noise)
         update_actor(learner, batch, &space, alpha, metrics);
     free(critics);

@@ -1,11 +1,8 @@
 """The benchmarks: what the peers are given, and what is said of runs that did not finish."""
 
 import argparse
-import importlib
 import json
 import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,24 +11,6 @@ import pytest
 from robo_maxent.suites import Entry, Suite
 from robo_maxent.tasks import TASKS, make, quadruped
 from robo_maxent.vec_env import VecEnv
-
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-
-
-@pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import a script as it finds its neighbours when it runs."""
-
-    def load(name: str) -> ModuleType:
-        monkeypatch.syspath_prepend(str(BENCHMARKS))
-        return importlib.import_module(name)
-
-    before = set(sys.modules)
-    yield load
-    for name in set(sys.modules) - before:
-        if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
-
 
 # -- the peers' environment ----------------------------------------------------
 

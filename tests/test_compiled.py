@@ -118,6 +118,8 @@ def test_it_is_so_for_any_size(actions: int, width: int) -> None:
         {"actor_average": 0.5},
         {"initial_alpha": 0.7},
         {"alpha_learning_rate": 0.1},
+        {"alpha_learning_rate": 0.0},
+        {"entropy_in_target": False},
         {"target_entropy_per_action": -3.0},
         {"log_std_range": (-9.0, 3.0)},
         {"normalize": False},

@@ -41,6 +41,18 @@ def test_a_saved_policy_acts_as_before(tmp_path: Path, policy: Policy, layout: L
     np.testing.assert_array_equal(policy(obs), loaded(obs))
 
 
+@pytest.mark.parametrize("span", [(-5.0, 0.0), (-9.0, 3.0), (-2.0, -1.9)])
+def test_a_saved_policy_samples_with_the_spread_that_it_had(
+    tmp_path: Path, layout: Layout, span: tuple[float, float]
+) -> None:
+    actor = Actor(layout.observation_size, len(layout.joints), 16, True, log_std_range=span)
+    policy = Policy(layout, actor, Normalizer(layout.observation_size))
+    policy.save(tmp_path / "policy.safetensors")
+    loaded, obs = Policy.load(tmp_path / "policy.safetensors"), observations(layout)
+    noise = np.random.default_rng(1).normal(size=(len(obs), len(layout.joints)))
+    np.testing.assert_array_equal(policy.sample(obs, noise), loaded.sample(obs, noise))
+
+
 def test_actions_are_the_tanh_of_the_mean_in_the_unit_box(policy: Policy, layout: Layout) -> None:
     obs = observations(layout)
     action = policy(obs)

@@ -143,6 +143,40 @@ def test_the_first_temperature_is_the_configured_one() -> None:
     assert sac.alpha == pytest.approx(0.037)
 
 
+def test_a_temperature_that_does_not_learn_stays_to_the_last_bit() -> None:
+    sac = Sac(OBS, ACTION, replace(CONFIG, initial_alpha=0.3, alpha_learning_rate=0.0), 0)
+    first, actor = sac.alpha, weights(sac.actor)
+    for step in range(20):
+        sac.update(some_batch(step))
+    assert sac.alpha == first
+    assert not torch.equal(weights(sac.actor), actor)
+
+
+def learned(alpha: float, entropy_in_target: bool, ended: float, actor_every: int) -> Sac:
+    """One update at a temperature; all transitions go on, or all end."""
+    config = replace(CONFIG, initial_alpha=alpha, actor_every=actor_every)
+    sac = Sac(OBS, ACTION, replace(config, entropy_in_target=entropy_in_target), 0)
+    sac.update(replace(some_batch(), terminated=torch.full((32,), ended)))
+    return sac
+
+
+def test_without_entropy_in_the_target_critics_learn_as_if_the_temperature_were_zero() -> None:
+    hot, cold = learned(5.0, False, 0.0, 1000), learned(1e-9, True, 0.0, 1000)
+    torch.testing.assert_close(weights(hot.critics), weights(cold.critics), rtol=1e-5, atol=1e-7)
+    moved = (weights(learned(5.0, True, 0.0, 1000).critics) - weights(cold.critics)).abs().max()
+    assert moved > 1e-3
+
+
+def test_entropy_in_the_target_is_the_only_one_that_the_setting_takes_away() -> None:
+    # Where every transition ends, nothing follows whose entropy could count.
+    with_it, without = (learned(5.0, setting, 1.0, 1) for setting in (True, False))
+    for name in ("actor", "average", "critics", "targets"):
+        assert torch.equal(weights(getattr(with_it, name)), weights(getattr(without, name))), name
+    assert with_it.alpha == without.alpha
+    cold = learned(1e-9, False, 1.0, 1)
+    assert not torch.equal(weights(cold.actor), weights(without.actor)), "it seeks no entropy"
+
+
 def test_update_normalizes_observations_and_does_not_learn_the_statistics() -> None:
     raw, normal = Sac(OBS, ACTION, CONFIG, 0), Sac(OBS, ACTION, CONFIG, 0)
     rng = np.random.default_rng(0)
@@ -179,7 +213,7 @@ def test_exploring_samples_the_policy_of_the_normalized_observation() -> None:
         ({"actor_every": -1}, "actor_every must be at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0, got 0.0"),
         ({"initial_alpha": float("nan")}, "initial_alpha must be > 0, got nan"),
-        ({"alpha_learning_rate": -1.0}, "alpha_learning_rate must be > 0, got -1.0"),
+        ({"alpha_learning_rate": -1.0}, "alpha_learning_rate must be at least 0, got -1.0"),
         ({"gamma": 1.01}, r"gamma must be in \(0, 1\], got 1.01"),
         ({"tau": 0.0}, r"tau must be in \(0, 1\], got 0.0"),
         ({"actor_average": 0.0}, r"actor_average must be in \(0, 1\], got 0.0"),
