@@ -4,7 +4,7 @@ Every run trains alone on the machine for the same wall-clock time, evaluations 
 of all trained kinds and levels; then its policy is dropped on new ones, with robots that differ as
 in training.
 
-    python benchmarks/getup.py [--quick] [--seeds 0,1,2] [--minutes 20]
+    python benchmarks/getup.py [--quick] [--seeds 0,1,2] [--minutes 20] [--out DIR]
 """
 
 import argparse
@@ -42,8 +42,8 @@ class Result:
     """Median of those that stood, s."""
 
 
-def contest(seed: int, minutes: float, episodes: int) -> Result:
-    """Train, and evaluate."""
+def contest(seed: int, minutes: float, episodes: int, out: str | None) -> Result:
+    """Train, keep the policy in ``out`` if that is given, and evaluate it."""
     from robo_maxent.config import preset, usual_preset
     from robo_maxent.evaluate import evaluate
     from robo_maxent.stats import summarize
@@ -57,6 +57,8 @@ def contest(seed: int, minutes: float, episodes: int) -> Result:
         while time.monotonic() < end:
             trainer.step()
         trainer.close()
+        if out is not None:
+            trainer.policy().save(Path(out) / f"getup-seed{seed}.safetensors")
         rows = evaluate(trainer.policy(), trainer.task, episodes, EVALUATION_SEED)
     success = summarize(rows).success
     assert success is not None
@@ -80,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Getting up from any pose.")
     parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
     parser.add_argument("--minutes", type=float, default=20.0, help="of training")
+    parser.add_argument("--out", type=Path, help="directory to keep the policies in")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     parser.add_argument("--contest", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -87,9 +90,10 @@ def main() -> None:
         print(json.dumps(asdict(contest(*json.loads(arguments.contest)))))
         return
     minutes, episodes = (0.05, 10) if arguments.quick else (arguments.minutes, EPISODES)
-    results = []
+    results, out = [], str(arguments.out) if arguments.out else None
     for seed in [0] if arguments.quick else [int(seed) for seed in arguments.seeds.split(",")]:
-        command = [sys.executable, __file__, "--contest", json.dumps([seed, minutes, episodes])]
+        order = json.dumps([seed, minutes, episodes, out])
+        command = [sys.executable, __file__, "--contest", order]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         results.append(Result(**json.loads(done.stdout.splitlines()[-1])))
         print(results[-1], file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ patches of any level from the beginning; ``no randomization`` on robots that are
 perfect sensors, and is evaluated like the others on robots that are not; ``no truth`` has a critic
 that sees no more than the policy.
 
-    python benchmarks/rough.py [--quick] [--seeds 0,1,2] [--minutes 30] [--variants scan,blind]
+    python benchmarks/rough.py [--quick] [--seeds 0,1,2] [--minutes 30] [--variants A,B] [--out DIR]
 """
 
 import argparse
@@ -66,8 +66,8 @@ class Result:
         return statistics.fmean(self.success[kind][str(level)] for kind in kinds)
 
 
-def contest(variant: str, seed: int, minutes: float, quick: bool) -> Result:
-    """Train one variant, and evaluate it."""
+def contest(variant: str, seed: int, minutes: float, quick: bool, out: str | None) -> Result:
+    """Train one variant, keep its policy in ``out`` if that is given, and evaluate it."""
     from robo_maxent.config import preset
     from robo_maxent.evaluate import evaluate
     from robo_maxent.stats import success_by
@@ -89,6 +89,8 @@ def contest(variant: str, seed: int, minutes: float, quick: bool) -> Result:
         trainer.close()
         levels = {key.removeprefix("level/"): v for key, v in trainer.env.metrics().items()}
         policy = trainer.policy()
+        if out is not None:
+            policy.save(Path(out) / f"{variant.replace(' ', '-')}-seed{seed}.safetensors")
         success: dict[str, dict[str, float]] = {kind: {} for kind in (*TERRAIN, *HELD_OUT)}
         for kinds in (TERRAIN, HELD_OUT):
             for level in LEVELS[:1] if quick else LEVELS:
@@ -117,9 +119,9 @@ def _without_truth(task: Any) -> Any:
     return task
 
 
-def run(variant: str, seed: int, minutes: float, quick: bool) -> Result:
+def run(variant: str, seed: int, minutes: float, quick: bool, out: str | None) -> Result:
     """Have one variant train in a process of its own."""
-    order = json.dumps([variant, seed, minutes, quick])
+    order = json.dumps([variant, seed, minutes, quick, out])
     command = [sys.executable, __file__, "--contest", order]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result = Result(**json.loads(done.stdout.splitlines()[-1]))
@@ -178,6 +180,7 @@ def main() -> None:
     parser.add_argument("--variants", default=",".join(VARIANTS), metavar="A,B,...")
     parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training")
+    parser.add_argument("--out", type=Path, help="directory to keep the policies in")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     parser.add_argument("--contest", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -187,9 +190,10 @@ def main() -> None:
     names = [name.strip() for name in arguments.variants.split(",")]
     if unknown := [name for name in names if name not in VARIANTS]:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
+    out = str(arguments.out) if arguments.out else None
     quick, minutes = arguments.quick, 0.05 if arguments.quick else arguments.minutes
     seeds = [0] if quick else [int(seed) for seed in arguments.seeds.split(",")]
-    results = [run(name, seed, minutes, quick) for seed in seeds for name in names]
+    results = [run(name, seed, minutes, quick, out) for seed in seeds for name in names]
     print("\n".join(table(results)))
     runs = [asdict(result) for result in results]
     settings = {"threads": os.cpu_count() or 1, "minutes": minutes}
