@@ -4,31 +4,24 @@ It is dropped in a random pose, anywhere on a patch of terrain, has five seconds
 more to show that it stays up. Nothing but the border of the patch ends an episode early.
 """
 
-import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from robo_maxent.assets import path
 from robo_maxent.ground import Pool, scan
-from robo_maxent.randomize import Randomization
-from robo_maxent.randomize import randomization as ranges
 from robo_maxent.rewards import bell, squared_norm
-from robo_maxent.robot import Readings, Robot, load, yaw
-from robo_maxent.task import Field, Memory, Task
+from robo_maxent.robot import Readings, yaw
+from robo_maxent.task import Field, Memory
+from robo_maxent.tasks.patches import OnPatches
 from robo_maxent.tasks.quadruped import (
-    ACTION,
     AXIAL,
     JOINTS,
     LEGS,
     POLAR,
-    SUBSTEPS,
     SWAP_LEGS,
     TOUCH_THRESHOLD,
 )
-from robo_maxent.tasks.rough import TERRAIN
 
 # Timing.
 RISE_STEPS = 250  # 5 s to stand
@@ -83,46 +76,14 @@ class Rise(Memory):
     """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
 
-class QuadrupedGetup(Task[Rise]):
+class QuadrupedGetup(OnPatches[Rise]):
     """Rise from any pose and stand."""
 
     name = "quadruped-getup"
     summary = "it rises from any pose on that ground, and stands"
     observation = OBSERVATION
-    action = ACTION
     action_scale = ACTION_SCALE
-    substeps = SUBSTEPS
     episode_steps = RISE_STEPS + HOLD_STEPS
-
-    def __init__(
-        self,
-        robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | str | Mapping[str, Any] = "default",
-        kinds: Sequence[str] = TERRAIN,
-        level: int | None = None,
-    ) -> None:
-        """Build the world.
-
-        Args:
-            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
-            randomization: What differs between episodes: ranges, or the name of a level.
-            kinds: Kinds of terrain, see ``robo-maxent terrain``.
-            level: Of every episode, from 0 to 10; None: any.
-        """
-        self.robot_file = robot_file
-        self.model_file = robot_file or path("quadruped.xml")
-        self.pool: Pool = Pool(kinds)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.level = level
-        if level is not None:
-            self.pool.index(self.pool.kinds[0], level, 0)  # which checks it
-        self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
-        self.randomization = ranges(randomization)
-        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What builds this task again, beside its name."""
-        return super().options | {"kinds": list(self.pool.kinds), "level": self.level}
 
     def memory(self, n: int) -> Rise:
         """Empty memory of N simulations."""
@@ -172,10 +133,6 @@ class QuadrupedGetup(Task[Rise]):
         """Never: lying is where it begins."""
         return np.zeros(len(memory.elapsed), bool)
 
-    def left(self, memory: Rise, now: Readings) -> np.ndarray:
-        """The base is near the border of its patch."""
-        return self.pool.outside(now.base_position)
-
     def advance(self, memory: Rise, now: Readings, action: np.ndarray) -> None:
         """Tally how long each robot has stood."""
         memory.standing[:] = np.where(self._stands(memory, now), memory.standing + 1, 0)
@@ -216,15 +173,6 @@ class QuadrupedGetup(Task[Rise]):
         other = super().trial(pool)
         other.level = None
         return other
-
-    def _draw_patch(self, memory: Rise, sim: int, rng: np.random.Generator) -> int:
-        """Where the next episode takes place."""
-        if self.patches is not None:
-            return int(self.patches[sim])
-        pool = self.pool
-        kind = pool.kinds[memory.number[sim] % len(pool.kinds)]
-        level = int(rng.integers(pool.levels)) if self.level is None else self.level
-        return pool.index(kind, level, int(rng.integers(pool.variants)))
 
     def _under(self, memory: Rise, now: Readings) -> np.ndarray:
         """Height of the ground below the trunk from its centre, m, (N, 9)."""

@@ -14,14 +14,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from robo_maxent.assets import path
 from robo_maxent.curriculum import PROMOTION, Curriculum, distances, progress
 from robo_maxent.ground import Pool, scan
 from robo_maxent.randomize import Randomization
-from robo_maxent.randomize import randomization as ranges
 from robo_maxent.rewards import squared_norm
-from robo_maxent.robot import Readings, Robot, load, yaw
+from robo_maxent.robot import Readings, yaw
 from robo_maxent.task import Field
+from robo_maxent.tasks.patches import TERRAIN, OnPatches
 from robo_maxent.tasks.quadruped import (
     AXIAL,
     JOINTS,
@@ -30,16 +29,12 @@ from robo_maxent.tasks.quadruped import (
     POLAR,
     SLOWEST_COMMAND,
     STANDING_SHARE,
-    SUBSTEPS,
     SWAP_LEGS,
     TOUCH_THRESHOLD,
     QuadrupedWalk,
     Walk,
     blank_walk,
 )
-from robo_maxent.terrain import TRAINED
-
-TERRAIN = tuple(kind for kind in TRAINED if kind != "flat")  # at level 0 all are nearly flat
 
 # Commands: as on flat ground, gentler. Half of them go straight, or a robot that always turns would
 # circle on the flat platform that it starts on.
@@ -120,7 +115,7 @@ class Trek(Walk):
     """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
 
-class QuadrupedRough(QuadrupedWalk[Trek]):
+class QuadrupedRough(OnPatches[Trek], QuadrupedWalk[Trek]):
     """Follow velocity commands over a pool of terrain patches, blind."""
 
     name = "quadruped-rough"
@@ -139,7 +134,7 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
         level: int | None = None,
         curriculum: bool = True,
     ) -> None:
-        """Build the world.
+        """Build the world, see :class:`OnPatches`.
 
         Args:
             robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
@@ -148,21 +143,13 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
             level: Of every episode, from 0 to 10; None: that of the curriculum.
             curriculum: Every simulation trains on its own level; False: on any, as in evaluation.
         """
-        self.robot_file = robot_file
-        self.model_file = robot_file or path("quadruped.xml")
-        self.pool: Pool = Pool(kinds)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.level, self.curriculum = level, curriculum
-        if level is not None:
-            self.pool.index(self.pool.kinds[0], level, 0)  # which checks it
-        self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
-        self.randomization = ranges(randomization)
-        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+        super().__init__(robot_file, randomization, kinds, level)
+        self.curriculum = curriculum
 
     @property
     def options(self) -> dict[str, Any]:
         """What builds this task again, beside its name."""
-        ground = {"kinds": list(self.pool.kinds), "level": self.level}
-        return super().options | ground | {"curriculum": self.curriculum}
+        return super().options | {"curriculum": self.curriculum}
 
     def memory(self, n: int) -> Trek:
         """Empty memory of N simulations, at the first level."""
@@ -196,10 +183,6 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
         memory.commanded += commanded
         memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
         super().advance(memory, now, action)
-
-    def left(self, memory: Trek, now: Readings) -> np.ndarray:
-        """The base is near the border of its patch."""
-        return self.pool.outside(now.base_position)
 
     def ended(self, memory: Trek, sim: int, terminated: bool) -> None:
         """Promote or demote the simulation, unless its ground is given."""
@@ -273,17 +256,11 @@ class QuadrupedRough(QuadrupedWalk[Trek]):
         ranks.levels, ranks.graduated = memory.level, memory.graduated
         return ranks
 
-    def _draw_patch(self, memory: Trek, sim: int, rng: np.random.Generator) -> int:
-        """Where the next episode takes place."""
-        if self.patches is not None:
-            return int(self.patches[sim])
-        kinds, pool = self.pool.kinds, self.pool
-        kind, level = kinds[memory.number[sim] % len(kinds)], int(rng.integers(pool.levels))
-        if self.level is not None:
-            level = self.level
-        elif self.curriculum:
-            kind, level = self._curriculum(memory).draw(sim, rng)
-        return pool.index(kind, level, int(rng.integers(pool.variants)))
+    def _draw_ground(self, memory: Trek, sim: int, rng: np.random.Generator) -> tuple[str, int]:
+        kind, level = super()._draw_ground(memory, sim, rng)
+        if self.curriculum and self.level is None:
+            return self._curriculum(memory).draw(sim, rng)
+        return kind, level
 
     def _draw_commands(self, rng: np.random.Generator) -> np.ndarray:
         commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))

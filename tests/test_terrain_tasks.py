@@ -8,6 +8,7 @@ import pytest
 
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.ground import Pool
+from robo_maxent.randomize import NONE
 from robo_maxent.tasks import getup, make, rough
 from robo_maxent.terrain import HELD_OUT, KINDS, PATCH, SAMPLES
 from robo_maxent.vec_env import VecEnv
@@ -23,7 +24,7 @@ def on(task: Any, heights: np.ndarray) -> Any:
     pool = Pool(("flat",), variants=1)
     pool.heights[:] = heights
     other = task.on(pool)
-    other.randomization = rough.ranges("none")
+    other.randomization = NONE
     return other
 
 
