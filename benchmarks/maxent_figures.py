@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from robo_maxent.axes import AXES
-from robo_maxent.estimates import positions
 from robo_maxent.results import Row, met
 from robo_maxent.runs import AcrossRuns, interquartile_mean, probability_of_improvement
 
@@ -56,7 +55,9 @@ def area(rows: Sequence[Row], axis: str) -> float:
         at[known.severities[0]] = [met(row) for row in rows if row["axis"] == "nominal"]
     severities = sorted(at, reverse=known.downward)
     shares = [float(np.mean(at[severity])) for severity in severities]
-    return shares[0] if len(shares) == 1 else float(np.trapezoid(shares, positions(severities)))
+    if len(shares) == 1:
+        return shares[0]
+    return float(np.trapezoid(shares, severities)) / (severities[-1] - severities[0])
 
 
 def verdict(scores: Sequence[Scores], axes: Sequence[str]) -> dict[str, Any]:

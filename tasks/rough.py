@@ -115,7 +115,9 @@ class Trek(Walk):
     """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
 
-class QuadrupedRough(OnPatches[Trek], QuadrupedWalk[Trek]):
+class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
+    OnPatches[Trek], QuadrupedWalk[Trek]
+):
     """Follow velocity commands over a pool of terrain patches, blind."""
 
     name = "quadruped-rough"
