@@ -83,9 +83,7 @@ def contest(variant: str, seed: int, minutes: float, quick: bool, out: str | Non
         task = _without_truth(task)
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(task, config, Path(directory))
-        end = time.monotonic() + 60 * minutes
-        while time.monotonic() < end:
-            trainer.step()
+        _train(trainer, minutes)
         trainer.close()
         levels = {key.removeprefix("level/"): v for key, v in trainer.env.metrics().items()}
         policy = trainer.policy()
@@ -104,6 +102,19 @@ def contest(variant: str, seed: int, minutes: float, quick: bool, out: str | Non
         mean, levels = None, {}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return Result(variant, seed, minutes, trainer.steps, mean, levels, success, round(peak, 2))
+
+
+def _train(trainer: Any, minutes: float) -> None:
+    """Spend the time, and say every minute how far it has come."""
+    start = said = time.monotonic()
+    while (now := time.monotonic()) < start + 60 * minutes:
+        trainer.step()
+        if now > said + 60:
+            said, level = now, trainer.env.metrics().get("level/mean", 0.0)
+            line = (
+                f"minute {(now - start) / 60:.0f} of {minutes:g}: {trainer.steps / 1e6:.2f} M steps"
+            )
+            print(f"{line}, mean level {level:.2f}", file=sys.stderr, flush=True)
 
 
 def _without_truth(task: Any) -> Any:
