@@ -12,6 +12,7 @@ that sees no more than the policy.
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -182,7 +183,7 @@ def verdict(results: Sequence[Result]) -> dict[str, float]:
         found[f"success_heldout{JUDGED}"] = _median(scan, JUDGED, held_out=True)
     if blind:
         found["mean_level_blind"] = statistics.median(r.mean_level or 0.0 for r in blind)
-    return {name: round(value, 3) for name, value in found.items()}
+    return {name: round(value, 3) for name, value in found.items() if not math.isnan(value)}
 
 
 def main() -> None:
