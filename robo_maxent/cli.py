@@ -124,6 +124,7 @@ class Train:
         with Progress("training") as progress:
             run = train(task, config, directory, self.resume is not None, progress.training)
         result = _trained(run)
+        _draw(run.directory)
         for line in _files(run.directory):
             say(f"  {line}")
         if run.interrupted:
@@ -560,6 +561,17 @@ def _trained(run: "Run") -> Result:
     }
 
 
+def _draw(directory: Path) -> None:
+    """Draw how training went; a full disk must not make a failure of a run that went well."""
+    from robo_maxent import training_plot
+    from robo_maxent.progress import say
+
+    try:
+        training_plot.draw(directory)
+    except OSError as error:
+        say(f"warning: no picture of the training: {error}")
+
+
 def _files(directory: Path) -> list[str]:
     """What a run left, for people."""
     said = {
@@ -567,6 +579,7 @@ def _files(directory: Path) -> list[str]:
         "policy-last.safetensors": "last policy",
         "checkpoint": "checkpoint",
         "metrics.jsonl": "metrics",
+        "training.png": "curves",
     }
     return [
         f"{what}: {directory / name}" for name, what in said.items() if (directory / name).exists()

@@ -114,11 +114,3 @@ class Curriculum:
             name: float(self.levels[kind == i].mean())
             for i, name in enumerate(self.kinds[: len(self.levels)])
         }
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of everything that continues."""
-        return {"levels": self.levels.copy(), "graduated": self.graduated.copy()}
-
-    def load_state_dict(self, saved: dict[str, np.ndarray]) -> None:
-        """Continue exactly where :meth:`state_dict` was taken."""
-        self.levels[:], self.graduated[:] = saved["levels"], saved["graduated"]

@@ -48,6 +48,7 @@ LEARNING = [
 RUNS = [
     "checkpoint",
     "metrics",
+    "training_plot",
     "evaluate",
     "capture",
     "changes",
