@@ -87,6 +87,8 @@ class Findings:
     """Policy or null -> success of all disturbed episodes."""
     pushes: dict[str, Grid]
     """Policy -> recovered pushes by sector and severity."""
+    phases: dict[str, Grid]
+    """Policy -> recovered pushes by the eighth of the stride that they began in, and severity."""
     recovery: dict[str, WaitingTimes]
     """Policy or null -> recovery times of all pushes of the axis ``push``."""
     recovery_by: dict[str, dict[float, WaitingTimes]]
@@ -149,6 +151,7 @@ def findings(rows: Sequence[Row], suite: Mapping[str, Any]) -> Findings:
         nominal={who: share(map(met, found)) for who, found in own.get("nominal", {}).items()},
         overall=_overall(own, order),
         pushes=_of(policies, pushed, lambda p: grids.pushes(p, order["push"])),
+        phases=_of(policies, pushed, lambda p: grids.phases(p, order["push"])),
         recovery={who: _times(found) for who, found in pushed.items() if found},
         recovery_by=_of(policies, pushed, lambda p: _times_by(p, order["push"])),
         terrain=_terrain(policies, own, order, "terrain"),

@@ -10,7 +10,7 @@ from robo_maxent.intervals import Proportion, proportion
 from robo_maxent.results import Row, met
 
 SECTORS = 8
-"""Directions that pushes are counted in: 0 ahead, 2 left, 4 back, 6 right."""
+"""Directions that pushes are counted in, 0 ahead, 2 left; and moments of a stride."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,30 @@ def pushes(found: Iterable[tuple[float, Mapping[str, Any]]], order: Sequence[flo
         found: Severity and record of each push.
         order: Severities from mild to hard.
     """
+    return _round(found, order, "direction", 2 * math.pi)
+
+
+def phases(found: Iterable[tuple[float, Mapping[str, Any]]], order: Sequence[float]) -> Grid | None:
+    """The same by the eighth of the stride in which a push began; None: none says its phase."""
+    return _round(found, order, "phase", 1.0)
+
+
+def _round(
+    found: Iterable[tuple[float, Mapping[str, Any]]],
+    order: Sequence[float],
+    name: str,
+    turn: float,
+) -> Grid | None:
     hits: dict[tuple[int, float], list[bool]] = defaultdict(list)
     for severity, push in found:
-        if push.get("direction") is not None:
-            hits[sector(push["direction"]), severity].append(bool(push.get("recovered")))
+        if push.get(name) is not None:
+            hits[sector(push[name], turn), severity].append(bool(push.get("recovered")))
     return _grid(hits, range(SECTORS), order)
 
 
-def sector(direction: float) -> int:
-    """Which of the eighths of a circle a direction lies in, rad, 0 ahead and pi/2 left."""
-    return round(direction / (2 * math.pi / SECTORS)) % SECTORS
+def sector(place: float, turn: float = 2 * math.pi) -> int:
+    """Which eighth of a turn is nearest: of directions, rad, 0 ahead and 2 left."""
+    return round(place / (turn / SECTORS)) % SECTORS
 
 
 def kinds(rows: Iterable[Row], order: Sequence[float]) -> Grid | None:

@@ -170,10 +170,14 @@ def _ranking(found: Findings) -> list[Axis]:
 
 
 def _push_figures(found: Findings) -> list[Figure]:
-    return [
-        report_maps.pushes(policy, grid, found.axes["push"].unit)
-        for policy, grid in found.pushes.items()
-    ]
+    """Each policy's pushes by direction, then by the phase of its stride."""
+    unit = found.axes["push"].unit if "push" in found.axes else ""
+    made = []
+    for policy, grid in found.pushes.items():
+        made.append(report_maps.pushes(policy, grid, unit))
+        if policy in found.phases:
+            made.append(report_maps.phases(policy, found.phases[policy], unit))
+    return made
 
 
 def _recovery_figures(found: Findings) -> list[Figure]:

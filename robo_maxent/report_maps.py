@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -26,6 +27,8 @@ DIRECTIONS = (
     "ahead right",
 )
 """Names of the sectors, by where the push drives the robot."""
+PHASES = ("phase 0", "1/8", "1/4", "3/8", "1/2", "5/8", "3/4", "7/8")
+"""Names of the eighths of a stride."""
 
 
 def shade(share: float) -> str:
@@ -41,54 +44,80 @@ def shades() -> tuple[tuple[str, str], ...]:
     )
 
 
-# Pushes: seen from above, the robot in the middle, ahead is up.
+# Pushes: seen from above, the robot in the middle, ahead is up; or a stride, like a clock that
+# goes the other way round.
 
 SIDE = 380.0
 CENTRE = (SIDE / 2, SIDE / 2)
 INNER, OUTER = 46.0, 166.0
 
 
+@dataclass(frozen=True)
+class _Around:
+    """What goes around a polar map, anticlockwise from the top, and what is in its middle."""
+
+    title: str
+    what: str
+    """What the sectors are, in the head of the table."""
+    names: tuple[str, ...]
+    """Of the sectors."""
+    sides: tuple[str, str, str, str]
+    """Written at the top, left, bottom and right."""
+    middle: Markup
+
+
 def pushes(policy: str, grid: Grid, unit: str) -> Figure:
     """Share of pushes recovered from, by direction and severity, which grows outward."""
+    sides = ("ahead", "left", "back", "right")
+    around = _Around("direction", "pushed towards", DIRECTIONS, sides, _robot_from_above())
+    return _polar(policy, grid, unit, around)
+
+
+def phases(policy: str, grid: Grid, unit: str) -> Figure:
+    """The same by the phase of the stride in which a push began."""
+    x, y = CENTRE
+    middle = element("g", svg.text(x, y, "one", "hint"), svg.text(x, y + 13.0, "stride", "hint"))
+    sides = ("0", "1/4", "1/2", "3/4")
+    return _polar(policy, grid, unit, _Around("stride phase", "began at", PHASES, sides, middle))
+
+
+def _polar(policy: str, grid: Grid, unit: str, around: _Around) -> Figure:
     width = (OUTER - INNER) / len(grid.columns)
-    parts = [_robot_from_above()]
+    parts = [around.middle]
     for ring, severity in enumerate(grid.columns):
         radii = INNER + ring * width, INNER + (ring + 1) * width
-        parts += [_sector(grid, index, severity, radii, unit) for index in grid.rows]
+        parts += [_sector(grid, i, severity, radii, unit, around.names) for i in grid.rows]
     parts += [_ring_label(INNER + (i + 0.5) * width, s) for i, s in enumerate(grid.columns)]
-    for index, words in ((0, "ahead"), (2, "left"), (4, "back"), (6, "right")):
-        x, y = svg.polar(CENTRE, OUTER + 10.0, index * 2 * math.pi / SECTORS)
-        turn = {
-            2: f"rotate(-90 {svg.number(x)} {svg.number(y)})",
-            6: f"rotate(90 {svg.number(x)} {svg.number(y)})",
-        }
-        below = 8.0 if index == 4 else 0.0
-        parts.append(
-            element(
-                "text",
-                words,
-                x=x,
-                y=y + below,
-                class_="label",
-                text_anchor="middle",
-                transform=turn.get(index),
-            )
-        )
+    parts += [_side_label(quarter, words) for quarter, words in enumerate(around.sides)]
     rings = ", ".join(f"{severity:g}" for severity in grid.columns)
     note = f"rings outward: {rings} {unit}".strip()
-    label = f"{policy}: share of pushes recovered from, by direction and severity; {note}"
+    label = f"{policy}: share of pushes recovered from, by {around.title} and severity; {note}"
     picture = svg.picture(SIDE, SIDE, label, *parts, kind="map")
-    return Figure(f"Recovered: {policy}", note, picture, _push_table(policy, grid, unit))
+    table = _push_table(policy, grid, unit, around)
+    return Figure(f"Recovered by {around.title}: {policy}", note, picture, table)
+
+
+def _side_label(quarter: int, words: str) -> Markup:
+    x, y = svg.polar(CENTRE, OUTER + 10.0, quarter * math.pi / 2)
+    turn = {1: -90, 3: 90}.get(quarter)
+    place = None if turn is None else f"rotate({turn} {svg.number(x)} {svg.number(y)})"
+    y += 8.0 if quarter == 2 else 0.0
+    return element("text", words, x=x, y=y, class_="label", text_anchor="middle", transform=place)
 
 
 def _sector(
-    grid: Grid, index: int, severity: float, radii: tuple[float, float], unit: str
+    grid: Grid,
+    index: int,
+    severity: float,
+    radii: tuple[float, float],
+    unit: str,
+    names: Sequence[str],
 ) -> Markup:
     share = grid.cells.get((index, severity))
     step = 2 * math.pi / SECTORS
     outline = svg.sector(CENTRE, radii, ((index - 0.5) * step, (index + 0.5) * step))
     x, y = svg.polar(CENTRE, sum(radii) / 2, index * step)
-    words = f"{DIRECTIONS[index]}, {quantity(severity, unit)}: {share or 'not run'}"
+    words = f"{names[index]}, {quantity(severity, unit)}: {share or 'not run'}"
     kind = shade(share.share) if share else "none"
     told = element("title", words)
     return element(
@@ -116,16 +145,16 @@ def _robot_from_above() -> Markup:
     return element("g", *legs, trunk, nose)
 
 
-def _push_table(policy: str, grid: Grid, unit: str) -> Table:
+def _push_table(policy: str, grid: Grid, unit: str, around: _Around) -> Table:
     rows = tuple(
         (
-            DIRECTIONS[index],
+            around.names[index],
             *(counted(grid.cells.get((index, severity))) for severity in grid.columns),
         )
         for index in grid.rows
     )
-    head = ("pushed towards", *(quantity(severity, unit) for severity in grid.columns))
-    return Table(f"{policy}: pushes recovered from", head, rows)
+    head = (around.what, *(quantity(severity, unit) for severity in grid.columns))
+    return Table(f"{policy}: pushes recovered from, by {around.title}", head, rows)
 
 
 # Joints: the same view, legs spread out to the sides.

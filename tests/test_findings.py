@@ -88,6 +88,15 @@ def test_pushes_are_told_by_where_they_drive_the_robot() -> None:
     assert found.pushes["walker"].columns == (1.0, 2.0)
 
 
+def test_pushes_are_told_by_the_moment_of_the_stride_that_they_began_at() -> None:
+    rows = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1), push(0.0, 0.6, 1.0, 2)]
+    for pushed, phase in zip(rows, (0.99, 0.5, None), strict=True):
+        pushed["pushes"][0]["phase"] = phase  # None: it stood
+    found = findings(rows, {"conditions": [{"axis": "push", "severity": 1.0}]})
+    cells = found.phases["walker"].cells
+    assert {place: s.share for place, s in cells.items()} == {(0, 1.0): 1.0, (4, 1.0): 0.0}
+
+
 def test_pushes_that_were_not_recovered_from_are_censored_not_dropped() -> None:
     rows = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1), push(0.0, None, 1.0, 2)]
     times = findings(rows, {}).recovery["walker"]
@@ -185,7 +194,7 @@ def test_axes_that_were_not_run_are_listed() -> None:
     found = findings(many(1, 1), {})
     assert "push" in found.not_run
     assert "friction" not in found.not_run
-    assert found.pushes == found.recovery == found.terrain == found.joints == {}
+    assert found.pushes == found.phases == found.recovery == found.terrain == found.joints == {}
 
 
 def test_an_axis_nobody_knows_is_shown_after_the_others() -> None:

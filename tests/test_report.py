@@ -113,8 +113,9 @@ def test_numbers_of_the_page_are_those_of_the_findings(tmp_path: Path, full: Any
                 assert wording.area(curve.area) in page.text
     for times in found.recovery.values():
         assert wording.median(times) in page.text
-    for cell in found.pushes["walker"].cells.values():
-        assert wording.counted(cell) in page.text
+    for grid in (found.pushes["walker"], found.phases["walker"]):
+        for cell in grid.cells.values():
+            assert wording.counted(cell) in page.text
 
 
 def test_strings_of_users_are_text_not_markup(tmp_path: Path) -> None:
