@@ -27,7 +27,7 @@ from typing import Any
 
 EVALUATION_SEED = 5_000_000
 """Seed of the evaluation episodes and of their ground, which no training run sees."""
-EPISODES = 40
+EPISODES = 20
 """Of each kind of terrain at each level."""
 LEVELS = (0, 2, 4, 6, 8, 10)
 JUDGED = 4

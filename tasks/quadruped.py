@@ -165,6 +165,13 @@ class QuadrupedWalk(Task[W]):
 
     def rewards(self, memory: W, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
         """Track the command with a trot that lifts its feet and keeps the trunk quiet."""
+        terms = self._terms(memory, now, action)
+        # Never below zero in sum: or falling early would pay while the penalties still dominate.
+        total = sum(terms.values(), np.zeros(len(action)))
+        return terms | {"floor": np.maximum(-total, 0.0)}
+
+    def _terms(self, memory: W, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+        """The reward but for its floor, each (N,)."""
         moving = _moving(memory.command)
         linear, angular = _tracking_error(memory.command, now)
         target = SWING_HEIGHT * self._swing(memory) * moving[:, None]
@@ -173,7 +180,7 @@ class QuadrupedWalk(Task[W]):
         feet = self._foot_height_error(memory, now, target)
         pose = now.joint_position - self.robot.stand_pose
         still = ~moving
-        terms = {
+        return {
             "track_linear": 1.0 * bell(linear / LINEAR_WIDTH),
             "track_angular": 0.5 * bell(angular / ANGULAR_WIDTH),
             "foot_height": 1.0 * bell(feet / width).mean(axis=1),
@@ -186,9 +193,6 @@ class QuadrupedWalk(Task[W]):
             "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(now.joint_velocity),
             "action_rate": -0.02 * squared_norm(action - memory.last_action),
         }
-        # Never below zero in sum: or falling early would pay while the penalties still dominate.
-        total = sum(terms.values(), np.zeros(len(linear)))
-        return terms | {"floor": np.maximum(-total, 0.0)}
 
     def fallen(self, memory: W, now: Readings) -> np.ndarray:
         """The trunk is on the ground, or tilted more than 70 degrees."""

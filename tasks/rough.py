@@ -29,6 +29,7 @@ from robo_maxent.tasks.quadruped import (
     POLAR,
     SLOWEST_COMMAND,
     STANDING_SHARE,
+    STRIDE_HZ,
     SWAP_LEGS,
     TOUCH_THRESHOLD,
     QuadrupedWalk,
@@ -111,6 +112,8 @@ class Trek(Walk):
     """Distance commanded in the episode, m, (N,)."""
     covered: np.ndarray
     """Distance covered along the command, m, (N,)."""
+    pace: np.ndarray
+    """The same of a control step, averaged over about a stride, m, (N,)."""
     contact: np.ndarray
     """Whether each foot touched the ground in the last control step, bool, (N, 4)."""
 
@@ -163,6 +166,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
             graduated=np.zeros(n, bool),
             commanded=np.zeros(n),
             covered=np.zeros(n),
+            pace=np.zeros(n),
             contact=np.zeros((n, len(LEGS)), bool),
         )
 
@@ -172,7 +176,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Stand on the platform of a patch of the level that is due."""
         qpos, qvel = super().begin(memory, sim, rng)
         memory.patch[sim] = self._draw_patch(memory, sim, rng)
-        memory.commanded[sim] = memory.covered[sim] = 0.0
+        memory.commanded[sim] = memory.covered[sim] = memory.pace[sim] = 0.0
         memory.contact[sim] = False
         qpos[2] += self.pool.spawn_height(memory.patch[sim])
         return qpos, qvel
@@ -181,10 +185,19 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Tally the way, and what is tallied on flat ground."""
         velocity = now.base_linear_velocity
         covered, commanded = distances(memory.command, velocity, self.control_dt)
-        memory.covered += np.minimum(covered, commanded)  # haste does not make up for a standstill
         memory.commanded += commanded
+        # Haste does not make up for a standstill; the swing of a stride about its mean is no haste.
+        memory.pace += (covered - memory.pace) * (self.control_dt * STRIDE_HZ)
+        memory.covered += np.minimum(memory.pace, commanded)
         memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
         super().advance(memory, now, action)
+
+    def _terms(self, memory: Trek, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+        """As on flat ground, and to get on: or slow steps, which are safe, would cost little."""
+        terms = super()._terms(memory, now, action)
+        got_on = progress(*distances(memory.command, now.base_linear_velocity, self.control_dt))
+        terms["track_angular"] *= 2.0
+        return terms | {"progress": 0.5 * np.clip(got_on, -1.0, 1.0)}
 
     def ended(self, memory: Trek, sim: int, terminated: bool) -> None:
         """Promote or demote the simulation, unless its ground is given."""

@@ -1,5 +1,6 @@
 """The tasks on terrain: where episodes take place, what is seen of the ground, who is promoted."""
 
+from dataclasses import replace
 from typing import Any
 
 import mujoco
@@ -184,6 +185,21 @@ def test_progress_promotes_and_falls_demote(
     memory.commanded[1], memory.covered[1] = commanded, covered
     ROUGH.ended(memory, 1, fell)
     assert memory.level.tolist() == [3, level, 3]
+
+
+def test_the_swing_of_a_stride_loses_nothing_and_haste_does_not_make_up_for_a_standstill() -> None:
+    task: Any = make("quadruped-rough")
+    env = VecEnv(task, 2, seed=0)
+    env.reset()
+    memory, velocity = env.memory, np.zeros((2, 3))
+    now = replace(env.now, base_linear_velocity=velocity)
+    memory.command[:] = memory.commands[:] = [0.5, 0.0, 0.0]
+    for step in range(500):  # one swings, the other stands for half of the time and then runs
+        velocity[:, 0] = 0.5 + 0.3 * np.sin(2 * np.pi * step / 13), 0.0 if step < 250 else 1.0
+        task.advance(memory, now, np.zeros((2, task.action_size)))
+    share = memory.covered / memory.commanded
+    assert share[0] > 0.9
+    assert share[1] == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_level_reached_is_where_the_next_episode_takes_place() -> None:
