@@ -12,7 +12,7 @@ QUICK ?=
 
 help:
 	@echo 'make setup   make .venv and install the tested set of packages into it'
-	@echo 'make demo    train a walking robot, evaluate, film and stress-test it: about eight minutes'
+	@echo 'make demo    train a walking robot, evaluate, film and stress-test it: about six minutes, once .venv is made'
 	@echo 'make test    run the tests'
 	@echo 'make check   lint, format check, type check'
 	@echo 'make bench   run every benchmark, hours; with QUICK=--quick, minutes'

@@ -76,7 +76,7 @@ DEMO_MINUTES = 2.0
 DEMO_EPISODES = 200
 DEMO_SECONDS = 12.0  # of video
 DEMO_SUITE = "quick"
-DEMO_CLIPS = 4  # failures filmed for its report
+DEMO_CLIPS = 2  # failures filmed for its report
 
 
 @dataclass(frozen=True)
