@@ -457,7 +457,7 @@ class Demo:
             video = Record(run, seed=evaluate.seed, seconds=DEMO_SECONDS).run()["video"]
         else:
             say("3/4  No video, as there is no OpenGL library")
-        say("4/4  Stress test: pushes, ice, payload, faults, delay, terrain; about a minute")
+        say("4/4  Stress test: pushes, ice, payload, faults, delay; a minute, then films")
         again = f"robo-maxent evaluate {shlex.quote(run)} --suite {DEMO_SUITE}"
         stressed = evaluate.stress(DEMO_SUITE, again)
         watch = f"Watch {video}, and open" if video else "Open"
