@@ -7,13 +7,15 @@ patches of any level from the beginning; ``no randomization`` on robots that are
 perfect sensors, and is evaluated like the others on robots that are not; ``no truth`` has a critic
 that sees no more than the policy. Other variants change the recipe, and run when they are named.
 
+``--steps`` compares at equal environment steps instead, which other work on the machine does not
+disturb.
+
     python benchmarks/rough.py [--quick] [--seeds 0,1,2] [--minutes 30] [--variants A,B] [--out DIR]
 """
 
 import argparse
 import json
 import math
-import os
 import resource
 import statistics
 import subprocess
@@ -25,10 +27,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from robo_maxent.machine import cpus
+
 EVALUATION_SEED = 5_000_000
 """Seed of the evaluation episodes and of their ground, which no training run sees."""
 EPISODES = 20
-"""Of each kind of terrain at each level."""
+"""Of each kind of terrain at each level, usually."""
 LEVELS = (0, 2, 4, 6, 8, 10)
 JUDGED = 4
 """The level of the headline figures."""
@@ -54,6 +58,22 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
+class Order:
+    """One run that is asked for."""
+
+    variant: str
+    seed: int
+    minutes: float
+    steps: int | None
+    """Environment steps, instead of minutes."""
+    episodes: int
+    """Of each kind of terrain at each level."""
+    levels: tuple[int, ...]
+    out: str | None
+    """Directory to keep the policy in."""
+
+
+@dataclass(frozen=True)
 class Result:
     """How one run went."""
 
@@ -76,8 +96,8 @@ class Result:
         return statistics.fmean(self.success[kind][str(level)] for kind in kinds)
 
 
-def contest(variant: str, seed: int, minutes: float, quick: bool, out: str | None) -> Result:
-    """Train one variant, keep its policy in ``out`` if that is given, and evaluate it."""
+def contest(order: Order) -> Result:
+    """Train one variant, and evaluate it."""
     from robo_maxent.config import preset
     from robo_maxent.evaluate import evaluate
     from robo_maxent.stats import success_by
@@ -86,46 +106,50 @@ def contest(variant: str, seed: int, minutes: float, quick: bool, out: str | Non
     from robo_maxent.terrain import HELD_OUT
     from robo_maxent.trainer import Trainer
 
-    name, options = VARIANTS[variant]
-    config = replace(preset("rough"), seed=seed)
+    variant, (name, options) = order.variant, VARIANTS[order.variant]
+    config = replace(preset("rough"), seed=order.seed)
     config = replace(config, sac=replace(config.sac, **RECIPES.get(variant, {})))
     task = make(name, **options)
     if variant == "no truth":
         task = _without_truth(task)
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(task, config, Path(directory))
-        _train(trainer, minutes)
+        spent = _train(trainer, order)
         trainer.close()
         levels = {key.removeprefix("level/"): v for key, v in trainer.env.metrics().items()}
         policy = trainer.policy()
-        if out is not None:
-            policy.save(Path(out) / f"{variant.replace(' ', '-')}-seed{seed}.safetensors")
+        if order.out is not None:
+            file = f"{variant.replace(' ', '-')}-seed{order.seed}.safetensors"
+            policy.save(Path(order.out) / file)
         success: dict[str, dict[str, float]] = {kind: {} for kind in (*TERRAIN, *HELD_OUT)}
         for kinds in (TERRAIN, HELD_OUT):
-            for level in LEVELS[:1] if quick else LEVELS:
+            for level in order.levels:
                 task = make(name, kinds=kinds, level=level)
-                count = len(kinds) * (1 if quick else EPISODES)
-                rows = evaluate(policy, task, count, EVALUATION_SEED)
+                rows = evaluate(policy, task, len(kinds) * order.episodes, EVALUATION_SEED)
                 for kind, share in success_by(rows, "terrain").items():
                     success[kind][str(level)] = share.share
     mean = levels.pop("mean", None)
     if "curriculum" in options:
         mean, levels = None, {}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return Result(variant, seed, minutes, trainer.steps, mean, levels, success, round(peak, 2))
+    minutes = round(spent / 60, 2)
+    return Result(
+        variant, order.seed, minutes, trainer.steps, mean, levels, success, round(peak, 2)
+    )
 
 
-def _train(trainer: Any, minutes: float) -> None:
-    """Spend the time, and say every minute how far it has come."""
-    start = said = time.monotonic()
-    while (now := time.monotonic()) < start + 60 * minutes:
+def _train(trainer: Any, order: Order) -> float:
+    """Spend the budget, and say every minute how far it has come; the seconds it took."""
+    start = said = now = time.monotonic()
+    goal = f"{order.minutes:g}" if order.steps is None else f"{order.steps / 1e6:g} M steps"
+    while now < start + 60 * order.minutes if order.steps is None else trainer.steps < order.steps:
         trainer.step()
+        now = time.monotonic()
         if now > said + 60:
             said, level = now, trainer.env.metrics().get("level/mean", 0.0)
-            line = (
-                f"minute {(now - start) / 60:.0f} of {minutes:g}: {trainer.steps / 1e6:.2f} M steps"
-            )
+            line = f"minute {(now - start) / 60:.0f} of {goal}: {trainer.steps / 1e6:.2f} M steps"
             print(f"{line}, mean level {level:.2f}", file=sys.stderr, flush=True)
+    return now - start
 
 
 def _without_truth(task: Any) -> Any:
@@ -141,10 +165,9 @@ def _without_truth(task: Any) -> Any:
     return task
 
 
-def run(variant: str, seed: int, minutes: float, quick: bool, out: str | None) -> Result:
+def run(order: Order) -> Result:
     """Have one variant train in a process of its own."""
-    order = json.dumps([variant, seed, minutes, quick, out])
-    command = [sys.executable, __file__, "--contest", order]
+    command = [sys.executable, __file__, "--contest", json.dumps(asdict(order))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result = Result(**json.loads(done.stdout.splitlines()[-1]))
     print(asdict(result), file=sys.stderr, flush=True)
@@ -206,23 +229,29 @@ def main() -> None:
     )
     parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
     parser.add_argument("--minutes", type=float, default=30.0, help="of training")
+    parser.add_argument("--steps", type=int, help="of training, instead of minutes")
+    parser.add_argument(
+        "--episodes", type=int, default=EPISODES, help="of each kind at each level, to evaluate"
+    )
     parser.add_argument("--out", type=Path, help="directory to keep the policies in")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     parser.add_argument("--contest", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.contest:
-        print(json.dumps(asdict(contest(*json.loads(arguments.contest)))))
+        print(json.dumps(asdict(contest(Order(**json.loads(arguments.contest))))))
         return
     names = [name.strip() for name in arguments.variants.split(",")]
     if unknown := [name for name in names if name not in VARIANTS]:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
     out = str(arguments.out) if arguments.out else None
-    quick, minutes = arguments.quick, 0.05 if arguments.quick else arguments.minutes
-    seeds = [0] if quick else [int(seed) for seed in arguments.seeds.split(",")]
-    results = [run(name, seed, minutes, quick, out) for seed in seeds for name in names]
+    order = Order("", 0, arguments.minutes, arguments.steps, arguments.episodes, LEVELS, out)
+    seeds = [int(seed) for seed in arguments.seeds.split(",")]
+    if arguments.quick:
+        order, seeds = replace(order, minutes=0.05, steps=None, episodes=1, levels=LEVELS[:1]), [0]
+    results = [run(replace(order, variant=name, seed=seed)) for seed in seeds for name in names]
     print("\n".join(table(results)))
     runs = [asdict(result) for result in results]
-    settings = {"threads": os.cpu_count() or 1, "minutes": minutes}
+    settings = {"threads": cpus(), "minutes": order.minutes, "steps": order.steps}
     print(json.dumps(verdict(results) | settings | {"runs": runs}))
 
 

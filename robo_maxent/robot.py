@@ -160,6 +160,13 @@ def yaw(orientation: np.ndarray) -> np.ndarray:
     return np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
+def in_base(orientation: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """World vectors in the base frame, (N, 3), of unit quaternions w x y z, (N, 4)."""
+    w, axis = orientation[:, :1], -orientation[:, 1:]  # the inverse rotation
+    twice = 2.0 * np.cross(axis, vectors)
+    return vectors + w * twice + np.cross(axis, twice)
+
+
 def load(
     path: str | os.PathLike[str], *, decorations: bool = False, pool: Pool | None = None
 ) -> mujoco.MjModel:

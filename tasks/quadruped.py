@@ -201,12 +201,12 @@ class QuadrupedWalk(Task[W]):
     def advance(self, memory: W, now: Readings, action: np.ndarray) -> None:
         """Tally the tracking errors, then change commands that are due."""
         linear, angular = _tracking_error(memory.command, now)
-        row = np.arange(len(memory.elapsed))
-        judged = memory.elapsed - memory.begins[row, memory.segment] > SETTLING_STEPS
+        judged = self._judged(memory)
         memory.judged += judged
         memory.linear_error += linear * judged
         memory.angular_error += angular * judged
         memory.last_action[:] = action
+        row = np.arange(len(memory.elapsed))
         due = np.flatnonzero(memory.elapsed >= memory.begins[row, memory.segment + 1])
         memory.segment[due] = np.minimum(memory.segment[due] + 1, MAX_COMMANDS - 1)
         memory.command[due] = memory.commands[due, memory.segment[due]]
@@ -291,6 +291,11 @@ class QuadrupedWalk(Task[W]):
     def _foot_height_error(self, memory: W, now: Readings, target: np.ndarray) -> np.ndarray:
         """How far each foot is from the height above the ground that it should have, m, (N, 4)."""
         return now.foot_position[:, :, 2] - self.robot.foot_radius - target
+
+    def _judged(self, memory: W) -> np.ndarray:
+        """Whether the command in force has had time to be followed, bool, (N,)."""
+        row = np.arange(len(memory.elapsed))
+        return memory.elapsed - memory.begins[row, memory.segment] > SETTLING_STEPS
 
     def _clock(self, memory: W) -> np.ndarray:
         """Sine and cosine of the stride phase, zero when standing, (N, 2)."""

@@ -8,7 +8,7 @@ import pytest
 
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError, UnknownNameError
-from robo_maxent.robot import Robot, load
+from robo_maxent.robot import Robot, in_base, load
 
 FILE = asset("quadruped.xml")
 LEGS = ("FR", "FL", "RR", "RL")
@@ -263,3 +263,13 @@ def test_feet_in_another_order_than_their_sensors_are_refused(feet: tuple[str, .
 def test_an_unknown_asset_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"Unknown asset 'quadrupd.xml'. Did you mean"):
         asset("quadrupd.xml")
+
+
+def test_vectors_turn_into_the_base_frame_as_mujoco_turns_them() -> None:
+    rng = np.random.default_rng(0)
+    orientation, vectors = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
+    orientation /= np.linalg.norm(orientation, axis=1, keepdims=True)
+    expected = np.empty((20, 3))
+    for one, turn, vector in zip(expected, orientation, vectors, strict=True):
+        mujoco.mju_rotVecQuat(one, vector, turn * [1, -1, -1, -1])
+    np.testing.assert_allclose(in_base(orientation, vectors), expected, atol=1e-12)

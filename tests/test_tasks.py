@@ -167,7 +167,8 @@ FOOT_SWAP = [1, 0, 3, 2]
 
 
 def reflected_trek(memory: rough.Trek) -> dict[str, np.ndarray]:
-    return reflected_walk(memory) | {"contact": memory.contact[:, FOOT_SWAP]}
+    turned = {"contact": memory.contact[:, FOOT_SWAP], "odometry": memory.odometry * [1, -1, 1]}
+    return reflected_walk(memory) | turned
 
 
 def reflected_rise(memory: getup.Rise) -> dict[str, np.ndarray]:

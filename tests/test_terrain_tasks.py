@@ -1,5 +1,6 @@
 """The tasks on terrain: where episodes take place, what is seen of the ground, who is promoted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -119,7 +120,8 @@ def test_a_level_or_kind_that_there_is_not_is_refused_when_the_task_is_built(nam
 
 def test_a_blind_policy_sees_neither_the_ground_nor_its_velocity() -> None:
     blind, seeing = ({name for name, _, _ in task.policy_parts} for task in (ROUGH, SCAN))
-    assert not any("ground" in name or "linear" in name or "contact" in name for name in blind)
+    assert not any("ground" in name or "contact" in name for name in blind)
+    assert [name for name in blind if "linear" in name] == [rough.OWN[0].name]  # leg odometry
     assert len(seeing - blind) == 1
     assert SCAN.policy_size == ROUGH.policy_size + len(rough.SCAN)
     assert SCAN.observation_size == ROUGH.observation_size
@@ -163,6 +165,30 @@ def test_a_swinging_foot_must_clear_the_step_ahead_and_a_standing_one_must_not()
             assert error[0, foot] == pytest.approx(expected, abs=1e-6)
 
 
+def test_leg_odometry_is_the_velocity_against_the_feet_on_the_ground() -> None:
+    env = VecEnv(ROUGH, 3, seed=0)
+    env.reset()
+    half = np.sqrt(0.5)
+    turned = np.tile([half, 0.0, 0.0, half], (3, 1))  # facing along the world's y axis
+    touch = np.array([[9.0, 0.0, 0.0, 9.0], [9.0, 0.0, 0.0, 9.0], [0.0] * 4])
+    slipping = np.zeros((3, 4, 3))
+    slipping[1, 0] = [0.0, 0.4, 0.0]  # one of two feet on the ground, ahead
+    slipping[:, 1] = 5.0  # a swinging foot tells nothing
+    velocity = np.tile([0.6, 0.1, 0.0], (3, 1))
+    now = replace(
+        env.now,
+        base_orientation=turned,
+        base_linear_velocity=velocity,
+        foot_touch=touch,
+        foot_velocity=slipping,
+    )
+    env.memory.odometry[2] = [0.3, 0.0, 0.0]
+    for _ in range(50):
+        ROUGH.advance(env.memory, now, still(env))
+    expected = [[0.6, 0.1, 0.0], [0.4, 0.1, 0.0], [0.3, 0.0, 0.0]]  # in the air it stays
+    np.testing.assert_allclose(env.memory.odometry, expected, atol=1e-6)
+
+
 # -- who is promoted -----------------------------------------------------------
 
 
@@ -188,18 +214,34 @@ def test_progress_promotes_and_falls_demote(
 
 
 def test_the_swing_of_a_stride_loses_nothing_and_haste_does_not_make_up_for_a_standstill() -> None:
+    def velocities(step: int) -> tuple[float, float]:  # the other stands for half of it, then runs
+        return 0.5 + 0.3 * np.sin(2 * np.pi * step / 13), 0.0 if step < 250 else 1.0
+
+    share = progress_of(velocities)
+    assert share[0] > 0.9
+    assert share[1] == pytest.approx(0.5, abs=0.06)
+
+
+def test_the_way_counts_from_a_second_after_each_command_as_the_errors_do() -> None:
+    share = progress_of(lambda step: (0.5 * (step >= 25), 0.5 * (step >= 100)))
+    assert share[0] > 0.97
+    assert share[1] == pytest.approx(400 / 450, abs=0.05)
+
+
+def progress_of(velocities: Callable[[int], tuple[float, float]]) -> np.ndarray:
+    """Covered over commanded of two robots under one command for 10 s, 0.5 m/s ahead, (2,)."""
     task: Any = make("quadruped-rough")
     env = VecEnv(task, 2, seed=0)
     env.reset()
     memory, velocity = env.memory, np.zeros((2, 3))
     now = replace(env.now, base_linear_velocity=velocity)
     memory.command[:] = memory.commands[:] = [0.5, 0.0, 0.0]
-    for step in range(500):  # one swings, the other stands for half of the time and then runs
-        velocity[:, 0] = 0.5 + 0.3 * np.sin(2 * np.pi * step / 13), 0.0 if step < 250 else 1.0
+    memory.begins[:] = np.append(0, np.full(rough.MAX_COMMANDS, 1000))
+    for step in range(500):
+        memory.elapsed += 1
+        velocity[:, 0] = velocities(step)
         task.advance(memory, now, np.zeros((2, task.action_size)))
-    share = memory.covered / memory.commanded
-    assert share[0] > 0.9
-    assert share[1] == pytest.approx(0.5, abs=0.05)
+    return memory.covered / memory.commanded
 
 
 def test_the_level_reached_is_where_the_next_episode_takes_place() -> None:
