@@ -76,7 +76,7 @@ class Learner(ctypes.Structure):
             "actor critics": Shape,
             "actor_group critic_group alpha_group": Group,
             "obs actions batch threads entropy_in_target": "n",
-            "gamma target_entropy low high": "f",
+            "gamma target_entropy low high limit": "f",
             "gemm shift scale scratch": "p",
         }
     )
@@ -268,6 +268,7 @@ class Update:
             target_entropy=sac.target_entropy,
             low=sac.config.log_std_range[0],
             high=sac.config.log_std_range[1],
+            limit=sac.normalizer.limit,
             gemm=_gemm(),
             shift=address(sac.normalizer.shift),
             scale=address(sac.normalizer.scale),

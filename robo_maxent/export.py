@@ -34,9 +34,6 @@ SPREAD = 3.0
 TOLERANCE = 1e-5
 """Largest difference allowed to an action, which is in [-1, 1]."""
 
-CLIP = 10.0
-"""Of a normalized observation, as ``networks.Normalizer`` has it."""
-
 
 def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator) -> float:
     """Write an ONNX file, atomically, and compare what onnxruntime makes of it with the policy.
@@ -120,7 +117,8 @@ def _graph(policy: Policy) -> "GraphProto":
     made = _Nodes()
     x = made.add("Sub", "shifted", OBSERVATION, shift=normalizer.shift.numpy())
     x = made.add("Mul", "scaled", x, scale=normalizer.scale.numpy())
-    x = made.add("Clip", "normalized", x, low=np.array(-CLIP), high=np.array(CLIP))
+    limit = np.array(normalizer.limit)
+    x = made.add("Clip", "normalized", x, low=-limit, high=limit)
     *hidden, last = [(weight[0].numpy(), bias[0].numpy()) for weight, bias in actor.layers()]
     for i, (weight, bias) in enumerate(hidden, start=1):
         x = made.add("Gemm", f"linear{i}", x, weight=weight, bias=bias)  # (batch, width)

@@ -145,6 +145,8 @@ class Critics(Ensemble):
 class Normalizer(nn.Module):
     """Running mean and variance of observations (Chan et al. 1979), in float64.
 
+    Until it has seen any, it is the identity, however large they are.
+
     Update it once per fresh observation, never inside a gradient step: replay stores raw
     observations, so that all of them are seen through the present statistics.
     """
@@ -176,6 +178,11 @@ class Normalizer(nn.Module):
         self.shift.copy_(self.mean)
         self.scale.copy_(1.0 / torch.sqrt(self.square / self.count + 1e-4))
 
+    @property
+    def limit(self) -> float:
+        """Where normalized observations are clipped, in standard deviations."""
+        return 10.0 if self.count > 0 else math.inf
+
     def first(self, size: int) -> "Normalizer":
         """The same for the first elements of an observation; it changes as this one does."""
         part = Normalizer(size)
@@ -185,5 +192,5 @@ class Normalizer(nn.Module):
         return part
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Zero mean and unit variance, clipped at 10 standard deviations."""
-        return ((obs - self.shift) * self.scale).clamp_(-10.0, 10.0)
+        """Zero mean and unit variance, clipped."""
+        return ((obs - self.shift) * self.scale).clamp_(-self.limit, self.limit)

@@ -34,6 +34,7 @@ typedef struct {
     long obs, actions, batch, threads;
     long entropy_in_target; // 0: the critics do not count it
     float gamma, target_entropy, low, high; // low, high: range of the log standard deviation
+    float limit;                            // of normalized observations
     Gemm *gemm;
     const float *shift, *scale; // normalization of observations
     float *scratch;
@@ -467,7 +468,7 @@ static Space carve(const Learner *l, Arena *arena, Trace *critics)
 static float normal(const Learner *l, float value, long i)
 {
     float x = (value - l->shift[i]) * l->scale[i];
-    return x < -10.0f ? -10.0f : x > 10.0f ? 10.0f : x;
+    return x < -l->limit ? -l->limit : x > l->limit ? l->limit : x;
 }
 
 // Rows of the batch into the arrays that networks see; sampled actions come into next_x later.
