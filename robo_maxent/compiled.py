@@ -268,7 +268,7 @@ class Update:
             target_entropy=sac.target_entropy,
             low=sac.config.log_std_range[0],
             high=sac.config.log_std_range[1],
-            limit=sac.normalizer.limit,
+            limit=sac.normalizer.limit.item(),
             gemm=_gemm(),
             shift=address(sac.normalizer.shift),
             scale=address(sac.normalizer.scale),

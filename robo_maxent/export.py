@@ -117,7 +117,7 @@ def _graph(policy: Policy) -> "GraphProto":
     made = _Nodes()
     x = made.add("Sub", "shifted", OBSERVATION, shift=normalizer.shift.numpy())
     x = made.add("Mul", "scaled", x, scale=normalizer.scale.numpy())
-    limit = np.array(normalizer.limit)
+    limit = normalizer.limit.numpy()
     x = made.add("Clip", "normalized", x, low=-limit, high=limit)
     *hidden, last = [(weight[0].numpy(), bias[0].numpy()) for weight, bias in actor.layers()]
     for i, (weight, bias) in enumerate(hidden, start=1):

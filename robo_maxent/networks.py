@@ -179,9 +179,9 @@ class Normalizer(nn.Module):
         self.scale.copy_(1.0 / torch.sqrt(self.square / self.count + 1e-4))
 
     @property
-    def limit(self) -> float:
-        """Where normalized observations are clipped, in standard deviations."""
-        return 10.0 if self.count > 0 else math.inf
+    def limit(self) -> Tensor:
+        """Where normalized observations are clipped, in standard deviations, a scalar."""
+        return torch.where(self.count > 0, 10.0, math.inf)
 
     def first(self, size: int) -> "Normalizer":
         """The same for the first elements of an observation; it changes as this one does."""
@@ -193,4 +193,5 @@ class Normalizer(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """Zero mean and unit variance, clipped."""
-        return ((obs - self.shift) * self.scale).clamp_(-self.limit, self.limit)
+        limit = self.limit
+        return ((obs - self.shift) * self.scale).clamp_(-limit, limit)
