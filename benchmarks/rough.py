@@ -141,13 +141,13 @@ def contest(order: Order) -> Result:
 def _train(trainer: Any, order: Order) -> float:
     """Spend the budget, and say every minute how far it has come; the seconds it took."""
     start = said = now = time.monotonic()
-    goal = f"{order.minutes:g}" if order.steps is None else f"{order.steps / 1e6:g} M steps"
+    goal = f"{order.minutes:g} minutes" if order.steps is None else f"{order.steps / 1e6:g} M steps"
     while now < start + 60 * order.minutes if order.steps is None else trainer.steps < order.steps:
         trainer.step()
         now = time.monotonic()
         if now > said + 60:
             said, level = now, trainer.env.metrics().get("level/mean", 0.0)
-            line = f"minute {(now - start) / 60:.0f} of {goal}: {trainer.steps / 1e6:.2f} M steps"
+            line = f"{(now - start) / 60:.0f} min, {trainer.steps / 1e6:.2f} M steps, of {goal}"
             print(f"{line}, mean level {level:.2f}", file=sys.stderr, flush=True)
     return now - start
 
