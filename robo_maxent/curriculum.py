@@ -14,6 +14,7 @@ from robo_maxent.ground import LEVELS
 
 PROMOTION = 0.75  # of the distance commanded: the quarter below it is starting, stopping, turning
 DEMOTION = 0.4  # of the distance commanded: stuck for most of the time
+SPARED = 0.8  # of the episodes of a slot, when it has reached the top
 LEAST_COMMANDED = 2.0  # m: with less, an episode may have stayed on its platform, 1 m either way
 
 
@@ -44,14 +45,18 @@ def progress(covered: np.ndarray, commanded: np.ndarray) -> np.ndarray:
 
 
 class Curriculum:
-    """The rank of N simulations, each on terrain of one kind."""
+    """N slots, each with terrain of one kind and a level of its own, for N simulations.
+
+    For every episode a simulation takes a slot. What is mastered is taken seldom, which leaves the
+    time to what is not.
+    """
 
     def __init__(self, kinds: Sequence[str], n: int, levels: int = LEVELS) -> None:
         """Begin at level 0.
 
         Args:
-            kinds: Kinds of terrain; simulation i has kind i modulo their number.
-            n: Number of simulations.
+            kinds: Kinds of terrain; slot i has kind i modulo their number.
+            n: Number of slots, and of simulations.
             levels: Number of levels, from 0.
 
         Raises:
@@ -63,52 +68,51 @@ class Curriculum:
             if value < least:
                 raise UsageError(f"{name} must be at least {least}, got {value}")
         self.kinds, self.top = tuple(kinds), levels - 1
+        self.slot = np.arange(n)
+        """Slot that each simulation has, int, (N,)."""
         self.levels = np.zeros(n, np.int64)
-        """Rank of each simulation, (N,)."""
+        """Level of each slot, (N,)."""
         self.graduated = np.zeros(n, bool)
-        """It did well at the top level, and has not failed since, (N,)."""
+        """Whoever had the slot did well at the top level, and none failed since, (N,)."""
 
-    def update(
-        self,
-        sims: np.ndarray,
-        progress: np.ndarray,
-        fell: np.ndarray,
-        commanded_distance: np.ndarray,
-    ) -> None:
-        """Judge episodes that ended.
+    def update(self, sim: int, progress: float, fell: bool, commanded: float) -> None:
+        """Judge an episode that ended.
 
         A fall always counts. Without one, an episode with little commanded changes nothing.
 
         Args:
-            sims: Which simulations, int, (k,).
-            progress: Distance covered over distance commanded, (k,).
-            fell: Ended in a fall, bool, (k,).
-            commanded_distance: m, (k,).
+            sim: Which simulation.
+            progress: Distance covered over distance commanded.
+            fell: It ended in a fall.
+            commanded: Distance, m.
         """
-        judged = commanded_distance >= LEAST_COMMANDED
-        good = judged & ~fell & (progress > PROMOTION)
-        bad = fell | (judged & (progress < DEMOTION))
-        before = self.levels[sims]
-        self.graduated[sims] = ~bad & (self.graduated[sims] | (good & (before == self.top)))
-        self.levels[sims] = np.clip(before + good - bad, 0, self.top)
+        slot = self.slot[sim]
+        judged = commanded >= LEAST_COMMANDED
+        good = judged and not fell and progress > PROMOTION
+        bad = fell or (judged and progress < DEMOTION)
+        mastered = self.graduated[slot] or (good and self.levels[slot] == self.top)
+        self.graduated[slot] = mastered and not bad
+        self.levels[slot] = np.clip(self.levels[slot] + good - bad, 0, self.top)
 
     def draw(self, sim: int, rng: np.random.Generator) -> tuple[str, int]:
-        """What a simulation plays next: its kind, and its level or, for a graduate, any.
+        """What a simulation plays next: kind and level of a slot, at random.
 
-        Easier levels keep a graduate from forgetting them; it keeps its rank.
+        A slot at the top is drawn a fifth as often as one at the bottom. Where the top is mastered,
+        any level is played, so that easier ones are not forgotten; the slot keeps its level.
         """
-        kind = self.kinds[sim % len(self.kinds)]
-        if self.graduated[sim]:
-            return kind, int(rng.integers(self.top + 1))
-        return kind, int(self.levels[sim])
+        weight = 1.0 - SPARED * self.levels / self.top
+        slot = int(rng.choice(len(weight), p=weight / weight.sum()))
+        self.slot[sim] = slot
+        level = rng.integers(self.top + 1) if self.graduated[slot] else self.levels[slot]
+        return self.kinds[slot % len(self.kinds)], int(level)
 
     @property
     def mean_level(self) -> float:
-        """Mean rank of all simulations."""
+        """Mean level of all slots."""
         return float(self.levels.mean())
 
     def levels_by_kind(self) -> dict[str, float]:
-        """Mean rank of the simulations of each kind that has any."""
+        """Mean level of the slots of each kind that has any."""
         kind = np.arange(len(self.levels)) % len(self.kinds)
         return {
             name: float(self.levels[kind == i].mean())

@@ -324,9 +324,9 @@ class VecEnv(Generic[M]):
         drawing.copy_rows(self._usual, self.draws, ids)
         for sim in ids:
             rng = self._episode_rng(int(sim))
+            qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
             ranges = self.task.ranges(self.memory, int(sim))
             draw(ranges, self._usual, rng, self.draws, int(sim))
-            qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
         if self._given is not None:
             drawing.copy_rows(self._given, self.draws, ids[self._index[ids] == 0])
         stuck, joint = np.nonzero(self.draws.locked_joint[ids])

@@ -36,8 +36,6 @@ ACTION_SCALE = np.tile([0.8, 2.2, 1.0], 4)  # rad; hip (sideways), thigh, calf
 START_REACH = 2.5  # m
 START_ABOVE = 0.02  # m between the lowest part of the robot and the ground
 
-SIDES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # of a sphere that meets the ground
-
 # Ground below the trunk, points in the heading frame, m.
 UNDER = np.stack(
     np.meshgrid([-0.19, 0.0, 0.19], [-0.13, 0.0, 0.13], indexing="ij"), axis=2
@@ -160,13 +158,6 @@ class QuadrupedGetup(OnPatches[Rise]):
         rose = int(memory.rose[sim])
         met = 0 <= rose <= RISE_STEPS
         return met, {"rise_time": rose * self.control_dt if met else None}
-
-    def _sunk(self, qpos: np.ndarray, patch: int) -> float:
-        """How far the lowest part of a robot is below the ground around it, m."""
-        centre, radius = self.robot.spheres(qpos)
-        x, y = (centre[:, :2] + SIDES[:, None] * radius[:, None]).T  # (spheres, 5) each
-        ground = self.pool.height(np.array([patch]), x.reshape(1, -1), y.reshape(1, -1))
-        return float((ground.reshape(x.shape).max(axis=1) + radius - centre[:, 2]).max())
 
     def trial(self, pool: Pool | None = None) -> Self:
         """The same task, undisturbed."""

@@ -16,6 +16,7 @@ from robo_maxent.tasks.quadruped import ACTION, LEGS, SUBSTEPS
 from robo_maxent.terrain import TRAINED
 
 TERRAIN = tuple(kind for kind in TRAINED if kind != "flat")  # at level 0 all are nearly flat
+SIDES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # of a sphere that meets the ground
 
 M = TypeVar("M", bound=Memory)
 
@@ -59,6 +60,13 @@ class OnPatches(Task[M]):
     def left(self, memory: M, now: Readings) -> np.ndarray:
         """The base is near the border of its patch."""
         return self.pool.outside(now.base_position)
+
+    def _sunk(self, qpos: np.ndarray, patch: int) -> float:
+        """How far the lowest part of a robot is below the ground around it, m."""
+        centre, radius = self.robot.spheres(qpos)
+        x, y = (centre[:, :2] + SIDES[:, None] * radius[:, None]).T  # (spheres, 5) each
+        ground = self.pool.height(np.array([patch]), x.reshape(1, -1), y.reshape(1, -1))
+        return float((ground.reshape(x.shape).max(axis=1) + radius - centre[:, 2]).max())
 
     def _draw_patch(self, memory: M, sim: int, rng: np.random.Generator) -> int:
         """Where the next episode takes place."""

@@ -59,6 +59,11 @@ FULL_LEVEL = 4
 ODOMETRY_SECONDS = 0.06  # s, time constant of its filter, three control steps
 ODOMETRY_NOISE = 0.1  # m/s, half-width: what MuJoCo Playground's Go1 has for its velocity
 
+# Training begins anywhere on a patch, so that the time goes into its ground and not into the way to
+# it; an evaluation begins on the platform at the centre.
+START_REACH = 2.0  # m
+START_ABOVE = 0.01  # m between the lowest part of the robot and the ground
+
 # Points of the ground that are seen, in the heading frame, m: ahead, to the left. They are 0.1 m
 # apart, as in mjlab and legged_gym: farther apart they would miss the gaps and blur the steps.
 SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.3, 0.8, 12), np.linspace(-0.3, 0.3, 7)
@@ -107,10 +112,12 @@ def _ground(privileged: bool) -> Field:
 class Trek(Walk):
     """Running episodes on a pool of patches."""
 
+    slot: np.ndarray
+    """Slot of the curriculum that each simulation has, int, (N,)."""
     level: np.ndarray
-    """Rank of each simulation in the curriculum, int, (N,)."""
+    """Level of each slot, int, (N,)."""
     graduated: np.ndarray
-    """It did well at the top level, bool, (N,)."""
+    """The top level of the slot is mastered, bool, (N,)."""
     commanded: np.ndarray
     """Distance commanded in the episode, m, (N,)."""
     covered: np.ndarray
@@ -167,6 +174,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
             n,
             self.action_size,
             **blank_walk(n),
+            slot=np.arange(n),
             level=np.zeros(n, np.int64),
             graduated=np.zeros(n, bool),
             commanded=np.zeros(n),
@@ -179,13 +187,17 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
     def begin(
         self, memory: Trek, sim: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Stand on the platform of a patch of the level that is due."""
+        """Stand on a patch of the level that is due, on its platform or, in training, anywhere."""
         qpos, qvel = super().begin(memory, sim, rng)
         memory.patch[sim] = self._draw_patch(memory, sim, rng)
         memory.commanded[sim] = memory.covered[sim] = memory.pace[sim] = 0.0
         memory.odometry[sim] = 0.0
         memory.contact[sim] = False
-        qpos[2] += self.pool.spawn_height(memory.patch[sim])
+        if self._climbs:
+            qpos[:2] = rng.uniform(-START_REACH, START_REACH, 2)
+            qpos[2] += self._sunk(qpos, int(memory.patch[sim])) + START_ABOVE
+        else:
+            qpos[2] += self.pool.spawn_height(memory.patch[sim])
         return qpos, qvel
 
     def advance(self, memory: Trek, now: Readings, action: np.ndarray) -> None:
@@ -209,12 +221,12 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         return terms | {"progress": 0.5 * np.clip(got_on, -1.0, 1.0)}
 
     def ended(self, memory: Trek, sim: int, terminated: bool) -> None:
-        """Promote or demote the simulation, unless its ground is given."""
-        if self.patches is not None:
+        """Promote or demote its slot."""
+        if not self._climbs:
             return
-        one, way = np.array([sim]), memory.commanded[[sim]]
-        gone = progress(memory.covered[one], way)
-        self._curriculum(memory).update(one, gone, np.array([terminated]), way)
+        way = float(memory.commanded[sim])
+        gone = float(memory.covered[sim]) / way if way > 0.0 else 0.0
+        self._curriculum(memory).update(sim, gone, terminated, way)
 
     def observe(self, memory: Trek, now: Readings) -> np.ndarray:
         """What a robot has, then what only the critic sees."""
@@ -254,15 +266,16 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
 
         All of it would keep him from learning to walk for longer than everything that follows.
         """
-        if not self.curriculum or self.level is not None or self.patches is not None:
+        if not self._climbs:
             return self.randomization
-        return _narrowed(self.randomization, min(1.0, (1 + memory.level[sim]) / (1 + FULL_LEVEL)))
+        level = int(memory.level[memory.slot[sim]])
+        return _narrowed(self.randomization, min(1.0, (1 + level) / (1 + FULL_LEVEL)))
 
     def metrics(self, memory: Trek) -> dict[str, float]:
         """Levels reached in the curriculum: their mean, and that of each kind of terrain."""
-        ranks = self._curriculum(memory)
-        kinds = {f"level/{kind}": level for kind, level in ranks.levels_by_kind().items()}
-        return {"level/mean": ranks.mean_level} | kinds
+        slots = self._curriculum(memory)
+        kinds = {f"level/{kind}": level for kind, level in slots.levels_by_kind().items()}
+        return {"level/mean": slots.mean_level} | kinds
 
     def unseen(self, seed: int) -> Self:
         """The same task on new patches of any level."""
@@ -276,17 +289,21 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         other.curriculum, other.level = False, None
         return other
 
+    @property
+    def _climbs(self) -> bool:
+        """Whether episodes follow the curriculum: in training, unless their ground is given."""
+        return self.curriculum and self.level is None and self.patches is None
+
     def _curriculum(self, memory: Trek) -> Curriculum:
         """The curriculum whose state is in the memory."""
-        ranks = Curriculum(self.pool.kinds, len(memory.level), self.pool.levels)
-        ranks.levels, ranks.graduated = memory.level, memory.graduated
-        return ranks
+        slots = Curriculum(self.pool.kinds, len(memory.level), self.pool.levels)
+        slots.slot, slots.levels, slots.graduated = memory.slot, memory.level, memory.graduated
+        return slots
 
     def _draw_ground(self, memory: Trek, sim: int, rng: np.random.Generator) -> tuple[str, int]:
-        kind, level = super()._draw_ground(memory, sim, rng)
-        if self.curriculum and self.level is None:
+        if self._climbs:
             return self._curriculum(memory).draw(sim, rng)
-        return kind, level
+        return super()._draw_ground(memory, sim, rng)
 
     def _reckon(self, memory: Trek, now: Readings) -> None:
         """Leg odometry: the base moves against the feet that touch the ground, if any does."""

@@ -9,6 +9,7 @@ from robo_maxent.curriculum import (
     DEMOTION,
     LEAST_COMMANDED,
     PROMOTION,
+    SPARED,
     Curriculum,
     distances,
     progress,
@@ -38,9 +39,11 @@ def good_up_to_level_4(levels: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 
 def judge(curriculum: Curriculum, done: float, fell: bool = False, meters: float = 8.0) -> None:
-    """Every simulation ends an episode alike."""
+    """Every simulation ends an episode alike, in a slot of its own."""
     n = len(curriculum.levels)
-    curriculum.update(np.arange(n), np.full(n, done), np.full(n, fell), np.full(n, meters))
+    curriculum.slot[:] = np.arange(n)
+    for sim in range(n):
+        curriculum.update(sim, done, fell, meters)
 
 
 def play(curriculum: Curriculum, walker: Walker, rounds: int, seed: int = 0) -> np.ndarray:
@@ -49,8 +52,8 @@ def play(curriculum: Curriculum, walker: Walker, rounds: int, seed: int = 0) -> 
     played = []
     for _ in range(rounds):
         levels = np.array([curriculum.draw(sim, rng)[1] for sim in range(n)])
-        well = walker(levels, rng)
-        curriculum.update(np.arange(n), np.where(well, 0.95, 0.1), ~well, np.full(n, 8.0))
+        for sim, well in enumerate(walker(levels, rng)):
+            curriculum.update(sim, 0.95 if well else 0.1, not well, 8.0)
         played.append(levels)
     return np.array(played)
 
@@ -58,10 +61,11 @@ def play(curriculum: Curriculum, walker: Walker, rounds: int, seed: int = 0) -> 
 # -- laws --------------------------------------------------------------------------
 
 
-def test_a_perfect_walker_reaches_the_top_in_ten_episodes_and_stays() -> None:
+def test_a_perfect_walker_reaches_the_top_of_every_slot_one_by_one() -> None:
     curriculum = Curriculum(KINDS, 6)
-    play(curriculum, perfect, 9)
-    assert (curriculum.levels == 9).all()
+    for level in range(1, TOP + 1):
+        judge(curriculum, 1.0)
+        assert (curriculum.levels == level).all()
     play(curriculum, perfect, 50)
     assert (curriculum.levels == TOP).all()
 
@@ -72,23 +76,29 @@ def test_a_faller_stays_at_the_bottom() -> None:
     assert not curriculum.levels.any()
 
 
-def test_a_fifty_fifty_walker_settles_in_between() -> None:
-    curriculum = Curriculum(KINDS, 300)
-    play(curriculum, fifty_fifty, 400)
-    # A symmetric walk between two walls is anywhere with equal chance: mean 5, deviation 3.2.
-    assert curriculum.mean_level == pytest.approx(5.0, abs=4 * 3.2 / np.sqrt(300))
+def test_a_fifty_fifty_walker_is_anywhere_and_longest_where_slots_are_seldom_drawn() -> None:
+    curriculum = Curriculum(KINDS, 100)
+    play(curriculum, fifty_fifty, 300)
+    # A symmetric walk between two walls, whose steps at level l are as rare as l is drawn seldom.
+    level = np.arange(TOP + 1)
+    stay = 1.0 / (1.0 - SPARED * level / TOP)
+    mean = np.average(level, weights=stay)
+    deviation = np.sqrt(np.average((level - mean) ** 2, weights=stay))
+    assert mean > 6.5
+    assert curriculum.mean_level == pytest.approx(mean, abs=4 * deviation / np.sqrt(100))
 
 
 def test_a_walker_settles_at_the_level_it_can_just_not_walk() -> None:
-    curriculum = Curriculum(KINDS, 6)
+    curriculum = Curriculum(KINDS, 1)
     assert set(play(curriculum, good_up_to_level_4, 40)[10:].ravel()) == {4, 5}
 
 
-def test_a_graduate_plays_every_level_and_keeps_its_rank() -> None:
+def test_a_graduate_plays_every_level_and_its_slot_keeps_the_top() -> None:
     curriculum = Curriculum(KINDS, 40)
-    play(curriculum, perfect, 10)
+    for _ in range(TOP):
+        judge(curriculum, 1.0)
     assert not curriculum.graduated.any()  # the top is reached, not yet walked
-    assert (play(curriculum, perfect, 1) == TOP).all()
+    judge(curriculum, 1.0)
     assert curriculum.graduated.all()
     played = play(curriculum, perfect, 20)
     assert (np.bincount(played.ravel(), minlength=11) > 30).all()  # of 800, 73 expected each
@@ -97,18 +107,27 @@ def test_a_graduate_plays_every_level_and_keeps_its_rank() -> None:
 
 def test_a_graduate_that_fails_is_one_no_more() -> None:
     curriculum = Curriculum(KINDS, 3)
-    play(curriculum, perfect, 11)
+    for _ in range(TOP + 1):
+        judge(curriculum, 1.0)
     judge(curriculum, 0.1)
     assert (curriculum.levels == 9).all()
     assert not curriculum.graduated.any()
 
 
-def test_only_the_simulations_that_ended_are_judged() -> None:
+def test_only_the_slot_of_the_simulation_that_ended_is_judged() -> None:
     curriculum = Curriculum(KINDS, 5)
-    curriculum.update(
-        np.array([3, 1]), np.array([0.9, 0.9]), np.array([False, True]), np.array([8.0, 8.0])
-    )
-    assert curriculum.levels.tolist() == [0, 0, 0, 1, 0]
+    curriculum.slot[:] = [4, 4, 2, 2, 0]
+    curriculum.update(1, 0.9, False, 8.0)
+    assert curriculum.levels.tolist() == [0, 0, 0, 0, 1]
+    curriculum.update(0, 0.9, False, 8.0)  # both had that slot at once, and both count
+    assert curriculum.levels.tolist() == [0, 0, 0, 0, 2]
+
+
+def test_a_slot_at_the_top_is_drawn_a_fifth_as_often_as_one_at_the_bottom() -> None:
+    curriculum, rng = Curriculum(KINDS, 2), np.random.default_rng(0)
+    curriculum.levels[:] = [0, TOP]
+    kinds = [curriculum.draw(0, rng)[0] for _ in range(6000)]
+    assert kinds.count("rough") == pytest.approx(1000, abs=4 * np.sqrt(6000 * 5 / 36))
 
 
 @pytest.mark.parametrize(
@@ -137,13 +156,19 @@ def test_what_an_episode_changes(done: float, fell: bool, meters: float, change:
 # -- kinds and summaries -----------------------------------------------------------
 
 
-def test_kinds_take_turns_and_never_change() -> None:
-    curriculum = Curriculum(KINDS, 7)
-    rng = np.random.default_rng(0)
-    for _ in range(3):
-        kinds = [curriculum.draw(sim, rng)[0] for sim in range(7)]
-        assert kinds == [*KINDS, *KINDS, "flat"]
-        play(curriculum, perfect, 6)
+def test_at_first_all_kinds_are_drawn_alike() -> None:
+    curriculum, rng = Curriculum(KINDS, 6), np.random.default_rng(0)
+    drawn = [curriculum.draw(sim % 6, rng) for sim in range(3000)]
+    for kind in KINDS:
+        assert drawn.count((kind, 0)) == pytest.approx(1000, abs=4 * np.sqrt(3000 * 2 / 9))
+
+
+def test_a_simulation_plays_kind_and_level_of_its_slot() -> None:
+    curriculum, rng = Curriculum(KINDS, 6), np.random.default_rng(0)
+    curriculum.levels[:] = [0, 1, 2, 3, 4, 5]
+    for sim in range(6):
+        kind, level = curriculum.draw(sim, rng)
+        assert (kind, level) == (KINDS[curriculum.slot[sim] % 3], curriculum.slot[sim])
 
 
 def test_mean_levels_are_those_of_each_kind() -> None:

@@ -54,6 +54,23 @@ def test_every_start_is_above_the_ground_on_every_kind_at_every_level(name: str)
         assert {task.pool.patches[patch].level for patch in env.memory.patch} == {level}  # type: ignore
 
 
+def test_training_begins_anywhere_on_a_patch_and_an_evaluation_at_its_centre() -> None:
+    env = VecEnv(ROUGH, 400, seed=3)
+    env.reset()
+    env.memory.level[:] = 10
+    env.restart(np.arange(400))
+    place = env.now.base_position[:, :2]
+    assert np.abs(place).max() < rough.START_REACH
+    assert np.quantile(place, [0.1, 0.9]) == pytest.approx([-1.6, 1.6], abs=0.15)
+    x, y, z = np.moveaxis(env.now.foot_position, 2, 0)
+    above = z - ROUGH.robot.foot_radius - ROUGH.pool.height(env.memory.patch, x, y)
+    assert above.min() > -1e-6
+    assert np.median(above.min(axis=1)) < 0.05  # and not in the air
+    env = VecEnv(ROUGH.unseen(1), 8, seed=3)
+    env.reset()
+    assert not env.now.base_position[:, :2].any()
+
+
 def test_leaving_the_patch_truncates_and_does_not_terminate() -> None:
     env = VecEnv(ROUGH, 2, seed=0)
     env.reset()
@@ -249,7 +266,10 @@ def test_the_level_reached_is_where_the_next_episode_takes_place() -> None:
     env.reset()
     env.memory.level[:] = np.arange(10)
     env.restart(np.arange(10))
-    assert [ROUGH.pool.patches[patch].level for patch in env.memory.patch] == list(range(10))
+    grounds = [ROUGH.pool.patches[patch] for patch in env.memory.patch]
+    assert [ground.level for ground in grounds] == env.memory.slot.tolist()
+    assert [ground.kind for ground in grounds] == [rough.TERRAIN[i] for i in env.memory.slot]
+    assert len(set(env.memory.slot)) > 3  # the simulations change their slots
     assert env.metrics()["level/mean"] == 4.5
     assert env.metrics()["level/stairs_up"] == float(rough.TERRAIN.index("stairs_up"))
 
@@ -264,8 +284,9 @@ def test_without_the_curriculum_every_level_is_played_from_the_start() -> None:
 def test_randomization_widens_with_the_level_reached_and_never_in_an_evaluation() -> None:
     memory = SCAN.memory(8)
     memory.level[:] = [0, 1, 2, 3, 4, 5, 10, 10]
+    memory.slot[:] = [7, 5, 4, 3, 2, 1, 0, 0]
     widths = [SCAN.ranges(memory, sim).payload[1] for sim in range(8)]
-    assert widths == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0, 2.0, 2.0, 2.0])
+    assert widths == pytest.approx([2.0, 2.0, 2.0, 1.6, 1.2, 0.8, 0.4, 0.4])
     for task in (SCAN.unseen(1), make("quadruped-rough", level=0)):
         assert task.ranges(memory, 0) is task.randomization  # type: ignore[attr-defined]
 

@@ -63,12 +63,12 @@ class Serial:
         self.episode += 1
         key: Any = (self.seed, self.sim, self.episode)
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
-        self.friction = rng.uniform(0.4, 1.2)
-        for leg in ("FR", "FL", "RR", "RL"):
-            self.model.geom(f"{leg}_foot").friction[0] = self.friction
         mujoco.mj_resetDataKeyframe(self.model, self.data, self.model.key("stand").id)
         memory = self.task.memory(1)
         self.data.qpos[:], self.data.qvel[:] = self.task.begin(memory, 0, rng)
+        self.friction = rng.uniform(0.4, 1.2)
+        for leg in ("FR", "FL", "RR", "RL"):
+            self.model.geom(f"{leg}_foot").friction[0] = self.friction
 
     def step(self, action: np.ndarray) -> None:
         stand = self.model.key("stand").qpos[7:]
