@@ -20,6 +20,9 @@ class SacConfig:
     """Transitions in an update."""
     learning_rate: float = 2e-3
     """Step size of Adam for actor and critics."""
+    learning_rate_held: int | None = None
+    """Updates after which the learning rate falls, as one over the number of updates; None: never.
+    Needs no budget, so that a run can be continued."""
     weight_decay: float = 1e-3
     """Decoupled weight decay of actor and critics."""
     gamma: float = 0.97
@@ -51,6 +54,9 @@ class SacConfig:
         for name in ("learning_rate", "initial_alpha"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} must be > 0, got {getattr(self, name)}")
+        held = self.learning_rate_held
+        if held is not None and held < 1:
+            raise UsageError(f"learning_rate_held must be at least 1 or None, got {held}")
         if not self.alpha_learning_rate >= 0:
             raise UsageError(
                 f"alpha_learning_rate must be at least 0, got {self.alpha_learning_rate}"
@@ -128,7 +134,8 @@ def preset(name: Preset) -> TrainConfig:
 
     Args:
         name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
-            looking farther ahead, slower, with less noise, evaluated on many patches of terrain.
+            looking farther ahead, with less noise, at a falling learning rate, evaluated on many
+            patches of terrain.
             ``single``: one environment at a time, one update per step. ``classic``: the algorithm
             as published (Haarnoja et al. 2018, table 1) with the settings of common
             implementations, to compare with their tables.

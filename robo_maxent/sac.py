@@ -179,6 +179,7 @@ class Sac:
         size, count = self.config.batch_size, len(batch.reward) // self.config.batch_size
         if count * size != len(batch.reward):
             raise UsageError(f"{len(batch.reward)} transitions are not batches of {size}")
+        self._set_rates()
         noise = torch.randn(2 * len(batch.action), batch.action.shape[1], generator=self.generator)
         if self._compiled is not None:
             return self._compiled(batch, noise, count)
@@ -209,6 +210,12 @@ class Sac:
     def actor_is_due(self) -> bool:
         """Whether the update just counted is one of actor and temperature too."""
         return self.updates % self.config.actor_every == 0
+
+    def _set_rates(self) -> None:
+        held = self.config.learning_rate_held
+        if held is not None:
+            rate = self.config.learning_rate * min(1.0, held / max(self.updates, 1))
+            self.optimizers["actor"].rate = self.optimizers["critics"].rate = rate
 
     def _normalized(self, batch: Batch) -> Batch:
         obs, next_obs = self.normalizer(batch.obs), self.normalizer(batch.next_obs)

@@ -222,6 +222,7 @@ class _Loop:
             "time/updates_per_second": (learner.updates - self.first_updates) / seconds,
             "train/n_updates": float(learner.updates),
             "train/ent_coef": learner.alpha,
+            "train/learning_rate": learner.optimizers["actor"].rate,
             "train/target_entropy": learner.target_entropy,
         }
         values |= {f"train/{name}": float(value) for name, value in self.latest.items()}

@@ -147,3 +147,19 @@ def test_another_learning_rate_is_another_run() -> None:
     for sac in (one, other):
         learn(sac, np.random.default_rng(1), 1)
     assert not torch.equal(one.critics.flat, other.critics.flat)
+
+
+def test_a_learning_rate_that_falls_is_held_and_then_one_over_the_updates() -> None:
+    config = replace(CONFIG, learning_rate=4e-3, learning_rate_held=8)
+    falling, steady = Sac(OBS, ACTION, config, 7), Sac(OBS, ACTION, config, 7)
+    steady.config = replace(config, learning_rate_held=None)
+    rates = []
+    for updates in range(24):
+        same = torch.equal(falling.critics.flat, steady.critics.flat)
+        assert same == (updates <= 9)  # the first update at a lower rate is that after nine
+        for sac in (falling, steady):
+            learn(sac, np.random.default_rng(updates), 1)
+        rates.append(falling.optimizers["critics"].rate)
+        assert falling.optimizers["actor"].rate == rates[-1]
+        assert falling.optimizers["alpha"].rate == config.alpha_learning_rate
+    assert rates == pytest.approx([4e-3] * 9 + [4e-3 * 8 / done for done in range(9, 24)])

@@ -212,6 +212,7 @@ def test_exploring_samples_the_policy_of_the_normalized_observation() -> None:
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"actor_every": -1}, "actor_every must be at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0, got 0.0"),
+        ({"learning_rate_held": 0}, "learning_rate_held must be at least 1 or None, got 0"),
         ({"initial_alpha": float("nan")}, "initial_alpha must be > 0, got nan"),
         ({"alpha_learning_rate": -1.0}, "alpha_learning_rate must be at least 0, got -1.0"),
         ({"gamma": 1.01}, r"gamma must be in \(0, 1\], got 1.01"),
