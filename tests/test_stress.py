@@ -34,7 +34,10 @@ def trained(
 
 
 def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
-    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    trained: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    benchmark: Any,
 ) -> None:
     monkeypatch.setattr(stress, "CLIP_SECONDS", 0.5)
     words = ["evaluate", str(trained), "--suite", "quick", "--clips", "1", "--json"]
@@ -55,6 +58,9 @@ def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
         assert code == 0, said
         assert json.loads(out)["same"]
     assert described["replay"].endswith("--row {row}")
+    differences, known = benchmark("replays").differences, dict[str, Any]()
+    assert differences(dict(failed), described, known) == []
+    assert differences(dict(failed) | {"reward": 0.5}, described, known) == ["reward"]
 
     code, _, said = call(capsys, "replay", str(trained / "robustness-quick"), "--row", "x")
     assert code == 2
