@@ -118,9 +118,11 @@ def test_values_are_applied_from_the_compiled_ones_however_often() -> None:
 # -- friction ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("friction", [0.05, 0.2, 0.6])
+@pytest.mark.parametrize("friction", [0.05, 0.1, 0.2])  # at more, a foot sticks while others slide
 def test_a_sliding_robot_is_slowed_by_friction_times_its_load(friction: float) -> None:
-    env = stiff_and_standing(environment(held(2, locked_joint=True, foot_friction=friction)))
+    env = environment(held(2, locked_joint=True, foot_friction=friction))
+    env.batch.bind("qpos")[:, 3:7] = [np.cos(np.pi / 8), 0, 0, np.sin(np.pi / 8)]
+    env = stiff_and_standing(env)
     env.batch.bind("qvel")[:, 0] = 2.0  # along x, where the friction pyramid is full
     force = env.batch.bind("qfrc_constraint")  # of the contacts, in the world frame
     loaded_steps = 0
