@@ -38,7 +38,7 @@ def on_plane(task: Task[Any], tilt: tuple[float, float] = TILT) -> Task[Any]:
     """
     if task.pool is None:
         return task
-    other = task.on(tilted(*tilt))
+    other: Any = task.on(tilted(*tilt))
     other.randomization = quadruped.FRICTION
     if hasattr(other, "curriculum"):
         other.curriculum = False  # begin at the centre: heights are float32, finest there
