@@ -45,7 +45,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "no randomization": (SCAN, {"randomization": "none"}),
     "no truth": (SCAN, {}),
     "width 128": (SCAN, {}),
-    "steady learning rate": (SCAN, {}),
+    "falling learning rate": (SCAN, {}),
     "no LayerNorm": (SCAN, {}),
     "gamma 0.97": (SCAN, {}),
     "target entropy -0.5": (SCAN, {}),
@@ -53,7 +53,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 """Name -> task, and how its training differs."""
 RECIPES: dict[str, dict[str, Any]] = {
     "width 128": {"width": 128},
-    "steady learning rate": {"learning_rate_held": None},
+    "falling learning rate": {"learning_rate_held": 50_000},
     "no LayerNorm": {"layer_norm": False},
     "gamma 0.97": {"gamma": 0.97},
     "target entropy -0.5": {"target_entropy_per_action": -0.5},
@@ -181,7 +181,7 @@ def run(order: Order) -> Result:
 def table(results: Sequence[Result]) -> list[str]:
     """Lines for people: medians over the seeds."""
     lines = [
-        f"{'variant':<21}{'seeds':>6}{'M steps':>9}{'mean level':>12}"
+        f"{'variant':<22}{'seeds':>6}{'M steps':>9}{'mean level':>12}"
         + "".join(f"{f'level {level}':>10}" for level in LEVELS)
         + f"{f'held out {JUDGED}':>12}"
     ]
@@ -190,7 +190,7 @@ def table(results: Sequence[Result]) -> list[str]:
         ranks = [result.mean_level for result in own if result.mean_level is not None]
         by_level = [_median(own, level, held_out=False) for level in LEVELS]
         lines.append(
-            f"{variant:<21}{len(own):>6}{statistics.median(r.steps for r in own) / 1e6:>9.2f}"
+            f"{variant:<22}{len(own):>6}{statistics.median(r.steps for r in own) / 1e6:>9.2f}"
             f"{f'{statistics.median(ranks):.2f}' if ranks else '-':>12}"
             + "".join(f"{f'{100 * share:.0f} %':>10}" for share in by_level)
             + f"{f'{100 * _median(own, JUDGED, held_out=True):.0f} %':>12}"

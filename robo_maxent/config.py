@@ -134,8 +134,7 @@ def preset(name: Preset) -> TrainConfig:
 
     Args:
         name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
-            looking farther ahead, with less noise, at a falling learning rate, evaluated on many
-            patches of terrain.
+            looking farther ahead, slower, with less noise, evaluated on many patches of terrain.
             ``single``: one environment at a time, one update per step. ``classic``: the algorithm
             as published (Haarnoja et al. 2018, table 1) with the settings of common
             implementations, to compare with their tables.
