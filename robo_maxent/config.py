@@ -20,7 +20,7 @@ class SacConfig:
     """Transitions in an update."""
     learning_rate: float = 2e-3
     """Step size of Adam for actor and critics."""
-    learning_rate_held: int | None = None
+    learning_rate_held: int | None = 100_000
     """Updates after which the learning rate falls, as one over the number of updates; None: never.
     Needs no budget, so that a run can be continued."""
     weight_decay: float = 1e-3
@@ -134,7 +134,7 @@ def preset(name: Preset) -> TrainConfig:
 
     Args:
         name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
-            looking farther ahead, slower, with less noise, evaluated on many patches of terrain.
+            looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
             ``single``: one environment at a time, one update per step. ``classic``: the algorithm
             as published (Haarnoja et al. 2018, table 1) with the settings of common
             implementations, to compare with their tables.
@@ -145,7 +145,7 @@ def preset(name: Preset) -> TrainConfig:
     if name == "default":
         return TrainConfig()
     if name == "rough":
-        sac = SacConfig(width=256, learning_rate=1e-3, gamma=0.98, target_entropy_per_action=-1.0)
+        sac = SacConfig(width=256, learning_rate=1e-3, gamma=0.95, target_entropy_per_action=-1.0)
         return TrainConfig(evaluate_every=500_000, evaluation_episodes=110, sac=sac)
     one: dict[str, Any] = {
         "envs": 1,
@@ -154,8 +154,8 @@ def preset(name: Preset) -> TrainConfig:
         "evaluate_every": 10_000,
     }
     if name == "single":
-        sac = SacConfig(width=256, batch_size=256, learning_rate=3e-4, gamma=0.99, tau=0.01)
-        sac = replace(sac, actor_every=2, initial_alpha=0.1)
+        sac = SacConfig(width=256, batch_size=256, learning_rate=3e-4, learning_rate_held=None)
+        sac = replace(sac, gamma=0.99, tau=0.01, actor_every=2, initial_alpha=0.1)
         return TrainConfig(**one, random_steps=2_000, sac=sac)
     if name == "classic":
         sac = SacConfig(
@@ -164,6 +164,7 @@ def preset(name: Preset) -> TrainConfig:
             normalize=False,
             batch_size=256,
             learning_rate=3e-4,
+            learning_rate_held=None,
             weight_decay=0.0,
             gamma=0.99,
             tau=0.005,

@@ -331,13 +331,13 @@ class Task(ABC, Generic[M]):
     def evaluation_env(
         self, n: int, seed: int, first_sim: int = 0, draws: Draw | None = None
     ) -> "VecEnv[M]":
-        """N simulations whose first episodes are judged, the first being number ``first_sim``.
+        """N simulations of one episode each, to be judged, the first being number ``first_sim``.
 
         They are those of ``draws``, if given, rather than of the task's ranges.
         """
         from robo_maxent.vec_env import VecEnv
 
-        return VecEnv(self.unseen(seed), n, seed, first_sim=first_sim, draws=draws)
+        return VecEnv(self.unseen(seed), n, seed, first_sim=first_sim, draws=draws, once=True)
 
     def unseen(self, seed: int) -> Self:
         """The same task on ground that no training saw: the kinds are the same, the patches new."""

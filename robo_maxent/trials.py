@@ -142,7 +142,9 @@ def run(
         progress: Called with control steps done, and at most to do.
     """
     task, n = batch.task, len(batch.sims)
-    env = VecEnv(task, n, batch.seed, threads, dump_dir, draws=batch.draws, sims=batch.sims)
+    env = VecEnv(
+        task, n, batch.seed, threads, dump_dir, draws=batch.draws, sims=batch.sims, once=True
+    )
     choose, counts = _chooser(batch, contestant, mode), itertools.count()
     guard = Guard(lambda obs: choose(obs, next(counts)))
     trace = Trace.blank(n, task.episode_steps, walks(task))
@@ -153,8 +155,7 @@ def run(
         step = env.step(guard(obs[:, : task.policy_size]))
         ended = np.flatnonzero(step.terminated | step.truncated).tolist()
         for sim, episode in zip(ended, step.episodes, strict=True):
-            if sim not in finished:
-                finished[sim] = guard.judge(sim, episode)
+            finished[sim] = guard.judge(sim, episode)
         obs = step.obs
         progress(count + 1, task.episode_steps)
         if len(finished) == n:

@@ -34,7 +34,7 @@ _UNSTABLE = [
 
 
 class VecEnv(Generic[M]):
-    """N simulations of a task with automatic reset in the same step.
+    """N simulations of a task with automatic reset in the same step, unless told to run ``once``.
 
     All randomness of an episode is drawn when it begins, from a generator seeded by
     (seed, simulation, episode index). So simulation 0 of 64 runs the same episodes as simulation 0
@@ -51,6 +51,7 @@ class VecEnv(Generic[M]):
         first_sim: int = 0,
         draws: Draw | None = None,
         sims: np.ndarray | None = None,
+        once: bool = False,
     ) -> None:
         """Build the simulations; call :meth:`reset` before the first step.
 
@@ -66,6 +67,8 @@ class VecEnv(Generic[M]):
                 of the same seed with any other draws.
             sims: Number of each simulation, int, (N,), instead of those from ``first_sim`` on. One
                 may come twice, to run the same episode with different draws.
+            once: Simulations rest after their first episode: they are not stepped, and what is said
+                of them means nothing.
 
         Raises:
             UsageError: ``n``, ``seed``, ``sims`` or ``draws`` is out of range, or the task does not
@@ -98,7 +101,8 @@ class VecEnv(Generic[M]):
         self._return = np.zeros(n)
         self._acting = Perturbations(task, self.batch, self._apply, self.draws)
         self._usual = drawing.nominal(task.robot, n)
-        self._given = draws
+        self._given, self._once = draws, once
+        self._rests = np.zeros(n, bool)
         self._trunk_mass = float(task.robot.model.body_mass[task.robot.trunk])
         self._use(task.randomization)
         if draws is not None:
@@ -147,16 +151,18 @@ class VecEnv(Generic[M]):
 
         terms = task.rewards(memory, now, action)
         reward = sum(terms.values(), np.zeros(self.n))
-        terminated = task.fallen(memory, now) | diverged
+        terminated = (task.fallen(memory, now) | diverged) & ~self._rests
         over = (memory.elapsed >= task.episode_steps) | task.left(memory, now)
-        truncated = over & ~terminated
+        truncated = over & ~terminated & ~self._rests
         self._return += reward
         task.advance(memory, now, action)
         obs = next_obs = self._observe()
 
         ended = np.flatnonzero(terminated | truncated)
         episodes = [self._finish(int(i), bool(terminated[i]), bool(diverged[i])) for i in ended]
-        if len(ended):
+        if self._once:
+            self._rests[ended] = True
+        elif len(ended):
             self._begin(ended)
             obs = next_obs.copy()
             obs[ended] = self._observe()[ended]
@@ -254,10 +260,11 @@ class VecEnv(Generic[M]):
         """Advance one control step; restore and report simulations that diverged, bool, (N,)."""
         batch = self.batch
         self._before[:] = batch.state
+        running = np.flatnonzero(~self._rests) if self._rests.any() else None
         try:
-            batch.step(nstep=self.task.substeps, stage=_VELOCITY_STAGE)
+            batch.step(running, nstep=self.task.substeps, stage=_VELOCITY_STAGE)
         except SimulationError:
-            diverged = batch.status != 0
+            diverged = (batch.status != 0) & ~self._rests
         else:
             diverged = np.zeros(self.n, bool)
         if batch.warning.any():
@@ -331,7 +338,7 @@ class VecEnv(Generic[M]):
             drawing.copy_rows(self._given, self.draws, ids[self._index[ids] == 0])
         stuck, joint = np.nonzero(self.draws.locked_joint[ids])
         qpos[ids[stuck], 7 + joint] = self.task.robot.stand_pose[joint]
-        self._return[ids] = 0.0
+        self._return[ids], self._rests[ids] = 0.0, False
         if self._patched:
             self._dataid[ids, self._ground] = self.memory.patch[ids]
         self._apply(self.draws, ids)

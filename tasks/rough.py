@@ -52,6 +52,10 @@ CLEARANCE = 0.7  # of the swing height on flat ground: 0.05 m
 # stand 0.376 m apart lengthwise and 0.254 m sideways.
 STANCE = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]]) / (2 * np.array([0.376, 0.254]))  # 1/m
 
+# A fall costs what the 20 steps that gamma 0.95 looks ahead earn, beside losing them: or a learner
+# who sees no farther would risk it for the sake of speed.
+FALL = 40.0
+
 # Randomization widens with the rank in the curriculum, up to its full width at this level.
 FULL_LEVEL = 4
 
@@ -213,6 +217,10 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._reckon(memory, now)
         super().advance(memory, now, action)
 
+    def rewards(self, memory: Trek, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+        """As on flat ground, but for falls."""
+        return super().rewards(memory, now, action) | {"fall": -FALL * self.fallen(memory, now)}
+
     def _terms(self, memory: Trek, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
         """As on flat ground, and to get on: or slow steps, which are safe, would cost little."""
         terms = super()._terms(memory, now, action)
@@ -224,9 +232,8 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Promote or demote its slot."""
         if not self._climbs:
             return
-        way = float(memory.commanded[sim])
-        gone = float(memory.covered[sim]) / way if way > 0.0 else 0.0
-        self._curriculum(memory).update(sim, gone, terminated, way)
+        gone = progress(memory.covered, memory.commanded)
+        self._curriculum(memory).update(sim, gone[sim], terminated, memory.commanded[sim])
 
     def observe(self, memory: Trek, now: Readings) -> np.ndarray:
         """What a robot has, then what only the critic sees."""

@@ -90,6 +90,20 @@ def test_a_fall_is_measured_from_the_ground_below_not_from_sea_level() -> None:
     assert env.step(still(env)).terminated.tolist() == [False, True]
 
 
+def test_a_fall_costs_its_price_once_and_no_other_step_does() -> None:
+    env = VecEnv(ROUGH, 2, seed=0)
+    env.reset()
+    before = env.step(still(env))
+    env.batch.bind("qpos")[1, 3:7] = [0.0, 1.0, 0.0, 0.0]  # on its back
+    fall = env.step(still(env))
+    after = env.step(still(env))
+    assert fall.terminated.tolist() == [False, True]
+    costs = [step.terms["fall"].tolist() for step in (before, fall, after)]
+    assert costs == [[0.0, 0.0], [0.0, -rough.FALL], [0.0, 0.0]]
+    assert fall.reward[1] <= -rough.FALL + 5.0  # the floor of the other terms does not lift it
+    assert before.reward.min() >= 0.0
+
+
 def test_an_episode_says_which_ground_it_was_on() -> None:
     task = make("quadruped-rough", kinds=("gaps",), level=7)
     env = VecEnv(task, 1, seed=0)

@@ -190,6 +190,30 @@ def test_next_obs_is_the_successor_and_obs_begins_the_next_episode() -> None:
     assert ended >= 20
 
 
+def test_what_runs_once_runs_as_ever_and_then_rests() -> None:
+    actions = flailing(2, 40, 16)
+    usual, once = (VecEnv(short(60), 16, seed=5, once=o) for o in (False, True))
+    ended = np.zeros(16, bool)
+    for left, right in zip(run(usual, actions), run(once, actions), strict=True):
+        still = ~ended
+        np.testing.assert_array_equal(left.next_obs[still], right.next_obs[still])
+        np.testing.assert_array_equal(left.reward[still], right.reward[still])
+        assert [e for e in left.episodes if not e.index] == right.episodes
+        assert not right.terminated[ended].any()
+        assert not right.truncated[ended].any()
+        ended |= right.terminated
+    assert 4 <= ended.sum() < 16
+
+    before = once.batch.bind("qpos").copy()
+    once.step(actions[0])
+    moved = (once.batch.bind("qpos") != before).any(axis=1)
+    np.testing.assert_array_equal(moved, ~ended)
+    run(once, np.zeros((61, 16, A)))  # until all rest, from a new beginning
+    before = once.batch.bind("qpos").copy()
+    assert not once.step(actions[0]).truncated.any()
+    np.testing.assert_array_equal(once.batch.bind("qpos"), before)
+
+
 def test_time_limit_truncates_and_does_not_terminate() -> None:
     steps = run(VecEnv(short(20), 3, seed=0), np.zeros((45, 3, A)))
     assert not any(step.terminated.any() for step in steps)
