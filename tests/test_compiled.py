@@ -139,7 +139,7 @@ def test_every_setting_reaches_it(change: dict[str, float]) -> None:
 
 @needs_compiler
 def test_it_continues_from_a_loaded_state_and_at_another_learning_rate() -> None:
-    config = SacConfig(width=16, batch_size=32)
+    config = SacConfig(width=16, batch_size=32, learning_rate_held=None)
     one, other = Sac(OBS, 3, config, 0), in_torch(Sac(OBS, 3, config, 1))
     one.update(some_transitions(96, 3, 0))
     other.load_state_dict(copy.deepcopy(one.state_dict()))

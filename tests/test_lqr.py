@@ -42,6 +42,7 @@ OFFSET_TOLERANCE = 0.05  # the smaller of two critics is a little pessimistic
 CONFIG = SacConfig(
     width=128,
     learning_rate=2e-3,
+    learning_rate_held=None,  # :func:`learn` has a schedule of its own
     weight_decay=0.0,
     gamma=GAMMA,
     tau=0.1,

@@ -131,6 +131,7 @@ def learned_values(alpha: float, terminal_from: float = math.inf) -> tuple[Tenso
         width=32,
         batch_size=128,
         learning_rate=3e-3,
+        learning_rate_held=None,  # the schedule is below
         gamma=GAMMA,
         tau=0.3,
         actor_every=1,
