@@ -54,7 +54,7 @@ STANCE = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]]) / (2 * np.array([0.376, 
 
 # A fall costs what the 20 steps that gamma 0.95 looks ahead earn, beside losing them: or a learner
 # who sees no farther would risk it for the sake of speed.
-FALL = 40.0
+FALL = 40.0  # of reward, at about 2 a step
 
 # Randomization widens with the rank in the curriculum, up to its full width at this level.
 FULL_LEVEL = 4
