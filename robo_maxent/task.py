@@ -172,6 +172,8 @@ class Task(ABC, Generic[M]):
     """Physics steps in a control step."""
     episode_steps: int
     """Control steps after which an episode is truncated."""
+    fall_price: float = 0.0
+    """Reward that an episode loses when it terminates."""
     randomization: Randomization
     """What differs between episodes."""
     perturbations: tuple[str, ...] = NAMES
@@ -210,7 +212,10 @@ class Task(ABC, Generic[M]):
 
     @abstractmethod
     def rewards(self, memory: M, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
-        """Weighted reward terms of the step that led here, each (N,); the reward is their sum."""
+        """Weighted terms of the reward of the step that led here, each (N,).
+
+        The reward is their sum less the price of a fall.
+        """
 
     @abstractmethod
     def fallen(self, memory: M, now: Readings) -> np.ndarray:

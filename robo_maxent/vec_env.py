@@ -149,9 +149,11 @@ class VecEnv(Generic[M]):
         self._acting.after_step()
         memory.elapsed += 1
 
-        terms = task.rewards(memory, now, action)
-        reward = sum(terms.values(), np.zeros(self.n))
         terminated = (task.fallen(memory, now) | diverged) & ~self._rests
+        terms = task.rewards(memory, now, action)
+        if task.fall_price:
+            terms["fall"] = -task.fall_price * terminated
+        reward = sum(terms.values(), np.zeros(self.n))
         over = (memory.elapsed >= task.episode_steps) | task.left(memory, now)
         truncated = over & ~terminated & ~self._rests
         self._return += reward

@@ -52,10 +52,6 @@ CLEARANCE = 0.7  # of the swing height on flat ground: 0.05 m
 # stand 0.376 m apart lengthwise and 0.254 m sideways.
 STANCE = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]]) / (2 * np.array([0.376, 0.254]))  # 1/m
 
-# A fall costs what the 20 steps that gamma 0.95 looks ahead earn, beside losing them: or a learner
-# who sees no farther would risk it for the sake of speed.
-FALL = 40.0  # of reward, at about 2 a step
-
 # Randomization widens with the rank in the curriculum, up to its full width at this level.
 FULL_LEVEL = 4
 
@@ -74,6 +70,10 @@ SCAN_AHEAD, SCAN_LEFT = np.linspace(-0.3, 0.8, 12), np.linspace(-0.3, 0.3, 7)
 SCAN = np.stack(np.meshgrid(SCAN_AHEAD, SCAN_LEFT, indexing="ij"), axis=2).reshape(-1, 2)
 SCAN_NOISE = 0.02  # m; legged_gym has 0.1, of a lidar map: a depth camera at 1 m is good to 0.02
 _FLIP_SCAN = tuple(np.arange(len(SCAN)).reshape(12, 7)[:, ::-1].ravel().tolist())
+
+# A fall costs what the 20 steps that gamma 0.95 looks ahead earn, beside losing them: or a learner
+# who sees no farther would risk it for the sake of speed.
+FALL_PRICE = 40.0  # of reward, at about 2 a step
 
 # Success: no fall, on average this close to the command, for as much of the way as promotes.
 LINEAR_TOLERANCE = 0.35  # m/s
@@ -146,6 +146,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
     command_range = (COMMAND_LOW, COMMAND_HIGH)
+    fall_price = FALL_PRICE
 
     def __init__(
         self,
@@ -216,10 +217,6 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
         self._reckon(memory, now)
         super().advance(memory, now, action)
-
-    def rewards(self, memory: Trek, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
-        """As on flat ground, but for falls."""
-        return super().rewards(memory, now, action) | {"fall": -FALL * self.fallen(memory, now)}
 
     def _terms(self, memory: Trek, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
         """As on flat ground, and to get on: or slow steps, which are safe, would cost little."""

@@ -238,7 +238,7 @@ def test_where_falls_are_free_the_rest_of_the_reward_stays(benchmark: Any) -> No
         env.batch.bind("qpos")[1, 3:7] = [0.0, 1.0, 0.0, 0.0]  # on its back
         steps.append(env.step(np.zeros((2, task.action_size))))
     assert steps[0].terminated.tolist() == steps[1].terminated.tolist() == [False, True]
-    assert steps[1].reward - steps[0].reward == pytest.approx([0.0, rough_task.FALL])
+    assert steps[1].reward - steps[0].reward == pytest.approx([0.0, rough_task.FALL_PRICE])
 
 
 def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> None:

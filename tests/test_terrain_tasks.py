@@ -99,8 +99,8 @@ def test_a_fall_costs_its_price_once_and_no_other_step_does() -> None:
     after = env.step(still(env))
     assert fall.terminated.tolist() == [False, True]
     costs = [step.terms["fall"].tolist() for step in (before, fall, after)]
-    assert costs == [[0.0, 0.0], [0.0, -rough.FALL], [0.0, 0.0]]
-    assert fall.reward[1] <= -rough.FALL + 5.0  # the floor of the other terms does not lift it
+    assert costs == [[0.0, 0.0], [0.0, -rough.FALL_PRICE], [0.0, 0.0]]
+    assert fall.reward[1] <= -rough.FALL_PRICE + 5.0  # the floor does not lift it
     assert before.reward.min() >= 0.0
 
 
