@@ -90,8 +90,7 @@ SWAP_LEGS = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
 JOINTS = (-1, 1, 1) * 4
 
 # Sensor noise, half-widths: those of MuJoCo Playground's Go1, with legged_gym's for joint angles.
-OBSERVATION = (
-    Field("base linear velocity, base frame", "m/s", POLAR, noise=0.1),
+BODY = (
     Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
     Field("upward axis, base frame", "1", POLAR, noise=0.05),
     Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
@@ -100,6 +99,8 @@ OBSERVATION = (
     Field("last action", "1", JOINTS, SWAP_LEGS),
     Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
 )
+"""What :meth:`QuadrupedWalk.body` tells."""
+OBSERVATION = (Field("base linear velocity, base frame", "m/s", POLAR, noise=0.1), *BODY)
 ACTION = (Field("joint target from standing", "action scale", JOINTS, SWAP_LEGS),)
 
 
@@ -193,6 +194,18 @@ class QuadrupedWalk(Task[W]):
             "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(now.joint_velocity),
             "action_rate": -0.02 * squared_norm(action - memory.last_action),
         }
+
+    def body(self, memory: W, now: Readings) -> list[np.ndarray]:
+        """Rates, attitude, command, joints, last action and stride clock."""
+        return [
+            now.base_angular_velocity,  # 3
+            now.up,  # 3
+            memory.command,  # 3
+            now.joint_position - self.robot.stand_pose,  # 12
+            now.joint_velocity,  # 12
+            memory.last_action,  # 12
+            self._clock(memory),  # 2
+        ]
 
     def fallen(self, memory: W, now: Readings) -> np.ndarray:
         """The trunk is on the ground, or tilted more than 70 degrees."""
@@ -341,17 +354,8 @@ class QuadrupedFlat(QuadrupedWalk[Walk]):
         return Walk.blank(n, self.action_size, **blank_walk(n))
 
     def observe(self, memory: Walk, now: Readings) -> np.ndarray:
-        """Base motion, command, joints, last action and stride clock."""
-        parts = [
-            now.base_linear_velocity,  # 3
-            now.base_angular_velocity,  # 3
-            now.up,  # 3
-            memory.command,  # 3
-            now.joint_position - self.robot.stand_pose,  # 12
-            now.joint_velocity,  # 12
-            memory.last_action,  # 12
-            self._clock(memory),  # 2
-        ]
+        """Velocity of the base, then what its body tells."""
+        parts = [now.base_linear_velocity, *self.body(memory, now)]
         return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 50)
 
 

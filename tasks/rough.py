@@ -22,15 +22,13 @@ from robo_maxent.robot import Readings, in_base, yaw
 from robo_maxent.task import Field
 from robo_maxent.tasks.patches import TERRAIN, OnPatches
 from robo_maxent.tasks.quadruped import (
-    AXIAL,
-    JOINTS,
+    BODY,
     LEGS,
     MAX_COMMANDS,
     POLAR,
     SLOWEST_COMMAND,
     STANDING_SHARE,
     STRIDE_HZ,
-    SWAP_LEGS,
     TOUCH_THRESHOLD,
     QuadrupedWalk,
     Walk,
@@ -86,13 +84,7 @@ AHEAD_SECONDS = 5.0
 
 OWN = (
     Field("base linear velocity by leg odometry, base frame", "m/s", POLAR, noise=ODOMETRY_NOISE),
-    Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
-    Field("upward axis, base frame", "1", POLAR, noise=0.05),
-    Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
-    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS, noise=0.01),
-    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS, noise=1.5),
-    Field("last action", "1", JOINTS, SWAP_LEGS),
-    Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
+    *BODY,
     Field("foot contact", "1", (1,) * 4, (1, 0, 3, 2)),
 )
 """What a robot has."""
@@ -236,13 +228,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """What a robot has, then what only the critic sees."""
         own = [
             memory.odometry,  # 3
-            now.base_angular_velocity,  # 3
-            now.up,  # 3
-            memory.command,  # 3
-            now.joint_position - self.robot.stand_pose,  # 12
-            now.joint_velocity,  # 12
-            memory.last_action,  # 12
-            self._clock(memory),  # 2
+            *self.body(memory, now),  # 47
             memory.contact,  # 4
         ]
         truth = [now.base_linear_velocity]  # 3
