@@ -115,7 +115,7 @@ def contest(order: Order) -> Result:
     if variant == "no truth":
         task = _without_truth(task)
     if variant == "free falls":
-        task = _without_price(task)
+        task.fall_price = 0.0
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(task, config, Path(directory))
         spent = _train(trainer, order)
@@ -166,12 +166,6 @@ def _without_truth(task: Any) -> Any:
             return super().observe(memory, now)[:, : task.policy_size]
 
     task.__class__ = Honest
-    return task
-
-
-def _without_price(task: Any) -> Any:
-    """The task without a price for falling."""
-    task.fall_price = 0.0
     return task
 
 

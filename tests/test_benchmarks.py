@@ -10,7 +10,6 @@ import pytest
 
 from robo_maxent.suites import Entry, Suite
 from robo_maxent.tasks import TASKS, make, quadruped
-from robo_maxent.tasks import rough as rough_task
 from robo_maxent.vec_env import VecEnv
 
 # -- the peers' environment ----------------------------------------------------
@@ -224,21 +223,6 @@ def test_a_critic_without_the_truth_sees_what_the_policy_sees(benchmark: Any) ->
     honest = benchmark("rough")._without_truth(make("quadruped-rough-scan"))
     assert honest.observation_size == honest.policy_size == size
     np.testing.assert_array_equal(VecEnv(honest, 3, seed=0).reset(), plain[:, :size])
-
-
-def test_where_falls_are_free_the_rest_of_the_reward_stays(benchmark: Any) -> None:
-    task: Any = make("quadruped-rough")
-    priced, free = (
-        VecEnv(task, 2, seed=0),
-        VecEnv(benchmark("rough")._without_price(task.on(task.pool)), 2, seed=0),
-    )
-    steps = []
-    for env in (priced, free):
-        env.reset()
-        env.batch.bind("qpos")[1, 3:7] = [0.0, 1.0, 0.0, 0.0]  # on its back
-        steps.append(env.step(np.zeros((2, task.action_size))))
-    assert steps[0].terminated.tolist() == steps[1].terminated.tolist() == [False, True]
-    assert steps[1].reward - steps[0].reward == pytest.approx([0.0, rough_task.FALL_PRICE])
 
 
 def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import mujoco
@@ -102,6 +103,28 @@ def test_a_fall_costs_its_price_once_and_no_other_step_does() -> None:
     assert costs == [[0.0, 0.0], [0.0, -rough.FALL_PRICE], [0.0, 0.0]]
     assert fall.reward[1] <= -rough.FALL_PRICE + 5.0  # the floor does not lift it
     assert before.reward.min() >= 0.0
+
+
+def test_where_falls_are_free_the_rest_of_the_reward_stays() -> None:
+    free = ROUGH.on(ROUGH.pool)
+    free.fall_price = 0.0
+    steps = []
+    for task in (ROUGH, free):
+        env = VecEnv(task, 2, seed=0)
+        env.reset()
+        env.batch.bind("qpos")[1, 3:7] = [0.0, 1.0, 0.0, 0.0]  # on its back
+        steps.append(env.step(still(env)))
+    assert steps[0].terminated.tolist() == steps[1].terminated.tolist() == [False, True]
+    assert steps[1].reward - steps[0].reward == pytest.approx([0.0, rough.FALL_PRICE])
+
+
+def test_a_simulation_that_diverges_costs_what_a_fall_costs(tmp_path: Path) -> None:
+    env = VecEnv(ROUGH, 2, seed=0, dump_dir=tmp_path)
+    env.reset()
+    env.batch.bind("qvel")[1, 0] = np.nan
+    step = env.step(still(env))
+    assert step.diverged.tolist() == [False, True]
+    assert step.terms["fall"].tolist() == [0.0, -rough.FALL_PRICE]
 
 
 def test_an_episode_says_which_ground_it_was_on() -> None:
