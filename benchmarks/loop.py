@@ -1,10 +1,10 @@
 """What each trick of the training loop is worth: environment steps per second with it undone.
 
-The default recipe on quadruped-flat, learning beside the physics. Each variant undoes one thing, in
-a process of its own; they take turns in rounds, one at a time, and a gain is the median over the
+The usual recipe of a task, learning beside the physics. Each variant undoes one thing, in a
+process of its own; they take turns in rounds, one at a time, and a gain is the median over the
 rounds of the ratio to the loop as it is.
 
-    python benchmarks/loop.py [--quick]
+    python benchmarks/loop.py [--quick] [--task quadruped-flat]
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 WARM_UP = 30
@@ -38,10 +39,17 @@ def many_gathers() -> None:
     def learn(self: Trainer) -> dict[str, object]:
         size, metrics = self.config.sac.batch_size, {}
         for _ in range(self.config.updates_per_step):
-            metrics |= self.learner.update(self.replay.sample(self.replay_rng, size))
+            metrics |= self.learner.update(self.replay.sample(self.replay_rng, size), self._crew)
         return metrics
 
     Trainer._learn = learn  # type: ignore[method-assign]
+
+
+def apart() -> None:
+    """The cores of the physics don't learn when it is finished."""
+    from robo_maxent.trainer import Trainer
+
+    Trainer._crew = lambda self: self._learner_threads  # type: ignore[method-assign]
 
 
 def serial() -> None:
@@ -57,6 +65,9 @@ def serial() -> None:
         def submit(self, function: Callable[..., object], *args: object) -> "Inline":
             self.value = function(*args)
             return self
+
+        def done(self) -> bool:
+            return True
 
         def result(self) -> object:
             return self.value
@@ -77,21 +88,22 @@ def serial() -> None:
 VARIANTS: dict[str, Callable[[], None]] = {
     "as it is": as_it_is,
     "no overlap": serial,
+    "no help": apart,
     "updates in torch": plain_torch,
     "a gather per update": many_gathers,
 }
 
 
-def serve(name: str) -> None:
+def serve(name: str, task: str) -> None:
     """Be one variant: measure for as many seconds as each line asks."""
     VARIANTS[name]()
-    from robo_maxent.config import TrainConfig
+    from robo_maxent.config import preset, usual_preset
     from robo_maxent.tasks import make
     from robo_maxent.trainer import Trainer
 
-    config = TrainConfig(replay_capacity=200_000)
+    config = replace(preset(usual_preset(task)), replay_capacity=200_000)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = Trainer(make("quadruped-flat"), config, Path(directory))
+        trainer = Trainer(make(task), config, Path(directory))
         for _ in range(config.random_steps + WARM_UP):
             trainer.step()
         print(flush=True)
@@ -102,11 +114,11 @@ def serve(name: str) -> None:
             print((trainer.steps - steps) / (time.perf_counter() - start), flush=True)
 
 
-def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
+def measure(task: str, rounds: int, seconds: float) -> dict[str, list[float]]:
     """Start all variants, then let them take turns."""
     pipe, processes, rates = subprocess.PIPE, {}, {name: [] for name in VARIANTS}
     for name in VARIANTS:
-        command = [sys.executable, __file__, "--serve", name]
+        command = [sys.executable, __file__, "--task", task, "--serve", name]
         processes[name] = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         processes[name].stdout.readline()
     for _ in range(rounds):
@@ -123,12 +135,13 @@ def main() -> None:
     """Print a table for people, then one JSON object for scripts."""
     parser = argparse.ArgumentParser(description="What the tricks of the loop are worth.")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--task", default="quadruped-flat", help="and its usual recipe")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        serve(arguments.serve)
+        serve(arguments.serve, arguments.task)
         return
-    rates = measure(*((2, 1.0) if arguments.quick else (7, 4.0)))
+    rates = measure(arguments.task, *((2, 1.0) if arguments.quick else (7, 4.0)))
     own = rates["as it is"]
     result: dict[str, float | int] = {"threads": os.cpu_count() or 1}
     print(f"{'variant':<24}{'steps/s':>9}{'range':>18}{'the loop as it is':>20}")

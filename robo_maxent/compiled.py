@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,7 +76,7 @@ class Learner(ctypes.Structure):
         {
             "actor critics": Shape,
             "actor_group critic_group alpha_group": Group,
-            "obs actions batch threads entropy_in_target": "n",
+            "obs actions batch shares threads entropy_in_target": "n",
             "gamma target_entropy low high limit": "f",
             "gemm shift scale scratch": "p",
         }
@@ -129,6 +130,7 @@ def _loaded(path: Path) -> ctypes.CDLL:
     loaded.scratch_size.argtypes = [ctypes.POINTER(Learner)]
     loaded.scratch_size.restype = ctypes.c_long
     loaded.update.argtypes = [ctypes.POINTER(kind) for kind in (Learner, Transitions, Metrics)]
+    loaded.dismiss.restype = None
     return loaded
 
 
@@ -205,6 +207,7 @@ class Learning(Protocol):
     optimizers: dict[str, AdamW]
     target_entropy: float
     updates: int
+    shares: int
 
     def actor_is_due(self) -> bool:
         """Whether the update just counted is one of actor and temperature too."""
@@ -215,29 +218,34 @@ class Update:
     """Calls the compiled update of a learner, on the very tensors that the one in torch changes."""
 
     def __init__(self, obs_size: int, action_size: int, sac: Learning) -> None:
-        """Prepare for the learner; ``O`` and ``A`` are its sizes."""
+        """Prepare for the learner, which sees O numbers and acts with A."""
         loaded = library()
         assert loaded is not None
         self._library, self._sac = loaded, sac
         self._sizes = obs_size, action_size
         self._scratch = torch.empty(0)
 
-    def __call__(self, batch: Batch, noise: Tensor, count: int) -> dict[str, Tensor]:
+    def __call__(
+        self, batch: Batch, noise: Tensor, count: int, crew: Callable[[], int] | None = None
+    ) -> dict[str, Tensor]:
         """Learn from ``count`` batches; arguments and result as those of ``Sac.update``.
 
         Args:
             batch: Transitions of all of them, observations not normalized; rows may be strided.
             noise: For the critics' updates, then for the actor's, (2 count batch_size, A).
             count: K.
+            crew: How many threads may work on the next update, if more than those of torch.
         """
-        sac, size = self._sac, self._sac.config.batch_size
+        sac, size, own = self._sac, self._sac.config.batch_size, torch.get_num_threads()
         learner, given = self._learner(), [batch.obs, batch.action, batch.reward]
         given += [batch.next_obs, batch.terminated]
-        metrics, said = Metrics(), dict[str, float]()
+        metrics, said, most = Metrics(), dict[str, float](), own
         draws = noise.chunk(2 * count)
         for k in range(count):
             sac.updates += 1
             due = sac.actor_is_due()
+            learner.threads = max(own, crew()) if crew else own
+            most = max(most, learner.threads)
             transitions = Transitions(
                 *(_row(x, k * size) for x in given),
                 (ctypes.c_long * 5)(*(x.stride(0) for x in given)),
@@ -248,6 +256,8 @@ class Update:
                 raise MemoryError("no memory for an update")
             for name in METRICS if due else METRICS[:2]:
                 said[name] = getattr(metrics, name)
+        if most > own:
+            self._library.dismiss()
         return {name: torch.tensor(value) for name, value in said.items()}
 
     def _learner(self) -> Learner:
@@ -262,7 +272,7 @@ class Update:
             obs=obs_size,
             actions=action_size,
             batch=sac.config.batch_size,
-            threads=torch.get_num_threads(),
+            shares=sac.shares,
             entropy_in_target=sac.config.entropy_in_target,
             gamma=sac.config.gamma,
             target_entropy=sac.target_entropy,

@@ -6,7 +6,7 @@ numbers below are that paper's.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from typing import Any
@@ -105,6 +105,7 @@ class Sac:
         seed: int,
         precision: str = "fp32",
         policy_size: int | None = None,
+        shares: int | None = None,
     ) -> None:
         """Initialize the networks.
 
@@ -116,6 +117,8 @@ class Sac:
             precision: Factors of matrix products: fp32 or bf16. Everything else is fp32.
             policy_size: P, how many of the first elements of an observation the actor sees;
                 None: all of them.
+            shares: Into how many shares a batch is divided, for as many threads; results depend
+                on it by rounding. None: as many as torch has threads.
 
         Raises:
             UsageError: P is not in 1..O.
@@ -124,6 +127,7 @@ class Sac:
         if not 1 <= policy_size <= obs_size:
             raise UsageError(f"policy_size must be in 1..{obs_size}, got {policy_size}")
         self.config, self.precision = config, precision
+        self.shares = shares or torch.get_num_threads()
         self.target_entropy = config.target_entropy_per_action * action_size
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
@@ -164,13 +168,15 @@ class Sac:
         noise = torch.randn(mean.shape, generator=self.generator)
         return torch.tanh(mean + log_std.exp() * noise).numpy()
 
-    def update(self, batch: Batch) -> dict[str, Tensor]:
+    def update(self, batch: Batch, crew: Callable[[], int] | None = None) -> dict[str, Tensor]:
         """Learn from K batches, one after the other; they come in one piece, gathered at once.
 
         Each improves the critics, and every ``actor_every``-th actor and temperature.
 
         Args:
             batch: K * batch_size transitions.
+            crew: How many threads may work on the next update, asked before each; at least those
+                of torch do. It changes the time and nothing else. None: those of torch.
 
         Returns:
             Metrics of the last update as tensors, to be read only when they are shown; those of
@@ -182,7 +188,7 @@ class Sac:
         self._set_rates()
         noise = torch.randn(2 * len(batch.action), batch.action.shape[1], generator=self.generator)
         if self._compiled is not None:
-            return self._compiled(batch, noise, count)
+            return self._compiled(batch, noise, count, crew)
         with machine.bf16_products() if self.precision == "bf16" else nullcontext():
             return self._update_in_torch(self._normalized(batch), noise.split(size))
 

@@ -1,6 +1,6 @@
 """Everything of a run that continues: one step of it, and its exact saving and restoring."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +26,17 @@ class Trainer:
         learner_seed = int(seeds[0].generate_state(1)[0])
         self.task, self.config, self.directory = task, config, directory
         threads = config.threads or cpus()
-        # Two threads that must wait for each other are slow where another one takes a core; a
-        # single simulation leaves the cores free.
+        # Two threads that must wait for each other are slow where another one takes a core: they
+        # learn together once the physics of the step is finished. A single simulation leaves the
+        # cores free.
         learner_threads = threads if config.envs == 1 else max(threads // 2, 1)
         torch.set_num_threads(learner_threads)
+        self._threads, self._learner_threads = threads, learner_threads
         physics_threads = max(threads - learner_threads, 1)
         self.env = task.training_env(config.envs, config.seed, physics_threads, directory)
         self._mirrors = task.mirrors if config.symmetric else None
         self._physics = ThreadPoolExecutor(1, "physics")
+        self._stepping: Future[Step] = Future()
         self.learner = Sac(
             task.observation_size,
             task.action_size,
@@ -41,6 +44,7 @@ class Trainer:
             learner_seed,
             resolve(config.precision),
             task.policy_size,
+            shares=min(threads, 2 * learner_threads),
         )
         self.replay = ReplayBuffer(config.replay_capacity, task.observation_size, task.action_size)
         self.action_rng = np.random.default_rng(seeds[1])
@@ -67,11 +71,11 @@ class Trainer:
         else:
             shape = (self.config.envs, self.task.action_size)
             action = self.action_rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-        stepping = self._physics.submit(self.env.step, action)
+        self._stepping = self._physics.submit(self.env.step, action)
         try:
             metrics = self._learn() if learning and len(self.replay) else {}
         finally:
-            step = stepping.result()
+            step = self._stepping.result()
         self._store(action, step)
         self.obs = step.obs
         self.control_steps += 1
@@ -88,7 +92,13 @@ class Trainer:
 
     def _learn(self) -> dict[str, torch.Tensor]:
         size = self.config.updates_per_step * self.config.sac.batch_size
-        return self.learner.update(self.replay.sample(self.replay_rng, size)) if size else {}
+        if not size:
+            return {}
+        return self.learner.update(self.replay.sample(self.replay_rng, size), self._crew)
+
+    def _crew(self) -> int:
+        """How many threads may learn: all of them once the physics of the step is finished."""
+        return self._threads if self._stepping.done() else self._learner_threads
 
     def policy(self) -> Policy:
         """The present mean-action policy; it changes as the learner does."""

@@ -3,12 +3,16 @@
 //
 // Matrices are row-major float32. An ensemble of E networks with two hidden layers lies in one flat
 // array: weights (E, in, out) and biases (E, out) of each layer in turn. Stages of an update are
-// loops over independent items, which threads share: the rows of the batch in parts, and the
-// networks of the ensemble.
+// loops over independent items: shares of the batch's rows, and the networks of the ensemble. The
+// items are the same however many threads work on them, and sums over items are taken in order, so
+// the number of threads changes not one bit.
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 enum { LAYERS = 3, LANES = 16 };
 enum { PIECE = 1024 }; // parameters that a thread takes at a time
@@ -31,7 +35,8 @@ typedef struct {
 typedef struct {
     Shape actor, critics;
     Group actor_group, critic_group, alpha_group; // critics' average: the targets
-    long obs, actions, batch, threads;
+    long obs, actions, batch;
+    long shares, threads;         // of the rows; how many work on them
     long entropy_in_target; // 0: the critics do not count it
     float gamma, target_entropy, low, high; // low, high: range of the log standard deviation
     float limit;                            // of normalized observations
@@ -410,7 +415,7 @@ typedef struct {
     float *action_slope;          // (batch, actions)
     float *own_slope;             // (count, batch, actions), of the rows that a critic decides
     float *head_slope;            // (batch, 2 actions)
-    float *actor_gradient;        // (threads, actor parameters)
+    float *actor_gradient;        // (shares, actor parameters)
     float *critic_gradient;       // (parts, critic parameters)
 } Space;
 
@@ -438,10 +443,10 @@ static Trace take_trace(Arena *arena, const Shape *shape, long batch, float *x, 
     return trace;
 }
 
-// Parts in which the threads share the rows of one critic.
+// Parts of the rows of one critic, so that all critics together have as many as there are shares.
 static long parts_of(const Learner *l)
 {
-    return l->threads > l->critics.count ? l->threads / l->critics.count : 1;
+    return l->shares > l->critics.count ? l->shares / l->critics.count : 1;
 }
 
 static Space carve(const Learner *l, Arena *arena, Trace *critics)
@@ -460,7 +465,7 @@ static Space carve(const Learner *l, Arena *arena, Trace *critics)
     s.action_slope = take(arena, n * l->actions);
     s.own_slope = take(arena, count * n * l->actions);
     s.head_slope = take(arena, n * 2 * l->actions);
-    s.actor_gradient = take(arena, l->threads * l->actor_group.size);
+    s.actor_gradient = take(arena, l->shares * l->actor_group.size);
     s.critic_gradient = take(arena, parts_of(l) * l->critic_group.size);
     return s;
 }
@@ -513,29 +518,27 @@ static float smallest(const float *values, long count, long batch, long row)
 
 // Equations 5 and 3: slope of the squared soft Bellman error at a critic's values.
 static void bellman(const Learner *l, const Batch *b, Space *s, float alpha, long critic, long first,
-                    long end, double *loss, double *value)
+                    long end)
 {
     for (long row = first; row < end; row++) {
         float next = smallest(s->goals, l->critics.count, l->batch, row);
         float stays = 1.0f - b->terminated[row * b->row[4]];
         float goal = b->reward[row * b->row[2]] +
                      l->gamma * stays * (next - alpha * s->log_prob[row]);
-        float q = s->critics[critic].out[row], error = q - goal;
-        s->value_slope[critic * l->batch + row] = error / l->batch;
-        *loss += 0.5 * error * error / l->batch;
-        *value += q / (double)(l->batch * l->critics.count);
+        s->value_slope[critic * l->batch + row] = (s->critics[critic].out[row] - goal) / l->batch;
     }
 }
 
 static void update_critics(const Learner *l, const Batch *b, Space *s, float alpha, Metrics *out)
 {
-    long n = l->batch, count = l->critics.count, parts = parts_of(l), threads = l->threads;
+    long n = l->batch, count = l->critics.count, parts = parts_of(l);
+    long shares = l->shares, threads = l->threads;
+    (void)threads; // without OpenMP
     Gemm *gemm = l->gemm;
-    double loss = 0.0, value = 0.0;
     s->actor.x = s->next_x;
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (long t = 0; t < threads; t++) {
-        long first = t * n / threads, end = (t + 1) * n / threads;
+    for (long i = 0; i < shares; i++) {
+        long first = i * n / shares, end = (i + 1) * n / shares;
         load(l, b, s, first, end);
         act(l, s, b->noise, first, end - first);
     }
@@ -551,7 +554,7 @@ static void update_critics(const Learner *l, const Batch *b, Space *s, float alp
         forward(gemm, &target, l->critics.layer_norm, &trace, first, rows);
         forward(gemm, &net, l->critics.layer_norm, &s->critics[e], first, rows);
     }
-#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : loss, value)
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (long item = 0; item < count * parts; item++) {
         long e = item / parts, part = item % parts, first = part * n / parts;
         long end = (part + 1) * n / parts;
@@ -560,11 +563,18 @@ static void update_critics(const Learner *l, const Batch *b, Space *s, float alp
         Network gradient = member(&l->critics, flat, e);
         for (long i = 0; i < LAYERS; i++)
             memset(gradient.bias[i], 0, gradient.out[i] * sizeof(float));
-        bellman(l, b, s, alpha, e, first, end, &loss, &value);
+        bellman(l, b, s, alpha, e, first, end);
         backward(gemm, &net, l->critics.layer_norm, &s->critics[e], s->value_slope + e * n,
                  &gradient, NULL, 0, first, end - first);
     }
     adam(&l->critic_group, s->critic_gradient, parts, threads);
+    double loss = 0.0, value = 0.0;
+    for (long e = 0; e < count; e++)
+        for (long row = 0; row < n; row++) {
+            double error = (double)s->value_slope[e * n + row] * n;
+            loss += 0.5 * error * error / n;
+            value += s->critics[e].out[row] / (double)(n * count);
+        }
     out->critic_loss = loss;
     out->value = value;
 }
@@ -594,14 +604,14 @@ static void slope_at_actions(const Learner *l, Space *s, long critic, long first
 // Equation 9, then 18.
 static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha, Metrics *out)
 {
-    long n = l->batch, count = l->critics.count, parts = parts_of(l), threads = l->threads;
-    long size = l->obs, actions = l->actions;
+    long n = l->batch, count = l->critics.count, parts = parts_of(l);
+    long shares = l->shares, threads = l->threads, size = l->obs, actions = l->actions;
+    (void)threads;
     Gemm *gemm = l->gemm;
-    double log_prob = 0.0, value = 0.0;
     s->actor.x = s->x;
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (long t = 0; t < threads; t++) {
-        long first = t * n / threads, end = (t + 1) * n / threads;
+    for (long i = 0; i < shares; i++) {
+        long first = i * n / shares, end = (i + 1) * n / shares;
         act(l, s, b->actor_noise, first, end - first);
     }
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -618,26 +628,27 @@ static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha
         long end = (item % parts + 1) * n / parts;
         slope_at_actions(l, s, e, first, end);
     }
-#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : log_prob, value)
-    for (long t = 0; t < threads; t++) {
-        long first = t * n / threads, end = (t + 1) * n / threads, rows = end - first;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (long i = 0; i < shares; i++) {
+        long first = i * n / shares, rows = (i + 1) * n / shares - first;
         float *head_slope = s->head_slope + first * 2 * actions;
         squash_backward(s->actor.out + first * 2 * actions, b->actor_noise + first * actions,
                         s->x + first * (size + actions) + size, size + actions,
                         s->spread + first * actions, s->action_slope + first * actions, alpha / n,
                         l->low, l->high, head_slope, rows, actions);
         Network net = member(&l->actor, l->actor_group.value, 0);
-        Network gradient = member(&l->actor, s->actor_gradient + t * l->actor_group.size, 0);
-        for (long i = 0; i < LAYERS; i++)
-            memset(gradient.bias[i], 0, gradient.out[i] * sizeof(float));
+        Network gradient = member(&l->actor, s->actor_gradient + i * l->actor_group.size, 0);
+        for (long k = 0; k < LAYERS; k++)
+            memset(gradient.bias[k], 0, gradient.out[k] * sizeof(float));
         backward(gemm, &net, l->actor.layer_norm, &s->actor, s->head_slope, &gradient, NULL, 0,
                  first, rows);
-        for (long row = first; row < end; row++) {
-            log_prob += s->log_prob[row] / n;
-            value += smallest(s->goals, count, n, row) / n;
-        }
     }
-    adam(&l->actor_group, s->actor_gradient, threads, threads);
+    adam(&l->actor_group, s->actor_gradient, shares, threads);
+    double log_prob = 0.0, value = 0.0;
+    for (long row = 0; row < n; row++) {
+        log_prob += s->log_prob[row] / n;
+        value += smallest(s->goals, count, n, row) / n;
+    }
     float lack = log_prob + l->target_entropy, alpha_slope = -lack;
     out->actor_loss = alpha * log_prob - value;
     out->entropy = -log_prob;
@@ -671,4 +682,12 @@ int update(const Learner *learner, const Batch *batch, Metrics *metrics)
         update_actor(learner, batch, &space, alpha, metrics);
     free(critics);
     return 0;
+}
+
+// Send the threads that helped away: where they wait for more, they would keep their cores busy.
+void dismiss(void)
+{
+#ifdef _OPENMP
+    omp_pause_resource_all(omp_pause_soft);
+#endif
 }

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -62,7 +64,11 @@ def flat_state(sac: Sac) -> dict[str, Tensor]:
 def compare(
     config: SacConfig, actions: int, calls: int = 3, batches: int = 3, seen: int = OBS
 ) -> None:
-    """Learn with both; everything that learns must agree to rounding. The actor sees ``seen``."""
+    """Learn with both; everything that learns must agree to rounding. The actor sees ``seen``.
+
+    Adam divides a gradient by its own size, and so the rounding of one that is nearly zero: where
+    parameters are, there is no finer scale than the learning rate.
+    """
     one = Sac(OBS, actions, config, 0, policy_size=seen)
     other = in_torch(Sac(OBS, actions, config, 0, policy_size=seen))
     for call in range(calls):
@@ -77,7 +83,8 @@ def compare(
     assert one.updates == other.updates == calls * batches
     pairs = flat_state(other)
     for name, value in flat_state(one).items():
-        torch.testing.assert_close(value, pairs[name], rtol=1e-3, atol=1e-5, msg=name)
+        atol = 1e-5 if " " in name else 0.05 * config.learning_rate
+        torch.testing.assert_close(value, pairs[name], rtol=1e-3, atol=atol, msg=name)
 
 
 @needs_compiler
@@ -170,6 +177,21 @@ def test_the_same_seed_gives_the_same_bits(threads: int) -> None:
             sac.update(some_transitions(256, 3, call))
         states.append(flat_state(sac))
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@needs_compiler
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("shares", [1, 2, 3, 8])
+def test_how_many_threads_help_changes_not_one_bit(shares: int) -> None:
+    states = []
+    for crew in ([1], [2], [2, 1]):
+        sac = Sac(OBS, 3, SacConfig(width=64, batch_size=61), 0, shares=shares)
+        asked = cycle(crew)
+        for call in range(3):
+            sac.update(some_transitions(4 * 61, 3, call), partial(next, asked))
+        states.append(flat_state(sac))
+    for other in states[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in states[0].items())
 
 
 def test_bf16_rounds_the_factors_of_matrix_products_and_nothing_else() -> None:
