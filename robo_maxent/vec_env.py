@@ -197,6 +197,7 @@ class VecEnv(Generic[M]):
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of everything that continues: simulations, task memory, draws, counters."""
         parts = {"state": self.batch.state, "index": self._index, "return": self._return}
+        parts["rests"] = self._rests
         parts |= {f"memory.{f.name}": getattr(self.memory, f.name) for f in fields(self.memory)}
         parts |= {f"draw.{f.name}": getattr(self.draws, f.name) for f in fields(self.draws)}
         parts |= {f"acting.{name}": array for name, array in self._acting.state_dict().items()}
@@ -210,6 +211,7 @@ class VecEnv(Generic[M]):
         """
         self.batch.state[:] = saved["state"]
         self._index[:], self._return[:] = saved["index"], saved["return"]
+        self._rests[:] = saved["rests"]
         for part, prefix in ((self.memory, "memory"), (self.draws, "draw")):
             for array in fields(part):
                 getattr(part, array.name)[:] = saved[f"{prefix}.{array.name}"]

@@ -450,6 +450,20 @@ def test_a_restored_environment_continues_bit_for_bit() -> None:
     assert sum(step.terminated.sum() for step in expected) >= 4
 
 
+def test_who_rests_goes_on_resting_when_restored() -> None:
+    actions = flailing(2, 60, 16)
+    env, restored = (VecEnv(short(60), 16, seed=5, once=True) for _ in range(2))
+    fell = sum(step.terminated for step in run(env, actions[:40]))
+    assert 4 <= fell.sum() < 16
+    restored.load_state_dict(env.state_dict())
+    before = env.batch.bind("qpos").copy()
+    for action in actions[40:]:
+        assert restored.step(action).episodes == env.step(action).episodes
+    after = restored.batch.bind("qpos")
+    np.testing.assert_array_equal(after, env.batch.bind("qpos"))
+    np.testing.assert_array_equal((after == before).all(axis=1), fell)
+
+
 def test_the_saved_state_is_a_copy() -> None:
     env = VecEnv(TASK, 2, seed=0)
     env.reset()
