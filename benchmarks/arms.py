@@ -69,7 +69,9 @@ ARMS: dict[str, Arm] = {
     ),
     "td3": Arm("TD3 with noise of the size that SAC has", peer="sb3_td3", budget=2),
     "ppo": Arm("PPO", peer="ppo", budget=10),
-    "sac-randomized": Arm("automatic temperature, randomized training", randomization="default"),
+    "sac-randomized": Arm(
+        "automatic temperature, randomized training", randomization="default", budget=3
+    ),
 }
 """Name -> arm. The others are compared with the first."""
 

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from robo_maxent import grids
+from robo_maxent.clusters import shared_proportion
 from robo_maxent.compare import SuccessDifference, holm, success_difference
 from robo_maxent.curves import Curve, curve, is_ordered
 from robo_maxent.errors import UsageError
-from robo_maxent.grids import Grid, share
+from robo_maxent.grids import Grid, Push, share
 from robo_maxent.intervals import Proportion
 from robo_maxent.recovery import WITHIN
 from robo_maxent.results import (
     AXES,
     Row,
+    Start,
     check,
     choose_failures,
     in_order,
@@ -26,6 +28,7 @@ from robo_maxent.results import (
     outcome_of,
     pair_key,
     severities_of,
+    start_of,
     survived,
 )
 from robo_maxent.times import WaitingTimes, waiting_times
@@ -189,11 +192,22 @@ def _disturbed(rows: Iterable[Row], severities: tuple[float, ...]) -> list[Row]:
 def _overall(
     own: Mapping[str, dict[str, list[Row]]], order: Mapping[str, tuple[float, ...]]
 ) -> dict[str, Proportion]:
-    hits: dict[str, list[bool]] = defaultdict(list)
+    disturbed: dict[str, list[Row]] = defaultdict(list)
     for name, found in own.items():
         for who, rows in found.items() if name != "nominal" else ():
-            hits[who] += map(met, _disturbed(rows, order[name]))
-    return {who: share(each) for who, each in hits.items() if each}
+            disturbed[who] += _disturbed(rows, order[name])
+    return {who: _success(rows) for who, rows in disturbed.items() if rows}
+
+
+def _success(rows: Sequence[Row]) -> Proportion:
+    """Of episodes at several severities, which share their starts."""
+    return shared_proportion(np.array([*map(met, rows)]), _starts(map(start_of, rows)))
+
+
+def _starts(starts: Iterable[Start]) -> np.ndarray:
+    """The same number for the same start, (n,)."""
+    numbers: dict[Start, int] = {}
+    return np.array([numbers.setdefault(start, len(numbers)) for start in starts])
 
 
 def _axis(
@@ -215,7 +229,7 @@ def _axis(
         severities=severities,
         success={who: curve(rows, severities, met, is_scale) for who, rows in own.items()},
         survived={who: curve(rows, severities, survived, is_scale) for who, rows in own.items()},
-        disturbed={who: share(map(met, rows)) for who, rows in disturbed.items()},
+        disturbed={who: _success(rows) for who, rows in disturbed.items()},
         outcomes={
             who: dict(Counter(map(outcome_of, disturbed[who])))
             for who in policies
@@ -228,12 +242,12 @@ def _axis(
 
 def _compare(first: Iterable[Row], second: Iterable[Row]) -> SuccessDifference | None:
     """Success of the same episodes, first less second; None: they have none in common."""
-    one = {pair_key(row): met(row) for row in first}
-    two = {pair_key(row): met(row) for row in second}
-    common = [key for key in one if key in two]
-    if not common:
+    partners = {pair_key(row): row for row in second}
+    pairs = [(row, partners[pair_key(row)]) for row in first if pair_key(row) in partners]
+    if not pairs:
         return None
-    return success_difference(*(np.array([of[key] for key in common]) for of in (one, two)))
+    one, two = (np.array([*map(met, rows)]) for rows in zip(*pairs, strict=True))
+    return success_difference(one, two, _starts(start_of(row) for row, _ in pairs))
 
 
 def _sampled(who: str, axis: str, severities: tuple[float, ...], by: Groups) -> Sampled | None:
@@ -241,7 +255,7 @@ def _sampled(who: str, axis: str, severities: tuple[float, ...], by: Groups) -> 
     if not all(modes):
         return None
     mean, sampled = modes
-    return Sampled(share(map(met, mean)), share(map(met, sampled)), _compare(sampled, mean))
+    return Sampled(_success(mean), _success(sampled), _compare(sampled, mean))
 
 
 def _unpaired(own: dict[str, list[Row]], policies: tuple[str, ...]) -> int:
@@ -271,24 +285,24 @@ def _terrain(
     return _of(policies, own.get(axis, {}), lambda rows: grids.kinds(rows, order[axis]))
 
 
-def _pushes(rows: Iterable[Row]) -> Iterator[tuple[float, Mapping[str, Any]]]:
-    """Severity and record of every push that has an impulse."""
+def _pushes(rows: Iterable[Row]) -> Iterator[Push]:
+    """Every push that has an impulse."""
     for row in rows:
-        for push in row.get("pushes") or ():
-            if push.get("impulse"):
-                yield float(row["severity"]), push
+        for record in row.get("pushes") or ():
+            if record.get("impulse"):
+                yield Push(float(row["severity"]), start_of(row), record)
 
 
-def _times(pushes: Sequence[tuple[float, Mapping[str, Any]]]) -> WaitingTimes:
+def _times(pushes: Sequence[Push]) -> WaitingTimes:
     """Recovery times of pushes; one that was not recovered from has none, whatever it says."""
-    told = (push.get("seconds") if push.get("recovered") else None for _, push in pushes)
+    records = [push.record for push in pushes]
+    told = (record.get("seconds") if record.get("recovered") else None for record in records)
     seconds = np.array([np.nan if time is None else time for time in told], float)
     # Whole control steps are looked at, and the last may end a little after the window.
-    return waiting_times(seconds, np.nanmax([WITHIN, *seconds]))
+    watched = np.nanmax([WITHIN, *seconds])
+    return waiting_times(seconds, watched, starts=_starts(push.start for push in pushes))
 
 
-def _times_by(
-    pushes: Sequence[tuple[float, Mapping[str, Any]]], order: Sequence[float]
-) -> dict[float, WaitingTimes]:
-    parts = {severity: [push for push in pushes if push[0] == severity] for severity in order}
+def _times_by(pushes: Sequence[Push], order: Sequence[float]) -> dict[float, WaitingTimes]:
+    parts = {severity: [push for push in pushes if push.severity == severity] for severity in order}
     return {severity: _times(part) for severity, part in parts.items() if part}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robo_maxent.intervals import Proportion, proportion
-from robo_maxent.results import Row, met
+from robo_maxent.results import Row, Start, met
 
 SECTORS = 8
 """Directions that pushes are counted in, 0 ahead, 2 left; and moments of a stride."""
@@ -22,37 +22,49 @@ class Grid:
     cells: dict[tuple[Any, Any], Proportion]
 
 
+@dataclass(frozen=True)
+class Push:
+    """One push of an episode."""
+
+    severity: float
+    start: Start
+    """Of its episode."""
+    record: Mapping[str, Any]
+    """What its row says of it."""
+
+
 def share(hits: Iterable[bool]) -> Proportion:
     """Share of what is true, with its interval."""
     listed = list(hits)
     return proportion(sum(listed), len(listed))
 
 
-def pushes(found: Iterable[tuple[float, Mapping[str, Any]]], order: Sequence[float]) -> Grid | None:
+def pushes(found: Iterable[Push], order: Sequence[float]) -> Grid | None:
     """Pushes recovered from, by sector and severity; None: no push says its direction.
 
     Args:
-        found: Severity and record of each push.
+        found: Pushes.
         order: Severities from mild to hard.
     """
     return _round(found, order, "direction", 2 * math.pi)
 
 
-def phases(found: Iterable[tuple[float, Mapping[str, Any]]], order: Sequence[float]) -> Grid | None:
+def phases(found: Iterable[Push], order: Sequence[float]) -> Grid | None:
     """The same by the eighth of the stride in which a push began; None: none says its phase."""
     return _round(found, order, "phase", 1.0)
 
 
 def _round(
-    found: Iterable[tuple[float, Mapping[str, Any]]],
+    found: Iterable[Push],
     order: Sequence[float],
     name: str,
     turn: float,
 ) -> Grid | None:
     hits: dict[tuple[int, float], list[bool]] = defaultdict(list)
-    for severity, push in found:
-        if push.get(name) is not None:
-            hits[sector(push[name], turn), severity].append(bool(push.get("recovered")))
+    for push in found:
+        place = push.record.get(name)
+        if place is not None:
+            hits[sector(place, turn), push.severity].append(bool(push.record.get("recovered")))
     return _grid(hits, range(SECTORS), order)
 
 

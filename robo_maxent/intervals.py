@@ -4,18 +4,18 @@ All intervals are two-sided at 95 %, unless they say otherwise.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from math import floor
+from math import floor, sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 
 from robo_maxent.errors import UsageError
 
 CONFIDENCE = 0.95
 TAILS = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
 """Probabilities of the two ends of an interval."""
+Z = float(norm.ppf(TAILS[1]))
 
 Side = Literal["<", "", ">"]
 
@@ -103,17 +103,30 @@ class CensoredEstimate:
         return value if self.low == self.high else f"{value} [{self.low}, {self.high}]"
 
 
-def proportion(hits: int, count: int) -> Proportion:
+def proportion(hits: int, count: int, effective: float | None = None) -> Proportion:
     """Share with its 95 % Wilson score interval (Wilson 1927).
 
     It covers 95 % on average over true shares; near 0 and 1 it can be 10 points less. For a
     promise, take :func:`guarantee`.
 
+    Args:
+        hits: How many of them it is true of.
+        count: Episodes.
+        effective: How many independent ones they are worth, where some share their start
+            (:func:`robo_maxent.clusters.effective_count`); None: all of them.
+
     Raises:
-        UsageError: ``count`` is 0 or ``hits`` is outside [0, count].
+        UsageError: ``count`` is 0, or ``hits`` or ``effective`` is outside [0, count].
     """
     _check_counts(hits, count)
-    return _wilson(hits, count)
+    n = count if effective is None else effective
+    if not 0 < n <= count:
+        raise UsageError(f"{count} episodes can't be worth {n:g} independent ones")
+    share = hits / count
+    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    low, high = 0.0 if hits == 0 else centre - half, 1.0 if hits == count else centre + half
+    return Proportion(share, low, high, count)
 
 
 def guarantee(hits: int, count: int) -> Guarantee:
@@ -152,13 +165,6 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
 def standard_error(values: np.ndarray) -> float:
     """Of the mean of a sample of at least two, (n,)."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))
-
-
-@lru_cache(maxsize=100_000)
-def _wilson(hits: int, count: int) -> Proportion:
-    """Remembered: a report asks thousands of times, often for the same."""
-    interval = binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
-    return Proportion(hits / count, float(interval.low), float(interval.high), count)
 
 
 def _check_counts(hits: int, count: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from robo_maxent.errors import UsageError
 
 Row = Mapping[str, Any]
+Start = tuple[Any, ...]
 
 AXES = (
     "nominal",
@@ -74,8 +75,12 @@ def identity(row: Row) -> str:
 
 def pair_key(row: Row) -> tuple[Any, ...]:
     """What rows of two policies have in common if they are the same episode."""
-    episode = (row.get(name, 0) for name in ("seed", "sim", "index"))
-    return row["axis"], float(row["severity"]), row.get("case") or "", *episode
+    return row["axis"], float(row["severity"]), row.get("case") or "", *start_of(row)
+
+
+def start_of(row: Row) -> Start:
+    """What episodes have in common that begin alike, with the same command and the same noise."""
+    return tuple(row.get(name, 0) for name in ("seed", "sim", "index"))
 
 
 def mode_of(row: Row) -> str:

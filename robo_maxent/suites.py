@@ -4,9 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robo_maxent.axes import available, require
+from robo_maxent.axes import AXES, available, require
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.task import Task
+
+MOST = 1000
+"""Episodes that a condition may have."""
+CASES = 100
+"""Cases that an axis may have."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +23,16 @@ class Condition:
     case: str
     unit: str
     episodes: int
+    first: int
+    """Simulation of its first episode if that is disturbed, at any severity. Each axis and case has
+    its own, and so other starts and commands: the episodes of a condition are independent, while
+    along a severity the same ones are met again. Undisturbed episodes are those of ``nominal``,
+    from 0 on, for all axes."""
 
     @property
     def label(self) -> dict[str, Any]:
         """What the rows of its episodes say of it."""
-        return {name: value for name, value in vars(self).items() if name != "episodes"}
+        return {name: getattr(self, name) for name in ("axis", "severity", "case", "unit")}
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,12 @@ class Entry:
     """The same of sampled actions."""
     severities: tuple[float, ...] | None = None
     """None: those of the axis."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers of episodes."""
+        asked = self.episodes, self.null, self.sampled
+        if not 0 <= min(asked) <= max(asked) <= MOST:
+            raise UsageError(f"a condition may have 0 to {MOST:,} episodes, got {list(asked)}")
 
 
 @dataclass(frozen=True)
@@ -85,11 +101,18 @@ class Suite:
                 axis = axis.at(entry.severities)
             episodes = {"mean": entry.episodes, "null": entry.null, "sampled": entry.sampled}[mode]
             if episodes:
+                cases = axis.cases(task) if axis.cases else ("",)
+                first = {case: _first(name, place) for place, case in enumerate(cases)}
                 found += [
-                    Condition(name, severity, case, axis.unit, episodes)
+                    Condition(name, severity, case, axis.unit, episodes, first.get(case, 0))
                     for severity, case in axis.conditions(task)
                 ]
         return found
+
+
+def _first(axis: str, case: int) -> int:
+    """Simulation of the first disturbed episode of an axis and case."""
+    return (list(AXES).index(axis) * CASES + case) * MOST
 
 
 SUITES: dict[str, Suite] = {

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import CensoredData, ecdf
 
+from robo_maxent.clusters import effective_count
 from robo_maxent.errors import UsageError
 from robo_maxent.intervals import CONFIDENCE, CensoredEstimate, CensoredValue
 
@@ -78,7 +79,12 @@ class WaitingTimes:
         return CensoredEstimate(value, low, high, self.count, self.median.unit)
 
 
-def waiting_times(times: np.ndarray, watched: np.ndarray | float, unit: str = "s") -> WaitingTimes:
+def waiting_times(
+    times: np.ndarray,
+    watched: np.ndarray | float,
+    unit: str = "s",
+    starts: np.ndarray | None = None,
+) -> WaitingTimes:
     """Times until an event, of which some are only known to be longer than was watched.
 
     The interval of the median covers about 95 %, a little more where times are few or tied.
@@ -89,29 +95,39 @@ def waiting_times(times: np.ndarray, watched: np.ndarray | float, unit: str = "s
             example its time limit less the moment of the push, (n,) or one number. A fall does not
             shorten it.
         unit: Unit of both.
+        starts: The same number for times that share the start of their episode, which tell less,
+            (n,); all must be watched for as long. None: there are none.
 
     Raises:
-        UsageError: There is none, a time is negative, or one is longer than was watched.
+        UsageError: There is none, a time is negative, one is longer than was watched, or there are
+            starts and some were watched longer than others.
     """
     times = np.asarray(times, float)
     limits = np.broadcast_to(np.asarray(watched, float), times.shape)
     came = ~np.isnan(times)
     _check(times[came], limits[came], limits)
-    curve = _kaplan_meier(np.where(came, times, limits), came)
+    if starts is not None and (limits != limits[0]).any():
+        raise UsageError("times that share a start must all be watched for as long")
+    curve = _kaplan_meier(np.where(came, times, limits), came, starts)
     low, high = curve.interval(0.5)
     median = CensoredEstimate(curve.when(0.5), low, high, len(times), unit)
     return WaitingTimes(median, int(came.sum()), len(times), curve)
 
 
-def _kaplan_meier(times: np.ndarray, came: np.ndarray) -> WaitingCurve:
+def _kaplan_meier(
+    times: np.ndarray, came: np.ndarray, starts: np.ndarray | None = None
+) -> WaitingCurve:
     waiting = ecdf(CensoredData.right_censored(times, ~came)).sf
     with warnings.catch_warnings():
         # The interval is undefined where the share is 1 or 0, which is settled below.
         warnings.simplefilter("ignore", RuntimeWarning)
         interval = waiting.confidence_interval(CONFIDENCE, method="log-log")
     share = waiting.probabilities
-    low = np.where(share == 1, 1.0, np.where(share == 0, 0.0, interval.low.probabilities))
-    high = np.where(share == 1, 1.0, interval.high.probabilities)
+    low, high = interval.low.probabilities, interval.high.probabilities
+    if starts is not None:
+        low, high = _widened(share, low, high, _inflation(times, came, starts, waiting.quantiles))
+    low = np.where(share == 1, 1.0, np.where(share == 0, 0.0, low))
+    high = np.where(share == 1, 1.0, high)
     if share[-1] == 0:  # the last event says no more about the upper limit than those before
         high[-1] = high[-2] if len(high) > 1 else 1.0
     return WaitingCurve(
@@ -120,6 +136,27 @@ def _kaplan_meier(times: np.ndarray, came: np.ndarray) -> WaitingCurve:
         tuple(low.tolist()),
         tuple(high.tolist()),
     )
+
+
+def _inflation(
+    times: np.ndarray, came: np.ndarray, starts: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+    """How many times too small the variance of independent times is, at each time, (T,).
+
+    With all watched for as long, the share still waiting is that of a simple count.
+    """
+    waiting = (times[:, None] > at) | ~came[:, None]  # (n, T)
+    return np.array([len(times) / effective_count(column, starts) for column in waiting.T])
+
+
+def _widened(
+    share: np.ndarray, low: np.ndarray, high: np.ndarray, inflation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of an interval that is symmetric in log(-log(share)), of a larger variance."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # a share of 1 or 0 has no interval
+        centre, *ends = (np.log(-np.log(values)) for values in (share, low, high))
+        low, high = (np.exp(-np.exp(centre + np.sqrt(inflation) * (end - centre))) for end in ends)
+    return low, high
 
 
 def _check(came: np.ndarray, their_limits: np.ndarray, limits: np.ndarray) -> None:

@@ -119,24 +119,23 @@ def _work(
     sims: list[int] = []
     patches: list[int] = []
     parts: list[Draw] = []
-    undisturbed: dict[tuple[int, int], int] = {}  # (patch, simulation) -> its episode
+    undisturbed: dict[int, int] = {}  # simulation -> its episode
     for condition in conditions:
-        everyone = np.arange(condition.episodes)
+        own = condition.first + np.arange(condition.episodes)
         axis = AXES[condition.axis]
-        made = axis.draws(world, condition.severity, condition.case, everyone, seed)
-        nominal = not drawing.differing(made, usual)
+        made = axis.draws(world, condition.severity, condition.case, own, seed)
+        nominal = not drawing.differing(made, usual) and condition.axis not in TERRAIN
         new = []
-        for sim in range(condition.episodes):
-            place = _patch(condition, sim), sim
-            if nominal and place in undisturbed:
-                stands[undisturbed[place]].append(condition)
+        for number, sim in enumerate(range(condition.episodes) if nominal else own.tolist()):
+            if nominal and sim in undisturbed:
+                stands[undisturbed[sim]].append(condition)
                 continue
             if nominal:
-                undisturbed[place] = len(stands)
+                undisturbed[sim] = len(stands)
             stands.append([condition])
-            patches.append(place[0])
+            patches.append(_patch(condition, sim))
             sims.append(sim)
-            new.append(sim)
+            new.append(number)
         parts.append(drawing.rows(made, np.array(new, np.int64)))
     draws = drawing.joined(parts)
     return Work(contestant, mode, stands, np.array(sims), np.array(patches), draws)

@@ -1,7 +1,8 @@
 """Rows of a robustness evaluation that never happened, as a suite would store them.
 
 Success falls with severity along a logistic curve of its own for each axis, case and policy. What
-makes an episode hard is shared by policies, as it is in a suite.
+makes an episode hard is shared by policies and severities, as it is in a suite, where each axis
+and case has its own starts.
 """
 
 import math
@@ -94,7 +95,8 @@ def evaluation(
         count = max(1, round(each / len(cases)))
         for severity in severities:
             for case in cases:
-                for sim in range(count):
+                first = (list(AXES).index(axis) * len(JOINTS) + cases.index(case)) * each
+                for sim in range(first, first + count):
                     rows += [episode(actor, axis, severity, case, seed, sim) for actor in actors]
     return rows, suite_of(actors, each, axes, seed)
 

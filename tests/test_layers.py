@@ -62,6 +62,7 @@ RUNS = [
     "shards",
     "suite",
     "intervals",
+    "clusters",
     "stats",
     "times",
     "severity",

@@ -113,9 +113,14 @@ def test_every_condition_has_its_episodes_and_no_more(rows: Rows, directory: Pat
     described = json.loads((directory / "suite.json").read_text())
     asked = {(c["axis"], c["severity"], c["case"]): c["episodes"] for c in described["conditions"]}
     own = of(rows, "wobble")
+    taken: dict[int, set[tuple[str, str]]] = {}
     for key, count in asked.items():
         sims = [row["sim"] for row in own if condition(row)[:3] == key]
-        assert sims == list(range(count))
+        assert sims == list(range(sims[0], sims[0] + count))
+        for sim in sims if sims[0] else ():
+            taken.setdefault(sim, set()).add((key[0], key[2]))
+    assert len(taken) == 60
+    assert {len(users) for users in taken.values()} == {1}  # an axis and a case, at all severities
     assert len(own) == sum(asked.values())
     assert {row["mode"] for row in rows} == {"mean", "sampled", "null"}
 
@@ -153,9 +158,14 @@ def test_the_same_simulation_has_the_same_command_at_every_severity(rows: Rows) 
 def test_severity_changes_the_episode_and_nominal_is_the_same_on_every_axis(rows: Rows) -> None:
     own = {condition(row): row for row in of(rows, "wobble")}
     nominal = own["nominal", 0.0, "", SEED, 1, 0]
-    for axis, first, worst in (("payload", 0.0, 7.0), ("gravity_tilt", 0.0, 0.3)):
-        assert own[axis, first, "", SEED, 1, 0]["reward"] == nominal["reward"]
-        assert own[axis, worst, "", SEED, 1, 0]["reward"] != nominal["reward"]
+    for axis in ("payload", "gravity_tilt"):
+        assert own[axis, 0.0, "", SEED, 1, 0]["reward"] == nominal["reward"]
+    nudged, shoved = (
+        {row["sim"]: row for row in of(rows, "wobble") if (row["axis"], row["severity"]) == which}
+        for which in (("push", 1.0), ("push", 2.0))
+    )
+    assert nudged.keys() == shoved.keys()
+    assert any(nudged[sim]["reward"] != shoved[sim]["reward"] for sim in nudged)
 
 
 def test_an_episode_that_conditions_share_is_run_once_and_equals_its_own_run(rows: Rows) -> None:
