@@ -23,8 +23,8 @@ def row(
     } | more
 
 
-def many(hits: int, count: int, first: int = 0, **more: Any) -> list[dict[str, Any]]:
-    return [row(success=sim < hits, sim=first + sim, **more) for sim in range(count)]
+def many(hits: int, count: int, **more: Any) -> list[dict[str, Any]]:
+    return [row(success=sim < hits, sim=sim, **more) for sim in range(count)]
 
 
 def push(direction: float, seconds: float | None, severity: float, sim: int) -> dict[str, Any]:

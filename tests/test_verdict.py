@@ -108,10 +108,9 @@ def test_recovery_counts_those_that_never_came_back() -> None:
 
 
 def test_the_worst_joint_is_named() -> None:
-    rows = [
-        *many(8, 10, axis="dead_joint", severity=1.0, case="FR_hip"),
-        *many(1, 10, first=10, axis="dead_joint", severity=1.0, case="RL_calf"),
-    ]
+    hips = many(8, 10, axis="dead_joint", severity=1.0, case="FR_hip")
+    calves = many(1, 10, axis="dead_joint", severity=1.0, case="RL_calf")
+    rows = [*hips, *(row | {"sim": 10 + row["sim"]} for row in calves)]
     assert "45 % [26, 66] with one joint dead; worst is RL_calf dead, 10 %." in said(rows)
 
 
