@@ -29,7 +29,7 @@ class Progress:
     def __init__(self, title: str) -> None:
         """Name the work."""
         self._title = title
-        self._start = time.monotonic()
+        self._first: tuple[float, float] | None = None  # when it was first counted, and the share
         self._last_plain = -math.inf
         self._live = Live(console=console, transient=True, auto_refresh=False)
 
@@ -50,10 +50,10 @@ class Progress:
             self._live.stop()
 
     def count(self, finished: int, total: int) -> None:
-        """Show a share of countable work."""
-        seconds = time.monotonic() - self._start
-        share = finished / total
-        left = seconds * (1 - share) / share if share else math.inf
+        """Show a share of countable work, and the time left at the speed since the first call."""
+        now, share = time.monotonic(), finished / total
+        since, done = self._first = self._first or (now, share)
+        left = (now - since) * (1 - share) / (share - done) if share > done else math.inf
         self._show(share, f"{self._title} {share:4.0%}, {_clock(left)} left", {})
 
     def training(self, status: Status) -> None:
