@@ -320,7 +320,8 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         return now.base_position[:, 2] - self._underfoot(memory, now).mean(axis=1)
 
     def _slope(self, memory: Trek, now: Readings) -> np.ndarray:
-        slope = self._underfoot(memory, now) @ STANCE  # (N, 2)
+        # Not a product of matrices, which rounds one row otherwise than many.
+        slope = (self._underfoot(memory, now)[:, :, None] * STANCE).sum(axis=1)  # (N, 2)
         return slope / np.sqrt(1.0 + squared_norm(slope))[:, None]
 
     def _foot_height_error(self, memory: Trek, now: Readings, target: np.ndarray) -> np.ndarray:
