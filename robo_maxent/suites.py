@@ -91,6 +91,9 @@ class Suite:
         """What there is of it for a task, for "mean" or "sampled" actions or a "null" policy.
 
         Axes that the task does not have are left out.
+
+        Raises:
+            UsageError: An axis has so many cases that their episodes would be those of the next.
         """
         found = []
         for name, axis in available(task).items():
@@ -112,6 +115,8 @@ class Suite:
 
 def _first(axis: str, case: int) -> int:
     """Simulation of the first disturbed episode of an axis and case."""
+    if case >= CASES:
+        raise UsageError(f"axis {axis} has more than the {CASES} cases that an axis may have")
     return (list(AXES).index(axis) * CASES + case) * MOST
 
 

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from robo_maxent import suite, trials, work
+from robo_maxent.axes import AXES
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.networks import Actor, Normalizer
 from robo_maxent.nulls import HOLD, ZERO, nulls
@@ -21,7 +22,7 @@ from robo_maxent.policy import Policy
 from robo_maxent.shards import Store
 from robo_maxent.step import Episode
 from robo_maxent.suite import replay, run
-from robo_maxent.suites import SUITES, Entry, Suite, find
+from robo_maxent.suites import CASES, SUITES, Entry, Suite, find
 from robo_maxent.tasks import getup, make, quadruped
 from robo_maxent.trainer import layout_of
 from robo_maxent.trials import Contestant
@@ -165,6 +166,8 @@ def test_severity_changes_the_episode_and_nominal_is_the_same_on_every_axis(rows
         for which in (("push", 1.0), ("push", 2.0))
     )
     assert nudged.keys() == shoved.keys()
+    assert all(nudged[sim]["draw"] != shoved[sim]["draw"] for sim in nudged)
+    # Not all: some fall before they are pushed.
     assert any(nudged[sim]["reward"] != shoved[sim]["reward"] for sim in nudged)
 
 
@@ -607,6 +610,21 @@ def test_wrong_names_list_the_right_ones() -> None:
     with pytest.raises(UnknownNameError, match="axis of suite nominal 'push'"):
         find("nominal").only(["push"], FLAT)
     assert list(find("full").only(["push"], FLAT).entries) == ["nominal", "push"]
+
+
+def test_an_axis_of_too_many_cases_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def having(n: int) -> None:
+        axis = replace(AXES["push"], cases=lambda _: tuple(map(str, range(n))))
+        monkeypatch.setitem(AXES, "push", axis)
+
+    having(CASES)
+    own = {c.first for c in SMALL.conditions(FLAT, "mean") if c.axis == "push"}
+    others = {c.first for c in SMALL.conditions(FLAT, "mean") if c.axis != "push"}
+    assert len(own) == CASES + 1
+    assert own & others == {0}  # the simulations of undisturbed episodes alone
+    having(CASES + 1)
+    with pytest.raises(UsageError, match="axis push has more than the 100 cases"):
+        SMALL.conditions(FLAT, "mean")
 
 
 def test_what_cannot_be_evaluated_is_refused(tmp_path: Path) -> None:

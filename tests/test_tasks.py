@@ -63,6 +63,24 @@ def running(task: Task[Any], steps: int) -> VecEnv[Any]:
 
 
 @every_task
+def test_rewards_of_one_simulation_are_rounded_as_they_are_among_many(task: Task[Any]) -> None:
+    # Terms are in float64: the reward, which is in float32, may hide the last bit.
+    task = task.unseen(2) if task.pool is None else task.on(tilted(*TILT))
+    actions = noise(task, 60, size=0.7)
+    many = VecEnv(task, N, seed=1)
+    singles = [VecEnv(task, 1, seed=1, first_sim=sim) for sim in range(N)]
+    for env in (many, *singles):
+        env.reset()
+    for action in actions:
+        terms = many.step(action).terms
+        for sim, env in enumerate(singles):
+            own = env.step(action[sim : sim + 1]).terms
+            assert {name: term[0] for name, term in own.items()} == {
+                name: term[sim] for name, term in terms.items()
+            }
+
+
+@every_task
 def test_observations_are_finite_and_as_declared_and_no_element_is_constant(
     task: Task[Any],
 ) -> None:
