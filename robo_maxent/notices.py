@@ -43,14 +43,15 @@ def notices(found: Findings, clips: str | None) -> tuple[str, ...]:
 
 
 def _null_notices(found: Findings, policy: str) -> list[str]:
-    """Axes along which a null does as well as the policy."""
+    """Axes along which a null does as well as the policy, in the episodes that both met."""
     matched: dict[str, list[str]] = {}
     for axis in found.axes.values():
-        own = axis.disturbed.get(policy)
         for null in found.nulls:
-            other = axis.disturbed.get(null)
-            if own and other and other.share >= own.share and other.share > 0.0:
-                matched.setdefault(null, []).append(title(axis.name).lower())
+            pairs = axis.nulls.get((policy, null))
+            if pairs and pairs.second.share > 0.0 and pairs.difference.value <= 0.0:
+                shares = f"{100 * pairs.second.share:.0f} and {100 * pairs.first.share:.0f} %"
+                of = f"{shares} of {pairs.first.count} shared episodes"
+                matched.setdefault(null, []).append(f"{title(axis.name).lower()} ({of})")
     return [
         f"{null} does as well as {policy} along: {', '.join(names)}."
         for null, names in matched.items()

@@ -124,9 +124,20 @@ def test_the_reader_is_warned_of_a_policy_that_fails_undisturbed() -> None:
 def test_the_reader_is_warned_of_a_null_that_does_as_well() -> None:
     null = {"policy": "zero action", "mode": "null"}
     rows = [*many(50, 100), *many(50, 100, **null)]
-    assert "zero action does as well as walker along: foot friction." in warned(rows)
+    assert (
+        "zero action does as well as walker along: foot friction (50 and 50 % of 100 shared "
+        "episodes)." in warned(rows)
+    )
     assert "does as well" not in warned([*many(50, 100), *many(49, 100, **null)])
     assert "does as well" not in warned([*many(0, 100), *many(0, 100, **null)])
+
+
+def test_a_null_is_judged_where_the_policy_met_the_same_starts() -> None:
+    null = {"policy": "zero action", "mode": "null"}
+    # Two of the null's four starts are easy: a larger share than the policy's, which had them too.
+    assert "does as well" not in warned([*many(4, 10), *many(2, 4, **null)])
+    assert "does as well" not in warned([*many(3, 10), *many(2, 4, **null)])
+    assert "(50 and 50 % of 4 shared episodes)" in warned([*many(2, 10), *many(2, 4, **null)])
 
 
 def test_the_reader_is_warned_of_few_episodes_and_of_faults() -> None:
