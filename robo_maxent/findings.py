@@ -68,7 +68,7 @@ class Axis:
     sampled: dict[str, Sampled]
     differences: dict[str, SuccessDifference]
     """Policy -> its success less that of the first policy, over the same: above 0 it is better."""
-    nulls: dict[tuple[str, str], SuccessDifference]
+    null_differences: dict[tuple[str, str], SuccessDifference]
     """Policy and null -> success of the policy less that of the null, in the episodes of both."""
 
     @property
@@ -239,7 +239,7 @@ def _axis(
         },
         sampled={who: s for who in policies if (s := _sampled(who, name, severities, by))},
         differences={who: result for who, result in compared.items() if result},
-        nulls={
+        null_differences={
             (who, null): result
             for who in policies
             for null in own

@@ -47,7 +47,7 @@ def _null_notices(found: Findings, policy: str) -> list[str]:
     matched: dict[str, list[str]] = {}
     for axis in found.axes.values():
         for null in found.nulls:
-            pairs = axis.nulls.get((policy, null))
+            pairs = axis.null_differences.get((policy, null))
             if pairs and pairs.second.share > 0.0 and pairs.difference.value <= 0.0:
                 shares = f"{100 * pairs.second.share:.0f} and {100 * pairs.first.share:.0f} %"
                 of = f"{shares} of {pairs.first.count} shared episodes"
