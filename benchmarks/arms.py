@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from robo_maxent import foreign_sb3
-from robo_maxent.config import SacConfig, TrainConfig
-from robo_maxent.evaluate import Act
-from robo_maxent.policy import Policy
-from robo_maxent.task import Task
+from robo_maxent.envs.task import Task
+from robo_maxent.evaluation.rollout import Act
+from robo_maxent.interop import sb3_policies
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.policy import Policy
+from robo_maxent.robustness.traced_rollout import Contestant, Sample
 from robo_maxent.tasks import make
-from robo_maxent.trainer import Trainer
-from robo_maxent.trials import Contestant, Sample
+from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.trainer import Trainer
 
 TASK = "quadruped-flat"
 PEER_MODULES = ("stable_baselines3",)
@@ -97,7 +98,7 @@ def contestant(name: str, task: Task[Any], directory: Path) -> Contestant:
     if peer is None:
         policy = Policy.load(directory / OURS)
         return Contestant(name, policy, policy.sample)
-    act = foreign_sb3.load(directory / ARCHIVE, task, str(directory / STATISTICS))
+    act = sb3_policies.load(directory / ARCHIVE, task, str(directory / STATISTICS))
     sample = _with_noise(act) if peer == "sb3_td3" else _gaussian(directory)
     return Contestant(name, act, sample)
 

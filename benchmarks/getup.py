@@ -44,11 +44,11 @@ class Result:
 
 def contest(seed: int, minutes: float, episodes: int, out: str | None) -> Result:
     """Train, keep the policy in ``out`` if that is given, and evaluate it."""
-    from robo_maxent.config import preset, usual_preset
-    from robo_maxent.evaluate import evaluate
-    from robo_maxent.stats import summarize
+    from robo_maxent.evaluation.rollout import evaluate
+    from robo_maxent.evaluation.summary import summarize
     from robo_maxent.tasks import make
-    from robo_maxent.trainer import Trainer
+    from robo_maxent.training.config import preset, usual_preset
+    from robo_maxent.training.trainer import Trainer
 
     config = replace(preset(usual_preset(TASK)), seed=seed)
     with tempfile.TemporaryDirectory() as directory:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from extra import contestant_environment, missing_peers
 
-from robo_maxent.machine import cpus, resolve
+from robo_maxent.learning.hardware import cpus, resolve
 
 OBS, ACTIONS = 48, 12
 BATCHES = (256, 512, 1024)
@@ -49,9 +49,9 @@ Update = Callable[[], object]
 
 def ours(batch_size: int, precision: str) -> Update:
     """Our learner with the preset ``classic``, which is SB3's and SBX's algorithm."""
-    from robo_maxent.config import preset
-    from robo_maxent.replay import ReplayBuffer
-    from robo_maxent.sac import Sac
+    from robo_maxent.learning.replay_buffer import ReplayBuffer
+    from robo_maxent.learning.sac import Sac
+    from robo_maxent.training.config import preset
 
     config = replace(preset("classic").sac, batch_size=batch_size)
     learner = Sac(OBS, ACTIONS, config, 0, precision)

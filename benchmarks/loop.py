@@ -34,7 +34,7 @@ def plain_torch() -> None:
 
 def many_gathers() -> None:
     """A gather from the replay, and a normalization, for each update."""
-    from robo_maxent.trainer import Trainer
+    from robo_maxent.training.trainer import Trainer
 
     def learn(self: Trainer) -> dict[str, object]:
         size, metrics = self.config.sac.batch_size, {}
@@ -47,7 +47,7 @@ def many_gathers() -> None:
 
 def apart() -> None:
     """The cores of the physics don't learn when it is finished."""
-    from robo_maxent.trainer import Trainer
+    from robo_maxent.training.trainer import Trainer
 
     Trainer._crew = lambda self: self._learner_threads  # type: ignore[method-assign]
 
@@ -56,8 +56,8 @@ def serial() -> None:
     """Learn, then step, each with all threads."""
     import torch
 
-    from robo_maxent.trainer import Trainer
-    from robo_maxent.vec_env import VecEnv
+    from robo_maxent.envs.mujoco_vec_env import VecEnv
+    from robo_maxent.training.trainer import Trainer
 
     class Inline:
         """Runs what is submitted at once."""
@@ -97,9 +97,9 @@ VARIANTS: dict[str, Callable[[], None]] = {
 def serve(name: str, task: str) -> None:
     """Be one variant: measure for as many seconds as each line asks."""
     VARIANTS[name]()
-    from robo_maxent.config import preset, usual_preset
     from robo_maxent.tasks import make
-    from robo_maxent.trainer import Trainer
+    from robo_maxent.training.config import preset, usual_preset
+    from robo_maxent.training.trainer import Trainer
 
     config = replace(preset(usual_preset(task)), replay_capacity=200_000)
     with tempfile.TemporaryDirectory() as directory:

@@ -7,9 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.axes import AXES
-from robo_maxent.results import Row, met
-from robo_maxent.runs import AcrossRuns, interquartile_mean, probability_of_improvement
+from robo_maxent.evaluation.across_runs import (
+    AcrossRuns,
+    interquartile_mean,
+    probability_of_improvement,
+)
+from robo_maxent.report.rows import Row, met
+from robo_maxent.robustness.axes import AXES
 
 TOLERANCE = 0.05
 """Nominal success may differ so much between arms that are compared."""

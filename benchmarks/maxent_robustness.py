@@ -29,15 +29,15 @@ from arms import ARMS, PEER_MODULES, contestant, learn, nominal_task
 from extra import missing_peers
 from maxent_figures import MODES, Scores, Training, area, table, verdict
 
-from robo_maxent.axes import require
-from robo_maxent.checkpoint import write_text
+from robo_maxent.envs.task import Task
 from robo_maxent.errors import RoboMaxentError
-from robo_maxent.evaluate import Act, evaluate
-from robo_maxent.results import Row, mode_of
-from robo_maxent.stats import summarize
-from robo_maxent.suite import run
-from robo_maxent.suites import Entry, Suite
-from robo_maxent.task import Task
+from robo_maxent.evaluation.rollout import Act, evaluate
+from robo_maxent.evaluation.summary import summarize
+from robo_maxent.report.rows import Row, mode_of
+from robo_maxent.robustness.axes import require
+from robo_maxent.robustness.runner import run
+from robo_maxent.robustness.suites import Entry, Suite
+from robo_maxent.training.checkpoint import write_text
 
 GOAL = 0.95
 """Nominal success at which a run ends."""

@@ -24,10 +24,10 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv as Sb3VecEnv
 from stable_baselines3.common.vec_env import VecNormalize
 
-from robo_maxent.evaluate import Act
-from robo_maxent.step import Episode, Step
-from robo_maxent.task import Task
-from robo_maxent.vec_env import VecEnv
+from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.task import Task
+from robo_maxent.evaluation.rollout import Act
+from robo_maxent.types import Episode, Step
 
 # The off-policy recipes. They depart from the published one (A. Raffin, "Getting SAC to work on a
 # massive parallel simulator", 2025: tuned for five minutes on A1 with 1024 simulations on a large

@@ -21,8 +21,8 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
+from robo_maxent.envs.mujoco_vec_env import VecEnv
 from robo_maxent.tasks import make
-from robo_maxent.vec_env import VecEnv
 
 FLAT, ROUGH = "quadruped-flat", "quadruped-rough-scan"
 LINES = ((FLAT, 1), (FLAT, 64), (FLAT, 1024), (ROUGH, 128))

@@ -77,12 +77,13 @@ def contest(variant: str, seed: int, limit: int, spawned: float) -> Result:
     """Train one variant."""
     import torch
 
-    from robo_maxent.config import SacConfig, TrainConfig
-    from robo_maxent.evaluate import evaluate
-    from robo_maxent.stats import summarize
-    from robo_maxent.step import Step
+    from robo_maxent.evaluation.rollout import evaluate
+    from robo_maxent.evaluation.summary import summarize
+    from robo_maxent.learning.config import SacConfig
     from robo_maxent.tasks import make
-    from robo_maxent.trainer import Trainer
+    from robo_maxent.training.config import TrainConfig
+    from robo_maxent.training.trainer import Trainer
+    from robo_maxent.types import Step
 
     class Serial(Trainer):
         """Learns from a step after it, with nothing beside."""

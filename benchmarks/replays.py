@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent import suite
+from robo_maxent.cli.arguments import contestant_of
 from robo_maxent.errors import RoboMaxentError
-from robo_maxent.results import identity
-from robo_maxent.stress import read
-from robo_maxent.subjects import contestant_of
+from robo_maxent.report.rows import identity
+from robo_maxent.robustness import runner
+from robo_maxent.robustness.stress_test import read
 
 
 def differences(row: dict[str, Any], described: dict[str, Any], known: dict[str, Any]) -> list[str]:
@@ -27,7 +27,7 @@ def differences(row: dict[str, Any], described: dict[str, Any], known: dict[str,
     if row["policy"] not in known:
         known[row["policy"]] = contestant_of(row, described, None)
     contestant, task = known[row["policy"]]
-    again = json.loads(json.dumps(asdict(suite.replay(row, task, contestant))))
+    again = json.loads(json.dumps(asdict(runner.replay(row, task, contestant))))
     return sorted(name for name, value in again.items() if name in row and row[name] != value)
 
 

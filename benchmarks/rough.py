@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robo_maxent.machine import cpus
+from robo_maxent.learning.hardware import cpus
 
 EVALUATION_SEED = 5_000_000
 """Seed of the evaluation episodes and of their ground, which no training run sees."""
@@ -100,13 +100,13 @@ class Result:
 
 def contest(order: Order) -> Result:
     """Train one variant, and evaluate it."""
-    from robo_maxent.config import preset
-    from robo_maxent.evaluate import evaluate
-    from robo_maxent.stats import success_by
+    from robo_maxent.evaluation.rollout import evaluate
+    from robo_maxent.evaluation.summary import success_by
+    from robo_maxent.sim.terrain import HELD_OUT
     from robo_maxent.tasks import make
     from robo_maxent.tasks.rough import TERRAIN
-    from robo_maxent.terrain import HELD_OUT
-    from robo_maxent.trainer import Trainer
+    from robo_maxent.training.config import preset
+    from robo_maxent.training.trainer import Trainer
 
     variant, (name, options) = order.variant, VARIANTS[order.variant]
     config = replace(preset("rough"), seed=order.seed)
@@ -199,7 +199,7 @@ def table(results: Sequence[Result]) -> list[str]:
 
 
 def _median(results: Sequence[Result], level: int, held_out: bool) -> float:
-    from robo_maxent.terrain import HELD_OUT
+    from robo_maxent.sim.terrain import HELD_OUT
 
     shares = []
     for result in results:

@@ -16,15 +16,15 @@ import time
 
 import torch
 
-from robo_maxent.networks import Actor, Normalizer
-from robo_maxent.policy import Policy
-from robo_maxent.suite import run
-from robo_maxent.suites import find
-from robo_maxent.task import Task
+from robo_maxent.envs.interface import layout_of
+from robo_maxent.envs.task import Task
+from robo_maxent.learning.networks import Actor, Normalizer
+from robo_maxent.learning.policy import Policy
+from robo_maxent.robustness.plan import planned
+from robo_maxent.robustness.runner import run
+from robo_maxent.robustness.suites import find
+from robo_maxent.robustness.traced_rollout import Contestant
 from robo_maxent.tasks import make
-from robo_maxent.trainer import layout_of
-from robo_maxent.trials import Contestant
-from robo_maxent.work import planned
 
 WIDTH = 256
 SEED = 1

@@ -24,11 +24,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robo_maxent.config import Preset, TrainConfig, preset
-from robo_maxent.evaluate import Act, evaluate
-from robo_maxent.gym_task import GymTask
-from robo_maxent.machine import cpus
-from robo_maxent.trainer import Trainer
+from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.evaluation.rollout import Act, evaluate
+from robo_maxent.learning.hardware import cpus
+from robo_maxent.training.config import Preset, TrainConfig, preset
+from robo_maxent.training.trainer import Trainer
 
 LEARNERS = ("ours", "sb3")
 

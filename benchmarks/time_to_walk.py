@@ -27,7 +27,7 @@ from typing import Any
 from extra import contestant_environment, missing_peers
 
 Act = Callable[[Any], Any]
-"""A policy, as robo_maxent.evaluate takes it; that module is imported by the contestants only."""
+"""A policy, as ``evaluation.rollout`` takes it; the contestants only import that module."""
 
 TASK = "quadruped-flat"
 OURS = "ours"
@@ -158,8 +158,8 @@ class Judge:
         return look.success >= SUCCESS or seconds >= self.limit
 
     def _look(self, seconds: float, steps: int, act: Act) -> Look:
-        from robo_maxent.evaluate import evaluate
-        from robo_maxent.stats import summarize
+        from robo_maxent.evaluation.rollout import evaluate
+        from robo_maxent.evaluation.summary import summarize
 
         summary = summarize(evaluate(act, self.task, EPISODES, EVALUATION_SEED))
         assert summary.success is not None
@@ -168,8 +168,8 @@ class Judge:
 
 def run_ours(judge: Judge, seed: int) -> None:
     """Train with our defaults until the judge says stop."""
-    from robo_maxent.config import TrainConfig
-    from robo_maxent.trainer import Trainer
+    from robo_maxent.training.config import TrainConfig
+    from robo_maxent.training.trainer import Trainer
 
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(judge.task, TrainConfig(seed=seed), Path(directory))

@@ -20,4 +20,4 @@ import sys
 __version__ = "0.1.0"
 
 if "gymnasium" in sys.modules:
-    import robo_maxent.gym_ids  # noqa: F401
+    import robo_maxent.interop.gym_registration  # noqa: F401

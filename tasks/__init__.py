@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from robo_maxent.envs.task import Task
 from robo_maxent.errors import UnknownNameError
-from robo_maxent.task import Task
 from robo_maxent.tasks.getup import QuadrupedGetup
 from robo_maxent.tasks.quadruped import QuadrupedFlat
 from robo_maxent.tasks.rough import QuadrupedRough, QuadrupedRoughScan

@@ -9,10 +9,11 @@ from typing import Self
 
 import numpy as np
 
-from robo_maxent.ground import Pool, scan
-from robo_maxent.rewards import bell, squared_norm
-from robo_maxent.robot import Readings, yaw
-from robo_maxent.task import Field, Memory
+from robo_maxent.envs.rewards import bell, squared_norm
+from robo_maxent.envs.task import Memory
+from robo_maxent.sim.robot import Readings, yaw
+from robo_maxent.sim.terrain_pool import Pool, scan
+from robo_maxent.spaces import Field
 from robo_maxent.tasks.patches import OnPatches
 from robo_maxent.tasks.quadruped import (
     AXIAL,

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from robo_maxent.assets import path
-from robo_maxent.ground import Pool
-from robo_maxent.randomize import Randomization
-from robo_maxent.randomize import randomization as ranges
-from robo_maxent.robot import Readings, Robot, load
-from robo_maxent.task import Memory, Task
+from robo_maxent.envs.task import Memory, Task
+from robo_maxent.perturbations.ranges import Randomization
+from robo_maxent.perturbations.ranges import randomization as ranges
+from robo_maxent.sim.robot import Readings, Robot, load
+from robo_maxent.sim.terrain import TRAINED
+from robo_maxent.sim.terrain_pool import Pool
 from robo_maxent.tasks.quadruped import ACTION, LEGS, SUBSTEPS
-from robo_maxent.terrain import TRAINED
 
 TERRAIN = tuple(kind for kind in TRAINED if kind != "flat")  # at level 0 all are nearly flat
 SIDES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # of a sphere that meets the ground

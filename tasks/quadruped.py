@@ -12,12 +12,14 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from robo_maxent.assets import path
-from robo_maxent.ground import Pool
-from robo_maxent.randomize import Randomization
-from robo_maxent.randomize import randomization as ranges
-from robo_maxent.rewards import bell, squared_norm
-from robo_maxent.robot import Readings, Robot, load, yaw
-from robo_maxent.task import Arrow, Field, Memory, Task, Walking
+from robo_maxent.envs.rewards import bell, squared_norm
+from robo_maxent.envs.task import Memory, Task, Walking
+from robo_maxent.perturbations.ranges import Randomization
+from robo_maxent.perturbations.ranges import randomization as ranges
+from robo_maxent.sim.robot import Readings, Robot, load, yaw
+from robo_maxent.sim.terrain_pool import Pool
+from robo_maxent.spaces import Field
+from robo_maxent.types import Arrow
 
 LEGS = ("FR", "FL", "RR", "RL")
 

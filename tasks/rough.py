@@ -14,12 +14,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from robo_maxent.curriculum import PROMOTION, Curriculum, distances, progress
-from robo_maxent.ground import Pool, scan
-from robo_maxent.randomize import Randomization
-from robo_maxent.rewards import squared_norm
-from robo_maxent.robot import Readings, in_base, yaw
-from robo_maxent.task import Field
+from robo_maxent.envs.curriculum import PROMOTION, Curriculum, distances, progress
+from robo_maxent.envs.rewards import squared_norm
+from robo_maxent.perturbations.ranges import Randomization
+from robo_maxent.sim.robot import Readings, in_base, yaw
+from robo_maxent.sim.terrain_pool import Pool, scan
+from robo_maxent.spaces import Field
 from robo_maxent.tasks.patches import TERRAIN, OnPatches
 from robo_maxent.tasks.quadruped import (
     BODY,

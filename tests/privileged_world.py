@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from robo_maxent.robot import Readings
-from robo_maxent.task import Field
+from robo_maxent.sim.robot import Readings
+from robo_maxent.spaces import Field
 from robo_maxent.tasks.quadruped import OBSERVATION, QuadrupedFlat, Walk
 
 

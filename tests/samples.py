@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from robo_maxent.intervals import CensoredEstimate
-from robo_maxent.step import Episode
+from robo_maxent.evaluation.intervals import CensoredEstimate
+from robo_maxent.types import Episode
 
 PLAIN = Episode(
     task="t",

@@ -2,10 +2,9 @@
 
 import torch
 
-from robo_maxent.learnable import Learnable
-from robo_maxent.networks import Actor, Normalizer
-from robo_maxent.policy import Policy
-from robo_maxent.trainer import layout_of
+from robo_maxent.envs.interface import Learnable, layout_of
+from robo_maxent.learning.networks import Actor, Normalizer
+from robo_maxent.learning.policy import Policy
 
 
 def small_policy(task: Learnable, layer_norm: bool = True) -> Policy:

@@ -11,12 +11,14 @@ import gymnasium
 import numpy as np
 import torch
 
-from robo_maxent import __version__, compiled, video
-from robo_maxent.networks import Actor, Normalizer
-from robo_maxent.policy import Policy
+from robo_maxent import __version__
+from robo_maxent.envs.interface import layout_of
+from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.learning import native
+from robo_maxent.learning.networks import Actor, Normalizer
+from robo_maxent.learning.policy import Policy
+from robo_maxent.rendering import video
 from robo_maxent.tasks import make
-from robo_maxent.trainer import layout_of
-from robo_maxent.vec_env import VecEnv
 
 N = 4
 
@@ -27,8 +29,8 @@ def main(checkout: Path) -> None:
         assert not place.is_relative_to(checkout.resolve()), f"{place} is not the wheel's"
     assert metadata.version("robo-maxent") == __version__
     assert (Path(video.__file__).parent / "py.typed").is_file()
-    assert compiled.SOURCE.is_file()
-    assert (compiled.library() is None) == (compiled.compiler() is None), compiled.state()[1]
+    assert native.SOURCE.is_file()
+    assert (native.library() is None) == (native.compiler() is None), native.state()[1]
 
     task = make("quadruped-flat")
     env = VecEnv(task, N, seed=0)

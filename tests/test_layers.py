@@ -1,4 +1,4 @@
-"""Imports point one way: each module knows only those before it."""
+"""Imports point one way: each package knows only those below it."""
 
 import ast
 import subprocess
@@ -9,156 +9,73 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PHYSICS = [
-    "errors",
-    "versions",
-    "physics",
-    "terrain",
-    "ground",
-    "curriculum",
-    "assets",
-    "robot",
-    "rewards",
-    "streams",
-    "draws",
-    "randomize",
-    "applier",
-    "task",
-    "perturb",
-    "step",
-    "vec_env",
-    "learnable",
-    "gym_door",
-    "gym_probe",
-    "gym_task",
-]
-"""numpy, mujoco and gymnasium; each imports from those before it."""
-LEARNING = [
-    "errors",
-    "config",
-    "machine",
-    "replay",
-    "adam",
-    "networks",
-    "compiled",
-    "sac",
-    "policy",
-]
-"""torch; knows nothing of robots."""
-RUNS = [
-    "checkpoint",
-    "metrics",
-    "training_plot",
-    "evaluate",
-    "capture",
-    "changes",
-    "axes",
-    "recovery",
-    "measures",
-    "trials",
-    "nulls",
-    "suites",
-    "work",
-    "shards",
-    "suite",
-    "intervals",
-    "clusters",
-    "stats",
-    "times",
-    "severity",
-    "compare",
-    "runs",
-    "export",
-    "results",
-    "curves",
-    "grids",
-    "findings",
-    "wording",
-    "verdict",
-    "notices",
-    "svg",
-    "figures",
-    "report_plots",
-    "report_maps",
-    "report",
-    "video",
-    "gym_video",
-    "gym_env",
-    "terrain_sheet",
-    "tour",
-    "stress",
-    "trainer",
-    "train",
-    "foreign_fit",
-    "foreign_sb3",
-    "foreign",
-    "progress",
-    "doctor",
-]
-"""What joins the two, and what a run leaves."""
+BELOW: dict[str, set[str]] = {"root": set(), "assets": {"root"}}
+"""Package -> those it may import from; "root" are the modules that lie in no package."""
+for package, direct in {
+    "learning": {"root"},  # torch; knows no robots
+    "sim": {"root", "assets"},  # MuJoCo; knows no tasks
+    "perturbations": {"sim"},
+    "envs": {"perturbations"},
+    "tasks": {"envs"},
+    "evaluation": {"envs"},
+    "training": {"evaluation", "learning"},
+    "rendering": {"evaluation"},
+    "report": {"evaluation"},
+    "interop": {"training", "rendering"},
+    "robustness": {"report", "rendering"},
+    "cli": {"interop", "robustness", "tasks"},
+}.items():
+    BELOW[package] = direct.union(*(BELOW[name] for name in direct))
 
-
-def before(chain: list[str], module: str) -> set[str]:
-    return set(chain[: chain.index(module)])
-
-
-ALLOWED: dict[str, set[str]] = (
-    {module: before(PHYSICS, module) for module in PHYSICS}
-    | {module: before(LEARNING, module) for module in LEARNING}
-    | {module: before(RUNS, module) | {*PHYSICS, *LEARNING} for module in RUNS}
-    | {"tasks": before(PHYSICS, "perturb")}
-    | {"gym_ids": {"gym_env", "tasks"}}
-    | {"subjects": {*PHYSICS, *LEARNING, *RUNS, "tasks"}}
-    | {"cli": {*PHYSICS, *LEARNING, *RUNS, "tasks", "subjects"}}
-    | {"__init__": {"gym_ids"}}
-)
-"""Module -> what it may import from the package.
-
-Only the command line and the registration with Gymnasium know the tasks.
-"""
-
-LATE: dict[str, set[str]] = {"task": {"vec_env"}}
-"""Module -> what it may import inside functions only: a task names what simulates it."""
+REGISTRATION = Path("robo_maxent/interop/gym_registration.py")
+"""The one file below the command line that knows the tasks: it names them to Gymnasium."""
 
 
 def sources() -> dict[str, list[Path]]:
-    """Module -> its files; tasks and assets are one module each."""
-    found = {path.stem: [path] for path in (ROOT / "robo_maxent").glob("*.py")}
-    return found | {name: sorted((ROOT / name).glob("*.py")) for name in ("tasks", "assets")}
+    """Package -> its files."""
+    found = {name: sorted((ROOT / name).glob("*.py")) for name in ("tasks", "assets")}
+    for path in sorted((ROOT / "robo_maxent").rglob("*.py")):
+        parts = path.relative_to(ROOT / "robo_maxent").parts
+        found.setdefault(parts[0] if len(parts) > 1 else "root", []).append(path)
+    return found
 
 
-def imported(path: Path, inside_functions: bool = True) -> set[str]:
-    """Modules of the package that a file imports anywhere, or on loading."""
+def imported(path: Path) -> set[str]:
+    """Packages of this project that a file imports, anywhere in it."""
     names: set[str] = set()
-    nodes = list(ast.walk(ast.parse(path.read_text())))
-    if not inside_functions:
-        late = [n for f in nodes if isinstance(f, ast.FunctionDef) for n in ast.walk(f)]
-        typing = [n for i in nodes if isinstance(i, ast.If) and is_typing(i) for n in ast.walk(i)]
-        nodes = [node for node in nodes if node not in late and node not in typing]
-    for node in nodes:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}:{node.lineno}: relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     inside = (name.split(".") for name in names if name.split(".")[0] == "robo_maxent")
-    return {parts[1] for parts in inside if len(parts) > 1 and not parts[1].startswith("__")}
+    return {parts[1] if parts[1] in BELOW else "root" for parts in inside if len(parts) > 1}
 
 
-def is_typing(condition: ast.If) -> bool:
-    return isinstance(condition.test, ast.Name) and condition.test.id == "TYPE_CHECKING"
+def test_every_package_has_its_place() -> None:
+    assert sources().keys() == BELOW.keys()
 
 
-def test_the_map_names_every_module() -> None:
-    assert sources().keys() == ALLOWED.keys()
+@pytest.mark.parametrize("package", BELOW)
+def test_a_package_imports_only_from_those_below_it(package: str) -> None:
+    for path in sources()[package]:
+        place = path.relative_to(ROOT)
+        if place == Path("robo_maxent/__init__.py"):
+            continue  # the face of the whole: it offers what lies above, and loads it when asked
+        allowed = BELOW[package] | {package} | ({"tasks"} if place == REGISTRATION else set())
+        extra = imported(path) - allowed
+        assert not extra, f"{place} must not import {sorted(extra)}"
 
 
-@pytest.mark.parametrize("module", sources())
-def test_a_module_imports_only_what_comes_before_it(module: str) -> None:
-    for path in sources()[module]:
-        allowed, late = ALLOWED.get(module, set()) | {module}, LATE.get(module, set())
-        extra = (imported(path) - allowed - late) | (imported(path, False) & late)
-        assert not extra, f"{path.relative_to(ROOT)} must not import {sorted(extra)}"
+@pytest.mark.parametrize("package", sorted(BELOW.keys() - {"root", "assets", "tasks"}))
+def test_a_package_offers_nothing_of_its_own(package: str) -> None:
+    assert (ROOT / "robo_maxent" / package / "__init__.py").read_text() == ""
+
+
+@pytest.mark.parametrize("package", sorted(BELOW.keys() - {"root", "assets"}))
+def test_the_tests_of_a_package_lie_in_a_folder_of_its_name(package: str) -> None:
+    assert list((ROOT / "tests" / package).glob("test_*.py"))
 
 
 @pytest.mark.parametrize(
@@ -166,21 +83,21 @@ def test_a_module_imports_only_what_comes_before_it(module: str) -> None:
     [
         ("robo_maxent", ["numpy", "torch", "mujoco", "scipy"]),
         ("robo_maxent.tasks", ["torch", "scipy", "matplotlib"]),
-        ("robo_maxent.vec_env", ["torch"]),
-        ("robo_maxent.terrain", ["torch", "mujoco", "scipy", "matplotlib"]),
-        ("robo_maxent.ground", ["torch", "scipy", "matplotlib"]),
-        ("robo_maxent.evaluate", ["torch"]),
-        ("robo_maxent.times", ["torch", "mujoco", "matplotlib"]),
-        ("robo_maxent.severity", ["torch", "mujoco", "matplotlib"]),
-        ("robo_maxent.compare", ["torch", "mujoco", "matplotlib"]),
-        ("robo_maxent.runs", ["torch", "mujoco", "matplotlib"]),
-        ("robo_maxent.suite", ["torch", "scipy", "matplotlib"]),
-        ("robo_maxent.report", ["torch", "mujoco", "matplotlib"]),
-        ("robo_maxent.gym_task", ["torch", "shimmy", "dm_control"]),
-        ("robo_maxent.gym_ids", ["torch"]),
-        ("robo_maxent.sac", ["mujoco"]),
-        ("robo_maxent.policy", ["mujoco"]),
-        ("robo_maxent.cli", ["torch", "mujoco", "matplotlib"]),
+        ("robo_maxent.envs.mujoco_vec_env", ["torch"]),
+        ("robo_maxent.sim.terrain", ["torch", "mujoco", "scipy", "matplotlib"]),
+        ("robo_maxent.sim.terrain_pool", ["torch", "scipy", "matplotlib"]),
+        ("robo_maxent.evaluation.rollout", ["torch"]),
+        ("robo_maxent.evaluation.survival", ["torch", "mujoco", "matplotlib"]),
+        ("robo_maxent.evaluation.severity", ["torch", "mujoco", "matplotlib"]),
+        ("robo_maxent.evaluation.paired", ["torch", "mujoco", "matplotlib"]),
+        ("robo_maxent.evaluation.across_runs", ["torch", "mujoco", "matplotlib"]),
+        ("robo_maxent.robustness.runner", ["torch", "scipy", "matplotlib"]),
+        ("robo_maxent.report.html", ["torch", "mujoco", "matplotlib"]),
+        ("robo_maxent.envs.gym_vec_env", ["torch", "shimmy", "dm_control"]),
+        ("robo_maxent.interop.gym_registration", ["torch"]),
+        ("robo_maxent.learning.sac", ["mujoco"]),
+        ("robo_maxent.learning.policy", ["mujoco"]),
+        ("robo_maxent.cli.main", ["torch", "mujoco", "matplotlib"]),
     ],
 )
 def test_importing_a_module_does_not_load_the_other_half(

@@ -63,7 +63,9 @@ def test_the_error_is_one_line_with_every_fault_and_the_tested_set() -> None:
     assert isinstance(error.value, ImportError)
 
 
-@pytest.mark.parametrize("module", ["tasks", "robot", "vec_env", "train", "video"])
+@pytest.mark.parametrize(
+    "module", ["tasks", "sim.robot", "envs.mujoco_vec_env", "robustness.runner", "rendering.video"]
+)
 def test_a_wrong_mujoco_stops_the_import_before_mujoco_is_loaded(
     module: str, tmp_path: Path
 ) -> None:

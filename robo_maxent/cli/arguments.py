@@ -1,0 +1,270 @@
+"""What the words of a command line name: tasks, with what may be changed of them, and policies."""
+
+import hashlib
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from robo_maxent.errors import PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from robo_maxent.envs.interface import Learnable
+    from robo_maxent.envs.task import Task
+    from robo_maxent.evaluation.rollout import Act
+    from robo_maxent.learning.policy import Policy
+    from robo_maxent.robustness.traced_rollout import Contestant
+
+POLICY = "policy.safetensors"
+
+Level = Literal["none", "default", "hard"]
+
+
+@dataclass(frozen=True)
+class World:
+    """What may be changed of a task; where nothing is said, it is as in training."""
+
+    robot: Path | None = None
+    """MJCF file of a robot with the names of the task's own."""
+    randomize: Level | None = None
+    """What differs between episodes: none, default (friction, payload, motors, noise, delay,
+    pushes) or hard; by default the task's own choice."""
+    terrain: Annotated[
+        tuple[str, ...] | None,
+        arg(metavar="KIND...", help="Kinds of terrain, see 'robo-maxent terrain'."),
+    ] = None
+    level: int | None = None
+    """Difficulty of the terrain in tenths, 0 to 10; by default all, and in training the
+    curriculum's."""
+    action_repeat: int | None = None
+    """Steps of a gym: environment per action; 1 where nothing is said."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was said, by the name that the task has for it."""
+        said = {name: getattr(self, flag) for flag, name in OPTIONS.items()}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+OPTIONS = {
+    "robot": "robot_file",
+    "randomize": "randomization",
+    "terrain": "kinds",
+    "level": "level",
+    "action_repeat": "action_repeat",
+}
+"""Flag -> option of a task."""
+
+
+Result = dict[str, Any]
+Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
+POLICIES = (
+    "run directory, policy file (.safetensors; of others: .zip of Stable-Baselines3, .onnx, "
+    "TorchScript .pt) or Python function MODULE:FUNCTION"
+)
+Subject = Annotated[Positional[str], arg(metavar="RUN|POLICY", help=f"A {POLICIES}.")]
+TaskName = Annotated[
+    str | None,
+    arg(
+        name="task",
+        help="Task to use; by default the one it was trained on, which policies of others do "
+        "not say.",
+    ),
+]
+Normalize = Annotated[
+    str | None,
+    arg(
+        name="normalize",
+        metavar="FILE|none",
+        help="What VecNormalize saved of the training of a .zip. It is a pickle: loading it runs "
+        "whatever code is in it.",
+    ),
+]
+Of = OmitArgPrefixes[World]
+
+
+def make(name: str, options: Mapping[str, Any]) -> "Learnable":
+    """The task of a name.
+
+    Raises:
+        UsageError: There is no such task, or it has not that option.
+    """
+    from robo_maxent.envs.gym_spec import PREFIX
+    from robo_maxent.envs.gym_vec_env import GymTask
+    from robo_maxent.tasks import TASKS
+    from robo_maxent.tasks import make as make_ours
+
+    gym = name.startswith(PREFIX)
+    if not gym and name not in TASKS:
+        return make_ours(name)  # which knows what to say
+    known = {"action_repeat"} if gym else set(inspect.signature(TASKS[name]).parameters)
+    for flag, option in OPTIONS.items():
+        if option in options and option not in known:
+            has = [f"--{f.replace('_', '-')}" for f, o in OPTIONS.items() if o in known]
+            raise UsageError(
+                f"{name} has no --{flag.replace('_', '-')}: of a task's options it has "
+                f"{', '.join(has)}"
+            )
+    if gym:
+        return GymTask(name.removeprefix(PREFIX), options.get("action_repeat", 1))
+    return make_ours(name, **options)
+
+
+def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """What builds the task of a run again, from its ``config.json``."""
+    own = {name: value for name, value in saved.items() if name not in ("task", "train")}
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def subject(
+    named: str, task: str | None, world: World, normalize: str | None = None
+) -> "tuple[Act, Learnable]":
+    """The policy that a run directory, a file or a function names, and the task to try it on.
+
+    Args:
+        named: Run directory, policy file, or MODULE:FUNCTION; see
+            :mod:`robo_maxent.interop.external_policies`.
+        task: Another task than its own.
+        world: What to change of it.
+        normalize: Statistics that an archive of Stable-Baselines3 was trained with, or "none".
+
+    Raises:
+        UsageError: A policy of others does not say its task, or something else about it is missing.
+        PolicyError: There is no such policy, or it does not fit the task.
+    """
+    from robo_maxent.cli.progress import say
+    from robo_maxent.envs.interface import layout_of
+    from robo_maxent.interop import external_policies
+
+    external_policies.check_normalize(named, normalize)
+    if external_policies.is_foreign(named):
+        found = make(task or external_policies.task_of(named), world.options)
+        warning = external_policies.caution(named, normalize)
+        if warning is not None:
+            say(warning)
+        return external_policies.load(named, found, normalize), found
+    policy, options = own_policy(named)
+    name = task or policy.layout.task
+    if task is not None:  # the options of a run are those of its own task
+        options = {}
+    found = make(name, options | world.options)
+    policy.require(layout_of(found))
+    return policy, found
+
+
+def contestants(
+    named: Sequence[str], task: str | None, world: World, normalize: str | None
+) -> "tuple[list[Contestant], Task[Any]]":
+    """Policies to stress on one task.
+
+    Raises:
+        UsageError: They do not do the same task of this package.
+        PolicyError: There is no such policy, or it does not fit.
+    """
+    from robo_maxent.envs.task import Task
+
+    found = [subject(name, task, world, normalize) for name in named]
+    stage = found[0][1]
+    if not isinstance(stage, Task):
+        raise UsageError(f"a suite is for the tasks of this package; {stage.name} is not one")
+    if others := {other.name for _, other in found} - {stage.name}:
+        raise UsageError(
+            f"the policies do different tasks, {stage.name} and {', '.join(sorted(others))}: name "
+            "one for all with --task"
+        )
+    return [_contestant(name, act) for name, (act, _) in zip(named, found, strict=True)], stage
+
+
+def contestant_of(
+    row: Mapping[str, Any], described: Mapping[str, Any], policy: str | None
+) -> "tuple[Contestant | None, Task[Any]]":
+    """The policy of a row of a stress test, None for a null policy, and its task.
+
+    Raises:
+        UsageError: The file of the policy has changed, or is not known.
+        PolicyError: It is gone, or does not fit.
+    """
+    from robo_maxent.envs.task import Task
+
+    options = saved_options(described["task_options"])
+    task = make(described["task"], options)
+    assert isinstance(task, Task)  # no other is stressed
+    if row["mode"] == "null":
+        return None, task
+    saved = next(p for p in described["policies"] if p["label"] == row["policy"])
+    named = policy or saved["file"]
+    act, _ = subject(named, described["task"], World())
+    found = _contestant(named, act, saved["label"])
+    if found.sha256 != saved["sha256"]:
+        raise UsageError(f"{named} is not the policy that was stressed: its contents differ")
+    return found, task
+
+
+def _contestant(named: str, act: "Act", called: str | None = None) -> "Contestant":
+    """A policy with what identifies its file."""
+    from robo_maxent.learning.policy import Policy
+    from robo_maxent.robustness.traced_rollout import Contestant
+
+    path = Path(named) / POLICY if Path(named).is_dir() else Path(named)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    sample = act.sample if isinstance(act, Policy) else None
+    return Contestant(called or label(named), act, sample, named, digest)
+
+
+def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
+    """The policy of this package that a run or a file names, and the options of its task.
+
+    Raises:
+        PolicyError: There is none.
+    """
+    from robo_maxent.learning.policy import Policy
+    from robo_maxent.training.train import read_config
+
+    path = Path(named)
+    options: dict[str, Any] = {}
+    if path.is_dir():
+        options = saved_options(read_config(path))
+        path = path / POLICY
+        if not path.is_file():
+            raise PolicyError(
+                f"{named} has no {POLICY} yet: it is written at the first evaluation. "
+                f"Train on: robo-maxent train --resume {named} --minutes 5"
+            )
+    elif not path.exists():
+        runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
+        known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
+        raise PolicyError(f"No run directory or policy file {named!r}.{known}")
+    elif path.suffix != Path(POLICY).suffix:
+        raise PolicyError(f"{named} is no policy file of this package, which end in .safetensors.")
+    return Policy.load(path), options
+
+
+def label(named: str) -> str:
+    """A short name for files about a policy."""
+    from robo_maxent.interop.external_policies import is_foreign
+
+    path = Path(named).resolve()
+    own = re.sub(r"\W", "-", path.name) if is_foreign(named) else path.stem
+    return f"{path.parent.name}-{own}"
+
+
+def rows_path(named: str) -> Path:
+    """Where the episodes of a policy go."""
+    from robo_maxent.interop.external_policies import is_foreign
+
+    path = Path(named)
+    if path.is_dir():
+        return path / "episodes.jsonl"
+    if is_foreign(named):  # its ending stays: policy.onnx and policy.safetensors may be neighbours
+        return path.with_name(f"{path.name.replace(':', '-')}.episodes.jsonl")
+    return path.with_suffix(".episodes.jsonl")
+
+
+def onnx_path(named: str) -> Path:
+    """Where the ONNX file of a policy goes."""
+    path = Path(named)
+    return path / "policy.onnx" if path.is_dir() else path.with_suffix(".onnx")

@@ -1,0 +1,82 @@
+"""What this machine can do, and the exact fix for what it can't.
+
+MuJoCo is imported only once the installed versions are known to work together.
+"""
+
+import platform
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from robo_maxent import versions
+from robo_maxent.errors import IncompatibleVersionsError
+from robo_maxent.learning import hardware, native
+
+SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at everything that a run depends on."""
+    return [_python(), _versions(), _rendering(), _threads(), _compiled(), _precision(), _memory()]
+
+
+def _python() -> Check:
+    return Check("python", True, f"{platform.python_version()} on {platform.platform()}")
+
+
+def _versions() -> Check:
+    try:
+        versions.require_compatible()
+    except IncompatibleVersionsError as error:
+        found, _, fix = str(error).partition(" Tested set: ")
+        return Check("versions", False, found, fix)
+    packages = ("mujoco", "torch", "numpy", *list(versions.TESTED)[1:])
+    present = [f"{name} {v}" for name in packages if (v := versions.installed(name))]
+    return Check("versions", True, ", ".join(present))
+
+
+def _rendering() -> Check:
+    if versions.problems():
+        return Check("rendering", False, "not tried: fix the versions first")
+    from robo_maxent.rendering import backend as opengl
+
+    tried = {backend: opengl.works(backend) for backend in opengl.BACKENDS}
+    good = [backend for backend, error in tried.items() if error is None]
+    if good:
+        return Check("rendering", True, f"{good[0]} works")
+    reasons = "; ".join(f"{backend}: {error}" for backend, error in tried.items())
+    return Check("rendering", False, reasons, opengl.FIX)
+
+
+def _threads() -> Check:
+    return Check("threads", True, f"{hardware.cpus()} CPUs, torch uses {torch.get_num_threads()}")
+
+
+def _compiled() -> Check:
+    library, said = native.state()
+    return Check("compiler", True, said, "" if library else "apt-get install -y gcc")
+
+
+def _precision() -> Check:
+    capability, chosen = torch.backends.cpu.get_cpu_capability(), hardware.resolve("auto")
+    reason = "AMX multiplies bf16 faster" if chosen == "bf16" else "no AMX, so bf16 is not faster"
+    return Check("precision", True, f"auto is {chosen} on this {capability} CPU: {reason}")
+
+
+def _memory() -> Check:
+    free = psutil.virtual_memory().available
+    found = f"{free / 1e9:.1f} GB available"
+    if free < SMALLEST_MEMORY:
+        return Check("memory", False, found, "free some, or train with a smaller --replay-capacity")
+    return Check("memory", True, found)

@@ -1,0 +1,159 @@
+"""``robo-maxent evaluate``: rows and their summary, or a stress test and its report."""
+
+import shlex
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from robo_maxent.cli.arguments import (
+    POLICIES,
+    Json,
+    Normalize,
+    Of,
+    Result,
+    TaskName,
+    World,
+    contestants,
+    rows_path,
+    subject,
+)
+from robo_maxent.errors import UsageError
+
+if TYPE_CHECKING:
+    from robo_maxent.envs.interface import Learnable
+    from robo_maxent.evaluation.rollout import Act
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Evaluate policies over a fixed set of episodes, the same for all of them."""
+
+    subjects: Annotated[
+        Positional[tuple[str, ...]],
+        arg(metavar="RUN|POLICY", help=f"Each a {POLICIES}."),
+    ]
+    task: TaskName = None
+    normalize: Normalize = None
+    world: Of = field(default_factory=World)
+    episodes: int = 200
+    """How many episodes; those of our own tasks are 20 s of simulated time each."""
+    seed: int = 1
+    """Seed of the whole set."""
+    out: Path | None = None
+    """Where the rows go, one JSON object per episode; by default episodes.jsonl in the run. With
+    --suite, the directory of rows and report; by default robustness-SUITE in the run."""
+    suite: Literal["nominal", "quick", "full"] | None = None
+    """Stress test: episodes under pushes, on ice, with payload, weak or locked motors, noise, delay
+    and terrain, beside policies that do nothing; writes a report. It has its own number of
+    episodes."""
+    axes: tuple[str, ...] | None = None
+    """Only these axes of the suite."""
+    clips: int = 6
+    """Failures to film for the report of a suite."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Evaluate each policy, and print a row for each."""
+        if not self.subjects:
+            raise UsageError(f"name at least one {POLICIES}")
+        if self.suite is not None:
+            return self.stress(self.suite, f"robo-maxent {shlex.join(sys.argv[1:])}")
+        if self.axes is not None:
+            raise UsageError("--axes are those of a suite: give --suite quick or full")
+        if self.out is not None and len(self.subjects) > 1:
+            raise UsageError("--out takes the episodes of one policy; name only one")
+        if self.normalize is not None and len(self.subjects) > 1:
+            raise UsageError("--normalize belongs to one policy; name only one")
+        pairs = [subject(named, self.task, self.world, self.normalize) for named in self.subjects]
+        results = [
+            self._evaluate(named, policy, task)
+            for named, (policy, task) in zip(self.subjects, pairs, strict=True)
+        ]
+        return {"policies": results}
+
+    def _evaluate(self, named: str, policy: "Act", task: "Learnable") -> Result:
+        from robo_maxent.cli.progress import Progress, say
+        from robo_maxent.evaluation.rollout import evaluate, write_rows
+        from robo_maxent.evaluation.summary import success_by, summarize
+
+        with Progress(f"evaluating {named}") as progress:
+            rows = evaluate(policy, task, self.episodes, self.seed, progress.count)
+        summary = summarize(rows)
+        path = self.out or rows_path(named)
+        write_rows(rows, path)
+        measures = "".join(
+            f", {name} {'-' if mean is None else f'{mean:.3f}'}"
+            for name, mean in summary.measures.items()
+        )
+        self._print(f"{named} on {task.name}, seed {self.seed}")
+        if summary.success is not None:
+            self._print(f"  success     {summary.success}  (95 % Wilson interval)")
+        self._print(f"  terminated  {summary.fallen}")
+        self._print(f"  return      {summary.mean_return}  (95 % t interval){measures}")
+        self._print(f"  length      {summary.mean_length:.1f} control steps")
+        faults = [row for row in rows if row.fault is not None]
+        if faults:
+            first = f"in simulation {faults[0].sim}: {faults[0].fault}"
+            self._print(f"  faults      {len(faults)} of {len(rows)}, first {first}")
+        by = {"terrain": success_by(rows, "terrain"), "level": success_by(rows, "level")}
+        for what, shares in by.items():
+            for value, share in shares.items():
+                self._print(f"  {what} {value!s:<16} success {share}")
+        say(f"  episodes: {path}")
+        result = {"policy": named, "task": task.name, "episodes": str(path), **asdict(summary)}
+        return result | {f"by_{what}": shares for what, shares in _plain(by).items()}
+
+    def stress(self, name: str, command: str) -> Result:
+        """Run a suite, and write its report, which says that ``command`` would do it again."""
+        from robo_maxent.cli.progress import Progress, say
+        from robo_maxent.report import verdict
+        from robo_maxent.robustness import stress_test, suites
+
+        entrants, task = contestants(self.subjects, self.task, self.world, self.normalize)
+        which = suites.find(name)
+        if self.axes is not None:
+            which = which.only(self.axes, task)
+        first = Path(self.subjects[0])
+        home = first if first.is_dir() else Path("runs")
+        out = self.out or home / f"robustness-{name}"
+        with Progress(f"suite {name}") as progress, Progress("filming failures") as filming:
+            done = stress_test.stress(
+                which,
+                task,
+                entrants,
+                out,
+                self.seed,
+                command=command,
+                clips=self.clips,
+                progress=progress.count,
+                filming=filming.count,
+            )
+        told = verdict.verdicts(done.findings, stress_test.read(out)[1])
+        for one in told:
+            self._print(f"{one.policy}: {one.headline}")
+            for line in one.details:
+                self._print(f"  {line}")
+        say(f"  report, for a browser: {done.report}")
+        say(f"  episodes: {done.rows}")
+        say(f"A failure again: robo-maxent replay {out} --row ROW")
+        return {
+            "report": str(done.report),
+            "episodes": str(done.rows),
+            "verdict": [asdict(v) for v in told],
+        }
+
+    def _print(self, text: str) -> None:
+        if not self.as_json:
+            print(text)
+
+
+def _plain(by: dict[str, dict[Any, Any]]) -> dict[str, dict[str, Any]]:
+    """Dataclasses as JSON has them."""
+    return {
+        what: {str(value): asdict(share) for value, share in shares.items()}
+        for what, shares in by.items()
+        if shares
+    }

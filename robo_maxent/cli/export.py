@@ -1,0 +1,44 @@
+"""``robo-maxent export``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from robo_maxent.cli.arguments import (
+    Json,
+    Result,
+    onnx_path,
+    own_policy,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a policy as ONNX, with its normalizer and layout inside, and check the written file."""
+
+    subject: Annotated[
+        Positional[str],
+        arg(metavar="RUN|POLICY", help="A run directory or a .safetensors file."),
+    ]
+    out: Path | None = None
+    """The .onnx file; by default policy.onnx in the run, or beside the policy file."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Write, and print where and how closely it acts as the policy does."""
+        import numpy as np
+
+        from robo_maxent.interop import onnx_export as onnx
+
+        policy, _ = own_policy(self.subject)
+        path = self.out or onnx_path(self.subject)
+        differs = onnx.write(policy, path, np.random.default_rng(0))
+        if not self.as_json:
+            print(f"{path}: {onnx.OBSERVATION} -> {onnx.ACTION}, {onnx.TARGET}")
+            print(f"  largest difference in {onnx.CHECKED:,} random observations: {differs:.2g}")
+        return {"onnx": str(path), "difference": differs, "checked": onnx.CHECKED}

@@ -1,0 +1,112 @@
+"""``robo-maxent record`` and ``replay``: films."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, arg
+
+from robo_maxent.cli.arguments import (
+    Json,
+    Normalize,
+    Of,
+    Result,
+    Subject,
+    TaskName,
+    World,
+    contestant_of,
+    label,
+    subject,
+)
+from robo_maxent.errors import UsageError
+
+if TYPE_CHECKING:
+    from robo_maxent.types import Episode
+
+
+@dataclass(frozen=True)
+class Record:
+    """Record an episode of a policy as an mp4, without a display."""
+
+    subject: Subject
+    task: TaskName = None
+    normalize: Normalize = None
+    world: Of = field(default_factory=World)
+    seed: int = 2
+    """Seed of the episode."""
+    seconds: float | None = None
+    """Stop after this time; by default at the end of the episode."""
+    camera: str | None = None
+    """Camera of the robot file: tracking, which is the default, or side."""
+    tour: bool = False
+    """Six kinds of ground at rising levels, six seconds each, rather than one episode."""
+    out: Path | None = None
+    """The mp4 file; by default videos/NAME-seedSEED.mp4."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Record, and say where the video is."""
+        from robo_maxent.cli.progress import Progress, say
+
+        path = self.out or Path("videos") / f"{label(self.subject)}-seed{self.seed}.mp4"
+        with Progress("recording") as progress:
+            episode = self._film(path, progress.count)
+        say(f"  video: {path}")
+        return {"video": str(path), "episode": asdict(episode) if episode else None}
+
+    def _film(self, path: Path, progress: Callable[[int, int], None]) -> "Episode | None":
+        from robo_maxent.cli.progress import say
+        from robo_maxent.envs.gym_vec_env import GymTask
+        from robo_maxent.envs.task import Task
+        from robo_maxent.rendering import gym_video, video
+        from robo_maxent.rendering.terrain_tour import tour
+
+        gym_video.choose_backend()  # before an environment is made, which would choose
+        policy, task = subject(self.subject, self.task, self.world, self.normalize)
+        if isinstance(task, GymTask):
+            if self.camera is not None or self.tour:
+                raise UsageError("a gym: environment draws itself: no --camera and no --tour")
+            return gym_video.record(policy, task, self.seed, path, self.seconds, progress)
+        assert isinstance(task, Task)
+        look = video.Look(camera=self.camera or video.Look.camera)
+        if self.tour:
+            stops = tour(policy, task, self.seed, path, look=look, progress=progress)
+            for kind, level, fell in stops:
+                say(f"  {kind}, level {level}{': a fall' if fell else ''}")
+            return None
+        return video.record(policy, task, self.seed, path, self.seconds, look, progress)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Run one episode of a stress test again, bit for bit, and film it."""
+
+    results: Annotated[
+        Positional[Path], arg(metavar="DIRECTORY", help="What evaluate --suite wrote.")
+    ]
+    row: str = ""
+    """Name of the episode, as the report has it."""
+    policy: str | None = None
+    """The policy, where its file is elsewhere now."""
+    out: Path | None = None
+    """The mp4 file; by default videos/replay-DIRECTORY.mp4."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Replay, compare and film."""
+        from robo_maxent.cli.progress import say
+        from robo_maxent.robustness import runner, stress_test
+
+        rows, described = stress_test.read(self.results)
+        row = stress_test.row_of(rows, self.row)
+        entrant, task = contestant_of(row, described, self.policy)
+        episode = runner.replay(row, task, entrant)
+        same = (episode.length, episode.reward) == (row["length"], row["reward"])
+        path = self.out or Path("videos") / f"replay-{label(str(self.results))}.mp4"
+        stress_test.film(row, task, entrant, path)
+        if not self.as_json:
+            print(f"{self.row}: {row['outcome']} after {episode.length} control steps")
+            print("  the same bit for bit" if same else "  NOT the same: another machine?")
+        say(f"  video: {path}")
+        return {"row": dict(row), "same": same, "video": str(path), "ok": same}

@@ -1,0 +1,122 @@
+"""``robo-maxent train``."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from robo_maxent.cli.arguments import (
+    POLICY,
+    Json,
+    Of,
+    Result,
+    World,
+    make,
+    saved_options,
+)
+from robo_maxent.errors import UsageError
+from robo_maxent.training.config import Preset, TrainConfig
+
+if TYPE_CHECKING:
+    from robo_maxent.training.train import Run
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a policy with Soft Actor-Critic."""
+
+    task: Positional[str | None] = None
+    """What to learn; see 'robo-maxent tasks'. Not needed with --resume."""
+    resume: Path | None = None
+    """Run directory to continue, exactly; the budget comes on top of what it has done."""
+    out: Path | None = None
+    """Run directory to make; by default runs/TASK/TIME-seedSEED."""
+    world: Of = field(default_factory=World)
+    preset: Preset = "default"
+    """Recipe that the options below start from: default for many simulations of a task, rough (for
+    quadruped-rough) for those on terrain, single (for gym: ids) for one environment at a time,
+    classic for the algorithm as published."""
+    as_json: Json = False
+    config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+
+    def run(self) -> Result:
+        """Train, and say what was left where."""
+        from robo_maxent.cli.progress import Progress, say
+        from robo_maxent.training.train import (
+            memory_needed,
+            new_directory,
+            read_config,
+            resumed,
+            train,
+        )
+
+        if self.resume is None and self.task is None:
+            raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
+        if self.config.minutes is None and self.config.steps is None:
+            raise UsageError("give a budget: --minutes or --steps")
+        if self.resume is not None:
+            if self.out is not None or self.world.options:
+                raise UsageError(
+                    "a run is resumed where it is and as it is: give no --out and no option of "
+                    "the task"
+                )
+            saved = read_config(self.resume)
+            task = make(self.task or saved["task"], saved_options(saved))
+            config, directory = resumed(self.resume, self.config), self.resume
+        else:
+            assert self.task is not None
+            task, config = make(self.task, self.world.options), self.config
+            directory = self.out or new_directory(task, config)
+        memory = memory_needed(task, config) / 1e9
+        say(f"Training {task.name} in {directory}, with about {memory:.1f} GB of memory")
+        with Progress("training") as progress:
+            run = train(task, config, directory, self.resume is not None, progress.training)
+        result = _trained(run)
+        _draw(run.directory)
+        for line in _files(run.directory):
+            say(f"  {line}")
+        if run.interrupted:
+            say(f"Interrupted. Continue: robo-maxent train --resume {run.directory} --minutes 5")
+        else:
+            say(f"Next: robo-maxent evaluate {run.directory}")
+        return result
+
+
+def _trained(run: "Run") -> Result:
+    best = run.directory / POLICY
+    return {
+        "run": str(run.directory),
+        "policy": str(best) if best.is_file() else None,
+        "steps": run.steps,
+        "updates": run.updates,
+        "seconds": round(run.seconds, 1),
+        "best_success": run.success,
+        "best_return": run.reward,
+        "interrupted": run.interrupted,
+    }
+
+
+def _draw(directory: Path) -> None:
+    """Draw how training went; a full disk must not make a failure of a run that went well."""
+    from robo_maxent.cli.progress import say
+    from robo_maxent.training import learning_curves
+
+    try:
+        learning_curves.draw(directory)
+    except OSError as error:
+        say(f"warning: no picture of the training: {error}")
+
+
+def _files(directory: Path) -> list[str]:
+    """What a run left, for people."""
+    said = {
+        POLICY: "best policy",
+        "policy-last.safetensors": "last policy",
+        "checkpoint": "checkpoint",
+        "metrics.jsonl": "metrics",
+        "training.png": "curves",
+    }
+    return [
+        f"{what}: {directory / name}" for name, what in said.items() if (directory / name).exists()
+    ]

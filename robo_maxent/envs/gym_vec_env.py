@@ -1,0 +1,300 @@
+"""Any Gymnasium id as something to learn on: ``gym:HalfCheetah-v5``, ``gym:dm_control/dog-run-v0``.
+
+The action space must be a bounded Box of floats; SAC acts in [-1, 1] and is mapped to it affinely.
+The observation space may be anything of numbers that flattens, but pictures.
+"""
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+
+from robo_maxent.envs.gym_spec import (
+    PREFIX,
+    find_spec,
+    make,
+    observation_parts,
+    require_box,
+    step_seconds,
+)
+from robo_maxent.envs.gym_wrapper import FAULT, TRACE, Maker
+from robo_maxent.errors import EnvironmentFault, UsageError
+from robo_maxent.types import Episode, Step
+
+ENDLESS_STEPS = 100_000
+"""An environment without a time limit of its own that runs longer counts as one that never ends."""
+
+
+class GymTask:
+    """A Gymnasium environment to learn on; satisfies ``learnable.Learnable``."""
+
+    exact_resume = False
+    mirrors = None
+    most_simulations = 16
+
+    def __init__(self, env_id: str, action_repeat: int = 1) -> None:
+        """Make the environment once, and see whether it can be learnt on.
+
+        Args:
+            env_id: A registered id, or ``module:id`` with the module that registers it.
+            action_repeat: How often each action is applied; rewards are summed.
+
+        Raises:
+            UsageError: There is no such id, a package is missing, or the action or observation
+                space is none to learn on; the message says what is.
+            EnvironmentFault: The environment can't be made.
+        """
+        if action_repeat < 1:
+            raise UsageError(f"action_repeat must be at least 1, got {action_repeat}")
+        self.name = f"{PREFIX}{env_id}"
+        self.summary = f"the Gymnasium environment {env_id}"
+        self.action_repeat = action_repeat
+        self.spec = find_spec(env_id)
+        env = make(self.name, self.spec)
+        try:
+            box = require_box(self.name, env.action_space)
+            self.policy_parts, self.notes = observation_parts(self.name, env.observation_space)
+            self.control_dt = step_seconds(env) * action_repeat
+            self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
+        finally:
+            env.close()
+        self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
+        low, high = box.low.astype(np.float64).ravel(), box.high.astype(np.float64).ravel()
+        self.action_centre, self.action_scale = (low + high) / 2, (high - low) / 2
+        self.action_size = len(low)
+        if len(box.shape) != 1:
+            self.notes += (f"{self.name}: the action of shape {box.shape} is flattened",)
+        self.joints = tuple(f"action {i}" for i in range(self.action_size))
+        limit = self.spec.max_episode_steps or ENDLESS_STEPS
+        self.episode_steps = -(-limit // action_repeat)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What builds this task again, beside its name."""
+        return {"action_repeat": self.action_repeat}
+
+    def training_env(
+        self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
+    ) -> "GymSimulations":
+        """One simulation in this process, or several in a worker process each.
+
+        Raises:
+            EnvironmentFault: A worker can't be started.
+        """
+        return GymSimulations(self, n, seed, workers=n > 1)
+
+    def evaluation_env(self, n: int, seed: int, first_sim: int = 0) -> "GymSimulations":
+        """N simulations in this process, the first being number ``first_sim``."""
+        return GymSimulations(self, n, seed, first_sim=first_sim)
+
+
+class GymSimulations:
+    """N environments stepped together, each reset in the step in which its episode ended."""
+
+    def __init__(
+        self,
+        task: GymTask,
+        n: int,
+        seed: int,
+        first_sim: int = 0,
+        workers: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Make the environments; call :meth:`reset` before the first step.
+
+        Args:
+            task: What to do.
+            n: Number of simulations.
+            seed: Seed of every episode, at least 0.
+            first_sim: Number of the first simulation, to run a part of a larger set.
+            workers: Give each a process of its own, rather than stepping them one by one here.
+            kwargs: Passed on to the environments.
+
+        Raises:
+            UsageError: ``n`` or ``seed`` is out of range.
+            EnvironmentFault: A worker process died while it was made.
+        """
+        if n < 1:
+            raise UsageError(f"n must be at least 1, got {n}")
+        if seed < 0:
+            raise UsageError(f"seed must be at least 0, got {seed}")
+        self.task, self.n, self.seed = task, n, seed
+        self._first_sim = first_sim
+        self._index = np.zeros(n, np.int64)  # episodes finished or given up, per simulation
+        self._return, self._length = np.zeros(n), np.zeros(n, np.int64)
+        makers = [
+            Maker(task.spec, task.name, task.action_repeat, seed, first_sim + sim, kwargs)
+            for sim in range(n)
+        ]
+        self.env = _in_workers(task.name, makers) if workers else _here(makers)
+
+    def reset(self) -> np.ndarray:
+        """Begin the first episode of every simulation.
+
+        Returns:
+            Observations, float32, (N, O).
+
+        Raises:
+            EnvironmentFault: An environment crashed or returned NaN or infinity.
+        """
+        return self._reset_from(np.zeros(self.n, np.int64))
+
+    def step(self, action: np.ndarray) -> Step:
+        """Act for one control step, which is ``action_repeat`` steps of the environment.
+
+        Args:
+            action: Actions, clipped to [-1, 1], (N, A).
+
+        Raises:
+            UsageError: The shape is wrong or a value is not finite; nothing was stepped.
+            EnvironmentFault: An environment crashed or returned NaN or infinity.
+        """
+        action = self._checked(action)
+        try:
+            obs, reward, terminated, truncated, info = self.env.step(action)
+        except (EOFError, OSError) as error:
+            raise self._dead(error) from error
+        self._raise_fault(info)
+        obs = obs.copy()  # the vector environment writes into the same array again
+        next_obs, truncated = obs, truncated & ~terminated
+        self._return += reward
+        self._length += 1
+        ended = np.flatnonzero(terminated | truncated)
+        if len(ended):
+            next_obs = obs.copy()
+            next_obs[ended] = np.stack(info["final_obs"][ended])
+        episodes = [self._finish(int(i), bool(terminated[i]), info) for i in ended]
+        nothing = np.zeros(self.n, bool)
+        reward = reward.astype(np.float32)
+        return Step(obs, next_obs, reward, terminated, truncated, nothing, {}, episodes)
+
+    def metrics(self) -> dict[str, float]:
+        """Nothing: what the environments know is in their episodes."""
+        return {}
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """How many episodes each simulation began; the environments themselves can't be saved."""
+        return {"index": self._index.copy()}
+
+    def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
+        """Begin new episodes, none of them one that was begun before.
+
+        Returns:
+            Observations to act on next, (N, O).
+
+        Raises:
+            EnvironmentFault: An environment crashed or returned NaN or infinity.
+        """
+        return self._reset_from(saved["index"] + 1)
+
+    def frame(self) -> np.ndarray:
+        """Picture of the first simulation now, uint8, (height, width, 3).
+
+        Raises:
+            EnvironmentFault: The environment gave no picture.
+        """
+        try:
+            pictures = self.env.render()
+        except Exception as error:  # someone else's code
+            what = " ".join(f"{type(error).__name__}: {error}".split())
+            raise EnvironmentFault(f"{self.task.name} can't draw itself: {what}") from error
+        if not pictures or not isinstance(pictures[0], np.ndarray):
+            raise EnvironmentFault(f"{self.task.name} gave no picture to record.")
+        return pictures[0]
+
+    def close(self) -> None:
+        """Close the environments and end the worker processes."""
+        self.env.close()
+
+    def _reset_from(self, index: np.ndarray) -> np.ndarray:
+        self._index[:] = index
+        self._return[:], self._length[:] = 0.0, 0
+        try:
+            self.env.set_attr("next_episode", index.tolist())
+            obs, info = self.env.reset()
+        except (EOFError, OSError) as error:
+            raise self._dead(error) from error
+        self._raise_fault(info)
+        return obs.copy()
+
+    def _checked(self, action: np.ndarray) -> np.ndarray:
+        expected = (self.n, self.task.action_size)
+        if np.shape(action) != expected:
+            raise UsageError(f"action must have shape {expected}, got {np.shape(action)}")
+        if not np.isfinite(action).all():
+            raise UsageError("action must be finite, got NaN or infinity; nothing was stepped")
+        return np.clip(action, -1.0, 1.0).astype(np.float32)
+
+    def _raise_fault(self, info: dict[str, Any]) -> None:
+        if FAULT not in info:
+            return
+        sim = int(np.flatnonzero(info[f"_{FAULT}"])[0])
+        fault = EnvironmentFault(info[FAULT][sim])
+        if info[TRACE][sim]:
+            fault.add_note(info[TRACE][sim])
+        raise fault
+
+    def _dead(self, error: Exception) -> EnvironmentFault:
+        """The fault of a worker that is gone, after ending the others."""
+        codes = _end(self.env)
+        return EnvironmentFault(
+            f"A worker process of {self.task.name} died ({type(error).__name__}, exit codes "
+            f"{codes}): negative is a signal, -9 often a lack of memory."
+        )
+
+    def _finish(self, sim: int, terminated: bool, info: dict[str, Any]) -> Episode:
+        final = info.get("final_info", {})
+        told = bool(final.get("_is_success", np.zeros(self.n, bool))[sim])
+        episode = Episode(
+            task=self.task.name,
+            seed=self.seed,
+            sim=self._first_sim + sim,
+            index=int(self._index[sim]),
+            length=int(self._length[sim]),
+            reward=float(self._return[sim]),
+            success=bool(final["is_success"][sim]) if told else None,
+            terminated=terminated,
+            diverged=False,
+            measures={},
+            draw={},
+        )
+        self._index[sim] += 1
+        self._return[sim], self._length[sim] = 0.0, 0
+        return episode
+
+
+Vectorized = SyncVectorEnv | AsyncVectorEnv
+
+
+def _here(makers: list[Maker]) -> Vectorized:
+    return SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def _in_workers(label: str, makers: list[Maker]) -> Vectorized:
+    try:
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forking beside threads. Those are torch's, which no worker uses.
+            warnings.filterwarnings("ignore", "This process .* is multi-threaded")
+            return AsyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+    except (EOFError, OSError) as error:
+        raise EnvironmentFault(
+            f"A worker process of {label} died while it made the environment; what it printed "
+            "last says why."
+        ) from error
+
+
+def _end(env: Vectorized) -> list[int | None]:
+    """End what is left of the workers; a dead one makes the ordinary closing fail."""
+    if isinstance(env, SyncVectorEnv):
+        return []
+    for process in env.processes:
+        process.join(0.5)  # one that just died has its exit code then
+    codes = [process.exitcode for process in env.processes]
+    for process, pipe in zip(env.processes, env.parent_pipes, strict=True):
+        process.terminate()
+        process.join()
+        pipe.close()
+    env.closed = True
+    return codes

@@ -1,0 +1,216 @@
+"""Policies of others, through the same evaluation as ours.
+
+    MODEL.zip         SAC, TD3 or PPO of Stable-Baselines3
+    MODEL.onnx        ONNX
+    MODEL.pt          TorchScript
+    MODULE:FUNCTION   a Python function
+
+Each becomes an ``evaluate.Act``: observations as the task gives them, float32, (N, P), to actions
+in [-1, 1] of the task's action map, (N, A). What a file says of its sizes is checked, and the
+policy is tried on zeros, so that one which does not fit is refused before anything is simulated.
+"""
+
+import importlib
+import operator
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from robo_maxent.envs.interface import Learnable, layout_of
+from robo_maxent.errors import PolicyError, UsageError
+from robo_maxent.evaluation.rollout import Act
+from robo_maxent.interop import sb3_policies
+from robo_maxent.interop.onnx_export import ACTION, FORMAT
+from robo_maxent.interop.policy_contract import Checked, contract, require_sizes, said
+from robo_maxent.spaces import Layout
+from robo_maxent.versions import require_extra
+
+SUFFIXES = (".zip", ".onnx", ".pt")
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+
+
+def is_foreign(named: str) -> bool:
+    """Whether that names someone else's policy: the ending of a file says so, or a colon."""
+    return _is_function(named) or (Path(named).suffix in SUFFIXES and not Path(named).is_dir())
+
+
+def check_normalize(named: str, normalize: str | None) -> None:
+    """Refuse statistics for what has none.
+
+    Raises:
+        UsageError: They were given, and the policy is no archive of Stable-Baselines3.
+    """
+    if normalize is not None and Path(named).suffix != ".zip":
+        raise UsageError(
+            f"--normalize is for archives of Stable-Baselines3 (.zip), which {named} is not"
+        )
+
+
+def caution(named: str, normalize: str | None = None) -> str | None:
+    """What to be told before such a policy is loaded; None: nothing."""
+    if Path(named).suffix != ".zip":
+        return None
+    files = named if normalize in (None, sb3_policies.WITHOUT) else f"{named} and {normalize}"
+    return f"Loading {files}: pickles, which run whatever code was put into them."
+
+
+def task_of(named: str) -> str:
+    """The task that a policy was trained on: what ``export`` writes has its name inside.
+
+    Raises:
+        UsageError: It does not say.
+        PolicyError: There is no such file, or it is not what it claims to be.
+    """
+    if not _is_function(named):
+        _existing(named)
+    if Path(named).suffix == ".onnx":
+        layout = _layout(_session(Path(named)))
+        if layout is not None:
+            return layout.task
+    raise UsageError(
+        f"{named} does not say which task it is for: add --task NAME. 'robo-maxent tasks' lists "
+        "them."
+    )
+
+
+def load(named: str, task: Learnable, normalize: str | None = None) -> Act:
+    """Someone else's policy, to act on a task.
+
+    Loading a .zip or importing a function runs code that comes with it.
+
+    Args:
+        named: A file, its kind told by its ending, or MODULE:FUNCTION, which is also looked for in
+            the current directory.
+        task: What it shall act on.
+        normalize: For a .zip that was trained with VecNormalize: the file that saved it, or "none".
+
+    Raises:
+        UsageError: An extra is not installed, or ``normalize`` is missing or not for this.
+        PolicyError: There is no such policy, it is not what it claims to be, or does not fit.
+    """
+    file = Path(named)
+    check_normalize(named, normalize)
+    if _is_function(named):
+        return Checked(named, _function(named), task)
+    _existing(named)
+    if file.suffix == ".zip":
+        return Checked(named, sb3_policies.load(file, task, normalize), task)
+    if file.suffix == ".onnx":
+        return Checked(named, _onnx(file, task), task)
+    if file.suffix == ".pt":
+        return Checked(named, _torchscript(file), task)
+    raise UsageError(f"{named} is of no known kind: {', '.join(SUFFIXES)} or MODULE:FUNCTION")
+
+
+def _is_function(named: str) -> bool:
+    return _FUNCTION.fullmatch(named) is not None and not Path(named).exists()
+
+
+def _existing(named: str) -> Path:
+    file = Path(named)
+    if not file.is_file():
+        raise PolicyError(f"Policy file not found: {file}")
+    return file
+
+
+def _function(named: str) -> Act:
+    """A function by its name; modules of the current directory come first, as with ``python``."""
+    module, _, name = named.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = operator.attrgetter(name)(importlib.import_module(module))
+    except Exception as error:  # someone else's code
+        raise PolicyError(f"{named} can't be imported: {said(error)}") from error
+    if isinstance(found, type) or not callable(found):
+        what = "class" if isinstance(found, type) else type(found).__name__
+        raise PolicyError(
+            f"{named} is a {what}: name a function of observations (N, P) that returns actions "
+            "(N, A)."
+        )
+    return cast(Act, found)
+
+
+def _torchscript(file: Path) -> Act:
+    try:
+        with warnings.catch_warnings():  # it is superseded, but these files are what people have
+            warnings.filterwarnings("ignore", ".*torch.jit.load", DeprecationWarning)
+            module: Any = torch.jit.load(str(file), map_location="cpu")
+    except (RuntimeError, ValueError) as error:
+        raise PolicyError(
+            f"{file} is damaged or not TorchScript: {str(error).splitlines()[0]}. Write it with "
+            f"torch.jit.script(network).save({file.name!r}): a state dict has no network in it."
+        ) from error
+    module.eval()
+
+    def act(obs: np.ndarray) -> np.ndarray:
+        try:
+            with torch.no_grad():
+                returned = module(torch.from_numpy(obs))
+        except RuntimeError as error:  # which quotes the source first
+            last = str(error).strip().splitlines()[-1]
+            raise RuntimeError(last.removeprefix("RuntimeError: ")) from error
+        if not isinstance(returned, torch.Tensor):
+            raise TypeError(f"it returned a {type(returned).__name__}, not one tensor")
+        return returned.numpy()
+
+    return act
+
+
+def _session(file: Path) -> Any:
+    runtime = require_extra("onnxruntime", "onnx", str(file))
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1  # sums in the same order on every machine
+    options.log_severity_level = 4  # what is wrong is raised, too
+    try:
+        return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's have no other base
+        raise PolicyError(f"{file} is damaged or not an ONNX model: {said(error)}") from error
+
+
+def _layout(session: Any) -> Layout | None:
+    """The layout in the metadata of a file that ``export`` wrote."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    return Layout.from_json(metadata["layout"]) if metadata.get("format") == FORMAT else None
+
+
+def _onnx(file: Path, task: Learnable) -> Act:
+    session = _session(file)
+    layout = _layout(session)
+    if layout is not None:
+        layout.require(layout_of(task))
+    inputs = {i.name: (i.type, i.shape) for i in session.get_inputs()}
+    (kind, shape), *more = inputs.values()
+    if more or kind not in _FLOATS or len(shape) != 2:
+        raise PolicyError(
+            f"{file} takes {inputs}, but a policy here sees one array of floats, (batch, P): no "
+            f"memory, no pictures. {contract(task)}"
+        )
+    batch, sees = shape  # numbers, or names of what may vary
+    if isinstance(batch, int) and batch != 1:
+        raise PolicyError(
+            f"{file} takes {batch} observations at a time: export it with a batch axis that is "
+            "dynamic, or 1."
+        )
+    outputs = {o.name: o.shape for o in session.get_outputs()}
+    chosen = [name for name in outputs if name in (ACTION, f"{ACTION}s")] or list(outputs)
+    if len(chosen) > 1:
+        raise PolicyError(
+            f"{file} has the outputs {', '.join(outputs)}: call that of the action {ACTION!r}."
+        )
+    require_sizes(file, task, sees, (outputs[chosen[0]] or [None])[-1])
+
+    (name,), dtype = inputs, _FLOATS[kind]
+    if batch == 1:
+        return lambda obs: np.concatenate(
+            [session.run(chosen, {name: row[None].astype(dtype)})[0] for row in obs]
+        )
+    return lambda obs: session.run(chosen, {name: obs.astype(dtype)})[0]

@@ -1,0 +1,169 @@
+"""A policy as ONNX: one file that acts on a robot without this package, and without torch.
+
+The graph is written by hand: some fifteen standard operators with readable names. That needs only
+the package onnx, where torch's exporter would need onnxscript too.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from robo_maxent import __version__
+from robo_maxent.errors import PolicyError
+from robo_maxent.learning.policy import Policy
+from robo_maxent.versions import require_extra
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+FORMAT = "robo_maxent onnx 1"
+OPSET = 17
+"""The first with LayerNormalization."""
+IR_VERSION = 8
+"""Of the same release, ONNX 1.12: runtimes since 2022 read the file."""
+
+OBSERVATION, ACTION, TARGET = "observation", "action", "joint_target"
+"""Names of the input and of the outputs."""
+
+CHECKED = 1000
+"""Observations that a written file is compared on."""
+SPREAD = 3.0
+"""Of those observations, in standard deviations of the normalizer's: some of them are clipped."""
+TOLERANCE = 1e-5
+"""Largest difference allowed to an action, which is in [-1, 1]."""
+
+
+def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator) -> float:
+    """Write an ONNX file, atomically, and compare what onnxruntime makes of it with the policy.
+
+    Its input ``observation``, float32, (batch, P), is what the task gives, not normalized. Its
+    outputs are ``action`` in [-1, 1], (batch, A), and where the task's action map puts that,
+    ``joint_target``, rad, (batch, A); for a ``gym:`` id it is the action of the environment. Its
+    metadata have ``format``, and the fields of ``policy.Layout`` as one JSON object, ``layout``.
+
+    Args:
+        policy: What to write.
+        path: An .onnx file.
+        rng: Draws the observations to compare on.
+
+    Returns:
+        The largest difference of an action.
+
+    Raises:
+        UsageError: The extra onnx is not installed.
+        PolicyError: The file can't be written, or acts differently; what was there before is kept.
+    """
+    model, target = build(policy), Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(model.SerializeToString())
+        differs = difference(policy, temporary, rng)
+        if not differs <= TOLERANCE:  # NaN is no match either
+            raise PolicyError(
+                f"{target} was not written: in onnxruntime the policy acts differently, by up to "
+                f"{differs:.2g}; allowed is {TOLERANCE:g}."
+            )
+        os.replace(temporary, target)
+    except OSError as error:
+        raise PolicyError(f"Can't write {target}: {error}") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+    return differs
+
+
+def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
+    """Largest difference between the actions of a policy and of an ONNX file of it.
+
+    Raises:
+        UsageError: The extra onnx is not installed.
+    """
+    runtime = require_extra("onnxruntime", "onnx", "checking an ONNX file")
+    normalizer = policy.normalizer
+    drawn = rng.standard_normal((CHECKED, policy.layout.observation_size))  # (1000, P)
+    obs = normalizer.shift.numpy() + SPREAD * drawn / normalizer.scale.numpy()
+    obs = obs.astype(np.float32)
+    session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    (action,) = session.run([ACTION], {OBSERVATION: obs})
+    return float(np.abs(action - policy(obs)).max())
+
+
+def build(policy: Policy) -> "ModelProto":
+    """The mean action of a policy as an ONNX model, checked against the standard.
+
+    Raises:
+        UsageError: The extra onnx is not installed.
+    """
+    onnx = require_extra("onnx", "onnx", "writing an ONNX file")
+    model = onnx.helper.make_model(
+        _graph(policy),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="robo_maxent",
+        producer_version=__version__,
+    )
+    layout = {"format": FORMAT, "layout": policy.layout.to_json()}
+    onnx.helper.set_model_props(model, layout)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _graph(policy: Policy) -> "GraphProto":
+    layout, normalizer, actor = policy.layout, policy.normalizer, policy.actor
+    count = len(layout.joints)
+    made = _Nodes()
+    x = made.add("Sub", "shifted", OBSERVATION, shift=normalizer.shift.numpy())
+    x = made.add("Mul", "scaled", x, scale=normalizer.scale.numpy())
+    limit = normalizer.limit.numpy()
+    x = made.add("Clip", "normalized", x, low=-limit, high=limit)
+    *hidden, last = [(weight[0].numpy(), bias[0].numpy()) for weight, bias in actor.layers()]
+    for i, (weight, bias) in enumerate(hidden, start=1):
+        x = made.add("Gemm", f"linear{i}", x, weight=weight, bias=bias)  # (batch, width)
+        if actor.layer_norm:
+            x = made.add("LayerNormalization", f"norm{i}", x, gain=np.ones(weight.shape[1]))
+            x = made.add("Mul", f"silu{i}", x, made.add("Sigmoid", f"sigmoid{i}", x))
+        else:
+            x = made.add("Relu", f"relu{i}", x)
+    weight, bias = (part[:, :count] for part in last)  # the rest is of the standard deviation
+    x = made.add("Gemm", "mean", x, weight=weight, bias=bias)  # (batch, A)
+    x = made.add("Tanh", ACTION, x)
+    x = made.add("Mul", "offset", x, scale=np.array(layout.action_scale))
+    made.add("Add", TARGET, x, centre=np.array(layout.action_centre))
+    return made.graph(layout.observation_size, count, f"Mean action on {layout.task}")
+
+
+class _Nodes:
+    """Nodes of a graph, in order, and the constants that they take."""
+
+    def __init__(self) -> None:
+        self._nodes: list[NodeProto] = []
+        self._constants: list[TensorProto] = []
+
+    def add(self, operator: str, name: str, *inputs: str, **constants: np.ndarray) -> str:
+        """Apply an operator to named inputs, then to constants; its output has its name."""
+        from onnx import helper, numpy_helper
+
+        for key, value in constants.items():
+            tensor = numpy_helper.from_array(np.array(value, np.float32), f"{name}.{key}")
+            self._constants.append(tensor)
+        names = [*inputs, *(f"{name}.{key}" for key in constants)]
+        self._nodes.append(helper.make_node(operator, names, [name], name=name))
+        return name
+
+    def graph(self, sees: int, acts: int, what: str) -> "GraphProto":
+        from onnx import TensorProto, helper
+
+        def batch(name: str, size: int) -> "ValueInfoProto":
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+
+        return helper.make_graph(
+            self._nodes,
+            "policy",
+            inputs=[batch(OBSERVATION, sees)],
+            outputs=[batch(ACTION, acts), batch(TARGET, acts)],
+            initializer=self._constants,
+            doc_string=what,
+        )

@@ -1,0 +1,86 @@
+"""Whether someone else's policy fits a task: sizes it declares, and what it does when asked."""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robo_maxent.envs.interface import Learnable
+from robo_maxent.errors import PolicyError
+from robo_maxent.evaluation.rollout import Act
+
+_HERE = Path(__file__).parents[1]
+
+
+class Checked:
+    """Someone else's policy on a task; what it returns is checked at every step."""
+
+    def __init__(self, named: str, act: Act, task: Learnable) -> None:
+        """Try a policy on zeros.
+
+        Raises:
+            PolicyError: It does not fit the task.
+        """
+        self._named, self._act, self._task = named, act, task
+        action = self(np.zeros((2, task.policy_size), np.float32))
+        if not np.isfinite(action).all():
+            raise PolicyError(f"{named} returns NaN or infinity for an observation of zeros.")
+
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Actions, (N, A).
+
+        Raises:
+            PolicyError: It raised, or returned something else than N actions.
+        """
+        given = np.array(obs, np.float32)  # a copy, for it may be written into
+        try:
+            action = np.asarray(self._act(given))
+        except Exception as error:  # someone else's code
+            raise PolicyError(
+                f"{self._named} failed on observations of shape {np.shape(obs)}: {said(error)}. "
+                f"{contract(self._task)}"
+            ) from error
+        if action.shape != (len(obs), self._task.action_size) or action.dtype.kind not in "fiu":
+            raise PolicyError(
+                f"{self._named} returned {action.dtype} of shape {action.shape} for observations "
+                f"of shape {np.shape(obs)}. {contract(self._task)}"
+            )
+        return action
+
+
+def contract(task: Learnable) -> str:
+    """What a task gives to a policy and takes from it, for people."""
+    parts = "; ".join(
+        f"{name} ({size})" if unit in ("", "1") else f"{name} ({size} in {unit})"
+        for name, size, unit in task.policy_parts
+    )
+    return (
+        f"{task.name} gives observations of shape (N, {task.policy_size}), float32: {parts}. It "
+        f"takes actions of shape (N, {task.action_size}), in [-1, 1]: {', '.join(task.joints)}."
+    )
+
+
+def require_sizes(file: Path, task: Learnable, sees: Any, acts: Any) -> None:
+    """Compare the sizes that a file declares with those of a task, where they are numbers.
+
+    Raises:
+        PolicyError: They differ.
+    """
+    if isinstance(sees, int) and sees != task.policy_size:
+        raise PolicyError(f"{file} sees {sees} elements of an observation. {contract(task)}")
+    if isinstance(acts, int) and acts != task.action_size:
+        raise PolicyError(f"{file} returns {acts} elements of an action. {contract(task)}")
+
+
+def said(error: Exception) -> str:
+    """An exception on one line, with the line of its maker's code, if any, that raised it."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "site-packages" not in frame.filename
+        and not frame.filename.startswith("<")
+        and not Path(frame.filename).is_relative_to(_HERE)
+    ]
+    return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text

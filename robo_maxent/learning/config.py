@@ -1,0 +1,68 @@
+"""How to learn: frozen, checked at the door, free of torch."""
+
+from dataclasses import dataclass
+
+from robo_maxent.errors import UsageError
+
+
+@dataclass(frozen=True)
+class SacConfig:
+    """How to learn. The defaults suit many simulations on two cores."""
+
+    width: int = 128
+    """Units in each hidden layer."""
+    layer_norm: bool = True
+    """SiLU of normalized hidden layers, stable at high learning rates; False: plain ReLU."""
+    normalize: bool = True
+    """Normalize observations by their running mean and deviation."""
+    batch_size: int = 256
+    """Transitions in an update."""
+    learning_rate: float = 2e-3
+    """Step size of Adam for actor and critics."""
+    learning_rate_held: int | None = 100_000
+    """Updates after which the learning rate falls, as one over the number of updates; None: never.
+    Needs no budget, so that a run can be continued."""
+    weight_decay: float = 1e-3
+    """Decoupled weight decay of actor and critics."""
+    gamma: float = 0.97
+    """Discount per control step."""
+    tau: float = 0.02
+    """Share of the critics that moves into their targets at each update."""
+    actor_every: int = 2
+    """Critic updates per update of actor and temperature."""
+    actor_average: float = 0.01
+    """Share of the actor that moves into its average at each of its updates. The average is the
+    policy that is evaluated and kept; 1: the actor itself."""
+    initial_alpha: float = 0.01
+    """Temperature at the start."""
+    alpha_learning_rate: float = 1e-3
+    """Step size of Adam for log alpha; 0: the temperature stays as it is at the start."""
+    entropy_in_target: bool = True
+    """Whether the critics count the entropy that follows; False: only the actor seeks entropy, now
+    and not later (Yu, Zhang and Xu 2022, arXiv 2201.12434: "SACLite")."""
+    target_entropy_per_action: float = -0.5
+    """Entropy that the temperature holds, nats per action dimension of [-1, 1]^A."""
+    log_std_range: tuple[float, float] = (-5.0, 0.0)
+    """Log standard deviation before the tanh; at 0 the policy covers the action range."""
+
+    def __post_init__(self) -> None:
+        """Check the values at the door."""
+        for name in ("width", "batch_size", "actor_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "initial_alpha"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be > 0, got {getattr(self, name)}")
+        held = self.learning_rate_held
+        if held is not None and held < 1:
+            raise UsageError(f"learning_rate_held must be at least 1 or None, got {held}")
+        if not self.alpha_learning_rate >= 0:
+            raise UsageError(
+                f"alpha_learning_rate must be at least 0, got {self.alpha_learning_rate}"
+            )
+        for name in ("gamma", "tau", "actor_average"):
+            if not 0 < getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        low, high = self.log_std_range
+        if not -20 <= low < high <= 4:
+            raise UsageError(f"log_std_range must rise within [-20, 4], got {low}, {high}")

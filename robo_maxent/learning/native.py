@@ -1,0 +1,316 @@
+"""A whole SAC update as one C function, ``sac_update.c``, compiled for this very CPU on first use.
+
+That takes about a second, and the result is kept in the user's cache. Matrix products are torch's
+own. Without a C compiler, or with another torch, updates run in torch: the same numbers to
+rounding, slower.
+"""
+
+import ctypes
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from robo_maxent.learning import hardware
+from robo_maxent.learning.adamw import AdamW
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
+from robo_maxent.learning.replay_buffer import Batch
+
+SOURCE = Path(__file__).with_name("sac_update.c")
+FLAGS = [
+    *("-O3", "-march=native", "-shared", "-fPIC", "-ffp-contract=fast"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
+]
+WIDEST = 4096
+"""Units of a hidden layer: ``sac_update.c`` takes exponentials of up to its root, below e^87."""
+OFF = "ROBO_MAXENT_COMPILED"
+"""Environment variable: ``off`` runs everything in torch."""
+
+
+def compiler() -> list[str] | None:
+    """Command of the C compiler, or None: ``$CC``, else the first of cc, gcc and clang."""
+    names = [shlex.split(os.environ.get("CC", "")), ["cc"], ["gcc"], ["clang"]]
+    return next((name for name in names if name and shutil.which(name[0])), None)
+
+
+METRICS = ("critic_loss", "value", "actor_loss", "entropy", "ent_coef_loss")
+"""Of an update; all but two only if the actor was updated."""
+
+
+def _fields(layout: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Of a structure: names and their kind, p pointer, n long, f float, or a type."""
+    kinds = {"p": ctypes.c_void_p, "n": ctypes.c_long, "f": ctypes.c_float}
+    return [
+        (name, kinds.get(kind, kind)) for names, kind in layout.items() for name in names.split()
+    ]
+
+
+class Shape(ctypes.Structure):
+    """Of an ensemble; this and what follows as in ``sac_update.c``."""
+
+    _fields_ = _fields({"count inputs width outputs layer_norm": "n"})
+
+
+class Group(ctypes.Structure):
+    """Parameters and what moves with them."""
+
+    _fields_ = _fields(
+        {"value first second step average": "p", "size": "n", "rate decay share": "f"}
+    )
+
+
+class Learner(ctypes.Structure):
+    """Everything that learns."""
+
+    _fields_ = _fields(
+        {
+            "actor critics": Shape,
+            "actor_group critic_group alpha_group": Group,
+            "obs actions batch shares threads entropy_in_target": "n",
+            "gamma target_entropy low high limit": "f",
+            "gemm shift scale scratch": "p",
+        }
+    )
+
+
+class Transitions(ctypes.Structure):
+    """Where a batch lies."""
+
+    _fields_ = _fields(
+        {
+            "obs action reward next_obs terminated": "p",
+            "row": ctypes.c_long * 5,
+            "noise actor_noise": "p",
+        }
+    )
+
+
+class Metrics(ctypes.Structure):
+    """What an update says."""
+
+    _fields_ = _fields({" ".join(METRICS): "f"})
+
+
+@cache
+def state() -> tuple[ctypes.CDLL | None, str]:
+    """The compiled library, or None, and one line that says which and why."""
+    if os.environ.get(OFF) == "off":
+        return None, f"switched off by {OFF}=off: learning runs in torch, slower"
+    command = compiler()
+    if command is None:
+        return None, "no C compiler found: learning runs in torch, slower"
+    try:
+        _gemm()
+        path = _compiled(command)
+        return _loaded(path), f"compiled by {command[0]}, kept in {path.parent}"
+    except (OSError, subprocess.CalledProcessError) as error:
+        detail = getattr(error, "stderr", None) or str(error)
+        reason = (detail.strip() or str(error)).splitlines()[-1]
+        return None, f"nothing compiled by {command[0]} ({reason}): learning runs in torch, slower"
+
+
+def library() -> ctypes.CDLL | None:
+    """The compiled library, or None."""
+    return state()[0]
+
+
+def _loaded(path: Path) -> ctypes.CDLL:
+    """The library with the types of its functions."""
+    loaded = ctypes.CDLL(str(path))
+    loaded.scratch_size.argtypes = [ctypes.POINTER(Learner)]
+    loaded.scratch_size.restype = ctypes.c_long
+    loaded.update.argtypes = [ctypes.POINTER(kind) for kind in (Learner, Transitions, Metrics)]
+    loaded.dismiss.restype = None
+    return loaded
+
+
+@cache
+def _gemm() -> int:
+    """Address of the matrix product that torch itself uses, of BLAS's interface.
+
+    Raises:
+        OSError: This build of torch does not offer it.
+    """
+    path = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    try:
+        function = ctypes.CDLL(str(path)).sgemm_
+    except AttributeError as error:
+        raise OSError(f"{path.name} offers no sgemm_") from error
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+def _compiled(command: list[str]) -> Path:
+    """Path of the library for this source, compiler and CPU; compiled unless it is there."""
+    version = _output([*command, "--version"])
+    seen = [SOURCE.read_bytes(), version.encode(), hardware.cpu(), " ".join(FLAGS).encode()]
+    key = hashlib.sha256(b"\0".join(seen)).hexdigest()[:16]
+    path = _cache_directory() / f"update-{key}.so"
+    if path.exists():
+        return path
+    with tempfile.TemporaryDirectory(dir=path.parent) as work:
+        made = Path(work) / path.name
+        call = [*command, *FLAGS, str(SOURCE), "-o", str(made), "-lm"]
+        try:
+            _output([*call, "-fopenmp"])
+        except subprocess.CalledProcessError:  # Apple's clang comes without OpenMP
+            _output(call)
+        os.replace(made, path)
+    return path
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _cache_directory() -> Path:
+    """A directory to keep the library in: the user's cache, or a temporary one."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    directory = Path(home) / "robo_maxent"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if os.access(directory, os.W_OK):
+            return directory
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="robo_maxent-"))
+
+
+def address(tensor: Tensor) -> int:
+    """Of a contiguous float32 tensor on the CPU."""
+    assert tensor.is_contiguous()
+    assert tensor.dtype == torch.float32
+    assert tensor.device.type == "cpu"
+    return tensor.data_ptr()
+
+
+class Learning(Protocol):
+    """What the update reads and changes of ``sac.Sac``."""
+
+    config: SacConfig
+    actor: Actor
+    average: Actor
+    critics: Critics
+    targets: Critics
+    normalizer: Normalizer
+    optimizers: dict[str, AdamW]
+    target_entropy: float
+    updates: int
+    shares: int
+
+    def actor_is_due(self) -> bool:
+        """Whether the update just counted is one of actor and temperature too."""
+        ...
+
+
+class Update:
+    """Calls the compiled update of a learner, on the very tensors that the one in torch changes."""
+
+    def __init__(self, obs_size: int, action_size: int, sac: Learning) -> None:
+        """Prepare for the learner, which sees O numbers and acts with A."""
+        loaded = library()
+        assert loaded is not None
+        self._library, self._sac = loaded, sac
+        self._sizes = obs_size, action_size
+        self._scratch = torch.empty(0)
+
+    def __call__(
+        self, batch: Batch, noise: Tensor, count: int, crew: Callable[[], int] | None = None
+    ) -> dict[str, Tensor]:
+        """Learn from ``count`` batches; arguments and result as those of ``Sac.update``.
+
+        Args:
+            batch: Transitions of all of them, observations not normalized; rows may be strided.
+            noise: For the critics' updates, then for the actor's, (2 count batch_size, A).
+            count: K.
+            crew: How many threads may work on the next update, if more than those of torch.
+        """
+        sac, size, own = self._sac, self._sac.config.batch_size, torch.get_num_threads()
+        learner, given = self._learner(), [batch.obs, batch.action, batch.reward]
+        given += [batch.next_obs, batch.terminated]
+        metrics, said, most = Metrics(), dict[str, float](), own
+        draws = noise.chunk(2 * count)
+        for k in range(count):
+            sac.updates += 1
+            due = sac.actor_is_due()
+            learner.threads = max(own, crew()) if crew else own
+            most = max(most, learner.threads)
+            transitions = Transitions(
+                *(_row(x, k * size) for x in given),
+                (ctypes.c_long * 5)(*(x.stride(0) for x in given)),
+                address(draws[k]),
+                address(draws[count + k]) if due else None,
+            )
+            if self._library.update(learner, transitions, metrics):
+                raise MemoryError("no memory for an update")
+            for name in METRICS if due else METRICS[:2]:
+                said[name] = getattr(metrics, name)
+        if most > own:
+            self._library.dismiss()
+        return {name: torch.tensor(value) for name, value in said.items()}
+
+    def _learner(self) -> Learner:
+        """Where everything lies, and the step sizes, which may change."""
+        sac, (obs_size, action_size) = self._sac, self._sizes
+        learner = Learner(
+            actor=_shape(sac.actor),
+            critics=_shape(sac.critics),
+            actor_group=_group(sac.optimizers["actor"], sac.average.flat, sac.config.actor_average),
+            critic_group=_group(sac.optimizers["critics"], sac.targets.flat, sac.config.tau),
+            alpha_group=_group(sac.optimizers["alpha"], None, 0.0),
+            obs=obs_size,
+            actions=action_size,
+            batch=sac.config.batch_size,
+            shares=sac.shares,
+            entropy_in_target=sac.config.entropy_in_target,
+            gamma=sac.config.gamma,
+            target_entropy=sac.target_entropy,
+            low=sac.config.log_std_range[0],
+            high=sac.config.log_std_range[1],
+            limit=sac.normalizer.limit.item(),
+            gemm=_gemm(),
+            shift=address(sac.normalizer.shift),
+            scale=address(sac.normalizer.scale),
+        )
+        needed = self._library.scratch_size(learner)
+        if self._scratch.numel() < needed:
+            self._scratch = torch.empty(needed)
+        learner.scratch = address(self._scratch)
+        return learner
+
+
+def _shape(net: Ensemble) -> Shape:
+    count, inputs, width = net.shapes[0]
+    return Shape(count, inputs, width, net.shapes[-1][-1], net.layer_norm)
+
+
+def _group(optimizer: AdamW, average: Tensor | None, share: float) -> Group:
+    return Group(
+        address(optimizer.parameter),
+        address(optimizer.first),
+        address(optimizer.second),
+        address(optimizer.steps),
+        address(average) if average is not None else None,
+        optimizer.parameter.numel(),
+        optimizer.rate,
+        optimizer.decay,
+        share,
+    )
+
+
+def _row(tensor: Tensor, row: int) -> int:
+    """Address of a row whose elements lie side by side."""
+    assert tensor.dtype == torch.float32
+    assert tensor.dim() == 1 or tensor.stride(1) == 1
+    return tensor.data_ptr() + 4 * row * tensor.stride(0)

@@ -1,0 +1,69 @@
+"""A policy acting in a Gymnasium environment, as an mp4, without a display."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from robo_maxent.envs.gym_vec_env import GymSimulations, GymTask
+from robo_maxent.errors import UsageError
+from robo_maxent.evaluation.rollout import Act
+from robo_maxent.rendering.backend import find_backend
+from robo_maxent.rendering.video import BLOCK, Look, Scene, film
+from robo_maxent.types import Episode
+
+
+def choose_backend() -> None:
+    """Choose an OpenGL backend for Gymnasium and dm_control, which read the environment variable.
+
+    Call it before the environment is made for the first time.
+
+    Raises:
+        RenderingError: None works; the message holds the fix.
+    """
+    os.environ["MUJOCO_GL"] = find_backend()
+
+
+def record(
+    act: Act,
+    task: GymTask,
+    seed: int,
+    path: str | os.PathLike[str],
+    seconds: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Episode | None:
+    """Record the first episode of a seed, as the environment itself draws it.
+
+    Args:
+        act: Policy.
+        task: What to do.
+        seed: Seed of the episode: the one that ``evaluate`` runs first with this seed.
+        path: An mp4 file, written at once when complete.
+        seconds: Stop after this time; None: at the end of the episode.
+        progress: Called with control steps done and control steps in all.
+
+    Returns:
+        The episode, or None if it was cut short.
+
+    Raises:
+        UsageError: The environment has no pictures, or ``seconds`` is not allowed.
+        EnvironmentFault: The environment crashed, or returned NaN, infinity or no picture.
+    """
+    if seconds is not None and not seconds > 0:
+        raise UsageError(f"seconds must be > 0, got {seconds}")
+    if "rgb_array" not in task.render_modes:
+        known = ", ".join(task.render_modes) or "none"
+        raise UsageError(f"{task.name} has no pictures to record; its render modes: {known}.")
+    env = GymSimulations(task, 1, seed, render_mode="rgb_array")
+    fps = max(min(Look.fps, round(1 / task.control_dt)), 1)
+    scene = Scene(env, lambda: _padded(env.frame()), task.control_dt, task.episode_steps)
+    try:
+        return film(act, scene, path, seconds, fps, progress)
+    finally:
+        env.close()
+
+
+def _padded(frame: np.ndarray) -> np.ndarray:
+    """Add black below and on the right, so that both sides are multiples of 16."""
+    below, beside = -frame.shape[0] % BLOCK, -frame.shape[1] % BLOCK
+    return np.pad(frame[:, :, :3], ((0, below), (0, beside), (0, 0)))

@@ -1,0 +1,61 @@
+"""How hard a push a robot can take, from its mass and its stance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robo_maxent.sim.physics import mujoco
+from robo_maxent.sim.robot import Robot
+
+
+@dataclass(frozen=True)
+class Capture:
+    """How hard a push a robot can take without a step.
+
+    A linear inverted pendulum of height h that is pushed from rest just comes to a stand above a
+    point at a distance r if its velocity is r sqrt(g / h). That times the mass, with r the distance
+    from the centre of its stance to the edge in that direction, is the capture impulse.
+    """
+
+    mass: float
+    """kg."""
+    height: float
+    """Of the centre of mass over the ground, standing, m."""
+    half_length: float
+    """Of the rectangle around the standing feet, m."""
+    half_width: float
+    """Likewise."""
+    gravity: float
+    """m/s²."""
+
+    def impulse(self, direction: float) -> float:
+        """Capture impulse, N·s, in a direction in the heading frame, rad."""
+        along, across = abs(np.cos(direction)), abs(np.sin(direction))
+        edge = min(
+            self.half_length / max(along, 1e-9),
+            self.half_width / max(across, 1e-9),
+        )
+        return float(self.mass * edge * np.sqrt(self.gravity / self.height))
+
+    def to_json(self) -> dict[str, float]:
+        """The impulses to either side and lengthwise, N·s, and what they follow from."""
+        lengths = {name: value for name, value in vars(self).items()}
+        return {"lateral": self.impulse(np.pi / 2), "longitudinal": self.impulse(0.0)} | lengths
+
+
+def capture(robot: Robot) -> Capture:
+    """The capture impulse of a robot in its standing pose."""
+    model, data = robot.model, mujoco.MjData(robot.model)
+    mujoco.mj_resetDataKeyframe(model, data, robot.stand)
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    feet = data.geom_xpos[robot.foot_geoms]  # (feet, 3)
+    half = 0.5 * (feet.max(axis=0) - feet.min(axis=0))
+    ground = feet[:, 2].min() - robot.foot_radius
+    return Capture(
+        mass=float(model.body_subtreemass[robot.trunk]),
+        height=float(data.subtree_com[robot.trunk, 2] - ground),
+        half_length=float(half[0]),
+        half_width=float(half[1]),
+        gravity=float(-model.opt.gravity[2]),
+    )

@@ -1,0 +1,125 @@
+"""What is observed and acted with: named fields, their reflection, and the layout of a policy."""
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from robo_maxent.errors import PolicyError, UsageError
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Left-right reflection of a flat vector: ``x[permutation] * sign``."""
+
+    permutation: np.ndarray
+    sign: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Reflect vectors, (..., size) to (..., size)."""
+        return x[..., self.permutation] * self.sign
+
+
+@dataclass(frozen=True)
+class Field:
+    """One named part of an observation or of an action."""
+
+    name: str
+    unit: str
+    sign: tuple[int, ...]
+    """Sign that each element takes under left-right reflection, after permutation."""
+    permutation: tuple[int, ...] | None = None
+    """Element that each element comes from under reflection; None: itself."""
+    noise: float = 0.0
+    """Half-width of uniform sensor noise, in the unit; a draw says how much of it there is."""
+    privileged: bool = False
+    """For critics only: no robot could measure it. These fields stand after all others."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return len(self.sign)
+
+
+def mirror(fields: tuple[Field, ...]) -> Mirror:
+    """Join the reflections of fields that stand one after the other."""
+    permutation: list[int] = []
+    sign: list[int] = []
+    for field in fields:
+        start = len(permutation)
+        own = field.permutation or tuple(range(field.size))
+        permutation += [start + element for element in own]
+        sign += field.sign
+    return Mirror(np.array(permutation), np.array(sign, np.float32))
+
+
+def unprivileged(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """The fields that a policy sees, which stand first.
+
+    Raises:
+        UsageError: One of them stands after a privileged field, or there is none.
+    """
+    count = sum(not field.privileged for field in fields)
+    late = [field.name for field in fields[count:] if not field.privileged]
+    if late:
+        raise UsageError(
+            f"observation field {late[0]!r} stands after a privileged one: put all privileged "
+            "fields last"
+        )
+    if not count:
+        raise UsageError("every observation field is privileged: a policy would see nothing")
+    return fields[:count]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a policy was trained to see and to move: it acts only where this is the same."""
+
+    task: str
+    """Name of the task it was trained on."""
+    observation: tuple[tuple[str, int, str], ...]
+    """Name, size and unit of each part of the observation that it sees, in order."""
+    joints: tuple[str, ...]
+    """Actuated joints, in order."""
+    action_centre: tuple[float, ...]
+    """Joint targets at action 0, rad."""
+    action_scale: tuple[float, ...]
+    """Joint-target offset at action 1, rad."""
+    control_dt: float
+    """Time between two actions, s."""
+
+    @property
+    def observation_size(self) -> int:
+        """Number of elements of an observation that it sees, P."""
+        return sum(size for _, size, _ in self.observation)
+
+    def require(self, other: "Layout") -> None:
+        """Check that a policy trained on this layout fits a task of another.
+
+        Raises:
+            PolicyError: It does not; the message names the first difference.
+        """
+        theirs = asdict(other)
+        for name, own in asdict(self).items():
+            if name != "task" and own != theirs[name]:
+                raise PolicyError(
+                    f"This policy, trained on {self.task!r}, does not fit {other.task!r}: "
+                    f"its {name.replace('_', ' ')} is {own}, the task's is {theirs[name]}."
+                )
+
+    def to_json(self) -> str:
+        """One JSON object, for the metadata of a policy file."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Layout":
+        """What :meth:`to_json` wrote."""
+        saved = json.loads(text)
+        return cls(
+            task=saved["task"],
+            observation=tuple((name, size, unit) for name, size, unit in saved["observation"]),
+            joints=tuple(saved["joints"]),
+            action_centre=tuple(saved["action_centre"]),
+            action_scale=tuple(saved["action_scale"]),
+            control_dt=saved["control_dt"],
+        )

@@ -1,0 +1,117 @@
+"""What to spend on a run, and recipes by name: frozen, checked at the door, free of torch."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from robo_maxent.errors import UsageError
+from robo_maxent.learning.config import SacConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to spend on a run, and how to learn."""
+
+    minutes: float | None = None
+    """Wall-clock budget, evaluation and saving included; give this or steps."""
+    steps: int | None = None
+    """Budget of environment steps, summed over the simulations."""
+    seed: int = 0
+    """Seed of everything random in the run."""
+    envs: int = 128
+    """Simulations stepped together."""
+    updates_per_step: int = 8
+    """Gradient updates per control step of all simulations; the update ratio is this / envs."""
+    random_steps: int = 20
+    """Control steps with uniform random actions before the first update."""
+    replay_capacity: int = 1_000_000
+    """Transitions kept."""
+    symmetric: bool = True
+    """Store each transition's left-right mirror image too, where the task declares one."""
+    evaluate_every: int = 200_000
+    """Environment steps between evaluations of the mean action."""
+    evaluation_episodes: int = 32
+    """Episodes of each of them."""
+    save_seconds: float = 120.0
+    """Wall-clock between checkpoints."""
+    threads: int = 0
+    """CPU threads, half for learning and half for physics; 0: one per CPU."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Factors of matrix products; auto: bf16 if the CPU has AMX, where it is faster, else fp32."""
+    sac: SacConfig = field(default_factory=SacConfig)
+    """How to learn."""
+
+    def __post_init__(self) -> None:
+        """Check the values at the door."""
+        if self.minutes is not None and self.steps is not None:
+            raise UsageError("give one budget, minutes or steps, not both")
+        for name in ("minutes", "steps", "save_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} must be > 0, got {value}")
+        for name in ("envs", "evaluate_every", "evaluation_episodes", "replay_capacity"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("seed", "updates_per_step", "random_steps", "threads"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+
+Preset = Literal["default", "rough", "single", "classic"]
+"""Recipes by name: many simulations, on terrain, one environment, the published algorithm."""
+
+
+def usual_preset(task: str) -> Preset:
+    """The recipe for a task where nobody asks for another."""
+    if task.startswith("gym:"):
+        return "single"
+    return "rough" if task.startswith("quadruped-rough") else "default"
+
+
+def preset(name: Preset) -> TrainConfig:
+    """A recipe without a budget.
+
+    Args:
+        name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
+            looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
+            ``single``: one environment at a time, one update per step. ``classic``: the algorithm
+            as published (Haarnoja et al. 2018, table 1) with the settings of common
+            implementations, to compare with their tables.
+
+    Raises:
+        UsageError: There is no such recipe.
+    """
+    if name == "default":
+        return TrainConfig()
+    if name == "rough":
+        sac = SacConfig(width=256, learning_rate=1e-3, gamma=0.95, target_entropy_per_action=-1.0)
+        return TrainConfig(evaluate_every=500_000, evaluation_episodes=110, sac=sac)
+    one: dict[str, Any] = {
+        "envs": 1,
+        "updates_per_step": 1,
+        "symmetric": False,
+        "evaluate_every": 10_000,
+    }
+    if name == "single":
+        sac = SacConfig(width=256, batch_size=256, learning_rate=3e-4, learning_rate_held=None)
+        sac = replace(sac, gamma=0.99, tau=0.01, actor_every=2, initial_alpha=0.1)
+        return TrainConfig(**one, random_steps=2_000, sac=sac)
+    if name == "classic":
+        sac = SacConfig(
+            width=256,
+            layer_norm=False,
+            normalize=False,
+            batch_size=256,
+            learning_rate=3e-4,
+            learning_rate_held=None,
+            weight_decay=0.0,
+            gamma=0.99,
+            tau=0.005,
+            actor_every=1,
+            actor_average=1.0,
+            initial_alpha=1.0,
+            alpha_learning_rate=3e-4,
+            target_entropy_per_action=-1.0,
+            log_std_range=(-5.0, 2.0),
+        )
+        return TrainConfig(**one, random_steps=10_000, sac=sac)
+    raise UsageError(f"unknown preset {name!r}; there are {', '.join(get_args(Preset))}")

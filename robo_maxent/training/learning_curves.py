@@ -1,0 +1,90 @@
+"""How a training run went, on one picture: success, return, levels of the curriculum."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from robo_maxent.training.metrics import STEP, read
+
+Rows = Sequence[Mapping[str, float]]
+Curve = tuple[list[float], list[float]]
+"""Environment steps, in millions, and values."""
+
+NAME = "training.png"
+SIZE = (4.6, 3.4)  # inches of a panel
+PANELS = {
+    "Success": {
+        "rollout/success_rate": "while exploring",
+        "eval/success_rate": "mean action, fresh episodes",
+    },
+    "Return of an episode": {
+        "rollout/ep_rew_mean": "while exploring",
+        "eval/mean_reward": "mean action, fresh episodes",
+    },
+}
+"""Title -> metric -> what it is."""
+LEVELS, MEAN = "level/", "level/mean"
+
+
+def draw(directory: Path) -> Path | None:
+    """Write ``training.png`` beside the metrics of a run; None: it has logged nothing.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    rows = read(directory / "metrics.jsonl")
+    panels = {
+        title: {label: found for name, label in metrics.items() if (found := curve(rows, name))[0]}
+        for title, metrics in PANELS.items()
+    }
+    panels["Level of the curriculum"] = levels(rows)
+    panels = {title: curves for title, curves in panels.items() if curves}
+    if not panels:
+        return None
+    figure = Figure(figsize=(SIZE[0] * len(panels), SIZE[1]), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, curves) in zip(drawn, panels.items(), strict=True):
+        _panel(axes, title, curves)
+    path = directory / NAME
+    figure.savefig(path)
+    return path
+
+
+def curve(rows: Rows, name: str) -> Curve:
+    """What was logged under a name."""
+    logged = [(row[STEP] / 1e6, row[name]) for row in rows if name in row]
+    return [step for step, _ in logged], [value for _, value in logged]
+
+
+def levels(rows: Rows) -> dict[str, Curve]:
+    """Kind of terrain -> its level; the mean of all comes last, so that it lies on top."""
+    names = dict.fromkeys(n for row in rows for n in row if n.startswith(LEVELS) and n != MEAN)
+    kinds = {name.removeprefix(LEVELS).replace("_", " "): curve(rows, name) for name in names}
+    return kinds | ({"mean": curve(rows, MEAN)} if kinds else {})
+
+
+def _panel(axes: Axes, title: str, curves: Mapping[str, Curve]) -> None:
+    for number, (label, (steps, values)) in enumerate(curves.items()):
+        mean, few = label == "mean", len(steps) < 40
+        axes.plot(
+            steps,
+            values,
+            color="black" if mean else f"C{number % 10}",
+            linewidth=2.2 if mean else 1.3,
+            marker="o" if few else None,
+            markersize=3.5,
+            label=label,
+        )
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_xlabel("environment steps, millions")
+    axes.set_xlim(left=0.0)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if title == "Success":
+        axes.set_ylim(0.0, 1.02)
+        axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+    axes.legend(frameon=False, fontsize=8, ncols=1 + (len(curves) > 4))

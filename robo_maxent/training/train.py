@@ -1,0 +1,377 @@
+"""Runs: from a budget to a policy, with evaluation, metrics and checkpoints on the way."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_args
+
+import numpy as np
+import psutil
+import torch
+
+from robo_maxent.envs.interface import Learnable
+from robo_maxent.errors import EnvironmentFault, RoboMaxentError, UsageError
+from robo_maxent.evaluation.rollout import evaluate
+from robo_maxent.evaluation.summary import summarize
+from robo_maxent.learning import hardware, native
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.policy import Policy
+from robo_maxent.learning.replay_buffer import row_bytes
+from robo_maxent.training import checkpoint
+from robo_maxent.training.config import Preset, TrainConfig, preset
+from robo_maxent.training.metrics import MetricsLog
+from robo_maxent.training.trainer import Trainer
+from robo_maxent.types import Episode
+
+BASE_MEMORY = 500_000_000
+"""Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
+
+EVALUATION_SEED_OFFSET = 1_000_000
+"""Training seed + this: no training episode is ever an evaluation episode."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished run leaves."""
+
+    directory: Path
+    policy: Policy
+    """The best policy of the periodic evaluations."""
+    success: float | None
+    """Its share of successful episodes there: the best of several, so a little optimistic; None
+    where there was no evaluation, or the task has no notion of success."""
+    reward: float | None
+    """Its mean return there."""
+    steps: int
+    """Environment steps."""
+    updates: int
+    seconds: float
+    """Wall-clock of this call."""
+    interrupted: bool
+    """Stopped by Ctrl-C; the checkpoint continues from there."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run is, for whoever shows it."""
+
+    fraction: float
+    """Share of the budget spent, 0 to 1."""
+    seconds: float
+    """Wall-clock spent."""
+    seconds_left: float
+    steps: int
+    """Environment steps."""
+    values: dict[str, float]
+    """Latest metrics, by name."""
+    message: str = ""
+    """Something that happened, for a line of its own."""
+
+
+Show = Callable[[Status], None]
+
+
+def train(
+    task: Learnable,
+    config: TrainConfig,
+    directory: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    show: Show | None = None,
+) -> Run:
+    """Train a policy until the budget is spent or Ctrl-C is pressed.
+
+    Args:
+        task: What to learn.
+        config: Budget and recipe; the budget of a resumed run comes on top of what it has done.
+        directory: Where the run's files go; None: ``runs/<task>/<time>-seed<seed>``.
+        resume: Continue the run in ``directory`` from its checkpoint, exactly.
+        show: Called with each row of metrics and each message.
+
+    Raises:
+        UsageError: The directory holds another run, or the replay does not fit in memory.
+        CheckpointError: There is no readable checkpoint to resume from, or the last one could
+            not be written.
+        EnvironmentFault: An environment of someone else's crashed or returned NaN or infinity; the
+            run is saved up to the step before.
+    """
+    start = time.monotonic()
+    if config.minutes is None and config.steps is None:
+        raise UsageError("give a budget: minutes or steps")
+    target = Path(directory) if directory is not None else new_directory(task, config)
+    _require_memory(task, config)
+    _claim(task, config, target, resume)
+    trainer = Trainer(task, config, target)
+    try:
+        if resume:
+            trainer.restore()
+        with _Interrupt() as interrupt:
+            loop = _Loop(trainer, start, show or (lambda status: None))
+            loop.greet(resume)
+            return loop.run(interrupt)
+    finally:
+        trainer.close()
+
+
+def new_directory(task: Learnable, config: TrainConfig) -> Path:
+    """A fresh run directory, ``runs/<task>/<time>-seed<seed>``."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = re.sub(r"[^A-Za-z0-9._-]+", "-", task.name)
+    return Path("runs") / folder / f"{stamp}-seed{config.seed}"
+
+
+def memory_needed(task: Learnable, config: TrainConfig) -> int:
+    """Estimate of the memory that a run needs, bytes: the replay, and the rest."""
+    rows = config.replay_capacity
+    return rows * row_bytes(task.observation_size, task.action_size) + BASE_MEMORY
+
+
+class _Loop:
+    """Runs a trainer to its budget, with evaluation, metrics and checkpoints on the way."""
+
+    log_every = 50
+    """Control steps between rows of metrics."""
+
+    def __init__(self, trainer: Trainer, start: float, show: Show) -> None:
+        self.trainer, self.config, self.start, self.show = trainer, trainer.config, start, show
+        self.first_step, self.first_updates = trainer.steps, trainer.learner.updates
+        self.log = MetricsLog(trainer.directory, trainer.steps)
+        self.episodes: deque[Episode] = deque(maxlen=100)
+        self.values: dict[str, float] = {}
+        self.latest: dict[str, torch.Tensor] = {}
+        self.terms: dict[str, np.ndarray] = {}
+        self.saved_at = start
+
+    def run(self, interrupt: "_Interrupt") -> Run:
+        """Train until the budget is spent or Ctrl-C is pressed."""
+        trainer, evaluated_at = self.trainer, -1
+        if native.library() is None:
+            self._tell(native.state()[1])
+        if self.config.precision == "bf16" and not hardware.has_amx():
+            self._tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
+        try:
+            while not interrupt.pressed and self._fraction() < 1.0:
+                step, metrics = trainer.step()
+                self.latest |= metrics
+                self.terms = step.terms
+                self.episodes.extend(step.episodes)
+                if trainer.control_steps % self.log_every == 0:
+                    self._log()
+                if trainer.steps % self.config.evaluate_every < self.config.envs:
+                    self._evaluate()
+                    evaluated_at = trainer.steps
+                if time.monotonic() - self.saved_at > self.config.save_seconds:
+                    self.saved_at = time.monotonic()
+                    self._attempt(trainer.save)
+            if not interrupt.pressed and evaluated_at != trainer.steps:
+                self._evaluate()
+            trainer.policy().save(trainer.directory / "policy-last.safetensors")
+            trainer.save()
+        except EnvironmentFault as fault:
+            raise self._saved_before(fault) from fault
+        finally:
+            self._attempt(self.log.close)
+        return Run(
+            directory=trainer.directory,
+            policy=_best_policy(trainer),
+            success=trainer.best_score[0] if len(trainer.best_score) > 1 else None,
+            reward=trainer.best_score[-1] if trainer.best_score else None,
+            steps=trainer.steps,
+            updates=trainer.learner.updates,
+            seconds=time.monotonic() - self.start,
+            interrupted=interrupt.pressed,
+        )
+
+    def greet(self, resume: bool) -> None:
+        """Say what is special about the task."""
+        for note in self.trainer.task.notes:
+            self._tell(note)
+        if resume and not self.trainer.task.exact_resume:
+            self._tell(
+                "learner, replay and counters continue exactly; the state of the environments "
+                "can't be saved, so new episodes begin"
+            )
+
+    def _saved_before(self, fault: EnvironmentFault) -> EnvironmentFault:
+        """The fault, saying how to go on after everything up to it is saved."""
+        trainer = self.trainer
+        try:
+            trainer.save()
+        except RoboMaxentError as error:
+            return EnvironmentFault(f"{fault} {error}")
+        return EnvironmentFault(
+            f"{fault} The run is saved at {trainer.steps:,} steps: mend the environment, then "
+            f"continue with robo-maxent train --resume {trainer.directory} --minutes 5"
+        )
+
+    def _fraction(self) -> float:
+        if self.config.steps is not None:
+            return (self.trainer.steps - self.first_step) / self.config.steps
+        assert self.config.minutes is not None
+        return (time.monotonic() - self.start) / (60.0 * self.config.minutes)
+
+    def _log(self) -> None:
+        learner, seconds = self.trainer.learner, time.monotonic() - self.start
+        values = {
+            "time/fps": (self.trainer.steps - self.first_step) / seconds,
+            "time/updates_per_second": (learner.updates - self.first_updates) / seconds,
+            "train/n_updates": float(learner.updates),
+            "train/ent_coef": learner.alpha,
+            "train/learning_rate": learner.optimizers["actor"].rate,
+            "train/target_entropy": learner.target_entropy,
+        }
+        values |= {f"train/{name}": float(value) for name, value in self.latest.items()}
+        values |= {f"reward/{name}": float(term.mean()) for name, term in self.terms.items()}
+        if self.episodes:
+            values |= {
+                "rollout/ep_rew_mean": float(np.mean([e.reward for e in self.episodes])),
+                "rollout/ep_len_mean": float(np.mean([e.length for e in self.episodes])),
+            }
+            judged = [e.success for e in self.episodes if e.success is not None]
+            if judged:
+                values["rollout/success_rate"] = float(np.mean(judged))
+        self._write(values | self.trainer.env.metrics())
+        self._tell()
+
+    def _evaluate(self) -> None:
+        """Evaluate the mean action; keep the policy if it is the best so far."""
+        trainer = self.trainer
+        seed = self.config.seed + EVALUATION_SEED_OFFSET
+        rows = evaluate(trainer.policy(), trainer.task, self.config.evaluation_episodes, seed)
+        summary = summarize(rows)
+        values = {
+            "eval/mean_reward": summary.mean_reward,
+            "eval/mean_ep_length": summary.mean_length,
+            "eval/fall_rate": summary.fallen.share,
+        }
+        if summary.success is not None:
+            values["eval/success_rate"] = summary.success.share
+        measures = {f"eval/{k}": v for k, v in summary.measures.items() if v is not None}
+        self._write(values | measures)
+        successes = [] if summary.success is None else [summary.success.share]
+        score = [*successes, summary.mean_reward]
+        if score > trainer.best_score:
+            best = trainer.directory / "policy.safetensors"
+            if self._attempt(lambda: trainer.policy().save(best)):
+                trainer.best_score = score
+        self._tell(f"evaluation at {trainer.steps:,} steps: {summary.headline}")
+
+    def _attempt(self, write: Callable[[], object]) -> bool:
+        """Write a file; a full disk must not end hours of training, so it only warns."""
+        try:
+            write()
+        except (OSError, RoboMaxentError) as error:
+            self._tell(f"warning: {error} Training goes on.")
+            return False
+        return True
+
+    def _write(self, values: dict[str, float]) -> None:
+        self.values |= values
+        self._attempt(lambda: self.log.write(self.trainer.steps, values))
+
+    def _tell(self, message: str = "") -> None:
+        fraction = min(self._fraction(), 1.0)
+        seconds = time.monotonic() - self.start
+        left = seconds * (1.0 - fraction) / fraction if fraction > 0 else float("inf")
+        self.show(Status(fraction, seconds, left, self.trainer.steps, dict(self.values), message))
+
+
+class _Interrupt:
+    """Ctrl-C and SIGTERM end the loop after the running step; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "_Interrupt":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._press)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _press(self, number: int, frame: FrameType | None) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
+
+
+def _best_policy(trainer: Trainer) -> Policy:
+    best = trainer.directory / "policy.safetensors"
+    return Policy.load(best if best.is_file() else best.with_name("policy-last.safetensors"))
+
+
+def _require_memory(task: Learnable, config: TrainConfig) -> None:
+    needed, available = memory_needed(task, config), psutil.virtual_memory().available
+    if needed > available:
+        fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
+        raise UsageError(
+            f"This run needs about {needed / 1e9:.1f} GB of memory, of which "
+            f"{available / 1e9:.1f} GB are available. Use --replay-capacity {fitting} or less."
+        )
+
+
+def _claim(task: Learnable, config: TrainConfig, directory: Path, resume: bool) -> None:
+    """Make the run directory, or check that it is the run to resume."""
+    if resume:
+        saved = read_config(directory)
+        if saved["task"] != task.name:
+            raise UsageError(f"{directory} is a run of {saved['task']!r}, not of {task.name!r}.")
+        return
+    if (directory / "config.json").exists():
+        raise UsageError(
+            f"{directory} already holds a run. Continue it with --resume, or choose another name."
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        saved = {"task": task.name, **task.options, "train": asdict(config)}
+        text = json.dumps(saved, indent=2)
+        checkpoint.write_text(directory / "config.json", text + "\n")
+    except OSError as error:
+        raise UsageError(f"Can't write to {directory}: {error}") from error
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The ``config.json`` of a run: ``task``, ``train``, and the options of the task.
+
+    Raises:
+        UsageError: The directory is not a run.
+    """
+    path = directory / "config.json"
+    try:
+        saved = json.loads(path.read_text())
+        return {"task": saved["task"], "train": saved["train"]} | saved
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{directory} is not a run: its config.json can't be read.") from error
+
+
+def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
+    """The configuration of a run with a new budget, which comes on top of what it has done.
+
+    Args:
+        directory: The run.
+        budget: Only its ``minutes`` or ``steps`` may differ from the defaults.
+
+    Raises:
+        UsageError: More than the budget is given, the directory is not a run, or its
+            configuration does not fit this version.
+    """
+    saved = read_config(directory)["train"]
+    if replace(budget, minutes=None, steps=None) not in map(preset, get_args(Preset)):
+        raise UsageError("a run is resumed with its own configuration: give only a new budget")
+    saved |= {"minutes": budget.minutes, "steps": budget.steps}
+    try:
+        saved["sac"]["log_std_range"] = tuple(saved["sac"]["log_std_range"])  # a list in JSON
+        return TrainConfig(**(saved | {"sac": SacConfig(**saved["sac"])}))
+    except (TypeError, KeyError) as error:
+        raise UsageError(f"{directory} was made by another version: {error}") from error

@@ -1,0 +1,253 @@
+"""The benchmarks: what the peers are given, and what is said of runs that did not finish."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.robustness.suites import Entry, Suite
+from robo_maxent.tasks import TASKS, make, quadruped
+
+# -- the peers' environment ----------------------------------------------------
+
+
+def test_the_peers_see_true_successors_resets_and_truncation(benchmark: Any) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra bench is not installed")
+    task = make("quadruped-flat")
+    task.episode_steps = 60
+    n = 4
+    adapted, plain = benchmark("peers").PeerEnv(VecEnv(task, n, seed=3)), VecEnv(task, n, seed=3)
+    np.testing.assert_array_equal(adapted.reset(), plain.reset())
+    rng = np.random.default_rng(0)
+    size = np.array([0.0, 0.0, 1.0, 1.0])[:, None]  # two stand, two are thrown over
+    held = np.zeros((n, task.action_size), np.float32)
+    seen = {True: 0, False: 0}
+    for count in range(130):
+        if count % 5 == 0:
+            held = (size * rng.choice([-1.0, 1.0], held.shape)).astype(np.float32)
+        obs, reward, done, infos = adapted.step(held)
+        step = plain.step(held)
+        np.testing.assert_array_equal(obs, step.obs)
+        np.testing.assert_array_equal(reward, step.reward)
+        np.testing.assert_array_equal(done, step.terminated | step.truncated)
+        lengths = {episode.sim: episode.length for episode in step.episodes}
+        for sim in range(n):
+            if not done[sim]:
+                assert infos[sim] == {}
+                continue
+            truncated = bool(step.truncated[sim])
+            seen[truncated] += 1
+            np.testing.assert_array_equal(infos[sim]["terminal_observation"], step.next_obs[sim])
+            assert not np.array_equal(infos[sim]["terminal_observation"], obs[sim])
+            assert infos[sim]["TimeLimit.truncated"] is truncated
+            assert infos[sim]["episode"]["l"] == lengths[sim]
+    assert seen[True] >= 4, "nobody stood until the time limit"
+    assert seen[False] >= 1, "nobody fell"
+
+
+def test_a_truncated_step_bootstraps_from_the_true_successor_in_the_peers_replay(
+    benchmark: Any,
+) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra bench is not installed")
+    task = make("quadruped-flat")
+    task.episode_steps = 10
+    peers = benchmark("peers")
+    peer = peers.sb3_sac(task, seed=0)
+    peer.learn(lambda steps: steps >= 12 * peers.ENVS)
+    replay = peer.model.replay_buffer
+    obs, following = replay.observations, replay.next_observations  # (steps, N, O), as we made them
+    at_limit = 9
+    assert replay.timeouts[at_limit].all()
+    np.testing.assert_array_equal(following[at_limit - 1], obs[at_limit])
+    assert not (following[at_limit] == obs[at_limit + 1]).all(axis=-1).any()
+
+
+# -- time to walk --------------------------------------------------------------
+
+
+def test_a_censored_run_is_longer_than_any_other(benchmark: Any) -> None:
+    walk = benchmark("time_to_walk")
+
+    def runs(*seconds: float) -> list[Any]:
+        return [walk.Result("ours", i, abs(s), s < 0, 1) for i, s in enumerate(seconds)]
+
+    assert walk.median(runs(120, -90, 80)) == walk.Median(120, censored=False)
+    assert walk.median(runs(-90, 120, -90)) == walk.Median(90, censored=True)
+    assert walk.median(runs(100, 50)) == walk.Median(75, censored=False)
+    assert walk.median(runs(100, -90)).censored
+    assert str(walk.median(runs(-900))) == "> 900"
+
+
+@pytest.mark.parametrize(
+    ("ours", "ppo", "sac", "ratio", "kind", "best"),
+    [
+        (100, 400, 300, 3.0, "exact", "sac"),
+        (100, -900, 300, 3.0, "exact", "sac"),
+        (100, -900, -905, 9.0, "at least", "ppo"),
+        (-900, 300, 400, 0.33, "at most", "ppo"),
+        (-900, -900, -901, None, "unknown", "ppo"),
+    ],
+)
+def test_the_ratio_says_when_it_is_only_a_bound(
+    benchmark: Any, ours: float, ppo: float, sac: float, ratio: float, kind: str, best: str
+) -> None:
+    walk = benchmark("time_to_walk")
+    times = {"ours": ours, "ppo": ppo, "sac": sac}
+    results = [walk.Result(name, 0, abs(s), s < 0, 10) for name, s in times.items()]
+    verdict = walk.verdict(results)
+    assert (verdict["ratio"], verdict["ratio_is"], verdict["best_peer"]) == (ratio, kind, best)
+    assert verdict["ours_censored"] is (ours < 0)
+    assert verdict["best_peer_censored"] is (times[best] < 0)
+    assert [run["seconds"] for run in verdict["runs"]] == [abs(s) for s in times.values()]
+    assert ("> 900" in walk.table(results)[1]) is (ours < 0)
+
+
+def test_without_peers_there_is_no_ratio(benchmark: Any) -> None:
+    walk = benchmark("time_to_walk")
+    verdict = walk.verdict([walk.Result("ours", 0, 100.0, False, 10)])
+    assert verdict["ours_s"] == 100.0
+    assert (verdict["best_peer"], verdict["ratio"], verdict["ratio_is"]) == (None, None, "unknown")
+
+
+def test_the_clock_stands_still_while_the_judge_looks(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = benchmark("time_to_walk")
+    now, shares = [1000.0], [0.2, 0.95]
+    monkeypatch.setattr(walk.time, "time", lambda: now[0])
+
+    def look(self: Any, seconds: float, steps: int, policy: Any) -> Any:
+        now[0] += 7.0
+        return walk.Look(seconds, steps, shares.pop(0), 0.0)
+
+    monkeypatch.setattr(walk.Judge, "_look", look)
+    judge = walk.Judge(None, spawned=990.0, spacing=20.0, limit=500.0)
+    assert judge.clock() == 10.0
+    assert not judge.over(1, lambda: None)
+    assert len(shares) == 2, "looked too early"
+    now[0] += 15.0
+    assert not judge.over(2, lambda: None)
+    assert judge.clock() == 25.0
+    now[0] += 14.0
+    assert not judge.over(3, lambda: None)
+    assert len(shares) == 1, "39 s is before the next look at 40 s"
+    now[0] += 1.0
+    assert judge.over(4, lambda: None)
+
+
+def test_contestants_are_checked_at_the_door(benchmark: Any) -> None:
+    walk = benchmark("time_to_walk")
+    assert walk.chosen("ppo, ours,ppo") == ["ppo", "ours"]
+    with pytest.raises(argparse.ArgumentTypeError, match=r"unknown contestants: dqn; known: ours"):
+        walk.chosen("ours,dqn")
+    assert walk.arguments_of(["--quick"]).seeds == 1
+    with pytest.raises(SystemExit):
+        walk.arguments_of(["--limit", "0"])
+
+
+def test_every_peer_that_can_be_named_has_a_recipe(benchmark: Any) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra bench is not installed")
+    assert ("ours", *benchmark("peers").PEERS) == benchmark("time_to_walk").CONTESTANTS
+
+
+# -- the learner and the extra -------------------------------------------------
+
+
+def test_learner_ratios_pair_the_rounds_and_stand_for_batch_256(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = benchmark("learner")
+    monkeypatch.setattr(learner, "resolve", lambda precision: "bf16")
+    rates = {
+        "ours_fp32": [200.0, 20.0, 300.0],  # the second round was disturbed, for everyone
+        "ours_bf16": [400.0, 40.0, 600.0],
+        "sb3": [100.0, 10.0, 100.0],
+        "sbx": [200.0, 20.0, 200.0],
+    }
+    measured = {name: learner.Measured(1.0, rounds) for name, rounds in rates.items()}
+    result = learner.figures(256, measured)
+    assert (result["vs_sb3"], result["vs_sbx"], result["fp32_vs_sb3"]) == (4.0, 2.0, 2.0)
+    assert result["sb3_256"] == 100.0
+    assert "vs_sb3" not in learner.figures(512, measured)
+
+
+def test_a_missing_peer_is_named_with_the_way_to_get_it(benchmark: Any) -> None:
+    missing = benchmark("extra").missing_peers
+    assert missing(["json"]) is None
+    assert missing(["json", "no_such_module"]) == (
+        "not installed: no_such_module. The peers are an extra: pip install 'robo-maxent[bench]'"
+    )
+
+
+# -- rough ground --------------------------------------------------------------
+
+
+def test_the_headline_of_rough_ground_is_a_median_over_seeds_of_means_over_kinds(
+    benchmark: Any,
+) -> None:
+    rough = benchmark("rough")
+
+    def result(variant: str, seed: int, level: float, trained: float, held_out: float) -> Any:
+        kinds = {"stairs_up": trained, "gaps": trained + 0.2, "waves": held_out}
+        success = {kind: {"4": share} for kind, share in kinds.items()}
+        return rough.Result(variant, seed, 30.0, 1_000_000, level, {}, success, 1.0)
+
+    results = [
+        result("scan", 0, 6.0, 0.7, 0.8),
+        result("scan", 1, 7.0, 0.5, 0.9),
+        result("scan", 2, 5.0, 0.6, 0.1),
+        result("blind", 0, 4.0, 0.1, 0.1),
+    ]
+    assert rough.verdict(results) == {
+        "mean_level": 6.0,
+        "success_level4": 0.7,
+        "success_heldout4": 0.8,
+        "mean_level_blind": 4.0,
+    }
+    table = rough.table(results)
+    assert [line.split()[:4] for line in table[1:]] == [
+        ["scan", "3", "1.00", "6.00"],
+        ["blind", "1", "1.00", "4.00"],
+    ]
+    assert "nan" in table[1], "level 0 was not run and must not look as if"
+
+
+def test_a_critic_without_the_truth_sees_what_the_policy_sees(benchmark: Any) -> None:
+    task: Any = make("quadruped-rough-scan")
+    size = task.policy_size
+    plain = VecEnv(task, 3, seed=0).reset()
+    honest = benchmark("rough")._without_truth(make("quadruped-rough-scan"))
+    assert honest.observation_size == honest.policy_size == size
+    np.testing.assert_array_equal(VecEnv(honest, 3, seed=0).reset(), plain[:, :size])
+
+
+def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> None:
+    rough = benchmark("rough")
+    assert {task for task, _ in rough.VARIANTS.values()} <= set(TASKS)
+    for task, options in rough.VARIANTS.values():
+        made: Any = make(task, **options)
+        assert made.unseen(rough.EVALUATION_SEED).pool.seed != made.pool.seed
+
+
+# -- robustness suites ---------------------------------------------------------
+
+
+def test_the_time_of_the_full_suite_is_extrapolated_from_its_number_of_episodes(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stress = benchmark("stress")
+    small = Suite("small", "", {"nominal": Entry(6, 2, sampled=2), "payload": Entry(1, 1)})
+    large = Suite("large", "", {"nominal": Entry(60, 20, sampled=20), "payload": Entry(10, 10)})
+    monkeypatch.setattr(stress, "find", {"quick": small, "full": large}.__getitem__)
+    monkeypatch.setattr(quadruped, "TRIAL_STEPS", 20)
+    monkeypatch.setattr(sys, "argv", ["stress.py", "--quick"])
+    stress.main()
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (told["quick_suite_episodes"], told["full_suite_episodes"]) == (27, 270)
+    assert told["full_suite_s_is"] == "extrapolated"
+    expected = 270 / told["episodes_per_s"]
+    assert told["full_suite_s"] == pytest.approx(expected, abs=0.1)  # it is told in tenths

@@ -1,0 +1,244 @@
+"""The command line says what is wrong in a line, and keeps stdout for what was asked for."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import call
+
+from robo_maxent import __version__
+from robo_maxent.cli import main
+from robo_maxent.errors import UsageError
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.tasks import make
+from robo_maxent.training.config import Preset, TrainConfig, preset
+from robo_maxent.training.train import train
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = TrainConfig(
+        steps=96, envs=8, random_steps=4, evaluation_episodes=2, sac=SacConfig(width=16)
+    )
+    directory = tmp_path_factory.mktemp("runs") / "quadruped-flat" / "tiny"
+    return train(make("quadruped-flat"), config, directory).directory
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "--version") == (0, f"{__version__}\n", "")
+
+
+def test_help_and_usage_errors_come_without_torch_or_mujoco() -> None:
+    code = (
+        "import sys; from robo_maxent.cli import main\n"
+        "try: main.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'torch', 'mujoco'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "quadrupe-flat", "--minutes", "1"], 2, "Did you mean 'quadruped-flat'"),
+        (["train", "quadruped-flat"], 2, "give a budget"),
+        (["train"], 2, "say what to learn"),
+        (["train", "quadruped-flat", "--minutes", "-1"], 2, "minutes must be > 0, got -1"),
+        (["train", "quadruped-flat", "--steps", "0"], 2, "steps must be > 0, got 0"),
+        (["train", "--resume", "nowhere", "--minutes", "1"], 2, "nowhere is not a run"),
+        (
+            ["train", "quadruped-flat", "--minutes", "1", "--robot", "no.xml"],
+            1,
+            "not found: no.xml",
+        ),
+        (["train", "--resume", "r", "--steps", "8", "--out", "x"], 2, "no --out and no option"),
+        (["evaluate", "nothing"], 1, "No run directory or policy file 'nothing'"),
+        (["evaluate"], 2, "name at least one"),
+        (["record", "nothing"], 1, "No run directory or policy file 'nothing'"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_exit_code(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    got, out, err = call(capsys, *arguments)
+    assert (got, out) == (code, "")
+    assert message in err
+    assert err.startswith("robo-maxent: ")
+    assert err.count("\n") == 1
+    got, out, _ = call(capsys, *arguments, "--json")
+    assert got == code
+    assert message in json.loads(out)["error"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_unusable_arguments_give_exit_code_2_and_still_one_json_object(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = call(capsys, "train", "--no-such-option", "--json")
+    assert code == 2
+    assert "error" in json.loads(out)
+    assert "no-such-option" in err
+
+
+def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    code, out, _ = call(capsys, *arguments, "--json")
+    assert code == 0
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "quadruped-flat" in result(capsys, "tasks")["tasks"]
+    assert call(capsys, "tasks")[1].startswith("quadruped-flat ")
+
+
+def test_doctor_checks_what_a_run_depends_on(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "doctor", "--json")
+    found = json.loads(out)
+    assert {"versions", "rendering", "threads", "compiler", "precision"} <= {
+        c["name"] for c in found["checks"]
+    }
+    assert code == (0 if found["ok"] else 1)
+
+
+def test_train_resume_evaluate_record(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_directory: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = result(capsys, "train", "--resume", str(run_directory), "--steps", "16")
+    assert trained["steps"] == 112
+    assert Path(trained["policy"]).is_file()
+    shown = result(capsys, "evaluate", str(run_directory), trained["policy"], "--episodes", "3")
+    first, second = shown["policies"]
+    assert first["success"] == second["success"]
+    assert first["success"]["count"] == 3
+    assert len(Path(first["episodes"]).read_text().splitlines()) == 3
+    recorded = result(capsys, "record", str(run_directory), "--seconds", "0.2")
+    assert Path(recorded["video"]).stat().st_size > 0
+    assert recorded["video"] == "videos/quadruped-flat-tiny-seed2.mp4"
+
+
+def test_the_table_of_evaluate_has_the_interval(
+    capsys: pytest.CaptureFixture[str], run_directory: Path
+) -> None:
+    code, out, err = call(capsys, "evaluate", str(run_directory), "--episodes", "2")
+    assert code == 0
+    assert "of 2  (95 % Wilson interval)" in out
+    assert "episodes.jsonl" in err
+
+
+def test_a_run_without_a_policy_yet_says_how_to_get_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, run_directory: Path
+) -> None:
+    (tmp_path / "config.json").write_text((run_directory / "config.json").read_text())
+    code, _, err = call(capsys, "evaluate", str(tmp_path))
+    assert code == 1
+    assert "written at the first evaluation" in err
+
+
+def test_a_robot_of_ones_own_is_remembered_by_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from robo_maxent.assets import path
+
+    monkeypatch.chdir(tmp_path)
+    own = path("quadruped.xml").read_text().replace('mass="5.204"', 'mass="6.5"')
+    Path("own.xml").write_text(own)
+    budget = ["--steps", "16", "--envs", "8", "--evaluation-episodes", "1", "--out", "run"]
+    result(capsys, "train", "quadruped-flat", "--robot", "own.xml", *budget)
+    saved = json.loads(Path("run/config.json").read_text())
+    assert saved["robot_file"] == str(tmp_path / "own.xml")
+    Path("own.xml").write_text("<mujoco><broken/></mujoco>")
+    code, _, err = call(capsys, "evaluate", "run", "--episodes", "1")
+    assert code == 1
+    assert "own.xml is not a valid robot" in err
+
+
+def test_what_differs_between_episodes_is_remembered_by_the_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    budget = ["--steps", "16", "--envs", "8", "--evaluation-episodes", "1"]
+    result(
+        capsys, "train", "quadruped-flat", "--randomize", "default", *budget, "--out", "hardened"
+    )
+    assert json.loads(Path("hardened/config.json").read_text())["randomization"] == "default"
+    result(capsys, "evaluate", "hardened", "--episodes", "2")
+    rows = [json.loads(row) for row in Path("hardened/episodes.jsonl").read_text().splitlines()]
+    assert all({"payload", "push_impulse", "encoder_bias"} <= set(row["draw"]) for row in rows)
+    assert rows[0]["realized"]["total_mass"] == pytest.approx(
+        12.743448 + rows[0]["draw"]["payload"]
+    )
+    result(capsys, "train", "--resume", "hardened", "--steps", "16")
+    code, _, err = call(
+        capsys, "train", "--resume", "hardened", "--steps", "8", "--randomize", "hard"
+    )
+    assert code == 2
+    assert "no option of the task" in err
+
+    result(capsys, "train", "quadruped-flat", *budget, "--out", "plain")
+    saved = json.loads(Path("plain/config.json").read_text())
+    assert saved["randomization"] == {"foot_friction": [0.4, 1.2]}
+    code, _, err = call(capsys, "train", "gym:Pendulum-v1", "--steps", "8", "--randomize", "hard")
+    assert code == 2
+    assert "gym:Pendulum-v1 has no --randomize: of a task's options it has --action-repeat" in err
+
+
+def test_a_checkout_that_shadows_the_installed_package_is_explained(tmp_path: Path) -> None:
+    # A copy of the package directory alone has no tasks inside, as a checkout has not.
+    source = Path(main.__file__).parents[1]
+    shadow = tmp_path / "robo_maxent"
+    shutil.copytree(source, shadow)
+    code = "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(f)]\n"
+    code += "from robo_maxent.cli import main; main.main(['tasks'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "robo-maxent: this checkout shadows the installed package; run: pip install -e .\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["quadruped-flat"], "default"),
+        (["gym:Pendulum-v1"], "single"),
+        (["quadruped-rough-scan"], "rough"),
+        (["gym:Pendulum-v1", "--preset", "classic"], "classic"),
+        (["--preset=single", "quadruped-flat"], "single"),
+    ],
+)
+def test_the_defaults_of_train_are_those_of_the_preset(
+    words: list[str], expected: Preset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = call(capsys, "train", *words, "--help")
+    shown = " ".join(out.replace("│", " ").split())
+    recipe = preset(expected)
+    assert f"(default: {expected})" in shown
+    assert f"Simulations stepped together. (default: {recipe.envs})" in shown
+    assert f"Units in each hidden layer. (default: {recipe.sac.width})" in shown
+
+
+def test_an_unknown_preset_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = call(capsys, "train", "quadruped-flat", "--preset", "fastest", "--steps", "1")
+    assert code == 2
+    assert "fastest" in said
+    assert "classic" in said
+    with pytest.raises(UsageError, match="unknown preset 'fastest'; there are default, rou"):
+        preset("fastest")  # type: ignore[arg-type]

@@ -1,0 +1,178 @@
+"""Whatever an environment does, nothing bad is learnt from and the run can be continued."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gym_worlds
+import numpy as np
+import pytest
+
+from robo_maxent.envs.gym_vec_env import GymSimulations, GymTask
+from robo_maxent.errors import CheckpointError, EnvironmentFault
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.training import checkpoint
+from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.train import resumed, train
+
+FAULT_STEP = 12
+"""Steps before the one that goes wrong: two episodes of 5, and two steps."""
+
+FAULTS = {
+    "obs nan": "returned an observation with nan at element 1 in simulation 0 at its step 13, "
+    "step 3 of episode 2",
+    "obs huge": "returned an observation with inf at element 1",
+    "reward nan": "returned the reward nan in simulation 0 at its step 13, step 3 of episode 2",
+    "reward inf": "returned the reward -inf",
+    "shape": "crashed in step().*an observation of 3 numbers, where its space has 2",
+    "crash": "crashed in step() in simulation 0 at its step 13, step 3 of episode 2: "
+    "TwoArguments: code 7: motor lost at 50 % of 100%d (gym_worlds.py:",
+    "reset": "crashed in reset() in simulation 0 at its step 10, step 0 of episode 2: "
+    "KeyError: 'no start found'",
+}
+
+
+def pattern(text: str) -> str:
+    return ".*".join(re.escape(part) for part in text.split(".*"))
+
+
+def world(fault: str) -> GymTask:
+    return GymTask(gym_worlds.register("Bad", gym_worlds.Bad, fault=fault))
+
+
+def config(**changes: Any) -> TrainConfig:
+    defaults: dict[str, Any] = {
+        "steps": 100,
+        "envs": 1,
+        "random_steps": 4,
+        "replay_capacity": 1000,
+        "evaluate_every": 10**9,
+        "evaluation_episodes": 1,
+        "threads": 2,
+        "sac": SacConfig(width=16, batch_size=16),
+    }
+    return TrainConfig(**(defaults | changes))
+
+
+@pytest.mark.parametrize("envs", [1, 2])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_said_and_the_run_continues_after_mending(
+    fault: str, envs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(EnvironmentFault, match=pattern(FAULTS[fault])) as caught:
+        train(world(fault), config(envs=envs), run)
+    said = str(caught.value)
+    assert said.startswith("gym:test/Bad-v0 ")
+    assert "\n" not in said
+    saved = checkpoint.load(run / "checkpoint")
+    steps = saved.loop["control_steps"]
+    assert steps == (9 if fault == "reset" else FAULT_STEP)
+    assert f"saved at {steps * envs} steps" in said
+    assert f"robo-maxent train --resume {run} --minutes 5" in said
+    rows = saved.replay["rows"]
+    assert len(rows) == steps * envs
+    assert np.isfinite(rows).all()
+    np.testing.assert_array_equal(rows[:, 5], rows[:, 1] + 1)  # the step counted on in each
+
+    monkeypatch.setattr(gym_worlds.Bad, "mended", True)
+    budget = resumed(run, TrainConfig(steps=20 * envs))
+    assert train(world(fault), budget, run, resume=True).steps == (steps + 20) * envs
+
+
+def test_the_traceback_of_a_worker_is_kept_as_a_note(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault) as caught:
+        train(world("crash"), config(envs=2), tmp_path / "run")
+    cause = caught.value.__cause__
+    assert cause is not None
+    assert "raise TwoArguments" in cause.__notes__[0]
+
+
+def test_a_worker_that_is_killed_is_said_and_the_run_is_saved(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(
+        EnvironmentFault, match=r"A worker process of gym:test/Bad-v0 died.*-9"
+    ) as e:
+        train(world("killed"), config(envs=2), run)
+    assert "--resume" in str(e.value)
+    assert checkpoint.load(run / "checkpoint").loop["control_steps"] == FAULT_STEP
+
+
+def test_a_fault_in_an_evaluation_keeps_the_run(tmp_path: Path) -> None:
+    task = world("reset")
+    run = tmp_path / "run"
+    # 3 episodes in one simulation: the evaluation runs into its second before training does.
+    with pytest.raises(
+        EnvironmentFault, match=r"crashed in reset\(\) in simulation 0 at its step 5"
+    ):
+        train(ResetsTwice(task), config(evaluate_every=3), run)
+    assert checkpoint.load(run / "checkpoint").loop["control_steps"] == 3
+
+
+class ResetsTwice(GymTask):
+    """Its evaluation begins a second episode in the same simulation."""
+
+    def __init__(self, task: GymTask) -> None:
+        self.__dict__.update(task.__dict__)
+
+    def evaluation_env(self, n: int, seed: int, first_sim: int = 0) -> GymSimulations:
+        env = GymSimulations(self, n, seed, first_sim)
+        env.reset()
+        for _ in range(5):
+            env.step(np.zeros((n, 1)))
+        return env
+
+
+def test_a_fault_with_a_full_disk_leaves_the_checkpoint_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    train(world("crash"), config(steps=8), run)
+    budget = resumed(run, TrainConfig(steps=50))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", full)
+    with pytest.raises(EnvironmentFault, match=r"motor lost.*No space left.*--resume"):
+        train(world("crash"), budget, run, resume=True)
+    monkeypatch.undo()
+    assert checkpoint.load(run / "checkpoint").loop["control_steps"] == 8
+
+
+def test_a_checkpoint_of_a_fault_is_not_hidden_by_a_periodic_one(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault):
+        train(world("obs nan"), config(save_seconds=1e-6), tmp_path / "run")
+    assert checkpoint.load(tmp_path / "run/checkpoint").loop["control_steps"] == FAULT_STEP
+    with pytest.raises(CheckpointError, match="There is no checkpoint"):
+        checkpoint.load(tmp_path / "elsewhere")
+
+
+def test_ctrl_c_in_a_terminal_ends_a_run_with_workers_in_good_order(tmp_path: Path) -> None:
+    arguments = ["train", "gym:Pendulum-v1", "--minutes", "5", "--envs", "2", "--out", "run"]
+    arguments += ["--save-seconds", "0.1", "--width", "16"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "robo_maxent.cli.main", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run/checkpoint/latest").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the workers too
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "--resume run" in said
+    assert (tmp_path / "run/policy-last.safetensors").is_file()
+    with pytest.raises(ProcessLookupError):  # no worker is left in its group
+        os.killpg(process.pid, 0)

@@ -1,0 +1,185 @@
+"""What several training runs say of an algorithm, and what they leave open."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from samples import episode, episodes
+from scipy.stats import mannwhitneyu, norm, t, trim_mean
+
+from robo_maxent.errors import UsageError
+from robo_maxent.evaluation import across_runs
+from robo_maxent.evaluation.across_runs import (
+    interquartile_mean,
+    probability_of_improvement,
+    run_scores,
+)
+from robo_maxent.evaluation.intervals import mean_interval
+
+ONE_FAILED = np.array([0.92, 0.95, 0.05, 0.91, 0.97])
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def error_by_trying_all(scores: np.ndarray) -> float:
+    """Standard deviation of the interquartile mean over every choice of runs in each task."""
+    n, m = scores.shape
+    choices = product(range(n), repeat=n * m)
+    drawn = [scores[np.reshape(choice, (n, m)), np.arange(m)].ravel() for choice in choices]
+    values = [trim_mean(own, 0.25) for own in drawn]
+    return float(np.std(values) * np.sqrt(n / (n - 1)))
+
+
+# -- interquartile mean ------------------------------------------------------------
+
+
+def test_one_failed_run_hardly_moves_the_interquartile_mean() -> None:
+    assert interquartile_mean(ONE_FAILED, rng()).value == pytest.approx((0.92 + 0.95 + 0.91) / 3)
+
+
+def test_the_interquartile_mean_is_over_all_scores_at_once() -> None:
+    scores = rng().random((6, 4))
+    expected = np.sort(scores.ravel())[6:18].mean()
+    assert interquartile_mean(scores, rng()).value == pytest.approx(expected)
+    assert expected == pytest.approx(trim_mean(scores.ravel(), 0.25))
+
+
+def test_the_interval_of_three_runs_is_that_of_their_mean() -> None:
+    scores = np.array([0.2, 0.5, 0.6])  # nothing is dropped of three
+    expected = mean_interval(scores)
+    assert interquartile_mean(scores, rng()).interval == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (3, 2)])
+def test_runs_are_resampled_in_each_task_apart(shape: tuple[int, int]) -> None:
+    scores = rng(1).random(shape)
+    result = interquartile_mean(scores, rng())
+    low, high = result.interval or (np.nan, np.nan)
+    reach = float(t.ppf(0.975, across_runs._degrees_of_freedom(scores)))
+    assert (high - low) / 2 == pytest.approx(reach * error_by_trying_all(scores), rel=0.05)
+
+
+def test_tasks_that_share_in_the_error_add_degrees_of_freedom() -> None:
+    same = np.tile(np.array([[0.0], [0.5], [1.0]]), (1, 4))
+    assert across_runs._degrees_of_freedom(same) == pytest.approx(4 * 2)
+    # Two tasks are outside the middle half altogether: their spread does not enter.
+    one = np.array([[0.0, 0.4, 1.0], [0.01, 0.5, 1.1], [0.02, 0.6, 1.2]])
+    assert across_runs._degrees_of_freedom(one) == pytest.approx(2)
+    assert across_runs._degrees_of_freedom(np.ones((5, 3))) == 4
+
+
+@pytest.mark.parametrize(("count", "tasks"), [(3, 1), (5, 1), (10, 1), (3, 5), (5, 5)])
+def test_the_interval_of_the_interquartile_mean_covers_95_percent(
+    count: int, tasks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(across_runs, "RESAMPLES", 400)
+    generator, trials, held = rng(2), 500, 0
+    for _ in range(trials):
+        scores = generator.normal(0.0, 1.0, (count, tasks))
+        low, high = interquartile_mean(scores, generator).interval or (np.nan, np.nan)
+        held += low <= 0.0 <= high
+    assert held / trials == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / trials))
+
+
+def test_an_interval_stays_within_what_scores_can_be() -> None:
+    low, high = interquartile_mean(ONE_FAILED, rng(), bounds=(0.0, 1.0)).interval or (-1.0, 2.0)
+    assert 0.0 <= low < 0.9266 < high <= 1.0
+    open_ended = interquartile_mean(ONE_FAILED, rng()).interval or (0.0, 0.0)
+    assert open_ended[1] > 1.0
+
+
+def test_the_same_generator_gives_the_same_interval_and_another_one_another() -> None:
+    assert interquartile_mean(ONE_FAILED, rng(0)) == interquartile_mean(ONE_FAILED, rng(0))
+    assert interquartile_mean(ONE_FAILED, rng(0)) != interquartile_mean(ONE_FAILED, rng(1))
+
+
+def test_fewer_than_three_runs_give_a_number_and_no_interval() -> None:
+    two = interquartile_mean(np.array([0.7, 0.9]), rng())
+    assert two.interval is None
+    assert str(two) == "0.8 over 2 runs: an interval across training seeds takes at least 3 runs"
+    better = probability_of_improvement(np.array([0.7, 0.9]), np.array([0.1, 0.2, 0.8]))
+    assert better.interval is None
+    assert str(better).startswith("0.833 over 2 against 3 runs: an interval")
+
+
+# -- probability of improvement ----------------------------------------------------
+
+
+def test_the_probability_of_improvement_is_mann_whitneys_share_of_wins() -> None:
+    first, second = rng(3).integers(0, 6, (5, 4)), rng(4).integers(0, 5, (7, 4))  # with ties
+    wins = mannwhitneyu(first, second).statistic / 35
+    assert probability_of_improvement(first, second).value == pytest.approx(wins.mean())
+    assert probability_of_improvement(np.array([1.0, 2.0]), np.array([1.0])).value == 0.75
+
+
+def test_swapping_the_algorithms_is_the_mirror_image() -> None:
+    first, second = rng(5).normal(0.5, 1.0, (5, 3)), rng(6).normal(size=(4, 3))
+    one, other = (
+        probability_of_improvement(first, second),
+        probability_of_improvement(second, first),
+    )
+    assert one.value == pytest.approx(1 - other.value)
+    low, high = other.interval or (np.nan, np.nan)
+    assert one.interval == pytest.approx((1 - high, 1 - low), abs=1e-6)
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_the_limits_are_as_many_of_their_own_standard_errors_away_as_t_says(tasks: int) -> None:
+    # Hanley and McNeil 1982, with both sample sizes replaced by their mean.
+    first, second = np.array([3.0, 5.0, 6.0, 8.0]), np.array([1.0, 2.0, 4.0, 4.5, 7.0])
+    result = probability_of_improvement(
+        np.tile(first[:, None], (1, tasks)), np.tile(second[:, None], (1, tasks))
+    )
+    for limit in result.interval or ():
+        q1, q2, size = limit / (2 - limit), 2 * limit**2 / (1 + limit), 4.5
+        variance = limit * (1 - limit) + (size - 1) * (q1 - limit**2 + q2 - limit**2)
+        distance = abs(limit - result.value) / np.sqrt(variance / (20 * tasks))
+        assert distance == pytest.approx(t.ppf(0.975, 7 * tasks), rel=1e-4)
+
+
+def test_winning_every_time_is_not_certainty() -> None:
+    result = probability_of_improvement(np.array([3.0, 4.0, 5.0]), np.array([0.0, 1.0, 2.0]))
+    low, high = result.interval or (np.nan, np.nan)
+    assert 0.3 < low < 0.5  # nor is it significant: the exact p-value is 0.1
+    assert high == 1.0
+    assert str(result) == f"1 [{low:.3g}, 1] over 3 against 3 runs"
+
+
+@pytest.mark.parametrize(
+    ("gap", "count", "tasks"), [(0.0, 5, 1), (1.2, 5, 1), (2.3, 8, 1), (0.5, 3, 4)]
+)
+def test_the_interval_of_the_probability_of_improvement_covers_95_percent(
+    gap: float, count: int, tasks: int
+) -> None:
+    generator, trials, held = rng(7), 500, 0
+    truth = norm.cdf(gap / np.sqrt(2))
+    for _ in range(trials):
+        first = generator.normal(gap, 1.0, (count, tasks))
+        result = probability_of_improvement(first, generator.normal(size=(count, tasks)))
+        low, high = result.interval or (np.nan, np.nan)
+        held += low <= truth <= high
+    assert held / trials > 0.95 - 3 * np.sqrt(0.95 * 0.05 / trials)  # may be more, as documented
+
+
+# -- rows, and the door ------------------------------------------------------------
+
+
+def test_a_run_enters_as_the_mean_of_its_episodes() -> None:
+    many, few = episodes([True, True, False, False], reward=2.0), episodes([True], reward=3.0)
+    np.testing.assert_allclose(run_scores([many, few], "success"), [0.5, 1.0])
+    np.testing.assert_allclose(run_scores([many, few], "reward"), [2.0, 3.0])
+    some = [episode(measures={"time": None}), episode(measures={"time": 0.5})]
+    np.testing.assert_allclose(run_scores([some], "time"), [0.5])
+    with pytest.raises(UsageError, match="run 1 has no episode with time"):
+        run_scores([some, some[:1]], "time")
+
+
+def test_scores_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"\(runs, tasks\), got shape \(0, 1\)"):
+        interquartile_mean(np.array([]), rng())
+    with pytest.raises(UsageError, match="scores must be finite"):
+        interquartile_mean(np.array([1.0, np.nan, 2.0]), rng())
+    with pytest.raises(UsageError, match="the same tasks, got 2 and 3"):
+        probability_of_improvement(np.ones((3, 2)), np.ones((3, 3)))

@@ -1,0 +1,214 @@
+"""Two policies are compared on the same episodes, and on no others."""
+
+from itertools import combinations, product
+from math import comb
+from typing import Any
+
+import numpy as np
+import pytest
+from samples import episode, episodes
+from scipy.stats import multinomial, ttest_rel
+
+from robo_maxent.errors import UnknownNameError, UsageError
+from robo_maxent.evaluation.paired import (
+    SuccessDifference,
+    compare,
+    compare_measure,
+    holm,
+    mean_difference,
+    pairs,
+    success_difference,
+)
+
+
+def of_table(both: int, only_first: int, only_second: int, neither: int) -> SuccessDifference:
+    counts = both, only_first, only_second, neither
+    return success_difference(
+        np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+    )
+
+
+# -- success -----------------------------------------------------------------------
+
+
+def test_method_10_against_its_worked_example() -> None:
+    # Altman, Machin, Bryant and Gardner 2000, Statistics with Confidence, table 6.2 and p. 52.
+    result = of_table(14, 5, 0, 22)
+    assert result.difference.value == pytest.approx(5 / 41)
+    assert result.difference.interval == pytest.approx((0.011, 0.226), abs=0.001)
+
+
+def test_method_10_where_one_policy_always_succeeds() -> None:
+    # No correlation then: the root of the sum of squares of the distances to Wilson's limits.
+    result = of_table(15, 5, 0, 0)
+    low = 0.25 - np.hypot(1.0 - result.first.low, result.second.high - 0.75)
+    high = 0.25 + np.hypot(0.0, 0.75 - result.second.low)
+    assert result.difference.interval == pytest.approx((low, high))
+
+
+def test_policies_that_never_differ_leave_the_difference_open_at_both_ends() -> None:
+    same = of_table(12, 0, 0, 8)
+    low, high = same.difference.interval or (np.nan, np.nan)
+    assert low < 0.0 < high
+    assert same.p_value == 1.0
+
+
+@pytest.mark.parametrize(
+    "chances",
+    [
+        (0.25, 0.25, 0.25, 0.25),
+        (0.6, 0.2, 0.05, 0.15),
+        (0.85, 0.05, 0.05, 0.05),
+        (0.3, 0.3, 0.0, 0.4),
+    ],
+)
+def test_the_interval_of_a_difference_covers_95_percent(chances: tuple[float, ...]) -> None:
+    n, truth = 16, chances[1] - chances[2]
+    tables = np.array([own for own in product(range(n + 1), repeat=4) if sum(own) == n])
+    chance = multinomial.pmf(tables, n, chances)
+    coverage = 0.0
+    for table, weight in zip(tables[chance > 1e-5], chance[chance > 1e-5], strict=True):
+        low, high = of_table(*table).difference.interval or (np.nan, np.nan)
+        coverage += weight * (low <= truth <= high)
+    assert coverage > 0.93  # exact but for the rare tables; may be more, as documented
+
+
+def test_the_p_value_is_that_of_mcnemar() -> None:
+    # 12 against 2 of 14: twice the chance of 12 or more heads.
+    assert of_table(90, 12, 2, 5).p_value == pytest.approx(212 / 2**14)
+    for one, other in ((3, 9), (0, 6), (5, 5), (1, 0)):
+        n, fewer = one + other, min(one, other)
+        tail = sum(comb(n, hits) for hits in range(fewer + 1)) / 2**n
+        assert of_table(4, one, other, 7).p_value == pytest.approx(min(1.0, 2 * tail))
+
+
+def test_swapping_the_policies_changes_the_sign() -> None:
+    one, other = of_table(30, 9, 2, 9), of_table(30, 2, 9, 9)
+    assert one.difference.value == -other.difference.value
+    low, high = other.difference.interval or (np.nan, np.nan)
+    assert one.difference.interval == pytest.approx((-high, -low))
+    assert one.p_value == other.p_value
+
+
+def test_a_comparison_reads_as_a_sentence() -> None:
+    low, high = (100 * end for end in of_table(168, 12, 2, 18).difference.interval or ())
+    assert str(of_table(168, 12, 2, 18)) == (
+        f"+5.0 points [{low:.1f}, {high:.1f}], p = 0.013 (200 pairs: 12 one way, 2 the other)"
+    )
+
+
+# -- means -------------------------------------------------------------------------
+
+
+def test_a_mean_difference_is_the_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    second = rng.normal(size=30)
+    first = second + rng.normal(0.3, 0.5, 30)
+    result, expected = mean_difference(first, second), ttest_rel(first, second)
+    ends = expected.confidence_interval(0.95)
+    assert result.difference.interval == pytest.approx((ends.low, ends.high))
+    assert result.p_value == pytest.approx(expected.pvalue)
+
+
+def test_pairs_that_lack_the_measure_are_left_out_and_counted() -> None:
+    first, second = np.array([1.0, np.nan, 3.0, 5.0]), np.array([0.5, 2.0, np.nan, 3.5])
+    result = mean_difference(first, second)
+    assert (result.difference.value, result.difference.count, result.without) == (1.0, 2, 2)
+    assert str(result).startswith("+1 [")
+    assert str(result).endswith("(2 pairs, 2 without)")
+    with pytest.raises(UsageError, match="no pair of episodes in which both"):
+        mean_difference(np.array([np.nan, 1.0]), np.array([1.0, np.nan]))
+
+
+def test_differences_without_spread_are_certain_or_nothing() -> None:
+    zeros = np.zeros(4)
+    assert mean_difference(zeros, zeros).p_value == 1.0
+    assert mean_difference(zeros + 0.5, zeros).p_value == 0.0
+    single = mean_difference(zeros[:1] + 2.0, zeros[:1])
+    assert (single.p_value, single.difference.interval) == (None, None)
+    assert str(single) == "+2 (1 pairs)"
+
+
+# -- rows --------------------------------------------------------------------------
+
+
+def test_rows_are_paired_by_seed_whatever_their_order() -> None:
+    ours, theirs = episodes([True, True, False, True]), episodes([False, True, False, False])
+    result = compare(ours, theirs[::-1])
+    assert (result.only_first, result.only_second, result.difference.count) == (2, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "first set only, such as seed, simulation, index"),
+        ({"sim": 7}, "first set only"),
+        ({"index": 1}, "first set only"),
+        ({"task": "u"}, "task is 't' and 'u'"),
+        ({"draw": {"payload": 3.0}}, "draw is {} and {'payload': 3.0}"),
+        ({"terrain": "gaps"}, "terrain is None and 'gaps'"),
+        ({"level": 4}, "level is None and 4"),
+    ],
+)
+def test_episodes_that_are_not_the_same_are_refused(change: dict[str, Any], message: str) -> None:
+    ours = episodes([True, True])
+    with pytest.raises(UsageError, match=message):
+        compare(ours, [ours[0], episode(**{"sim": 1, **change})])
+
+
+def test_sets_of_other_sizes_and_doubled_episodes_are_refused() -> None:
+    ours = episodes([True, True, True])
+    with pytest.raises(UsageError, match="1 of 3 episodes are in the second set only"):
+        pairs(ours[:2], ours)
+    with pytest.raises(UsageError, match=r"\(0, 2, 0\) is there twice"):
+        pairs([*ours, episode(sim=2)], ours)
+    with pytest.raises(UsageError, match="no episodes to compare"):
+        pairs([], [])
+
+
+def test_a_task_without_success_can_be_compared_by_its_measures_only() -> None:
+    ours = [episode(sim=sim, success=None, measures={"error": 0.1 * sim}) for sim in range(3)]
+    theirs = [episode(sim=sim, success=None, measures={"error": 0.0}) for sim in range(3)]
+    with pytest.raises(UsageError, match="t has no notion of success"):
+        compare(ours, theirs)
+    assert compare_measure(ours, theirs, "error").difference.value == pytest.approx(0.1)
+    assert compare_measure(ours, theirs, "length").difference.value == 0.0
+    with pytest.raises(UnknownNameError, match=r"Unknown measure 'eror'. Did you mean 'error'\?"):
+        compare_measure(ours, theirs, "eror")
+
+
+def test_arrays_that_are_no_pairs_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"one length, at least 1, got \(2,\) and \(3,\)"):
+        success_difference(np.ones(2), np.ones(3))
+    with pytest.raises(UsageError, match="got"):
+        mean_difference(np.ones(0), np.ones(0))
+    with pytest.raises(UsageError, match="true or false in every pair"):
+        success_difference(np.array([1.0, np.nan]), np.ones(2))
+
+
+# -- several comparisons -----------------------------------------------------------
+
+
+def by_closed_testing(p: np.ndarray) -> np.ndarray:
+    """A hypothesis falls when every set that has it falls, by Bonferroni: Marcus et al. 1976."""
+    adjusted = np.zeros_like(p)
+    for size in range(1, len(p) + 1):
+        for own in combinations(range(len(p)), size):
+            for member in own:
+                adjusted[member] = max(adjusted[member], min(1.0, size * p[list(own)].min()))
+    return adjusted
+
+
+def test_holm_is_closed_testing_by_bonferroni() -> None:
+    rng = np.random.default_rng(1)
+    for count in (1, 2, 5, 7):
+        p = rng.random(count) ** 2
+        np.testing.assert_allclose(holm(p), by_closed_testing(p))
+    np.testing.assert_allclose(holm(np.array([0.2, 0.2, 0.2])), [0.6, 0.6, 0.6])
+
+
+def test_holm_by_hand() -> None:
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([])).shape == (0,)
+    with pytest.raises(UsageError, match=r"within \[0, 1\]"):
+        holm(np.array([0.5, 1.2]))

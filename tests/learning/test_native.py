@@ -1,0 +1,265 @@
+"""The compiled update against the one in torch, and what happens without a compiler."""
+
+import copy
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from robo_maxent.learning import hardware, native
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.networks import Ensemble
+from robo_maxent.learning.replay_buffer import Batch
+from robo_maxent.learning.sac import Sac
+from robo_maxent.training.config import Preset, preset
+
+needs_compiler = pytest.mark.skipif(
+    native.library() is None, reason=f"torch is all there is here: {native.state()[1]}"
+)
+
+OBS = 7
+
+
+@pytest.fixture(params=[1, 2, 4])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """More than two share the rows of a critic."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def some_transitions(count: int, actions: int, seed: int) -> Batch:
+    """As the replay gives them: columns of one array of rows."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(count, 2 * OBS + actions + 2, generator=generator)
+    obs, action, reward, next_obs, ended = rows.split([OBS, actions, 1, OBS, 1], dim=1)
+    action.tanh_()
+    ended.copy_(ended > 1.0)
+    obs[::7, 0] = next_obs[::7, 0] = 40.0  # beyond where normalized observations are clipped
+    return Batch(2.0 * obs + 1.0, action, reward[:, 0], next_obs, ended[:, 0])
+
+
+def in_torch(sac: Sac) -> Sac:
+    """The same learner without the compiled update."""
+    sac._compiled = None
+    return sac
+
+
+def flat_state(sac: Sac) -> dict[str, Tensor]:
+    """Everything that learns."""
+    state = {name: getattr(sac, name).flat for name in ("actor", "average", "critics", "targets")}
+    for name, optimizer in sac.optimizers.items():
+        state |= {f"{name} {part}": value for part, value in optimizer.state_dict().items()}
+    return {name: value.detach() for name, value in state.items()} | {"alpha": sac.log_alpha}
+
+
+def compare(
+    config: SacConfig, actions: int, calls: int = 3, batches: int = 3, seen: int = OBS
+) -> None:
+    """Learn with both; everything that learns must agree to rounding. The actor sees ``seen``.
+
+    Adam divides a gradient by its own size, and so the rounding of one that is nearly zero: where
+    parameters are, there is no finer scale than the learning rate.
+    """
+    one = Sac(OBS, actions, config, 0, policy_size=seen)
+    other = in_torch(Sac(OBS, actions, config, 0, policy_size=seen))
+    for call in range(calls):
+        transitions = some_transitions(batches * config.batch_size, actions, seed=call)
+        fresh = transitions.obs.contiguous().numpy()
+        for sac in (one, other):
+            sac.observe(fresh)
+        said, expected = one.update(transitions), other.update(transitions)
+        assert said.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(said[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    assert one.updates == other.updates == calls * batches
+    pairs = flat_state(other)
+    for name, value in flat_state(one).items():
+        atol = 1e-5 if " " in name else 0.05 * config.learning_rate
+        torch.testing.assert_close(value, pairs[name], rtol=1e-3, atol=atol, msg=name)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["default", "single", "classic"])
+def test_the_compiled_update_is_the_one_in_torch(name: Preset, threads: int) -> None:
+    compare(replace(preset(name).sac, width=40, batch_size=33), actions=3)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["default", "single", "classic"])
+@pytest.mark.parametrize("seen", [1, 4, OBS - 1])
+def test_it_is_so_for_an_actor_that_sees_less(name: Preset, seen: int, threads: int) -> None:
+    compare(replace(preset(name).sac, width=40, batch_size=33), actions=3, seen=seen)
+
+
+@needs_compiler
+@pytest.mark.parametrize("actions", [1, 17])
+@pytest.mark.parametrize("width", [1, 7, 128])
+def test_it_is_so_for_any_size_of_that_actor(actions: int, width: int) -> None:
+    compare(SacConfig(width=width, batch_size=5, actor_every=1), actions, calls=2, seen=3)
+
+
+@needs_compiler
+@pytest.mark.parametrize("actions", [1, 16, 17, 40])
+@pytest.mark.parametrize("width", [1, 7, 128])
+def test_it_is_so_for_any_size(actions: int, width: int) -> None:
+    compare(SacConfig(width=width, batch_size=5, actor_every=1), actions, calls=2)
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": 1e-2},
+        {"weight_decay": 0.3},
+        {"gamma": 0.5},
+        {"tau": 0.5},
+        {"actor_every": 3},
+        {"actor_average": 0.5},
+        {"initial_alpha": 0.7},
+        {"alpha_learning_rate": 0.1},
+        {"alpha_learning_rate": 0.0},
+        {"entropy_in_target": False},
+        {"target_entropy_per_action": -3.0},
+        {"log_std_range": (-9.0, 3.0)},
+        {"normalize": False},
+    ],
+)
+def test_every_setting_reaches_it(change: dict[str, float]) -> None:
+    config = SacConfig(width=16, batch_size=32, actor_every=1)
+    compare(replace(config, **change), actions=3)
+    base, changed = Sac(OBS, 3, config, 0), Sac(OBS, 3, replace(config, **change), 0)
+    for sac in (base, changed):
+        sac.observe(some_transitions(64, 3, 0).obs.contiguous().numpy())
+        for call in range(3):
+            sac.update(some_transitions(96, 3, call))
+    assert any(not torch.equal(flat_state(base)[k], v) for k, v in flat_state(changed).items())
+
+
+@needs_compiler
+def test_it_continues_from_a_loaded_state_and_at_another_learning_rate() -> None:
+    config = SacConfig(width=16, batch_size=32, learning_rate_held=None)
+    one, other = Sac(OBS, 3, config, 0), in_torch(Sac(OBS, 3, config, 1))
+    one.update(some_transitions(96, 3, 0))
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    one.load_state_dict(copy.deepcopy(one.state_dict()))
+    for sac in (one, other):
+        sac.optimizers["critics"].rate = 1e-2
+        sac.update(some_transitions(96, 3, 1))
+    pairs = flat_state(other)
+    for name, value in flat_state(one).items():
+        torch.testing.assert_close(value, pairs[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["default", "classic"])
+def test_a_value_that_is_not_a_number_stays_visible(name: Preset) -> None:
+    sac = Sac(OBS, 3, replace(preset(name).sac, width=16, batch_size=8, actor_every=1), 0)
+    transitions = some_transitions(8, 3, 0)
+    transitions.next_obs[1, 0] = math.nan
+    assert sac.update(transitions)["critic_loss"].isnan()
+
+
+@needs_compiler
+def test_the_same_seed_gives_the_same_bits(threads: int) -> None:
+    states = []
+    for _ in range(2):
+        sac = Sac(OBS, 3, SacConfig(width=64, batch_size=64), 0)
+        for call in range(3):
+            sac.update(some_transitions(256, 3, call))
+        states.append(flat_state(sac))
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+@needs_compiler
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("shares", [1, 2, 3, 8])
+def test_how_many_threads_help_changes_not_one_bit(shares: int) -> None:
+    states = []
+    for crew in ([1], [2], [2, 1]):
+        sac = Sac(OBS, 3, SacConfig(width=64, batch_size=61), 0, shares=shares)
+        asked = cycle(crew)
+        for call in range(3):
+            sac.update(some_transitions(4 * 61, 3, call), partial(next, asked))
+        states.append(flat_state(sac))
+    for other in states[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in states[0].items())
+
+
+def test_bf16_rounds_the_factors_of_matrix_products_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    net = Ensemble(2, OBS, 32, 3, layer_norm=True)
+    a, b = torch.randn(2, 8, OBS), torch.randn(2, OBS, 4)
+    exact = net.product(a, b)
+    net.precision = "bf16"
+    with hardware.bf16_products():
+        rounded = net.product(a, b)
+    by_hand = a.bfloat16().float() @ b.bfloat16().float()
+    torch.testing.assert_close(rounded, by_hand, rtol=1e-4, atol=1e-5)  # AMX sums in another order
+    assert 1e-4 < (rounded - exact).abs().max() < 0.1
+    assert rounded.dtype == torch.float32
+
+
+def test_learning_in_bf16_follows_fp32_closely() -> None:
+    config = SacConfig(width=32, batch_size=64, actor_every=1)
+    fp32, bf16 = Sac(OBS, 3, config, 0), Sac(OBS, 3, config, 0, precision="bf16")
+    start = fp32.critics.flat.detach().clone()
+    for call in range(5):
+        for sac in (fp32, bf16):
+            sac.update(some_transitions(64, 3, call))
+    moved = (fp32.critics.flat - start).norm()
+    apart = (fp32.critics.flat - bf16.critics.flat).norm()
+    assert 0 < apart < 0.2 * moved
+
+
+def state_with(tmp_path: Path, **environment: str) -> str:
+    """What a fresh process says about the compiled update."""
+    code = "from robo_maxent.learning import native as c; print(c.state()[0] is None, c.state()[1])"
+    base = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "c")}
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=base | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    return ran.stdout.strip()
+
+
+def test_without_a_compiler_one_line_says_so(tmp_path: Path) -> None:
+    nothing = tmp_path / "empty"
+    nothing.mkdir()
+    expected = "True no C compiler found: learning runs in torch, slower"
+    assert state_with(tmp_path, PATH=str(nothing)) == expected
+
+
+def test_a_compiler_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho 'out of luck' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    said = state_with(tmp_path, CC=str(broken))
+    assert said.startswith("True ")
+    assert "(out of luck): learning runs in torch" in said
+
+
+def test_they_can_be_switched_off(tmp_path: Path) -> None:
+    assert "switched off" in state_with(tmp_path, ROBO_MAXENT_COMPILED="off")
+
+
+@needs_compiler
+def test_they_are_compiled_once_and_kept(tmp_path: Path) -> None:
+    assert state_with(tmp_path).startswith("False compiled by")
+    (library,) = (tmp_path / "c" / "robo_maxent").iterdir()
+    written = library.stat().st_mtime_ns
+    assert state_with(tmp_path).startswith("False compiled by")
+    assert library.stat().st_mtime_ns == written

@@ -1,0 +1,109 @@
+"""The tanh-squashed Gaussian: its log-probability against integrals and exact formulas."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.networks import sample_action
+
+GAUSSIANS = [(0.0, -0.13), (0.0, 0.0), (0.7, -0.5), (-1.5, -1.0), (0.3, -3.0)]
+
+
+def log_density(action: float, mean: float, log_std: float) -> float:
+    """Log-probability that ``sample_action`` gives to an action, by asking it for that action."""
+    noise = (math.atanh(action) - mean) / math.exp(log_std)
+    terms = (torch.tensor([[x]], dtype=torch.float64) for x in (mean, log_std, noise))
+    sampled, log_prob = sample_action(*terms)
+    assert sampled.item() == pytest.approx(action, abs=1e-12)
+    return log_prob.item()
+
+
+def probability(low: float, high: float, mean: float, log_std: float) -> float:
+    peak = math.tanh(mean)
+    points = [peak] if low < peak < high else None
+    return quad(
+        lambda a: math.exp(log_density(a, mean, log_std)), low, high, points=points, limit=500
+    )[0]
+
+
+@pytest.mark.parametrize(("mean", "log_std"), GAUSSIANS)
+def test_probabilities_of_all_actions_sum_to_one(mean: float, log_std: float) -> None:
+    assert probability(-1.0, 1.0, mean, log_std) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "log_std"), GAUSSIANS)
+def test_the_probability_of_an_interval_is_that_of_the_gaussian_before_the_tanh(
+    mean: float, log_std: float
+) -> None:
+    edges = np.linspace(-0.95, 0.95, 6)
+    gaussian = np.diff(norm.cdf((np.arctanh(edges) - mean) / math.exp(log_std)))
+    integral = [probability(low, high, mean, log_std) for low, high in itertools.pairwise(edges)]
+    np.testing.assert_allclose(integral, gaussian, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(st.floats(-0.999, 0.999), st.floats(-3.0, 3.0), st.floats(*SacConfig().log_std_range))
+def test_the_density_is_the_gaussian_one_over_the_slope_of_tanh(
+    action: float, mean: float, log_std: float
+) -> None:
+    expected = norm.logpdf(math.atanh(action), mean, math.exp(log_std)) - math.log1p(-(action**2))
+    assert log_density(action, mean, log_std) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_sampled_actions_fall_where_the_gaussian_says() -> None:
+    mean, log_std = 0.4, -0.6
+    noise = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
+    action, log_prob = sample_action(torch.tensor([[mean]]), torch.tensor([[log_std]]), noise)
+    edges = np.linspace(-0.9, 0.9, 7)
+    below = (action.numpy() < edges).mean(axis=0)  # (7,)
+    expected = norm.cdf((np.arctanh(edges) - mean) / math.exp(log_std))
+    np.testing.assert_allclose(below, expected, atol=4 * 0.5 / math.sqrt(len(noise)))
+    entropy = quad(
+        lambda a: -log_density(a, mean, log_std) * math.exp(log_density(a, mean, log_std)), -1, 1
+    )[0]
+    assert -log_prob.mean().item() == pytest.approx(entropy, abs=0.02)
+
+
+def test_independent_dimensions_add_their_log_probabilities() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mean, log_std, noise = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
+    action, joint = sample_action(mean, log_std, noise)
+    single = [
+        sample_action(mean[:, [i]], log_std[:, [i]], noise[:, [i]]) for i in range(4)
+    ]  # per dimension
+    torch.testing.assert_close(joint, torch.stack([log_prob for _, log_prob in single]).sum(0))
+    torch.testing.assert_close(action, torch.cat([part for part, _ in single], dim=1))
+
+
+@pytest.mark.parametrize("u", [-30.0, -10.0, -1e-3, 0.0, 1e-3, 10.0, 30.0])
+def test_float32_is_exact_where_tanh_rounds_to_one(u: float) -> None:
+    noise, log_std = 0.5, -1.0
+    mean = u - noise * math.exp(log_std)
+    slope = -2.0 * math.log(math.cosh(u))  # log(1 - tanh(u)²), without its cancellation
+    exact = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi) - slope
+    _, log_prob = sample_action(*(torch.tensor([[x]]) for x in (mean, log_std, noise)))
+    assert log_prob.dtype == torch.float32
+    assert log_prob.item() == pytest.approx(exact, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("u", [-30.0, -10.0, -1.0, 0.0, 1.0, 10.0, 30.0])
+def test_the_float32_gradient_is_the_one_worked_by_hand(u: float) -> None:
+    noise = torch.tensor([[0.5]])
+    log_std = torch.tensor([[-1.0]], requires_grad=True)
+    reach = 0.5 * math.exp(-1.0)  # noise times standard deviation
+    mean = torch.tensor([[u - reach]], requires_grad=True)
+    _, log_prob = sample_action(mean, log_std, noise)
+    log_prob.sum().backward()
+    assert mean.grad is not None
+    assert log_std.grad is not None
+    # With the noise held, only -log(1 - tanh²) = 2 log cosh depends on u; its slope is 2 tanh.
+    assert mean.grad.item() == pytest.approx(2 * math.tanh(u), abs=1e-6)
+    assert log_std.grad.item() == pytest.approx(-1 + 2 * math.tanh(u) * reach, abs=1e-6)

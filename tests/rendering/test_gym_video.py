@@ -1,0 +1,58 @@
+"""A Gymnasium environment on film: its own pictures, of any size, or the reason why not."""
+
+from pathlib import Path
+from typing import Any
+
+import gym_worlds
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.errors import EnvironmentFault, UsageError
+from robo_maxent.rendering.gym_video import record
+
+
+class Drawn(gym_worlds.Counter):
+    """Draws a white picture of odd sides, or fails to."""
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(self, render_mode: str | None = None, fails: bool = False) -> None:
+        super().__init__()
+        self.render_mode, self.fails = render_mode, fails
+
+    def render(self) -> Any:
+        if self.fails:
+            raise ImportError("pygame is not installed")
+        return np.full((50, 70, 3), 255, np.uint8)
+
+
+def stay(obs: np.ndarray) -> np.ndarray:
+    return np.zeros((len(obs), 1))
+
+
+def test_an_episode_is_filmed_at_the_pace_of_its_environment(tmp_path: Path) -> None:
+    task = GymTask(gym_worlds.register("Drawn", Drawn))
+    episode = record(stay, task, 2, tmp_path / "film.mp4")
+    assert episode is not None
+    assert (episode.length, episode.seed) == (5, 2)
+    reader = imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4"))
+    meta = next(reader)
+    assert (meta["size"], meta["fps"]) == ((80, 64), 20)
+    frames = [np.frombuffer(frame, np.uint8).reshape(64, 80, 3) for frame in reader]
+    assert len(frames) == 5
+    assert frames[0][:48, :64].min() > 200
+    assert frames[0][56:].max() < 60
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_an_environment_without_pictures_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no pictures to record; its render modes: none"):
+        record(stay, GymTask("test/Counter-v0"), 2, tmp_path / "film.mp4")
+    broken = GymTask(gym_worlds.register("Drawn", Drawn, fails=True))
+    with pytest.raises(EnvironmentFault, match="can't draw itself: ImportError: pygame is not"):
+        record(stay, broken, 2, tmp_path / "film.mp4")
+    with pytest.raises(UsageError, match="seconds must be > 0"):
+        record(stay, broken, 2, tmp_path / "film.mp4", seconds=0.0)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,315 @@
+"""What a report says about rows, against rows worked by hand."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hand_rows import many, push, row
+
+from robo_maxent.errors import UsageError
+from robo_maxent.evaluation.intervals import CensoredValue
+from robo_maxent.evaluation.severity import severity_curve
+from robo_maxent.report import curves
+from robo_maxent.report.analysis import findings
+from robo_maxent.report.curves import SEED, curve, outcome_table
+from robo_maxent.report.rows import choose_failures, identity, met, severities_of
+from robo_maxent.report.tables import sector
+
+
+def test_shares_count_what_they_say() -> None:
+    rows = [*many(10, 10, severity=1.0), *many(6, 8, severity=0.5), *many(1, 4, severity=0.1)]
+    axis = findings(rows, {}).axes["friction"]
+    found = axis.success["walker"]
+    assert axis.severities == found.severities == (1.0, 0.5, 0.1)
+    assert [(s.share, s.count) for s in found.shares] == [(1.0, 10), (0.75, 8), (0.25, 4)]
+    assert (axis.disturbed["walker"].share, axis.disturbed["walker"].count) == (7 / 12, 12)
+
+
+def test_the_nominal_severity_is_no_disturbance() -> None:
+    found = findings([*many(5, 5, severity=1.0), *many(0, 5, severity=0.5)], {})
+    assert found.axes["friction"].outcomes == {"walker": {"fell": 5}}
+    assert found.overall["walker"].share == 0.0
+
+
+def test_undisturbed_episodes_are_not_counted_as_disturbed() -> None:
+    found = findings([*many(9, 10, axis="nominal", severity=0.0), *many(1, 2)], {})
+    assert (found.nominal["walker"].share, found.overall["walker"].count) == (0.9, 2)
+
+
+def test_the_suite_says_which_way_is_harder() -> None:
+    rows = [*many(1, 3, severity=0.1), *many(3, 3, severity=1.0)]
+    suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)]}
+    assert severities_of("friction", rows, suite) == (1.0, 0.1)
+    assert severities_of("friction", rows, {}) == (0.1, 1.0)
+
+
+def test_surviving_is_success_where_a_task_knows_none() -> None:
+    rows = [row(success=None, survived=True), row(success=None, survived=False, sim=1)]
+    assert findings(rows, {}).axes["friction"].disturbed["walker"].share == 0.5
+
+
+def test_success_and_survival_are_kept_apart() -> None:
+    rows = [row(success=False, survived=True), row(success=True, survived=True, sim=1)]
+    axis = findings(rows, {}).axes["friction"]
+    assert axis.success["walker"].shares[0].share == 0.5
+    assert axis.survived["walker"].shares[0].share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("direction", "expected"),
+    [
+        (0.0, 0),
+        (math.pi / 2, 2),
+        (-math.pi / 2, 6),
+        (math.pi, 4),
+        (-math.pi, 4),
+        (2 * math.pi - 0.1, 0),
+        (math.pi / 8 + 0.01, 1),
+    ],
+)
+def test_a_push_belongs_to_the_nearest_eighth_of_a_turn(direction: float, expected: int) -> None:
+    assert sector(direction) == expected
+
+
+def test_pushes_are_told_by_where_they_drive_the_robot() -> None:
+    rows = [
+        push(math.pi / 2, 0.4, 1.0, 0),
+        push(math.pi / 2, None, 1.0, 1),
+        push(-math.pi / 2, 0.6, 2.0, 2),
+        push(0.0, 0.0, 0.0, 3),  # the nominal severity: no push
+    ]
+    found = findings(rows, {"conditions": [{"axis": "push", "severity": s} for s in (0, 1, 2)]})
+    cells = found.pushes["walker"].cells
+    assert {place: (s.share, s.count) for place, s in cells.items()} == {
+        (2, 1.0): (0.5, 2),
+        (6, 2.0): (1.0, 1),
+    }
+    assert found.pushes["walker"].columns == (1.0, 2.0)
+
+
+def test_pushes_are_told_by_the_moment_of_the_stride_that_they_began_at() -> None:
+    rows = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1), push(0.0, 0.6, 1.0, 2)]
+    for pushed, phase in zip(rows, (0.99, 0.5, None), strict=True):
+        pushed["pushes"][0]["phase"] = phase  # None: it stood
+    found = findings(rows, {"conditions": [{"axis": "push", "severity": 1.0}]})
+    cells = found.phases["walker"].cells
+    assert {place: s.share for place, s in cells.items()} == {(0, 1.0): 1.0, (4, 1.0): 0.0}
+
+
+def test_pushes_that_were_not_recovered_from_are_censored_not_dropped() -> None:
+    rows = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1), push(0.0, None, 1.0, 2)]
+    times = findings(rows, {}).recovery["walker"]
+    assert (times.count, times.events) == (3, 1)
+    assert times.median.value == CensoredValue(2.0, ">")
+    assert times.curve.when(1 / 3) == CensoredValue(0.4)
+
+
+def test_a_time_without_recovery_does_not_count_as_one() -> None:
+    failed = push(0.0, 0.4, 1.0, 0)
+    failed["pushes"][0]["recovered"] = False
+    assert findings([failed], {}).recovery["walker"].events == 0
+
+
+def test_joints_are_judged_by_their_faulty_episodes_only() -> None:
+    rows = [
+        *many(4, 4, axis="dead_joint", severity=0.0, case="FR_hip"),
+        *many(1, 4, axis="dead_joint", severity=1.0, case="FR_hip"),
+        *many(3, 4, axis="locked_joint", severity=1.0, case="FR_hip"),
+    ]
+    cells = findings(rows, {}).joints["walker"].cells
+    assert {place: share.share for place, share in cells.items()} == {
+        ("FR_hip", "dead"): 0.25,
+        ("FR_hip", "locked"): 0.75,
+    }
+
+
+def test_held_out_terrain_is_kept_apart() -> None:
+    rows = [
+        *many(3, 4, axis="terrain", severity=2.0, case="rough"),
+        *many(1, 4, axis="terrain_heldout", severity=2.0, case="waves"),
+    ]
+    found = findings(rows, {})
+    assert found.terrain["walker"].rows == ("rough",)
+    assert found.heldout["walker"].cells["waves", 2.0].share == 0.25
+
+
+def test_policies_are_compared_on_the_episodes_they_share() -> None:
+    """Of sims 0 to 3, both were run on 1 to 3; the second gains one of them."""
+    first = [row(sim=sim, success=sim == 1) for sim in range(4)]
+    second = [row(sim=sim, success=sim < 3, policy="other") for sim in range(1, 5)]
+    found = findings(first + second, {})
+    gain = found.axes["friction"].differences["other"]
+    assert (gain.difference.count, gain.only_first, gain.only_second) == (3, 1, 0)
+    assert gain.difference.value == pytest.approx(1 / 3)  # above 0: the second is better
+    assert found.unpaired == 1
+    assert found.policies == ("walker", "other")
+
+
+def test_differences_are_adjusted_for_how_many_there_are() -> None:
+    """Of 9 pairs, 9 went one way, p = 2 / 2**9; of 4, 2 each; p is doubled, and 1 stays 1."""
+    axes = {"friction": ([0] * 9, [1] * 9), "payload": ([0, 0, 1, 1], [1, 1, 0, 0])}
+    rows = [
+        row(axis, success=bool(hit), sim=sim, policy=who)
+        for axis, both in axes.items()
+        for who, hits in zip(("walker", "other"), both, strict=True)
+        for sim, hit in enumerate(hits)
+    ]
+    found = findings(rows, {})
+    assert found.adjusted == pytest.approx(
+        {("other", "friction"): 4 / 2**9, ("other", "payload"): 1.0}
+    )
+
+
+def test_cases_do_not_pair_with_other_cases() -> None:
+    rows = [row(case="left"), row(case="right", policy="other")]
+    assert findings(rows, {}).axes["friction"].differences == {}
+
+
+def test_sampled_actions_are_compared_but_judged_apart() -> None:
+    rows = [*many(4, 4), *many(2, 4, mode="sampled")]
+    axis = findings(rows, {}).axes["friction"]
+    assert axis.disturbed["walker"].share == 1.0
+    both = axis.sampled["walker"]
+    assert (both.mean.share, both.sampled.share) == (1.0, 0.5)
+    assert both.difference is not None
+    assert both.difference.difference.value == -0.5
+
+
+def test_a_policy_that_only_samples_is_judged_by_that() -> None:
+    assert (
+        findings(many(1, 4, mode="sampled"), {}).axes["friction"].disturbed["walker"].share == 0.25
+    )
+
+
+def test_nulls_are_in_the_curves_but_are_no_policies() -> None:
+    rows = [*many(4, 4), *many(0, 4, policy="zero action", mode="null")]
+    found = findings(rows, {})
+    assert (found.policies, found.nulls) == (("walker",), ("zero action",))
+    assert list(found.axes["friction"].success) == ["walker", "zero action"]
+    assert "zero action" not in found.axes["friction"].outcomes
+
+
+def test_axes_that_were_not_run_are_listed() -> None:
+    found = findings(many(1, 1), {})
+    assert "push" in found.not_run
+    assert "friction" not in found.not_run
+    assert found.pushes == found.phases == found.recovery == found.terrain == found.joints == {}
+
+
+def test_an_axis_nobody_knows_is_shown_after_the_others() -> None:
+    found = findings([*many(1, 1, axis="moonlight"), *many(1, 1, axis="combined")], {})
+    assert list(found.axes) == ["combined", "moonlight"]
+
+
+def test_a_curve_has_its_area_and_its_critical_severity() -> None:
+    rows = [*many(20, 20, severity=1.0), *many(19, 20, severity=0.5), *many(17, 20, severity=0.0)]
+    suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.0)]}
+    found = findings(rows, suite).axes["friction"].success["walker"]
+    assert found.area is not None
+    assert found.critical is not None
+    assert found.area.value == pytest.approx((1.95 + 1.8) / 4)
+    assert found.critical.value.value == pytest.approx(0.25)  # half way from 0.95 to 0.85
+    assert found.position == pytest.approx(0.75)
+
+
+def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -> None:
+    """Rows in another order, in other company, of a start named by its case as well."""
+    rows = [
+        row(severity=severity, success=sim < hits, sim=sim, case=case)
+        for severity, hits in ((1.0, 10), (0.5, 8), (0.1, 3))
+        for sim in range(10)
+        for case in ("left", "right")
+    ]
+    suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)]}
+    found = findings(rows, suite).axes["friction"].success["walker"]
+    starts = np.repeat(np.arange(10), 2)[:, None] < np.array([10, 8, 3])
+    rng = np.random.default_rng(SEED)
+    alone = severity_curve(
+        (1.0, 0.5, 0.1), starts, rng, axis="", unit="", resamples=curves.RESAMPLES
+    )
+    assert (found.area, found.critical) == (alone.area, alone.critical)
+    more = [*reversed(rows), *many(3, 9, axis="payload"), *many(2, 4, axis="payload", severity=3.0)]
+    assert findings(more, suite).axes["friction"].success["walker"] == found
+
+
+def test_a_start_that_a_severity_lacks_counts_where_it_was_run() -> None:
+    rows = [*many(8, 8, severity=1.0), *many(1, 4, severity=0.5)]
+    table = outcome_table(rows, (1.0, 0.5), met)
+    assert np.nansum(table, axis=0).tolist() == [8.0, 1.0]
+    assert np.isnan(table).sum(0).tolist() == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("hits", "holds", "never", "position"),
+    [((20, 19), True, False, 1.0), ((10, 0), False, True, 0.0), ((20, 16), False, False, 0.5)],
+)
+@pytest.mark.parametrize("severities", [(0.0, 1.0), (1.0, 0.0)])
+def test_a_curve_knows_whether_it_falls_within_its_range(
+    severities: tuple[float, float],
+    hits: tuple[int, int],
+    holds: bool,
+    never: bool,
+    position: float,
+) -> None:
+    rows = [r for s, n in zip(severities, hits, strict=True) for r in many(n, 20, severity=s)]
+    found = curve(rows, severities, met)
+    assert (found.holds, found.never) == (holds, never)
+    assert found.position == pytest.approx(position)
+
+
+def test_severities_without_an_order_have_no_critical_one() -> None:
+    rows = [*many(2, 2, severity=1.0), *many(1, 2, severity=0.8), *many(1, 2, severity=1.2)]
+    found = findings(rows, {}).axes["friction"].success["walker"]
+    assert (found.critical, found.area) == (None, None)
+
+
+def test_failures_to_watch_begin_with_the_mildest_disturbance_and_take_turns() -> None:
+    rows = [
+        *many(0, 3, axis="push", severity=2.0, case="left"),
+        *many(0, 1, axis="push", severity=1.0, case="left"),
+        *many(0, 1, axis="push", severity=1.0, case="right"),
+        *many(0, 1, axis="push", severity=0.0, case="left"),
+        *many(0, 1, axis="payload", severity=3.0),
+        *many(3, 3, axis="slip"),
+        *many(0, 9, axis="slip", policy="zero action", mode="null"),
+    ]
+    suite = {"conditions": [{"axis": "push", "severity": s} for s in (0.0, 1.0, 2.0)]}
+    chosen = [(r["axis"], r["severity"], r["case"]) for r in choose_failures(rows, suite, 5)]
+    assert chosen == [
+        ("push", 1.0, "left"),
+        ("payload", 3.0, ""),
+        ("push", 1.0, "right"),
+        ("push", 2.0, "left"),
+        ("push", 2.0, "left"),
+    ]
+
+
+def test_no_two_rows_have_the_same_name() -> None:
+    rows = [
+        row(),
+        row(sim=1),
+        row(mode="sampled"),
+        row(case="x"),
+        row(policy="p"),
+        row(severity=0.6),
+    ]
+    assert len({identity(r) for r in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "there are no rows to report on"),
+        ([{"policy": "walker", "axis": "push"}], "row 1 has no 'severity'; it has axis, policy"),
+        ([row(), row(severity=math.nan)], "row 2: severity must be a finite number, got nan"),
+        ([row(mode="best")], "mode must be one of mean, sampled, null, got 'best'"),
+        ([row(success=None, survived=None)], "row 1 says neither 'success' nor 'survived'"),
+        ([row(), row()], "row walker/mean/friction/0.5/-/1-0-0 is there more than once"),
+        ([row(mode="null")], "nulls alone are nothing to report on"),
+        ([row(), row(mode="null")], "'walker' is the name of a policy and of a null"),
+    ],
+)
+def test_rows_that_say_nothing_are_refused(rows: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        findings(rows, {})

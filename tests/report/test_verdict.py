@@ -1,0 +1,234 @@
+"""The verdict in words says what the numbers are, and what must be known before believing them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_suite import CAPTURE, Actor, evaluation
+from hand_rows import many, push
+
+from robo_maxent.evaluation.intervals import Estimate, proportion
+from robo_maxent.evaluation.paired import success_difference
+from robo_maxent.evaluation.survival import waiting_times
+from robo_maxent.report import formatting, verdict
+from robo_maxent.report.analysis import findings
+from robo_maxent.report.caveats import notices
+
+ORDER = {
+    "conditions": [
+        *({"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)),
+        *({"axis": "payload", "severity": s} for s in (0.0, 4.0)),
+        *({"axis": "push", "severity": s} for s in (0.0, 1.0, 2.0)),
+    ]
+}
+
+
+def said(rows: list[dict[str, Any]], **suite: Any) -> str:
+    suite = ORDER | suite
+    only = verdict.verdicts(findings(rows, suite), suite)[0]
+    return " ".join([only.headline, *only.details])
+
+
+def warned(rows: list[dict[str, Any]]) -> str:
+    return " ".join(notices(findings(rows, ORDER), None))
+
+
+def test_the_headline_is_survival_of_a_push_of_one_capture_impulse() -> None:
+    unit = {"unit": "capture impulses"}
+    rows = [
+        *many(10, 10, axis="push", severity=0.0, **unit),
+        *many(9, 10, axis="push", severity=1.0, **unit),
+        *many(2, 10, axis="push", severity=2.0, **unit),
+    ]
+    assert said(rows, capture_impulse=CAPTURE).startswith(
+        "Survives 90 % [60, 98] of 10 episodes with pushes of 1 capture impulse (9.6 N·s sideways, "
+        "14.2 N·s lengthwise). Weakest: pushes above 1 capture impulse [< 0, 1.1]."
+    )
+
+
+def test_pushes_in_newton_seconds_are_judged_at_the_capture_impulse() -> None:
+    rows = many(10, 10, axis="push", severity=0.0, unit="N·s")
+    rows += many(9, 10, axis="push", severity=9.0, unit="N·s")
+    rows += many(0, 10, axis="push", severity=20.0, unit="N·s")
+    assert "pushes of 9 N·s." in said(rows, capture_impulse=CAPTURE)
+
+
+def test_the_weakest_axis_is_the_one_that_fails_first_in_its_range() -> None:
+    rows = [
+        *many(20, 20, severity=1.0),
+        *many(20, 20, severity=0.5),
+        *many(16, 20, severity=0.1),
+        *many(20, 20, axis="payload", severity=0.0, unit="kg"),
+        *many(12, 20, axis="payload", severity=4.0, unit="kg"),
+    ]
+    words = said(rows)
+    assert "Weakest: payload above 1 kg [< 0, 1.8]; foot friction below 0.3 [< 0.1, > 1]." in words
+    assert "hardest severity is lowest along payload: 80 % [68, 89]." in words
+
+
+def test_more_episodes_make_the_intervals_shorter() -> None:
+    rows = [
+        *many(400, 400, axis="payload", severity=0.0, unit="kg"),
+        *many(240, 400, axis="payload", severity=4.0, unit="kg"),
+    ]
+    words = said(rows)
+    assert "Weakest: payload above 1 kg [0.88, 1.1]." in words
+    assert "hardest severity along payload: 80 % [77, 82]." in words
+
+
+def test_what_nothing_breaks_is_said_so() -> None:
+    rows = [*many(400, 400, severity=1.0), *many(396, 400, severity=0.1)]
+    assert "None of the 1 scales tested broke it." in said(rows)
+
+
+def test_what_few_episodes_leave_open_is_said_so() -> None:
+    rows = [*many(20, 20, severity=1.0), *many(19, 20, severity=0.1)]
+    open_end = "None of the 1 scales tested broke it, though the intervals leave it open for "
+    assert f"{open_end}foot friction." in said(rows)
+    for axis in ("slip", "com", "gains"):
+        rows += [*many(20, 20, axis=axis, severity=0.0), *many(19, 20, axis=axis, severity=1.0)]
+    assert "None of the 4 scales tested broke it, though the intervals leave it open for 4" in said(
+        rows
+    )
+
+
+def test_what_fails_undisturbed_holds_nowhere() -> None:
+    rows = [*many(2, 20, severity=1.0), *many(0, 20, severity=0.1)]
+    assert "Weakest: foot friction at any severity." in said(rows)
+    doubtful = [*many(17, 20, severity=1.0), *many(0, 20, severity=0.1)]
+    assert "Weakest: foot friction at any severity [0.9" in said(doubtful)
+
+
+def test_recovery_counts_those_that_never_came_back() -> None:
+    rows = [push(0.0, 0.5, 1.0, 0), push(0.0, 0.7, 1.0, 1), push(0.0, None, 1.0, 2)]
+    assert (
+        "Recovers from 2 of 3 pushes within 2 s; median time 0.70 s [0.50, > 2.00], counting"
+        in said(rows)
+    )
+
+
+def test_the_worst_joint_is_named() -> None:
+    hips = many(8, 10, axis="dead_joint", severity=1.0, case="FR_hip")
+    calves = many(1, 10, axis="dead_joint", severity=1.0, case="RL_calf")
+    rows = [*hips, *(row | {"sim": 10 + row["sim"]} for row in calves)]
+    assert "45 % [26, 66] with one joint dead; worst is RL_calf dead, 10 %." in said(rows)
+
+
+def test_the_reader_is_warned_of_a_policy_that_fails_undisturbed() -> None:
+    assert "walker succeeds in only 40 % [31, 50] of 100 undisturbed" in warned(
+        many(40, 100, axis="nominal", severity=0.0)
+    )
+    assert warned(many(95, 100, axis="nominal", severity=0.0)) == ""
+
+
+def test_the_reader_is_warned_of_a_null_that_does_as_well() -> None:
+    null = {"policy": "zero action", "mode": "null"}
+    rows = [*many(50, 100), *many(50, 100, **null)]
+    assert (
+        "zero action does as well as walker along: foot friction (50 and 50 % of 100 shared "
+        "episodes)." in warned(rows)
+    )
+    assert "does as well" not in warned([*many(50, 100), *many(49, 100, **null)])
+    assert "does as well" not in warned([*many(0, 100), *many(0, 100, **null)])
+
+
+def test_a_null_is_judged_where_the_policy_met_the_same_starts() -> None:
+    null = {"policy": "zero action", "mode": "null"}
+    # Two of the null's four starts are easy: a larger share than the policy's, which had them too.
+    assert "does as well" not in warned([*many(4, 10), *many(2, 4, **null)])
+    assert "does as well" not in warned([*many(3, 10), *many(2, 4, **null)])
+    assert "(50 and 50 % of 4 shared episodes)" in warned([*many(2, 10), *many(2, 4, **null)])
+
+
+def test_the_reader_is_warned_of_few_episodes_and_of_faults() -> None:
+    rows = many(37, 39, outcome="fault")
+    assert "Fewer than 40 episodes a severity, so wide intervals: Foot friction." in warned(rows)
+    assert "39 episodes of walker ended in an unstable simulation or a fault" in warned(rows)
+    assert warned(many(40, 40)) == ""
+
+
+@pytest.mark.parametrize(
+    ("severity", "unit", "expected"),
+    [
+        (3.0, "kg", "3 kg"),
+        (0.25, "", "0.25"),
+        (0.125, "rad", "0.125 rad"),
+        (4.0, "level", "level 4"),
+        (1.0, "joints", "1 joint"),
+        (2.0, "joints", "2 joints"),
+        (1.0, "N·s", "1 N·s"),
+        (1.0, "s", "1 s"),
+    ],
+)
+def test_severities_have_their_unit(severity: float, unit: str, expected: str) -> None:
+    assert formatting.quantity(severity, unit) == expected
+
+
+def test_a_share_short_of_all_is_not_rounded_to_all() -> None:
+    assert formatting.percent(proportion(997, 1000)).startswith("99.7 %")
+    assert formatting.percent(proportion(9999, 10000)) == "99.9 % [99.9, 100.0]"
+    assert formatting.percent(proportion(10, 10)).startswith("100 %")
+
+
+def both(first: int, second: int, count: int, **more: Any) -> list[dict[str, Any]]:
+    return [*many(first, count, **more), *many(second, count, policy="other", **more)]
+
+
+def beside(rows: list[dict[str, Any]]) -> list[str]:
+    found = findings(rows, ORDER)
+    told = (verdict.verdicts(found, ORDER)[place].details for place in (0, 1))
+    return [" ".join(d for d in details if d.startswith("Beside")) for details in told]
+
+
+def test_a_verdict_says_where_a_policy_is_better_than_the_first_and_where_worse() -> None:
+    rows = [
+        *both(10, 40, 100),
+        *both(60, 90, 100, axis="payload", severity=4.0),
+        *both(100, 70, 100, axis="push", severity=1.0),
+        *both(50, 51, 100, axis="slip"),
+    ]
+    first, other = beside(rows)
+    assert first == ""
+    assert other.startswith(
+        "Beside walker on the same episodes, in points of success: better along"
+    )
+    assert "better along foot friction by +30.0 [+2" in other
+    assert ", payload by +30.0 [+2" in other
+    assert "; worse along pushes by −30.0 [−39.6, −21.1]." in other
+    assert "slip" not in other
+
+
+def test_a_difference_that_chance_may_have_made_is_no_difference() -> None:
+    assert beside(both(50, 54, 100))[1].endswith(
+        "in points of success: not told apart along any axis."
+    )
+    found = findings(both(50, 54, 100), ORDER)
+    each = found.axes["friction"].differences["other"]
+    assert formatting.better(each, 0.05, "other", "walker") == "not told apart"
+    assert formatting.better(each, 0.049, "other", "walker") == "other"
+    turned = success_difference(np.zeros(9), np.ones(9))
+    assert formatting.better(turned, 0.001, "other", "walker") == "walker"
+
+
+def test_a_median_has_its_interval_and_says_what_was_not_reached() -> None:
+    never = [np.nan] * 3
+    assert formatting.median(waiting_times(np.full(20, 0.5), 2.0)) == "0.50 s [0.50, > 0.50]"
+    assert (
+        formatting.median(waiting_times(np.array([0.5, *never]), 2.0))
+        == "not reached [0.50, > 2.00]"
+    )
+    assert formatting.median(waiting_times(np.array(never), 2.0)) == "not reached"
+
+
+def test_an_area_has_its_interval() -> None:
+    area = Estimate(0.7123, (0.68, 0.7449), 90)
+    assert formatting.area(area) == "0.712 [0.680, 0.745]"
+    assert formatting.mean_share(area) == "71 % [68, 74]"
+    assert formatting.area(None) == "-"
+
+
+def test_every_policy_has_a_verdict() -> None:
+    rows, suite = evaluation((Actor("a", "mean", 0.0), Actor("b", "mean", 0.1)), each=8)
+    verdicts = verdict.verdicts(findings(rows, suite), suite)
+    assert [v.policy for v in verdicts] == ["a", "b"]
+    assert all(v.headline.startswith("Survives") for v in verdicts)

@@ -1,0 +1,641 @@
+"""A suite gives every policy the same episodes; an episode depends on nothing but its own row."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from robo_maxent.envs.interface import layout_of
+from robo_maxent.errors import UnknownNameError, UsageError
+from robo_maxent.learning.networks import Actor, Normalizer
+from robo_maxent.learning.policy import Policy
+from robo_maxent.robustness import plan, runner, traced_rollout
+from robo_maxent.robustness.axes import AXES
+from robo_maxent.robustness.baselines import HOLD, ZERO, nulls
+from robo_maxent.robustness.plan import batch_of, planned
+from robo_maxent.robustness.runner import replay, run
+from robo_maxent.robustness.store import Store
+from robo_maxent.robustness.suites import CASES, SUITES, Entry, Suite, find
+from robo_maxent.robustness.traced_rollout import Contestant
+from robo_maxent.tasks import getup, make, quadruped
+from robo_maxent.types import Episode
+
+Rows = list[dict[str, Any]]
+
+FLAT: Any = make("quadruped-flat")
+A, P = FLAT.action_size, FLAT.policy_size
+WEIGHTS = np.random.default_rng(0).normal(0.0, 0.15, (P, A)).astype(np.float32)
+
+SEED = 4
+SMALL = Suite(
+    "small",
+    "",
+    {
+        "nominal": Entry(24, 24, sampled=6),
+        "push": Entry(2, 1, severities=(0.0, 1.0, 2.0)),
+        "timing": Entry(3, 2, severities=(0.0, 1.5)),
+        "friction": Entry(4, 2, severities=(1.0, 0.1)),
+        "payload": Entry(4, 2, severities=(0.0, 7.0)),
+        "locked_joint": Entry(1, 1),
+        "sensor_noise": Entry(4, 2, sampled=3, severities=(0.0, 4.0)),
+        "packet_loss": Entry(4, 2, severities=(0.0, 0.4)),
+        "gravity_tilt": Entry(4, 2, severities=(0.0, 0.3)),
+        "combined": Entry(4, 2, severities=(0.0, 1.0)),
+    },
+)
+TINY = Suite(
+    "tiny",
+    "",
+    {
+        "nominal": Entry(6, 3, sampled=4),
+        "payload": Entry(4, 2, severities=(0.0, 7.0)),
+        "sensor_noise": Entry(4, 2, sampled=2, severities=(0.0, 4.0)),
+        "friction": Entry(4, 2, severities=(1.0, 0.1)),
+    },
+)
+
+
+def wobble(obs: np.ndarray) -> np.ndarray:
+    """Falls now and then; a product of matrices, as in a network."""
+    return np.tanh(obs @ WEIGHTS)
+
+
+def wobble_more(obs: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    return np.tanh(obs @ WEIGHTS + 0.3 * noise)
+
+
+WOBBLE = Contestant("wobble", wobble, wobble_more)
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes of two seconds, for what does not depend on how they go."""
+    monkeypatch.setattr(quadruped, "TRIAL_STEPS", 100)
+
+
+def read(path: Path) -> Rows:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(SMALL, FLAT, [WOBBLE], tmp_path_factory.mktemp("small") / "out", seed=SEED).parent
+
+
+@pytest.fixture(scope="module")
+def rows(directory: Path) -> Rows:
+    return read(directory / "episodes.jsonl")
+
+
+def of(rows: Rows, policy: str, mode: str = "mean") -> Rows:
+    return [row for row in rows if row["policy"] == policy and row["mode"] == mode]
+
+
+def condition(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["axis"], row["severity"], row["case"], row["seed"], row["sim"], row["index"]
+
+
+def key(row: dict[str, Any]) -> str:
+    return str((row["policy"], row["mode"], *condition(row)))
+
+
+# -- what is run ---------------------------------------------------------------
+
+
+def test_every_condition_has_its_episodes_and_no_more(rows: Rows, directory: Path) -> None:
+    described = json.loads((directory / "suite.json").read_text())
+    asked = {(c["axis"], c["severity"], c["case"]): c["episodes"] for c in described["conditions"]}
+    own = of(rows, "wobble")
+    taken: dict[int, set[tuple[str, str]]] = {}
+    for key, count in asked.items():
+        sims = [row["sim"] for row in own if condition(row)[:3] == key]
+        assert sims == list(range(sims[0], sims[0] + count))
+        for sim in sims if sims[0] else ():
+            taken.setdefault(sim, set()).add((key[0], key[2]))
+    assert len(taken) == 60
+    assert {len(users) for users in taken.values()} == {1}  # an axis and a case, at all severities
+    assert len(own) == sum(asked.values())
+    assert {row["mode"] for row in rows} == {"mean", "sampled", "null"}
+
+
+def test_a_row_says_everything_that_statistics_and_reports_read(rows: Rows) -> None:
+    told = {field.name for field in fields(Episode)}
+    told |= {"policy", "mode", "axis", "severity", "case", "unit", "pushes", "recovered"}
+    told |= {"tracking_before", "tracking_after", "distance", "progress", "command", "energy"}
+    told |= {"cost_of_transport", "torque_violation", "limit_violation", "outcome", "survived"}
+    for row in rows:
+        assert row.keys() == told
+        assert (row["outcome"] == "success") == row["success"]
+        json.dumps(row, allow_nan=False)
+
+
+def test_rows_of_two_policies_pair(rows: Rows) -> None:
+    paired = {condition(row): row for row in of(rows, "wobble")}
+    for null in (ZERO, HOLD):
+        others = of(rows, null, "null")
+        assert others
+        for row in others:
+            mate = paired[condition(row)]
+            for name in ("draw", "command", "terrain", "level", "task", "unit"):
+                assert row[name] == mate[name]
+
+
+def test_the_same_simulation_has_the_same_command_at_every_severity(rows: Rows) -> None:
+    commands: dict[int, set[str]] = {}
+    for row in rows:
+        commands.setdefault(row["sim"], set()).add(str(row["command"]))
+    assert {len(own) for own in commands.values()} == {1}
+    assert len({str(own) for own in commands.values()}) > len(commands) // 2
+
+
+def test_severity_changes_the_episode_and_nominal_is_the_same_on_every_axis(rows: Rows) -> None:
+    own = {condition(row): row for row in of(rows, "wobble")}
+    nominal = own["nominal", 0.0, "", SEED, 1, 0]
+    for axis in ("payload", "gravity_tilt"):
+        assert own[axis, 0.0, "", SEED, 1, 0]["reward"] == nominal["reward"]
+    nudged, shoved = (
+        {row["sim"]: row for row in of(rows, "wobble") if (row["axis"], row["severity"]) == which}
+        for which in (("push", 1.0), ("push", 2.0))
+    )
+    assert nudged.keys() == shoved.keys()
+    assert all(nudged[sim]["draw"] != shoved[sim]["draw"] for sim in nudged)
+    # Not all: some fall before they are pushed.
+    assert any(nudged[sim]["reward"] != shoved[sim]["reward"] for sim in nudged)
+
+
+def test_an_episode_that_conditions_share_is_run_once_and_equals_its_own_run(rows: Rows) -> None:
+    (works,) = [w for w in planned(SMALL, FLAT, [WOBBLE], SEED) if w.mode == "mean"]
+    assert len(works.sims) < sum(len(own) for own in works.conditions) - 20
+    shared = next(row for row in of(rows, "wobble") if condition(row)[:2] == ("push", 0.0))
+    assert replay(shared, FLAT, WOBBLE).reward == shared["reward"]
+
+
+def test_commands_do_not_change_within_an_episode(rows: Rows) -> None:
+    batch = batch_of(rows[0], FLAT)
+    task = batch.task
+    memory = task.memory(200)
+    kinds = set()
+    for sim in range(200):
+        task.begin(memory, sim, np.random.default_rng(sim))
+        assert (memory.commands[sim] == memory.command[sim]).all()
+        assert memory.begins[sim, 1] >= task.episode_steps
+        ahead, left, turning = memory.command[sim].tolist()
+        kinds.add((np.sign(ahead), np.sign(left), np.sign(turning)))
+    mixture = {(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1), (0, 0, 0)}
+    assert mixture | {(1, 0, 1), (1, 0, -1)} == kinds
+
+
+def test_the_statue_succeeds_where_it_was_told_to_stand_only(rows: Rows) -> None:
+    statue = of(rows, ZERO, "null")
+    walking = [row for row in statue if any(row["command"])]
+    standing = [row for row in statue if not any(row["command"])]
+    assert len(walking) > 30
+    assert not any(row["success"] for row in walking)
+    assert {row["outcome"] for row in walking} <= {"stuck", "fell"}
+    assert any(row["success"] for row in standing)
+
+
+def test_delivered_impulse_is_that_of_the_pushes(rows: Rows) -> None:
+    pushed = [row for row in rows if row["pushes"] and row["survived"]]
+    assert len(pushed) > 20
+    for row in pushed:
+        total = sum(push["impulse"] for push in row["pushes"])
+        assert row["realized"]["impulse"] == pytest.approx(total, rel=1e-6)
+        assert len(row["pushes"]) == (2 if row["case"] in ("repeated", "pair") else 1)
+
+
+def test_realized_friction_is_that_of_the_axis(rows: Rows) -> None:
+    slippery = [row for row in rows if row["axis"] == "friction"]
+    assert {(row["severity"], row["realized"]["foot_friction"]) for row in slippery} == {
+        (1.0, 1.0),
+        (0.1, 0.1),
+    }
+
+
+def test_null_policies_are_judged_by_the_safe_set_of_the_first_policy(directory: Path) -> None:
+    described = json.loads((directory / "suite.json").read_text())
+    assert list(described["safe_set"]) == ["wobble"]
+    assert set(described["safe_set"]["wobble"]) == {"mean", "sampled"}
+
+
+def test_to_hold_the_pose_is_to_sag_less_than_action_zero() -> None:
+    assert [null.label for null in nulls(FLAT)] == [ZERO, HOLD]
+    suite = Suite("s", "", {"nominal": Entry(4, 4)})
+    height = {}
+    for own in planned(suite, FLAT, [WOBBLE], 1):
+        batch = plan.Stages(FLAT, 1).batch(own, np.arange(4))
+        episodes, trace = traced_rollout.run(batch, own.contestant, own.mode)
+        assert own.mode != "null" or not any(episode.terminated for episode in episodes)
+        height[own.contestant.label] = trace.deviations[:, 300:, 1].mean()
+    assert height[HOLD] < 0.03 < 0.06 < height[ZERO]
+
+
+# -- a row depends on itself only ----------------------------------------------
+
+
+def test_any_row_can_be_run_again_bit_for_bit(rows: Rows) -> None:
+    rng = np.random.default_rng(1)
+    several = [rows[int(i)] for i in rng.choice(len(rows), 10, replace=False)]
+    own = of(rows, "wobble")
+    several += [[row for row in own if row["axis"] == axis][-1] for axis in SMALL.entries]
+    several += of(rows, "wobble", "sampled")[-2:]
+    ends = set()
+    for row in several:
+        episode = replay(row, FLAT, WOBBLE if row["mode"] != "null" else None)
+        for name, value in vars(episode).items():
+            assert json.loads(json.dumps(value)) == row[name], name
+        ends.add(row["outcome"])
+    assert len(ends) >= 2
+
+
+def test_a_network_gives_the_same_rows_in_any_batch_on_any_threads(
+    short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    layout = layout_of(FLAT)
+    actor, normalizer = Actor(P, A, 256, layer_norm=True), Normalizer(P)
+    for layer in actor.layers():
+        layer[0].copy_(0.1 * torch.randn(layer[0].shape, generator=generator))
+    policy = Policy(layout, actor, normalizer)
+    network = Contestant("network", policy, policy.sample)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        rows = read(run(TINY, FLAT, [network], tmp_path / "a"))
+        torch.set_num_threads(1)
+        monkeypatch.setattr(plan, "BLOCK", 7)
+        parts = read(run(TINY, FLAT, [network], tmp_path / "b"))
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(rows, key=key) == sorted(parts, key=key)
+    sampled = of(rows, "network", "sampled")
+    for row in (rows[3], sampled[-1], sampled[1]):
+        assert replay(row, FLAT, network).reward == row["reward"]
+
+
+def test_neither_batches_nor_threads_change_a_row(
+    short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read(run(TINY, FLAT, [WOBBLE], tmp_path / "a", threads=2))
+    monkeypatch.setattr(plan, "BLOCK", 5)
+    parts = read(run(TINY, FLAT, [WOBBLE], tmp_path / "b", threads=1))
+    assert sorted(whole, key=key) == sorted(parts, key=key)
+    assert len(whole) == len(parts) > 40
+
+
+def test_other_policies_beside_it_change_nothing(short: None, tmp_path: Path) -> None:
+    alone = read(run(TINY, FLAT, [WOBBLE], tmp_path / "a"))
+    other = Contestant("other", lambda obs: np.ones((len(obs), A)))
+    both = read(run(TINY, FLAT, [WOBBLE, other], tmp_path / "b"))
+    assert of(both, "wobble") == of(alone, "wobble")
+    assert of(both, ZERO, "null") == of(alone, ZERO, "null")
+    assert len(of(both, "other")) == len(of(alone, "wobble"))
+    assert not of(both, "other", "sampled")
+
+
+def test_a_policy_is_asked_about_the_same_number_of_observations_each_time() -> None:
+    asked = []
+
+    def act(obs: np.ndarray) -> np.ndarray:
+        asked.append(len(obs))
+        return obs[:, :2]
+
+    obs = np.random.default_rng(0).random((600, 5))
+    np.testing.assert_array_equal(traced_rollout.in_blocks(act, 256)(obs), obs[:, :2])
+    np.testing.assert_array_equal(traced_rollout.in_blocks(act, 256)(obs[:1]), obs[:1, :2])
+    assert asked == [256] * 4
+
+
+def test_another_seed_gives_other_episodes(short: None, tmp_path: Path) -> None:
+    one, two = (read(run(TINY, FLAT, [WOBBLE], tmp_path / str(s), seed=s)) for s in (1, 2))
+    assert [row["reward"] for row in one] != [row["reward"] for row in two]
+    assert [row["sim"] for row in one] == [row["sim"] for row in two]
+
+
+def test_sampled_actions_are_others_and_the_same_each_time(rows: Rows) -> None:
+    means = {condition(row): row for row in of(rows, "wobble")}
+    sampled = of(rows, "wobble", "sampled")
+    assert sampled
+    assert all(row["reward"] != means[condition(row)]["reward"] for row in sampled)
+
+
+# -- faults of a policy --------------------------------------------------------
+
+
+def test_a_policy_that_returns_nan_fails_those_episodes_only(short: None, tmp_path: Path) -> None:
+    marked = Suite("s", "", {"nominal": Entry(8, 2)})
+    healthy = read(run(marked, FLAT, [WOBBLE], tmp_path / "a"))
+    calls = []
+
+    def ill(obs: np.ndarray) -> np.ndarray:
+        action = wobble(obs).copy()
+        calls.append(0)
+        if len(calls) == 10:
+            action[3] = np.nan
+        if len(calls) == 12:
+            action[[3, 5], 0] = np.inf
+        return action
+
+    sick = read(run(marked, FLAT, [Contestant("wobble", ill)], tmp_path / "b"))
+    sick, healthy = of(sick, "wobble"), of(healthy, "wobble")
+    assert [row["fault"] for row in sick if row["fault"]] == [
+        "policy returned NaN at step 10",
+        "policy returned infinity at step 12",
+    ]
+    for row, mate in zip(sick, healthy, strict=True):
+        if row["sim"] in (3, 5):
+            assert (row["outcome"], row["success"], row["survived"]) == ("fault", False, False)
+        else:
+            assert row | {"tracking_after": None} == mate | {"tracking_after": None}
+
+
+def test_a_policy_that_always_falls_has_no_safe_set_and_recovers_from_nothing(
+    tmp_path: Path,
+) -> None:
+    def flail(obs: np.ndarray) -> np.ndarray:
+        return np.sign(np.sin(37.0 * obs[:, 12:24]))
+
+    suite = Suite("s", "", {"nominal": Entry(4, 0), "timing": Entry(4, 0, severities=(0.0, 1.0))})
+    rows = read(run(suite, FLAT, [Contestant("flail", flail)], tmp_path))
+    assert {row["outcome"] for row in rows} == {"fell"}
+    described = json.loads((tmp_path / "suite.json").read_text())
+    assert described["safe_set"] == {"flail": {"mean": None}}
+    assert not any(push["recovered"] for row in rows for push in row["pushes"])
+    assert not any(row["recovered"] for row in rows)
+
+
+# -- stopping and going on -----------------------------------------------------
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Everything in a directory, but for when its evaluation began."""
+    found = {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+    described = json.loads(found["suite.json"])
+    assert datetime.fromisoformat(described.pop("date")).tzinfo == UTC
+    return found | {"suite.json": json.dumps(described).encode()}
+
+
+def test_an_evaluation_keeps_the_date_when_it_began_and_nothing_depends_on_it(
+    short: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, later = "2026-11-23T04:05:06+00:00", "2027-01-01T00:00:00+00:00"
+
+    def at(date: str, out: Path) -> tuple[Rows, dict[str, Any]]:
+        monkeypatch.setattr(runner, "_now", lambda: date)
+        rows = read(run(TINY, FLAT, [WOBBLE], out))
+        return rows, json.loads((out / "suite.json").read_text())
+
+    rows, described = at(first, tmp_path / "a")
+    again, resumed = at(later, tmp_path / "a")
+    others, other = at(later, tmp_path / "b")
+    assert (described["date"], resumed["date"], other["date"]) == (first, first, later)
+    assert rows == again == others
+    assert not any(first in str(row) for row in rows)
+    assert described == other | {"date": first}
+
+
+def test_the_date_is_that_of_the_clock_in_seconds() -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    told = runner._now()
+    assert before <= datetime.fromisoformat(told) <= datetime.now(UTC)
+    assert len(told) == len("2026-11-23T04:05:06+00:00")
+
+
+def test_an_interrupted_suite_goes_on_and_ends_byte_for_byte_the_same(
+    short: None, tmp_path: Path
+) -> None:
+    run(TINY, FLAT, [WOBBLE], tmp_path / "whole")
+    calls = []
+
+    def impatient(obs: np.ndarray) -> np.ndarray:
+        calls.append(0)
+        if len(calls) == 150:  # within the second batch
+            raise KeyboardInterrupt
+        return wobble(obs)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(TINY, FLAT, [Contestant("wobble", impatient, wobble_more)], tmp_path / "parts")
+    done = sorted(path.name for path in (tmp_path / "parts/rows").iterdir())
+    assert done == ["00-mean-nominal-000.jsonl"]
+    assert not (tmp_path / "parts/episodes.jsonl").exists()
+    (tmp_path / "parts/rows/.00-mean-plane-000.jsonl.99").write_text('{"half')
+    run(TINY, FLAT, [WOBBLE], tmp_path / "parts")
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import test_runner as t
+t.quadruped.TRIAL_STEPS = 100
+calls = []
+def act(obs):
+    calls.append(0)
+    if len(calls) == 150:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return t.wobble(obs)
+t.run(t.TINY, t.FLAT, [t.Contestant("wobble", act, t.wobble_more)], {out!r})
+"""
+
+
+def test_a_killed_suite_goes_on_too(short: None, tmp_path: Path) -> None:
+    out = str(tmp_path / "parts")
+    code = KILLED.format(tests=str(Path(__file__).parent), out=out)
+    died = subprocess.run([sys.executable, "-c", code], check=False)
+    assert died.returncode == -signal.SIGKILL
+    run(TINY, FLAT, [WOBBLE], out)
+    run(TINY, FLAT, [WOBBLE], tmp_path / "whole")
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+
+
+def test_what_is_finished_is_not_run_again(short: None, tmp_path: Path) -> None:
+    path = run(TINY, FLAT, [WOBBLE], tmp_path)
+    before = path.read_bytes()
+    path.unlink()
+    shown: list[tuple[int, int]] = []
+
+    def never(obs: np.ndarray) -> np.ndarray:
+        raise AssertionError("asked again")
+
+    again = Contestant("wobble", never, lambda obs, noise: never(obs))
+    run(TINY, FLAT, [again], tmp_path, progress=lambda *done: shown.append(done))
+    assert path.read_bytes() == before
+    assert not shown
+
+
+def test_progress_is_shown_up_to_the_end(short: None, tmp_path: Path) -> None:
+    shown: list[tuple[int, int]] = []
+    run(TINY, FLAT, [WOBBLE], tmp_path, progress=lambda *done: shown.append(done))
+    done, total = zip(*shown, strict=True)
+    assert list(done) == sorted(done)
+    assert set(total) == {done[-1]}
+
+
+def test_a_directory_belongs_to_one_evaluation(short: None, tmp_path: Path) -> None:
+    run(TINY, FLAT, [WOBBLE], tmp_path)
+    with pytest.raises(UsageError, match="another evaluation: its seed is 1, this one's is 2"):
+        run(TINY, FLAT, [WOBBLE], tmp_path, seed=2)
+    with pytest.raises(UsageError, match=r"its policies is .* Give another directory"):
+        run(TINY, FLAT, [Contestant("another", wobble)], tmp_path)
+
+
+def test_two_evaluations_do_not_run_in_one_directory(tmp_path: Path) -> None:
+    first = Store(tmp_path, {"seed": 1}, ["a"], {})
+    with pytest.raises(UsageError, match="another evaluation is running"):
+        Store(tmp_path, {"seed": 1}, ["a"], {})
+    first.close()
+    Store(tmp_path, {"seed": 1}, ["a"], {}).close()
+
+
+def test_a_damaged_or_foreign_shard_is_found(tmp_path: Path) -> None:
+    store = Store(tmp_path, {"seed": 1}, ["a", "b"], {})
+    store.write("a", [{"x": 1}, {"x": 2}])
+    assert store.has("a")
+    assert not store.has("b")
+    path = tmp_path / "rows/a.jsonl"
+    whole = path.read_text()
+    for damage in (whole[:-4], "", "[]\n", whole.splitlines()[0] + "\n"):
+        path.write_text(damage)
+        with pytest.raises(UsageError, match=r"a\.jsonl is damaged: delete it"):
+            store.has("a")
+    path.write_text(whole)
+    store.close()
+
+    other = Store(tmp_path / "other", {"seed": 2}, ["a"], {})
+    (tmp_path / "other/rows/a.jsonl").write_text(whole)
+    with pytest.raises(UsageError, match="belongs to another evaluation"):
+        other.has("a")
+    other.close()
+
+    (tmp_path / "rows/notes.jsonl").write_text("{}")
+    with pytest.raises(UsageError, match=r"notes\.jsonl was not written by this evaluation"):
+        Store(tmp_path, {"seed": 1}, ["a", "b"], {})
+    (tmp_path / "suite.json").write_text("{")
+    with pytest.raises(UsageError, match=r"suite\.json is damaged"):
+        Store(tmp_path, {"seed": 1}, ["a", "b"], {})
+
+
+# -- other tasks ---------------------------------------------------------------
+
+
+def test_terrain_is_new_ground_of_every_kind_and_all_else_a_plane(
+    short: None, tmp_path: Path
+) -> None:
+    task = make("quadruped-rough")
+    policy = Contestant("still", lambda obs: np.zeros((len(obs), A)))
+    suite = Suite(
+        "s",
+        "",
+        {
+            "nominal": Entry(4, 2),
+            "payload": Entry(2, 1, severities=(0.0, 3.0)),
+            "terrain": Entry(2, 1, severities=(0.0, 10.0)),
+            "terrain_heldout": Entry(2, 1, severities=(0.0, 10.0)),
+        },
+    )
+    rows = of(read(run(suite, task, [policy], tmp_path)), "still")
+    for row in rows:
+        if row["axis"].startswith("terrain"):
+            assert (row["terrain"], row["level"]) == (row["case"], row["severity"])
+            assert row["command"][2] == 0.0
+            assert row["command"][:2] != [0.0, 0.0]
+        else:
+            assert (row["terrain"], row["level"]) == ("flat", 0)
+    held_out = {row["case"] for row in rows if row["axis"] == "terrain_heldout"}
+    assert held_out == {"waves", "blocks", "fractal"}
+    assert not held_out & {row["case"] for row in rows if row["axis"] == "terrain"}
+    for row in rows[:1] + rows[-1:] + [r for r in rows if r["case"] in ("rough", "stairs_up")]:
+        episode = replay(row, task, policy)
+        assert (episode.reward, episode.length) == (row["reward"], row["length"])
+        assert (episode.terrain, episode.level) == (row["terrain"], row["level"])
+
+
+def test_nobody_leaves_the_plane() -> None:
+    task = make("quadruped-rough").trial()
+    env = task.at(np.zeros(2, np.int64)).evaluation_env(2, seed=0)
+    env.reset()
+    env.batch.bind("qpos")[0, 0] = 100.0
+    step = env.step(np.zeros((2, A)))
+    assert not step.truncated.any()
+    assert not step.terminated.any()
+
+
+def test_getting_up_is_judged_by_the_time_it_takes(tmp_path: Path) -> None:
+    task = make("quadruped-getup")
+    suite = Suite("s", "", {"nominal": Entry(12, 12), "payload": Entry(2, 1)})
+    rows = read(run(suite, task, [Contestant("still", lambda o: np.zeros((len(o), A)))], tmp_path))
+    assert {row["outcome"] for row in rows} <= {"success", "stuck"}
+    for row in rows:
+        rose = row["measures"]["rise_time"]
+        assert (rose is not None) == row["success"]
+        assert row["length"] == getup.RISE_STEPS + getup.HOLD_STEPS
+        assert row["tracking_before"] is None
+        assert (row["pushes"], row["recovered"], row["command"]) == ([], None, None)
+
+
+# -- the suites ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_a_suite_has_every_axis_of_a_task_or_only_the_nominal_one(name: str) -> None:
+    task = make("quadruped-rough")
+    found = {c.axis for c in find(name).conditions(task, "mean")}
+    assert found == ({"nominal"} if name == "nominal" else set(plan.AXES))
+    everywhere = {c.axis for c in find(name).conditions(task, "null")}
+    assert everywhere == found  # null policies are on every axis
+
+
+def test_the_full_suite_is_about_ten_thousand_episodes() -> None:
+    counts = [sum(len(w.sims) for w in planned(find("full"), FLAT, [WOBBLE], 1))]
+    assert 9_000 < counts[0] < 12_000
+
+
+def test_wrong_names_list_the_right_ones() -> None:
+    with pytest.raises(UnknownNameError, match=r"suite 'ful'\. Did you mean 'full'"):
+        find("ful")
+    with pytest.raises(UsageError, match="has no axis terrain"):
+        find("full").only(["terrain"], FLAT)
+    with pytest.raises(UnknownNameError, match="axis of suite nominal 'push'"):
+        find("nominal").only(["push"], FLAT)
+    assert list(find("full").only(["push"], FLAT).entries) == ["nominal", "push"]
+
+
+def test_an_axis_of_too_many_cases_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def having(n: int) -> None:
+        axis = replace(AXES["push"], cases=lambda _: tuple(map(str, range(n))))
+        monkeypatch.setitem(AXES, "push", axis)
+
+    having(CASES)
+    own = {c.first for c in SMALL.conditions(FLAT, "mean") if c.axis == "push"}
+    others = {c.first for c in SMALL.conditions(FLAT, "mean") if c.axis != "push"}
+    assert len(own) == CASES + 1
+    assert own & others == {0}  # the simulations of undisturbed episodes alone
+    having(CASES + 1)
+    with pytest.raises(UsageError, match="axis push has more than the 100 cases"):
+        SMALL.conditions(FLAT, "mean")
+
+
+def test_what_cannot_be_evaluated_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no policy to evaluate"):
+        run(TINY, FLAT, [], tmp_path)
+    with pytest.raises(UsageError, match="labels must differ, got wobble, wobble, zero action"):
+        run(TINY, FLAT, [WOBBLE, WOBBLE], tmp_path)
+    with pytest.raises(UsageError, match="needs episodes of the axis nominal"):
+        Suite("s", "", {"push": Entry(3, 1)})
+    row = {"policy": "wobble", "mode": "sampled"}
+    with pytest.raises(UsageError, match="its policy is needed"):
+        replay(row, FLAT)
+    with pytest.raises(UsageError, match="can't be sampled"):
+        replay(row, FLAT, Contestant("wobble", wobble))

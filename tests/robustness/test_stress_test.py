@@ -1,0 +1,142 @@
+"""A stress test from the command line: rows, films, report, and a failure again bit for bit."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import call
+
+from robo_maxent.cli import demo
+from robo_maxent.rendering import backend
+from robo_maxent.report.rows import identity
+from robo_maxent.robustness import stress_test, suites
+from robo_maxent.robustness.suites import Entry, Suite
+from robo_maxent.training.config import TrainConfig
+
+SMALL = Suite(
+    "quick",
+    "a small one",
+    {"nominal": Entry(4, 2, sampled=2), "push": Entry(1, 1, severities=(0.0, 2.0))},
+)
+
+
+@pytest.fixture
+def trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Path:
+    """A run that has learnt nothing yet."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(suites.SUITES, "quick", SMALL)
+    budget = ["--steps", "8", "--envs", "4", "--random-steps", "1", "--evaluation-episodes", "2"]
+    code, _, said = call(capsys, "train", "quadruped-flat", *budget, "--out", "run")
+    assert code == 0, said
+    return tmp_path / "run"
+
+
+def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
+    trained: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    benchmark: Any,
+) -> None:
+    monkeypatch.setattr(stress_test, "CLIP_SECONDS", 0.5)
+    words = ["evaluate", str(trained), "--suite", "quick", "--clips", "1", "--json"]
+    code, out, said = call(capsys, *words)
+    assert code == 0, said
+    told: dict[str, Any] = json.loads(out)
+    page = Path(told["report"]).read_text()
+    assert "data:video/mp4" in page
+    assert told["verdict"][0]["headline"]
+
+    rows, described = stress_test.read(trained / "robustness-quick")
+    assert {row["policy"] for row in rows} >= {"zero action", "hold pose"}
+    failed = next(row for row in rows if row["mode"] == "mean" and not row["success"])
+    for row in (failed, next(row for row in rows if row["mode"] == "null")):
+        name = identity(row)
+        words = ["replay", str(trained / "robustness-quick"), "--row", name, "--json"]
+        code, out, said = call(capsys, *words)
+        assert code == 0, said
+        assert json.loads(out)["same"]
+    assert described["replay"].endswith("--row {row}")
+    differences, known = benchmark("replays").differences, dict[str, Any]()
+    assert differences(dict(failed), described, known) == []
+    assert differences(dict(failed) | {"reward": 0.5}, described, known) == ["reward"]
+
+    code, _, said = call(capsys, "replay", str(trained / "robustness-quick"), "--row", "x")
+    assert code == 2
+    assert "there is no row 'x'" in said
+
+
+def test_a_policy_that_changed_since_is_not_replayed(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(capsys, "evaluate", str(trained), "--suite", "quick", "--clips", "0")[0] == 0
+    rows, _ = stress_test.read(trained / "robustness-quick")
+    row = identity(next(row for row in rows if row["mode"] == "mean"))
+    policy = trained / "policy.safetensors"
+    policy.write_bytes((trained / "policy-last.safetensors").read_bytes())
+    described = json.loads((trained / "robustness-quick" / "suite.json").read_text())
+    described["policies"][0]["sha256"] = "0"
+    (trained / "robustness-quick" / "suite.json").write_text(json.dumps(described))
+    code, _, said = call(capsys, "replay", str(trained / "robustness-quick"), "--row", row)
+    assert code == 2
+    assert "is not the policy that was stressed" in said
+
+
+def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = call(capsys, "evaluate", str(trained), "--axes", "push")
+    assert code == 2
+    assert "give --suite" in said
+    code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--axes", "wind")
+    assert code == 2
+    assert "push" in said
+    code, _, said = call(capsys, "replay", str(trained), "--row", "x")
+    assert code == 2
+    assert "holds no finished evaluation" in said
+
+
+@pytest.fixture
+def short_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo with a bit of everything that it does."""
+    bit = partial(TrainConfig, steps=8, envs=4, random_steps=1, evaluation_episodes=2)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "TrainConfig", lambda minutes, seed: bit(seed=seed))
+    monkeypatch.setattr(demo, "DEMO_EPISODES", 2)
+    monkeypatch.setattr(demo, "DEMO_SECONDS", 0.04)
+    monkeypatch.setattr(demo, "DEMO_CLIPS", 1)
+    monkeypatch.setattr(stress_test, "CLIP_SECONDS", 0.1)
+    monkeypatch.setitem(suites.SUITES, "quick", SMALL)
+
+
+@pytest.mark.usefixtures("short_demo")
+def test_the_demo_ends_with_a_video_and_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, said = call(capsys, "demo", "--json")
+    assert code == 0, said
+    told = json.loads(out)
+    assert told["success"]["count"] == 2
+    assert Path(told["video"]).stat().st_size > 0
+    page = Path(told["report"]).read_text()
+    assert page.count("data:video/mp4") == 1
+    assert f"robo-maxent evaluate {told['run']} --suite quick" in page
+    assert f"Watch {told['video']}, and open {told['report']} in a browser." in said
+
+
+@pytest.mark.usefixtures("short_demo")
+def test_the_demo_goes_on_without_opengl(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.find_backend.cache_clear()
+    monkeypatch.setattr(backend, "works", lambda name: "no library")
+    try:
+        code, out, said = call(capsys, "demo", "--json")
+    finally:
+        backend.find_backend.cache_clear()
+    assert code == 0, said
+    told = json.loads(out)
+    assert told["video"] is None
+    page = Path(told["report"]).read_text()
+    assert "data:video/mp4" not in page
+    assert "Failures could not be filmed: No working OpenGL backend" in page
+    assert "3/4  No video" in said

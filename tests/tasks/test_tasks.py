@@ -1,0 +1,473 @@
+"""What every registered task promises: contracts, symmetries, commands, success."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import mujoco
+import numpy as np
+import pytest
+
+from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.task import Memory, Task
+from robo_maxent.errors import UnknownNameError
+from robo_maxent.sim.terrain import PATCH, SAMPLES
+from robo_maxent.sim.terrain_pool import Pool
+from robo_maxent.spaces import mirror
+from robo_maxent.tasks import TASKS, getup, make, quadruped, rough
+
+BUILT = {name: make(name) for name in TASKS}
+every_task = pytest.mark.parametrize("task", BUILT.values(), ids=BUILT.keys())
+N = 32
+
+
+def tilted(ahead: float, left: float) -> Pool:
+    """One patch that is a plane: height per metre along x and along y."""
+    axis = np.linspace(-PATCH / 2, PATCH / 2, SAMPLES)
+    pool = Pool(("flat",), variants=1)
+    pool.heights[:] = ahead * axis + left * axis[:, None]
+    return pool
+
+
+TILT = 0.2, 0.1
+
+
+def on_plane(task: Task[Any], tilt: tuple[float, float] = TILT) -> Task[Any]:
+    """The task on ground whose reflection is exact: MuJoCo's triangles are not symmetric.
+
+    Its robots differ by the friction of their feet only, which has no left and right.
+    """
+    if task.pool is None:
+        return task
+    other: Any = task.on(tilted(*tilt))
+    other.randomization = quadruped.FRICTION
+    if hasattr(other, "curriculum"):
+        other.curriculum = False  # begin at the centre: heights are float32, finest there
+    return other
+
+
+def noise(task: Task[Any], steps: int, n: int = N, size: float = 1.0) -> np.ndarray:
+    """Uniform actions, (steps, N, A)."""
+    return np.random.default_rng(0).uniform(-size, size, (steps, n, task.action_size))
+
+
+def running(task: Task[Any], steps: int) -> VecEnv[Any]:
+    """An environment in the middle of things: some robots walk on air, some have just fallen."""
+    env = VecEnv(task, N, seed=1)
+    env.reset()
+    for action in noise(task, steps):
+        env.step(action)
+    return env
+
+
+# -- contract ------------------------------------------------------------------
+
+
+@every_task
+def test_rewards_of_one_simulation_are_rounded_as_they_are_among_many(task: Task[Any]) -> None:
+    # Terms are in float64: the reward, which is in float32, may hide the last bit.
+    task = task.unseen(2) if task.pool is None else task.on(tilted(*TILT))
+    actions = noise(task, 60, size=0.7)
+    many = VecEnv(task, N, seed=1)
+    singles = [VecEnv(task, 1, seed=1, first_sim=sim) for sim in range(N)]
+    for env in (many, *singles):
+        env.reset()
+    for action in actions:
+        terms = many.step(action).terms
+        for sim, env in enumerate(singles):
+            own = env.step(action[sim : sim + 1]).terms
+            assert {name: term[0] for name, term in own.items()} == {
+                name: term[sim] for name, term in terms.items()
+            }
+
+
+@every_task
+def test_observations_are_finite_and_as_declared_and_no_element_is_constant(
+    task: Task[Any],
+) -> None:
+    env = VecEnv(task, N, seed=0)
+    seen = [env.reset()]
+    for action in noise(task, 150):
+        step = env.step(action)
+        seen += [step.obs, step.next_obs]
+        assert step.reward.dtype == np.float32
+        assert step.reward.shape == step.terminated.shape == step.truncated.shape == (N,)
+        assert all(term.shape == (N,) for term in step.terms.values())
+        assert np.isfinite(step.reward).all()
+    for obs in seen:
+        assert obs.dtype == np.float32
+        assert obs.shape == (N, task.observation_size)
+        assert np.isfinite(obs).all()
+    spread = np.concatenate(seen).std(axis=0)
+    assert (spread > 1e-3).all(), f"constant elements: {np.flatnonzero(spread <= 1e-3)}"
+
+
+@every_task
+def test_layout_describes_the_vectors(task: Task[Any]) -> None:
+    assert sum(field.size for field in task.observation) == task.observation_size
+    assert sum(field.size for field in task.action) == task.action_size
+    assert len({field.name for field in task.observation}) == len(task.observation)
+    assert all(field.unit for field in task.observation + task.action)
+    assert task.action_size == len(task.robot.joints)
+    assert task.control_dt == pytest.approx(task.substeps * task.robot.model.opt.timestep)
+    assert task.name in TASKS
+    assert task.summary
+    assert "\n" not in task.summary
+
+
+@every_task
+def test_building_a_task_twice_gives_the_same_episodes(task: Task[Any]) -> None:
+    left, right = VecEnv(task, 4, seed=0), VecEnv(make(task.name), 4, seed=0)
+    np.testing.assert_array_equal(left.reset(), right.reset())
+    for action in noise(task, 60, n=4):
+        a, b = left.step(action), right.step(action)
+        np.testing.assert_array_equal(a.obs, b.obs)
+        np.testing.assert_array_equal(a.reward, b.reward)
+
+
+@every_task
+def test_targets_at_full_action_and_the_standing_pose_are_within_reach(task: Task[Any]) -> None:
+    low, high = task.robot.joint_range.T
+    stand = task.robot.stand_pose
+    assert ((low < stand) & (stand < high)).all()
+    reach = np.minimum(stand + task.action_scale, high) - np.maximum(stand - task.action_scale, low)
+    assert (reach > task.action_scale).all()  # more than half of the action range moves the joint
+
+
+@pytest.mark.parametrize("name", ["quadruped-flat", "quadruped-rough", "quadruped-rough-scan"])
+def test_a_robot_holding_the_standing_pose_does_not_fall(name: str) -> None:
+    task = BUILT[name]
+    env = VecEnv(task, N, seed=0)
+    env.reset()
+    steps = [env.step(np.zeros((N, task.action_size))) for _ in range(200)]
+    assert not any(step.terminated.any() for step in steps)
+    assert np.abs(env.now.base_linear_velocity).max() < 0.05  # m/s: it has come to rest
+
+
+def test_an_unknown_task_lists_the_known_ones_and_the_closest() -> None:
+    with pytest.raises(UnknownNameError) as error:
+        make("quadruped-flaat")
+    assert str(error.value) == (
+        "Unknown task 'quadruped-flaat'. Did you mean 'quadruped-flat'? "
+        f"Known: {', '.join(sorted(TASKS))}."
+    )
+
+
+# -- symmetry ------------------------------------------------------------------
+#
+# Reflection in the world's xz plane. Positions and velocities flip y; an orientation w x y z and an
+# angular velocity flip what turns about x and z; legs swap sides; the sideways hip joints flip.
+
+LEG_SWAP = np.array([3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])
+FLIP_POLAR, FLIP_AXIAL = np.array([1, -1, 1]), np.array([-1, 1, -1])
+FLIP_LEGS = np.tile([-1, 1, 1], 4)
+
+
+def reflected_qpos(qpos: np.ndarray) -> np.ndarray:
+    joints = qpos[:, 7:][:, LEG_SWAP] * FLIP_LEGS
+    turned = qpos[:, 3:7] * [1, -1, 1, -1]
+    return np.concatenate([qpos[:, :3] * FLIP_POLAR, turned, joints], axis=1)
+
+
+def reflected_qvel(qvel: np.ndarray) -> np.ndarray:
+    joints = qvel[:, 6:][:, LEG_SWAP] * FLIP_LEGS
+    return np.concatenate([qvel[:, :3] * FLIP_POLAR, qvel[:, 3:6] * FLIP_AXIAL, joints], axis=1)
+
+
+def reflected_walk(memory: quadruped.Walk) -> dict[str, np.ndarray]:
+    """What changes in the memory: the rest is the same seen from the left or from the right."""
+    return {
+        "last_action": memory.last_action[:, LEG_SWAP] * FLIP_LEGS,
+        "command": memory.command * [1, -1, -1],
+        "commands": memory.commands * [1, -1, -1],
+        "phase": memory.phase + 0.5,
+    }
+
+
+FOOT_SWAP = [1, 0, 3, 2]
+
+
+def reflected_trek(memory: rough.Trek) -> dict[str, np.ndarray]:
+    turned = {"contact": memory.contact[:, FOOT_SWAP], "odometry": memory.odometry * [1, -1, 1]}
+    return reflected_walk(memory) | turned
+
+
+def reflected_rise(memory: getup.Rise) -> dict[str, np.ndarray]:
+    action = memory.last_action[:, LEG_SWAP] * FLIP_LEGS
+    return {"last_action": action, "contact": memory.contact[:, FOOT_SWAP]}
+
+
+REFLECTED: dict[str, Callable[[Any], dict[str, np.ndarray]]] = {
+    "quadruped-flat": reflected_walk,
+    "quadruped-rough": reflected_trek,
+    "quadruped-rough-scan": reflected_trek,
+    "quadruped-getup": reflected_rise,
+}
+"""Task -> the reflection of its memory: a new task writes its own."""
+
+
+def copy_memory(source: Memory, into: Memory, **changed: np.ndarray) -> None:
+    for field in fields(source):
+        getattr(into, field.name)[:] = changed.get(field.name, getattr(source, field.name))
+
+
+def twin(
+    env: VecEnv[Any],
+    move: Callable[[str, np.ndarray], np.ndarray],
+    task: Task[Any] | None = None,
+    **memory: Any,
+) -> Any:
+    """Another environment whose positions, velocities and controls are those of ``env``, moved."""
+    other = VecEnv(task or env.task, env.n, seed=99)
+    other.reset()
+    other.batch.state[:] = env.batch.state
+    for name in ("qpos", "qvel", "qacc_warmstart", "ctrl"):
+        other.batch.bind(name)[:] = move(name, env.batch.bind(name))
+    other.batch.expand("geom_friction")[:] = env.batch.expand("geom_friction")
+    copy_memory(env.memory, other.memory, **memory)
+    other.batch.forward()
+    env.batch.forward()
+    return other
+
+
+def reflection(env: VecEnv[Any]) -> VecEnv[Any]:
+    """The mirror image of an environment."""
+
+    def move(name: str, value: np.ndarray) -> np.ndarray:
+        if name == "ctrl":
+            return value[:, LEG_SWAP] * FLIP_LEGS
+        return reflected_qpos(value) if name == "qpos" else reflected_qvel(value)
+
+    ahead, left = TILT
+    image = on_plane(env.task, (ahead, -left))
+    return twin(env, move, image, **REFLECTED[env.task.name](env.memory))
+
+
+def mirrored_pair(
+    task: Task[Any], age: int
+) -> tuple[VecEnv[Any], VecEnv[Any], np.ndarray, np.ndarray]:
+    """An environment of some age and its mirror image, and an action for each."""
+    env = running(on_plane(task), age)
+    action = noise(task, 1)[0]
+    return env, reflection(env), action, mirror(task.action)(action)
+
+
+@every_task
+def test_every_task_declares_a_reflection_that_undoes_itself(task: Task[Any]) -> None:
+    rng = np.random.default_rng(0)
+    for layout in (task.observation, task.action):
+        flip = mirror(layout)
+        x = rng.normal(size=(5, sum(field.size for field in layout))).astype(np.float32)
+        np.testing.assert_array_equal(flip(flip(x)), x)
+        assert not np.array_equal(flip(x), x)
+    assert task.name in REFLECTED
+
+
+@every_task
+@pytest.mark.parametrize("age", [1, 25, 60])
+def test_a_mirrored_state_gives_the_mirrored_observation_and_the_same_reward(
+    task: Task[Any], age: int
+) -> None:
+    env, image, action, image_action = mirrored_pair(task, age)
+    flip = mirror(task.observation)
+
+    here, there = env.task, image.task
+    left, right = here.observe(env.memory, env.now), there.observe(image.memory, image.now)
+    np.testing.assert_allclose(right, flip(left), atol=2e-6)
+    terms = here.rewards(env.memory, env.now, action)
+    image_terms = there.rewards(image.memory, image.now, image_action)
+    for name, term in terms.items():
+        np.testing.assert_allclose(image_terms[name], term, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("age", [1, 25, 60])
+def test_a_mirrored_action_in_a_mirrored_state_leads_to_the_mirrored_state(age: int) -> None:
+    """On the plane: the triangles of a height field, all cut the same way, have no reflection."""
+    task = BUILT["quadruped-flat"]
+    env, image, action, image_action = mirrored_pair(task, age)
+    flip = mirror(task.observation)
+    left, right = env.step(action), image.step(image_action)
+    scale = 1.0 + np.abs(left.next_obs)
+    assert (np.abs(right.next_obs - flip(left.next_obs)) / scale).max() < 1e-5
+    np.testing.assert_array_equal(left.terminated, right.terminated)
+    np.testing.assert_allclose(left.reward, right.reward, atol=1e-5)
+
+
+@every_task
+@pytest.mark.parametrize("degrees", [90.0, 37.0])
+def test_facing_another_way_changes_neither_observation_nor_reward(
+    task: Task[Any], degrees: float
+) -> None:
+    task = on_plane(task, (0.0, 0.0))
+    env = running(task, 40)
+    angle = np.deg2rad(degrees)
+    c, s = np.cos(angle), np.sin(angle)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    quaternion = np.array([np.cos(angle / 2), 0, 0, np.sin(angle / 2)])
+
+    def move(name: str, value: np.ndarray) -> np.ndarray:
+        if name == "ctrl":
+            return value
+        value = value.copy()
+        value[:, :3] = value[:, :3] @ turn.T
+        if name == "qpos":
+            for orientation in value[:, 3:7]:
+                mujoco.mju_mulQuat(orientation, quaternion, orientation.copy())
+        return value
+
+    turned = twin(env, move)
+    action = noise(task, 1)[0]
+    left, right = task.observe(env.memory, env.now), task.observe(turned.memory, turned.now)
+    np.testing.assert_allclose(right, left, atol=2e-6)
+    # The friction pyramid does not turn with the robot, so the contact force may differ: not here.
+    now = replace(turned.now, foot_touch=env.now.foot_touch)
+    terms = task.rewards(env.memory, env.now, action)
+    for name, term in task.rewards(turned.memory, now, action).items():
+        np.testing.assert_allclose(term, terms[name], rtol=1e-6, atol=1e-9, err_msg=name)
+    np.testing.assert_array_equal(
+        task.fallen(turned.memory, turned.now), task.fallen(env.memory, env.now)
+    )
+
+
+# -- quadruped-flat: commands --------------------------------------------------
+
+FLAT: Any = BUILT["quadruped-flat"]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> quadruped.Walk:
+    """The commands of 3,000 episodes."""
+    memory = FLAT.memory(3000)
+    rng = np.random.default_rng(0)
+    for sim in range(3000):
+        FLAT.begin(memory, sim, rng)
+    return memory
+
+
+def test_commands_fill_their_ranges(drawn: quadruped.Walk) -> None:
+    commands = drawn.commands.reshape(-1, 3)
+    low, high = np.array([-1.0, -0.5, -1.0]), np.array([1.0, 0.5, 1.0])
+    assert (commands >= low).all()
+    assert (commands <= high).all()
+    np.testing.assert_allclose(commands.min(axis=0), low, atol=0.01)
+    np.testing.assert_allclose(commands.max(axis=0), high, atol=0.01)
+    np.testing.assert_allclose(commands.mean(axis=0), 0.0, atol=0.02)
+
+
+def test_a_tenth_of_the_commands_is_to_stand_and_no_command_is_a_crawl(
+    drawn: quadruped.Walk,
+) -> None:
+    speed = np.linalg.norm(drawn.commands, axis=2).ravel()
+    assert (speed == 0).mean() == pytest.approx(0.1, abs=0.01)  # 21,000 draws: 5 sigma
+    assert speed[speed > 0].min() >= 0.1
+
+
+def test_commands_last_three_to_eight_seconds_and_cover_the_episode(drawn: quadruped.Walk) -> None:
+    seconds = np.diff(drawn.begins, axis=1) * FLAT.control_dt
+    assert seconds.min() >= 3.0 - 1e-9
+    assert seconds.max() <= 8.0 + 1e-9
+    assert seconds.mean() == pytest.approx(5.5, abs=0.05)
+    assert not drawn.begins[:, 0].any()
+    assert drawn.begins[:, -1].min() >= FLAT.episode_steps
+
+
+# -- quadruped-flat: success ---------------------------------------------------
+
+
+def test_the_tally_of_an_episode_equals_a_slow_recomputation() -> None:
+    n, settling = 3, 50
+    env = VecEnv(FLAT, n, seed=4)
+    obs = env.reset()
+    begins, commands = env.memory.begins.copy(), env.memory.commands.copy()
+    linear: list[list[float]] = [[] for _ in range(n)]
+    angular: list[list[float]] = [[] for _ in range(n)]
+    changes, episodes = 0, []
+    for t, action in enumerate(noise(FLAT, FLAT.episode_steps, n, size=0.2)):
+        step = env.step(action)
+        for i in range(n):
+            # The command that the robot saw when it acted is the one that it is judged by.
+            index = max(k for k in range(len(begins[i]) - 1) if begins[i, k] <= t)
+            command = commands[i, index]
+            np.testing.assert_array_equal(obs[i, 9:12], command.astype(np.float32))
+            changes += index > 0 and begins[i, index] == t
+            if t - begins[i, index] >= settling:
+                velocity, turning = step.next_obs[i, :2], step.next_obs[i, 5]
+                linear[i].append(float(np.hypot(*(velocity - command[:2]))))
+                angular[i].append(abs(float(turning) - command[2]))
+        obs = step.obs
+        episodes += step.episodes
+    assert [e.length for e in episodes] == [FLAT.episode_steps] * n
+    assert changes >= 2 * n
+    for i, episode in enumerate(episodes):
+        assert len(linear[i]) == FLAT.episode_steps - settling * sum(begins[i] < FLAT.episode_steps)
+        assert episode.measures["linear_error"] == pytest.approx(np.mean(linear[i]), rel=1e-5)
+        assert episode.measures["angular_error"] == pytest.approx(np.mean(angular[i]), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("linear", "angular", "success"),
+    [
+        (0.0, 0.0, True),
+        (0.249, 0.299, True),
+        (0.251, 0.0, False),
+        (0.0, 0.301, False),
+    ],
+)
+def test_success_is_a_mean_error_within_both_tolerances(
+    linear: float, angular: float, success: bool
+) -> None:
+    memory = FLAT.memory(2)
+    memory.judged[:] = [700, 1]
+    memory.linear_error[:] = 700 * linear, 99.0
+    memory.angular_error[:] = 700 * angular, 99.0
+    met, measures = FLAT.outcome(memory, 0)
+    assert met is success
+    assert measures["linear_error"] == pytest.approx(linear)
+    assert measures["angular_error"] == pytest.approx(angular)
+
+
+def test_an_episode_with_nothing_to_judge_is_no_success() -> None:
+    met, measures = FLAT.outcome(FLAT.memory(1), 0)
+    assert not met
+    assert set(measures.values()) == {None}
+
+
+def test_standing_still_succeeds_only_when_told_to_stand() -> None:
+    env = VecEnv(FLAT, 2, seed=0)
+    env.reset()
+    env.memory.commands[0] = env.memory.command[0] = 0.0
+    env.memory.commands[1] = env.memory.command[1] = [0.5, 0.0, 0.0]
+    episodes = []
+    for _ in range(FLAT.episode_steps):
+        episodes += env.step(np.zeros((2, FLAT.action_size))).episodes
+    assert [episode.success for episode in episodes] == [True, False]
+    assert episodes[1].measures["linear_error"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_robot_that_tracked_well_and_fell_did_not_succeed() -> None:
+    env = VecEnv(FLAT, 1, seed=0)
+    env.reset()
+    env.memory.commands[:] = env.memory.command[:] = 0.0
+    for _ in range(80):
+        assert not env.step(np.zeros((1, FLAT.action_size))).episodes
+    assert FLAT.outcome(env.memory, 0)[0]
+    env.batch.bind("qpos")[0, 3:7] = [0.0, 1.0, 0.0, 0.0]
+    (episode,) = env.step(np.zeros((1, FLAT.action_size))).episodes
+    assert episode.terminated
+    assert not episode.success
+
+
+@pytest.mark.parametrize(
+    ("height", "tilt", "fallen"),
+    [(0.28, 0, False), (0.28, 69, False), (0.28, 71, True), (0.125, 0, False), (0.115, 0, True)],
+)
+def test_a_fall_is_a_trunk_on_the_ground_or_a_tilt_beyond_70_degrees(
+    height: float, tilt: float, fallen: bool
+) -> None:
+    env = VecEnv(FLAT, 2, seed=0)
+    env.reset()
+    half = np.deg2rad(tilt) / 2
+    env.batch.bind("qpos")[:, :7] = [0, 0, height, np.cos(half), np.sin(half), 0, 0]
+    env.batch.bind("qpos")[1, 3:7] = [np.cos(half), 0, np.sin(half), 0]
+    env.batch.forward()
+    assert FLAT.fallen(env.memory, env.now).tolist() == [fallen, fallen]

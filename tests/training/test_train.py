@@ -1,0 +1,379 @@
+"""A run continues exactly, and nothing that goes wrong loses what it had."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from privileged_world import QuadrupedSeen
+
+from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.task import Task
+from robo_maxent.errors import CheckpointError, UsageError
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.policy import Policy
+from robo_maxent.spaces import mirror
+from robo_maxent.tasks import make
+from robo_maxent.training import checkpoint
+from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.metrics import read
+from robo_maxent.training.train import Run, resumed, train
+from robo_maxent.training.trainer import Trainer
+
+SMALL = SacConfig(width=32, batch_size=32)
+ENVS = 8
+
+
+def config(**changes: Any) -> TrainConfig:
+    defaults: dict[str, Any] = {
+        "steps": 40 * ENVS,
+        "seed": 3,
+        "envs": ENVS,
+        "random_steps": 10,
+        "symmetric": False,
+        "replay_capacity": 25 * ENVS,  # wraps round within the run
+        "evaluate_every": 10**9,
+        "evaluation_episodes": 1,
+        "sac": SMALL,
+    }
+    return TrainConfig(**(defaults | changes))
+
+
+def run_steps(
+    directory: Path,
+    steps: int,
+    resume: bool = False,
+    task: Task[Any] | None = None,
+    **changes: Any,
+) -> Trainer:
+    """Step a trainer without evaluation: the state that continues, and nothing else."""
+    trainer = Trainer(task or make("quadruped-flat"), config(**changes), directory)
+    if resume:
+        trainer.restore()
+    for _ in range(steps):
+        trainer.step()
+    return trainer
+
+
+def flat_state(trainer: Trainer) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+
+    def walk(name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{name}.{key}", inner)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                walk(f"{name}.{index}", inner)
+        else:
+            found[name] = value.numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+    walk("learner", trainer.learner.state_dict())
+    walk("env", trainer.env.state_dict())
+    walk("replay", trainer.replay.state_dict())
+    walk("action_rng", trainer.action_rng.bit_generator.state)
+    walk("replay_rng", trainer.replay_rng.bit_generator.state)
+    found["obs"] = trainer.obs
+    return found
+
+
+def assert_equal_bits(a: Trainer, b: Trainer) -> None:
+    first, second = flat_state(a), flat_state(b)
+    assert first.keys() == second.keys()
+    different = [name for name in first if not np.array_equal(first[name], second[name])]
+    assert not different
+
+
+@pytest.mark.parametrize("task", [make("quadruped-flat"), QuadrupedSeen()], ids=lambda t: t.name)
+def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
+    tmp_path: Path, task: Task[Any]
+) -> None:
+    whole = run_steps(tmp_path / "whole", 40, task=task)
+    part = run_steps(tmp_path / "part", 23, task=task)
+    part.save()
+    del part
+    continued = run_steps(tmp_path / "part", 17, resume=True, task=task)
+    assert_equal_bits(whole, continued)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
+    first, second = run_steps(tmp_path / "a", 25), run_steps(tmp_path / "b", 25)
+    assert_equal_bits(first, second)
+    other = run_steps(tmp_path / "c", 25, seed=4)
+    assert not np.array_equal(first.obs, other.obs)
+
+
+def test_the_number_of_physics_threads_changes_nothing(tmp_path: Path) -> None:
+    # One learner thread either way: 2 // 2 and 3 // 2.
+    assert_equal_bits(
+        run_steps(tmp_path / "a", 25, threads=2), run_steps(tmp_path / "b", 25, threads=3)
+    )
+
+
+def test_evaluation_logging_and_saving_do_not_touch_what_continues(tmp_path: Path) -> None:
+    quiet = run_steps(tmp_path / "quiet", 40)
+    busy = train(
+        make("quadruped-flat"),
+        config(evaluate_every=20 * ENVS, save_seconds=1e-6),
+        tmp_path / "busy",
+    )
+    loaded = run_steps(tmp_path / "busy", 0, resume=True)
+    assert busy.steps == quiet.steps
+    assert_equal_bits(quiet, loaded)
+
+
+def test_truncation_is_not_stored_as_termination(tmp_path: Path) -> None:
+    trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
+    assert isinstance(trainer.env, VecEnv)
+    trainer.env.memory.elapsed[:] = trainer.task.episode_steps - 1
+    step, _ = trainer.step()
+    assert step.truncated.all()
+    assert not trainer.replay.state_dict()["rows"][:, -1].any()
+    stored_next = trainer.replay.state_dict()["rows"][:, -1 - step.next_obs.shape[1] : -1]
+    np.testing.assert_array_equal(stored_next, step.next_obs)
+    assert not np.array_equal(stored_next, step.obs)
+
+
+def test_each_transition_is_stored_with_its_mirror_image(tmp_path: Path) -> None:
+    trainer = run_steps(tmp_path, 1, symmetric=True)
+    rows = trainer.replay.state_dict()["rows"]
+    assert len(rows) == 2 * ENVS
+    size = trainer.task.observation_size
+    task = make("quadruped-flat")
+    reflect = mirror(task.observation)
+    np.testing.assert_array_equal(rows[ENVS:, :size], reflect(rows[:ENVS, :size]))
+    joints = mirror(task.action)
+    np.testing.assert_array_equal(
+        rows[ENVS:, size : size + 12], joints(rows[:ENVS, size : size + 12])
+    )
+    np.testing.assert_array_equal(rows[ENVS:, size + 12], rows[:ENVS, size + 12])
+
+
+def test_a_diverged_transition_is_not_stored(tmp_path: Path) -> None:
+    trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
+    assert isinstance(trainer.env, VecEnv)
+    trainer.env.batch.bind("qvel")[2] = np.nan
+    step, _ = trainer.step()
+    assert step.diverged.nonzero()[0].tolist() == [2]
+    assert len(trainer.replay) == ENVS - 1
+    assert np.isfinite(trainer.replay.state_dict()["rows"]).all()
+    assert list((tmp_path / "diverged").glob("*.npz"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(make("quadruped-flat"), config(), tmp_path_factory.mktemp("run") / "finished")
+
+
+def test_a_run_leaves_what_the_readme_lists(finished: Run) -> None:
+    names = {path.name.split(".")[0] for path in finished.directory.iterdir()}
+    assert {"config", "policy", "policy-last", "checkpoint", "metrics", "events"} <= names
+
+
+def test_metrics_have_the_names_that_dashboards_expect(finished: Run) -> None:
+    train(make("quadruped-flat"), config(steps=30 * ENVS), finished.directory, resume=True)
+    rows = read(finished.directory / "metrics.jsonl")
+    names = {name for row in rows for name in row}
+    assert {"time/fps", "train/ent_coef", "train/critic_loss", "train/n_updates"} <= names
+    assert {"train/entropy", "train/target_entropy", "reward/track_linear"} <= names
+    assert {"eval/mean_reward", "eval/success_rate", "eval/mean_ep_length"} <= names
+    steps = [row["time/total_timesteps"] for row in rows]
+    assert steps == sorted(steps)
+
+
+def test_a_resumed_log_drops_rows_past_the_checkpoint(finished: Run) -> None:
+    log = finished.directory / "metrics.jsonl"
+    log.write_text(log.read_text() + '{"time/total_timesteps": 99999999}\n{"cut off')
+    train(make("quadruped-flat"), config(steps=ENVS), finished.directory, resume=True)
+    assert all(row["time/total_timesteps"] < 99999999 for row in read(log))
+    assert "cut off" not in log.read_text()
+
+
+def test_a_directory_that_holds_a_run_is_not_overwritten(finished: Run) -> None:
+    with pytest.raises(UsageError, match=r"already holds a run.*--resume"):
+        train(make("quadruped-flat"), config(), finished.directory)
+
+
+def test_a_run_of_another_task_is_refused(finished: Run) -> None:
+    path = finished.directory / "config.json"
+    text = path.read_text()
+    path.write_text(text.replace("quadruped-flat", "arm-reach"))
+    try:
+        with pytest.raises(UsageError, match="is a run of 'arm-reach', not of 'quadruped-flat'"):
+            train(make("quadruped-flat"), config(), finished.directory, resume=True)
+    finally:
+        path.write_text(text)
+
+
+def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is not a run: its config\.json can't be read"):
+        train(make("quadruped-flat"), config(), tmp_path, resume=True)
+
+
+def test_a_resumed_run_keeps_its_recipe(finished: Run) -> None:
+    assert resumed(finished.directory, TrainConfig(steps=7)).sac == SMALL
+    with pytest.raises(UsageError, match="give only a new budget"):
+        resumed(finished.directory, TrainConfig(steps=7, envs=4))
+
+
+@pytest.mark.parametrize("name", ["learner.pt", "env.npz", "replay.npz", "loop.json"])
+def test_a_truncated_checkpoint_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
+    trainer = run_steps(tmp_path, 12)
+    file = trainer.save() / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(CheckpointError, match="is damaged") as caught:
+        checkpoint.load(tmp_path / "checkpoint")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = run_steps(tmp_path, 12)
+    trainer.save()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    trainer.step()
+    monkeypatch.setattr(checkpoint.np, "savez", full)
+    with pytest.raises(CheckpointError, match=r"No space left on device.*written before is intact"):
+        trainer.save()
+    monkeypatch.undo()
+    assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
+    assert not list((tmp_path / "checkpoint").glob(".writing-*"))
+
+
+def test_saving_twice_at_one_step_never_leaves_a_moment_without_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = run_steps(tmp_path, 12)
+    trainer.save()
+
+    def killed(*_: object) -> None:
+        raise OSError("as if killed before the rename")
+
+    monkeypatch.setattr(checkpoint.os, "replace", killed)
+    with pytest.raises(CheckpointError):
+        trainer.save()
+    monkeypatch.undo()
+    assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
+    trainer.save()
+    trainer.save()
+    assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
+    assert len(list((tmp_path / "checkpoint").glob("[0-9]*"))) == 1
+
+
+def test_training_goes_on_when_a_periodic_checkpoint_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = checkpoint.save
+    failures = []
+
+    def flaky(directory: Path, steps: int, saved: Any) -> Path:
+        if steps < 20 * ENVS:
+            failures.append(steps)
+            raise CheckpointError("disk full")
+        return save(directory, steps, saved)
+
+    monkeypatch.setattr(checkpoint, "save", flaky)
+    messages: list[str] = []
+    run = train(
+        make("quadruped-flat"),
+        config(steps=22 * ENVS, save_seconds=1e-6),
+        tmp_path / "run",
+        show=lambda status: messages.append(status.message),
+    )
+    assert failures
+    assert run.steps == 22 * ENVS
+    assert any("warning: disk full" in message for message in messages)
+
+
+def test_a_replay_that_does_not_fit_is_refused_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"needs about .* GB .*--replay-capacity \d+ or less"):
+        train(make("quadruped-flat"), config(replay_capacity=10**12), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"minutes": -1.0, "steps": None}, "minutes must be > 0, got -1"),
+        ({"steps": 0}, "steps must be > 0, got 0"),
+        ({"minutes": 1.0}, "not both"),
+        ({"envs": 0}, "envs must be at least 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_a_bad_budget_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        config(**changes)
+
+
+def start(directory: Path) -> "subprocess.Popen[str]":
+    """A training process that has written at least one checkpoint."""
+    arguments = ["train", "quadruped-flat", "--minutes", "5", "--envs", "8", "--out", "run"]
+    arguments += ["--save-seconds", "0.2", "--width", "32", "--batch-size", "32"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "robo_maxent.cli.main", *arguments],
+        cwd=directory,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (directory / "run/checkpoint/latest").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+def assert_resumable(directory: Path) -> None:
+    saved = checkpoint.load(directory / "run/checkpoint")
+    steps = saved.loop["control_steps"] * ENVS
+    budget = TrainConfig(steps=ENVS)
+    run = train(make("quadruped-flat"), resumed(directory / "run", budget), directory / "run", True)
+    assert run.steps == steps + ENVS
+
+
+def test_ctrl_c_leaves_a_checkpoint_to_resume_from(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume run" in said
+    assert (tmp_path / "run/policy-last.safetensors").is_file()
+    Policy.load(tmp_path / "run/policy-last.safetensors")
+    assert_resumable(tmp_path)
+
+
+def test_kill_at_any_moment_leaves_a_checkpoint_to_resume_from(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    time.sleep(float(np.random.default_rng(os.getpid()).uniform(0.0, 0.5)))
+    process.kill()
+    process.communicate()
+    assert_resumable(tmp_path)
+
+
+def test_an_unfinished_checkpoint_is_ignored_and_swept(tmp_path: Path) -> None:
+    trainer = run_steps(tmp_path, 12)
+    trainer.save()
+    left = tmp_path / "checkpoint/.writing-1"
+    left.mkdir()
+    (left / "learner.pt").write_bytes(b"half")
+    assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
+    trainer.save()
+    assert not left.exists()
+
+
+def test_the_configuration_on_disk_is_the_one_that_ran(finished: Run) -> None:
+    saved = json.loads((finished.directory / "config.json").read_text())
+    assert saved["task"] == "quadruped-flat"
+    assert saved["train"]["sac"]["width"] == SMALL.width
