@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from robo_maxent.envs.task import Task
-from robo_maxent.evaluation.rollout import Act
+from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.interop import sb3_policies
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.policy import Policy
-from robo_maxent.robustness.traced_rollout import Contestant, Sample
+from robo_maxent.robustness.baselines import PolicyUnderTest, Sample
 from robo_maxent.tasks import make
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.trainer import Trainer
+from robo_maxent.types import Act
 
 TASK = "quadruped-flat"
 PEER_MODULES = ("stable_baselines3",)
@@ -77,7 +77,7 @@ ARMS: dict[str, Arm] = {
 """Name -> arm. The others are compared with the first."""
 
 
-def nominal_task() -> Task[Any]:
+def nominal_task() -> MujocoTask[Any, Any]:
     """The task on which success is judged: episodes differ in starts and commands only."""
     return make(TASK, randomization="none")
 
@@ -92,18 +92,20 @@ def learn(arm: Arm, seed: int, over: Over, directory: Path) -> None:
         _learn_peer(arm.peer, task, seed, over, directory)
 
 
-def contestant(name: str, task: Task[Any], directory: Path) -> Contestant:
+def policy_of(name: str, task: MujocoTask[Any, Any], directory: Path) -> PolicyUnderTest:
     """The policy that :func:`learn` wrote: its mean actions, and those it would explore with."""
     peer = ARMS[name].peer
     if peer is None:
         policy = Policy.load(directory / OURS)
-        return Contestant(name, policy, policy.sample)
+        return PolicyUnderTest(name, policy, policy.sample)
     act = sb3_policies.load(directory / ARCHIVE, task, str(directory / STATISTICS))
     sample = _with_noise(act) if peer == "sb3_td3" else _gaussian(directory)
-    return Contestant(name, act, sample)
+    return PolicyUnderTest(name, act, sample)
 
 
-def _learn_ours(arm: Arm, task: Task[Any], seed: int, over: Over, directory: Path) -> None:
+def _learn_ours(
+    arm: Arm, task: MujocoTask[Any, Any], seed: int, over: Over, directory: Path
+) -> None:
     config = TrainConfig(seed=seed, sac=replace(SacConfig(), **arm.changes))
     trainer = Trainer(task, config, directory)
     try:
@@ -114,7 +116,9 @@ def _learn_ours(arm: Arm, task: Task[Any], seed: int, over: Over, directory: Pat
         trainer.close()
 
 
-def _learn_peer(name: str, task: Task[Any], seed: int, over: Over, directory: Path) -> None:
+def _learn_peer(
+    name: str, task: MujocoTask[Any, Any], seed: int, over: Over, directory: Path
+) -> None:
     import peers
 
     torch.set_num_threads(THREADS)  # ours leaves it at half

@@ -47,12 +47,13 @@ def contest(seed: int, minutes: float, episodes: int, out: str | None) -> Result
     from robo_maxent.evaluation.rollout import evaluate
     from robo_maxent.evaluation.summary import summarize
     from robo_maxent.tasks import make
-    from robo_maxent.training.config import preset, usual_preset
+    from robo_maxent.training.config import preset
     from robo_maxent.training.trainer import Trainer
 
-    config = replace(preset(usual_preset(TASK)), seed=seed)
+    task = make(TASK)
+    config = replace(preset(task.preset), seed=seed)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = Trainer(make(TASK), config, Path(directory))
+        trainer = Trainer(task, config, Path(directory))
         end = time.monotonic() + 60 * minutes
         while time.monotonic() < end:
             trainer.step()
@@ -62,7 +63,7 @@ def contest(seed: int, minutes: float, episodes: int, out: str | None) -> Result
         rows = evaluate(trainer.policy(), trainer.task, episodes, EVALUATION_SEED)
     success = summarize(rows).success
     assert success is not None
-    times = [rise for row in rows if (rise := row.measures["rise_time"]) is not None]
+    times = [rise for row in rows if (rise := row.metrics["rise_time"]) is not None]
     median = statistics.median(times) if times else None
     return Result(seed, minutes, trainer.steps, success.share, success.low, success.high, median)
 

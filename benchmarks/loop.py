@@ -34,15 +34,15 @@ def plain_torch() -> None:
 
 def many_gathers() -> None:
     """A gather from the replay, and a normalization, for each update."""
-    from robo_maxent.training.trainer import Trainer
+    from robo_maxent.training.learner import Learner
 
-    def learn(self: Trainer) -> dict[str, object]:
-        size, metrics = self.config.sac.batch_size, {}
-        for _ in range(self.config.updates_per_step):
-            metrics |= self.learner.update(self.replay.sample(self.replay_rng, size), self._crew)
+    def learn(self: Learner, crew: Callable[[], int]) -> dict[str, object]:
+        size, metrics = 256, {}  # of an update, in every preset
+        for _ in range(self._update_size // size if len(self.replay) else 0):
+            metrics |= self.agent.update(self.replay.sample(self.rng, size), crew)
         return metrics
 
-    Trainer._learn = learn  # type: ignore[method-assign]
+    Learner.learn = learn  # type: ignore[method-assign]
 
 
 def apart() -> None:
@@ -56,7 +56,7 @@ def serial() -> None:
     """Learn, then step, each with all threads."""
     import torch
 
-    from robo_maxent.envs.mujoco_vec_env import VecEnv
+    from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
     from robo_maxent.training.trainer import Trainer
 
     class Inline:
@@ -79,8 +79,8 @@ def serial() -> None:
         threads = os.cpu_count() or 1
         torch.set_num_threads(threads)
         self._physics = Inline()  # type: ignore[assignment]
-        self.env = VecEnv(self.task, self.config.envs, self.config.seed, threads)  # type: ignore
-        self.obs = self.env.reset()
+        env = MujocoVecEnv(self.task, self.config.envs, self.config.seed, threads)  # type: ignore
+        self.collector.env, self.collector.obs = env, env.reset()
 
     Trainer.__init__ = init  # type: ignore[method-assign]
 
@@ -98,12 +98,13 @@ def serve(name: str, task: str) -> None:
     """Be one variant: measure for as many seconds as each line asks."""
     VARIANTS[name]()
     from robo_maxent.tasks import make
-    from robo_maxent.training.config import preset, usual_preset
+    from robo_maxent.training.config import preset
     from robo_maxent.training.trainer import Trainer
 
-    config = replace(preset(usual_preset(task)), replay_capacity=200_000)
+    chosen = make(task)
+    config = replace(preset(chosen.preset), replay_capacity=200_000)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = Trainer(make(task), config, Path(directory))
+        trainer = Trainer(chosen, config, Path(directory))
         for _ in range(config.random_steps + WARM_UP):
             trainer.step()
         print(flush=True)

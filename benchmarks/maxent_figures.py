@@ -12,8 +12,8 @@ from robo_maxent.evaluation.across_runs import (
     interquartile_mean,
     probability_of_improvement,
 )
-from robo_maxent.report.rows import Row, met
-from robo_maxent.robustness.axes import AXES
+from robo_maxent.perturbations.base import Axis
+from robo_maxent.report.rows import StressEpisode, met
 
 TOLERANCE = 0.05
 """Nominal success may differ so much between arms that are compared."""
@@ -45,19 +45,19 @@ class Scores:
     """Mode -> area under success over severity, (runs, axes)."""
 
 
-def area(rows: Sequence[Row], axis: str) -> float:
+def area(rows: Sequence[StressEpisode], axis: Axis) -> float:
     """Area under success over the severities of an axis, scaled to [0, 1]; trapezoids.
 
     Of an axis with a single severity: the success. Undisturbed episodes of an axis with cases are
     few, as many as of one case; those of the axis nominal are the same and more, and are taken.
     """
-    known, at = AXES[axis], dict[float, list[bool]]()
+    at = dict[float, list[bool]]()
     for row in rows:
-        if row["axis"] == axis:
-            at.setdefault(float(row["severity"]), []).append(met(row))
-    if known.cases is not None and known.change is not None:
-        at[known.severities[0]] = [met(row) for row in rows if row["axis"] == "nominal"]
-    severities = sorted(at, reverse=known.downward)
+        if row.axis == axis.name:
+            at.setdefault(row.severity, []).append(met(row))
+    if axis.cases and not axis.is_ground:
+        at[axis.severities[0]] = [met(row) for row in rows if row.axis == "nominal"]
+    severities = sorted(at, reverse=axis.severities[-1] < axis.severities[0])
     shares = [float(np.mean(at[severity])) for severity in severities]
     if len(shares) == 1:
         return shares[0]

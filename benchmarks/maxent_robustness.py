@@ -25,19 +25,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arms import ARMS, PEER_MODULES, contestant, learn, nominal_task
+from arms import ARMS, PEER_MODULES, learn, nominal_task, policy_of
 from extra import missing_peers
 from maxent_figures import MODES, Scores, Training, area, table, verdict
 
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import RoboMaxentError
-from robo_maxent.evaluation.rollout import Act, evaluate
+from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
-from robo_maxent.report.rows import Row, mode_of
-from robo_maxent.robustness.axes import require
+from robo_maxent.files import write_atomically
+from robo_maxent.perturbations.base import Share
+from robo_maxent.report.rows import StressEpisode
+from robo_maxent.robustness.axes import disturbances, require
 from robo_maxent.robustness.runner import run
-from robo_maxent.robustness.suites import Entry, Suite
-from robo_maxent.training.checkpoint import write_text
+from robo_maxent.robustness.stress_test import read
+from robo_maxent.robustness.suites import Suite
+from robo_maxent.types import Act
 
 GOAL = 0.95
 """Nominal success at which a run ends."""
@@ -74,7 +77,7 @@ class Settings:
 class Judge:
     """Looks at a run when that is due, and says when it is over."""
 
-    def __init__(self, task: Task[Any], settings: Settings, budget: int) -> None:
+    def __init__(self, task: MujocoTask[Any, Any], settings: Settings, budget: int) -> None:
         """Nothing was looked at."""
         self.task, self.settings = task, settings
         self.limit, self.spacing = budget * settings.steps, budget * SPACING
@@ -113,26 +116,25 @@ def trained(name: str, seed: int, settings: Settings, directory: Path) -> Traini
     judge = Judge(nominal_task(), settings, ARMS[name].budget)
     learn(ARMS[name], seed, judge.over, directory)
     assert judge.last is not None
-    write_text(file, json.dumps({"asked": asked, "training": asdict(judge.last)}) + "\n")
+    write_atomically(file, json.dumps({"asked": asked, "training": asdict(judge.last)}) + "\n")
     return judge.last
 
 
-def suite_of(task: Task[Any], axes: Iterable[str], episodes: int) -> Suite:
+def suite_of(task: MujocoTask[Any, Any], axes: Iterable[str], episodes: int) -> Suite:
     """Axes with so many episodes at each severity, shared out among the cases of an axis."""
-    entries = {"nominal": Entry(2 * episodes, 0, 2 * episodes)}
-    for name, axis in require(axes, task).items():
-        each = max(episodes // (len(axis.cases(task)) if axis.cases else 1), 1)
-        entries[name] = Entry(each, 0, each, SEVERITIES.get(name))
-    return Suite("maxent", "axes of the maximum-entropy experiment", entries)
+    shares = {"nominal": Share(2 * episodes, 0, 2 * episodes)}
+    for name, disturbance in require(axes, task).items():
+        each = max(episodes // max(len(disturbance.axis.cases), 1), 1)
+        shares[name] = Share(each, 0, each, SEVERITIES.get(name))
+    return Suite("maxent", "axes of the maximum-entropy experiment", shares)
 
 
-def stressed(name: str, directory: Path, axes: Sequence[str], episodes: int) -> list[Row]:
+def stressed(name: str, directory: Path, axes: Sequence[str], episodes: int) -> list[StressEpisode]:
     """Rows of a trained policy, run unless they are there."""
-    task, policy = nominal_task(), contestant(name, nominal_task(), directory)
+    task, policy = nominal_task(), policy_of(name, nominal_task(), directory)
     where = directory / "-".join(("stress", str(episodes), *axes))
-    file = run(suite_of(task, axes, episodes), task, [policy], where, STRESS_SEED)
-    with file.open() as lines:
-        return [json.loads(line) for line in lines]
+    run(suite_of(task, axes, episodes), task, [policy], where, STRESS_SEED)
+    return read(where)[0]
 
 
 def scores_of(
@@ -149,11 +151,12 @@ def scores_of(
             start, rows = time.monotonic(), stressed(name, directory, axes, episodes)
             tables.append(rows)
             _follow(f"{name}, seed {seed}: stressed, {time.monotonic() - start:.0f} s")
+    known = {name: each.axis for name, each in disturbances(nominal_task()).items()}
     nominal, areas = {}, {}
     for mode in MODES:
-        own = [[row for row in rows if mode_of(row) == mode] for rows in tables]
-        nominal[mode] = np.array([area(rows, "nominal") for rows in own])
-        areas[mode] = np.array([[area(rows, axis) for axis in axes] for rows in own])
+        runs = [[row for row in rows if row.mode == mode] for rows in tables]
+        nominal[mode] = np.array([area(rows, known["nominal"]) for rows in runs])
+        areas[mode] = np.array([[area(rows, known[axis]) for axis in axes] for rows in runs])
     return Scores(name, trainings, nominal, areas)
 
 

@@ -21,11 +21,11 @@ import torch
 from gymnasium import spaces
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.vec_env import VecEnv as Sb3VecEnv
+from stable_baselines3.common.vec_env import MujocoVecEnv as Sb3VecEnv
 from stable_baselines3.common.vec_env import VecNormalize
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.evaluation.rollout import Act
 from robo_maxent.types import Episode, Step
 
@@ -66,7 +66,7 @@ _FOREVER = 10**12  # environment steps
 class PeerEnv(Sb3VecEnv):
     """Our simulations as an SB3 environment: actions in [-1, 1], reset within the step."""
 
-    def __init__(self, env: VecEnv[Any]) -> None:
+    def __init__(self, env: MujocoVecEnv[Any, Any]) -> None:
         """Wrap simulations; SB3 resets them itself."""
         self.env = env
         self._action = np.zeros((env.n, env.task.action_size), np.float32)
@@ -128,7 +128,7 @@ class Peer:
         self.model.learn(_FOREVER, callback=lambda local, _: not over(local["self"].num_timesteps))
 
 
-def ppo(task: Task[Any], seed: int) -> Peer:
+def ppo(task: MujocoTask[Any, Any], seed: int) -> Peer:
     """SB3 PPO with the recipe of IsaacLab for a quadruped of this size on flat ground.
 
     Numbers: IsaacLab, velocity/config/a1/agents/sb3_ppo_cfg.yaml (24 steps, 4 minibatches, 5
@@ -165,7 +165,7 @@ def ppo(task: Task[Any], seed: int) -> Peer:
     return Peer(model, _mean_action(model, env))
 
 
-def sb3_sac(task: Task[Any], seed: int) -> Peer:
+def sb3_sac(task: MujocoTask[Any, Any], seed: int) -> Peer:
     """SB3 SAC: the recipe above, without what SB3 lacks: LayerNorm and a delayed actor."""
     env = VecNormalize(_env(task, ENVS, seed), norm_reward=False)
     model = SAC(
@@ -179,7 +179,7 @@ def sb3_sac(task: Task[Any], seed: int) -> Peer:
     return Peer(model, _mean_action(model, env))
 
 
-def sbx_sac(task: Task[Any], seed: int) -> Peer:
+def sbx_sac(task: MujocoTask[Any, Any], seed: int) -> Peer:
     """SBX SAC: the recipe above, with the LayerNorm, ELU, AdamW and delayed actor published."""
     import flax.linen
     import optax
@@ -202,7 +202,7 @@ def sbx_sac(task: Task[Any], seed: int) -> Peer:
     return Peer(model, _mean_action(model, env))
 
 
-def sbx_crossq(task: Task[Any], seed: int) -> Peer:
+def sbx_crossq(task: MujocoTask[Any, Any], seed: int) -> Peer:
     """SBX CrossQ, 256 wide as it learned to walk on a real robot.
 
     Numbers: Bhatt et al. 2024 (CrossQ): learning rate 1e-3, Adam's beta1 0.5, policy delay 3, no
@@ -224,7 +224,7 @@ def sbx_crossq(task: Task[Any], seed: int) -> Peer:
     return Peer(model, lambda obs: model.predict(obs, deterministic=True)[0])
 
 
-def sb3_td3(task: Task[Any], seed: int) -> Peer:
+def sb3_td3(task: MujocoTask[Any, Any], seed: int) -> Peer:
     """SB3 TD3 with our networks, batches, updates, gamma and tau: no LayerNorm, so half our rate.
 
     What TD3 has of its own, policy delay and noise of the targets, is as published (Fujimoto et al.
@@ -251,7 +251,7 @@ def sb3_td3(task: Task[Any], seed: int) -> Peer:
     return Peer(model, _mean_action(model, env))
 
 
-PEERS: dict[str, Callable[[Task[Any], int], Peer]] = {
+PEERS: dict[str, Callable[[MujocoTask[Any, Any], int], Peer]] = {
     "ppo": ppo,
     "sb3-sac": sb3_sac,
     "sbx-sac": sbx_sac,
@@ -260,7 +260,7 @@ PEERS: dict[str, Callable[[Task[Any], int], Peer]] = {
 """Name on the command line of time_to_walk.py -> recipe."""
 
 
-def _off_policy(task: Task[Any], seed: int, gradient_steps: int) -> dict[str, Any]:
+def _off_policy(task: MujocoTask[Any, Any], seed: int, gradient_steps: int) -> dict[str, Any]:
     """What the three off-policy peers share.
 
     SBX compiles its update once for each remainder of updates done by the policy delay: with
@@ -280,8 +280,8 @@ def _off_policy(task: Task[Any], seed: int, gradient_steps: int) -> dict[str, An
     }
 
 
-def _env(task: Task[Any], n: int, seed: int) -> PeerEnv:
-    return PeerEnv(VecEnv(task, n, seed))
+def _env(task: MujocoTask[Any, Any], n: int, seed: int) -> PeerEnv:
+    return PeerEnv(MujocoVecEnv(task, n, seed))
 
 
 def _mean_action(model: Any, env: VecNormalize) -> Act:

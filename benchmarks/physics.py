@@ -21,7 +21,7 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.tasks import make
 
 FLAT, ROUGH = "quadruped-flat", "quadruped-rough-scan"
@@ -53,14 +53,14 @@ def measure(name: str, n: int, seconds: float, threads: int) -> Rates:
     """Measure a task and the raw batch in turn, whichever first, for so long."""
     task = make(name)
     rng = np.random.default_rng(0)
-    env = VecEnv(task, n, seed=0, threads=threads)
+    env = MujocoVecEnv(task, n, seed=0, threads=threads)
     env.reset()
     raw = Batch(task.robot.model, n, threads)
     actions = ACTION * rng.uniform(-1, 1, (STEPS[n], n, task.action_size)).astype(np.float32)
-    controls = task.robot.stand_pose + task.action_scale * actions  # (steps, N, A)
+    controls = task.robot.home_pose + task.action_scale * actions  # (steps, N, A)
     for step in range(WARM_UP):
         env.step(actions[step % len(actions)])
-    env.memory.elapsed[:] = rng.integers(WARM_UP, task.episode_steps, n)
+    env.episode.elapsed[:] = rng.integers(WARM_UP, task.episode_steps, n)
 
     task_rates, raw_rates, falls, resets = [], [], 0, 0
     end = time.perf_counter() + seconds
@@ -86,7 +86,7 @@ def measure(name: str, n: int, seconds: float, threads: int) -> Rates:
     )
 
 
-def _run_task(env: VecEnv, actions: np.ndarray) -> tuple[float, int, int]:
+def _run_task(env: MujocoVecEnv, actions: np.ndarray) -> tuple[float, int, int]:
     """Seconds, falls and resets."""
     falls = resets = 0
     start = time.perf_counter()

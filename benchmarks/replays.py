@@ -1,6 +1,6 @@
 """Do failures of a stress test replay bit for bit?
 
-Takes failed episodes of a finished evaluation at random, those of the null policies too, runs each
+Takes failed episodes of a finished evaluation at random, those of the baselines too, runs each
 again on its own, and compares everything that an episode says of itself.
 
     python benchmarks/replays.py DIRECTORY [--count 100] [--seed 0]
@@ -15,20 +15,23 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.cli.arguments import contestant_of
+from robo_maxent.cli.arguments import policy_of_row
 from robo_maxent.errors import RoboMaxentError
-from robo_maxent.report.rows import identity
+from robo_maxent.report.rows import StressEpisode, identity
 from robo_maxent.robustness import runner
 from robo_maxent.robustness.stress_test import read
 
 
-def differences(row: dict[str, Any], described: dict[str, Any], known: dict[str, Any]) -> list[str]:
+def differences(
+    row: StressEpisode, description: dict[str, Any], known: dict[str, Any]
+) -> list[str]:
     """Names of what differs when the episode of a row runs again; ``known`` keeps the policies."""
-    if row["policy"] not in known:
-        known[row["policy"]] = contestant_of(row, described, None)
-    contestant, task = known[row["policy"]]
-    again = json.loads(json.dumps(asdict(runner.replay(row, task, contestant))))
-    return sorted(name for name, value in again.items() if name in row and row[name] != value)
+    if row.policy not in known:
+        known[row.policy] = policy_of_row(row, description, None)
+    policy, task = known[row.policy]
+    again = json.loads(json.dumps(asdict(runner.replay(row, task, policy))))
+    before = row.to_json()
+    return sorted(name for name, value in again.items() if before[name] != value)
 
 
 def main() -> None:
@@ -39,15 +42,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of their choice")
     arguments = parser.parse_args()
     try:
-        rows, described = read(arguments.results)
+        rows, description = read(arguments.results)
     except RoboMaxentError as error:
         parser.error(str(error))
-    failed = [dict(row) for row in rows if not row["success"]]
+    failed = [row for row in rows if not row.success]
     rng, known = np.random.default_rng(arguments.seed), dict[str, Any]()
     chosen = rng.permutation(len(failed))[: arguments.count]
     same = 0
     for done, index in enumerate(chosen, 1):
-        changed = differences(failed[index], dict(described), known)
+        changed = differences(failed[index], description, known)
         same += not changed
         if changed:
             print(f"{identity(failed[index])}: {', '.join(changed)}")

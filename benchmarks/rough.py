@@ -115,12 +115,14 @@ def contest(order: Order) -> Result:
     if variant == "no truth":
         task = _without_truth(task)
     if variant == "free falls":
-        task.fall_price = 0.0
+        task.termination_cost = 0.0
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(task, config, Path(directory))
         spent = _train(trainer, order)
         trainer.close()
-        levels = {key.removeprefix("level/"): v for key, v in trainer.env.metrics().items()}
+        levels = {
+            key.removeprefix("level/"): v for key, v in trainer.collector.env.metrics().items()
+        }
         policy = trainer.policy()
         if order.out is not None:
             file = f"{variant.replace(' ', '-')}-seed{order.seed}.safetensors"
@@ -150,7 +152,7 @@ def _train(trainer: Any, order: Order) -> float:
         trainer.step()
         now = time.monotonic()
         if now > said + 60:
-            said, level = now, trainer.env.metrics().get("level/mean", 0.0)
+            said, level = now, trainer.collector.env.metrics().get("level/mean", 0.0)
             line = f"{(now - start) / 60:.0f} min, {trainer.steps / 1e6:.2f} M steps, of {goal}"
             print(f"{line}, mean level {level:.2f}", file=sys.stderr, flush=True)
     return now - start

@@ -1,4 +1,4 @@
-"""How long a robustness suite takes: episodes per second, and the time of the full suite.
+"""How long a suite of stress tests takes: episodes per second, and the time of the full suite.
 
 The policy is a network of the usual size that stands. What it does matters little: a batch takes as
 long as its longest episode. Everything is on that an evaluation has: all perturbations, recordings,
@@ -17,35 +17,37 @@ import time
 import torch
 
 from robo_maxent.envs.interface import layout_of
-from robo_maxent.envs.task import Task
+from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
+from robo_maxent.robustness.axes import AnyTask
+from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.plan import planned
 from robo_maxent.robustness.runner import run
 from robo_maxent.robustness.suites import find
-from robo_maxent.robustness.traced_rollout import Contestant
 from robo_maxent.tasks import make
 
 WIDTH = 256
 SEED = 1
 
 
-def contestant(task: Task) -> Contestant:
+def idle_network(task: AnyTask) -> PolicyUnderTest:
     """A network that does next to nothing: its last layer starts near zero."""
     torch.manual_seed(SEED)
     layout = layout_of(task)
-    actor = Actor(layout.observation_size, task.action_size, WIDTH, layer_norm=True)
+    head = SquashedGaussian(task.action_size)
+    actor = Actor(layout.observation_size, head, WIDTH, layer_norm=True)
     policy = Policy(layout, actor, Normalizer(layout.observation_size))
-    return Contestant("network", policy, policy.sample)
+    return PolicyUnderTest("network", policy, policy.sample)
 
 
-def batches(name: str, task: Task, policy: Contestant) -> tuple[int, int]:
+def batches(name: str, task: AnyTask, policy: PolicyUnderTest) -> tuple[int, int]:
     """Episodes of a suite, and batches."""
-    works = planned(find(name), task, [policy], SEED)
-    return sum(len(work.sims) for work in works), sum(len(list(w.batches())) for w in works)
+    plans = planned(find(name), task, [policy], SEED)
+    return sum(len(plan.sims) for plan in plans), sum(len(list(p.batches())) for p in plans)
 
 
-def measure(name: str, task: Task, policy: Contestant, threads: int) -> tuple[float, int]:
+def measure(name: str, task: AnyTask, policy: PolicyUnderTest, threads: int) -> tuple[float, int]:
     """Seconds that a suite takes, and how many episodes it ran."""
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
@@ -56,13 +58,13 @@ def measure(name: str, task: Task, policy: Contestant, threads: int) -> tuple[fl
 
 def main() -> None:
     """Print a table for people, then one JSON object for scripts."""
-    parser = argparse.ArgumentParser(description="Speed of a robustness suite.")
+    parser = argparse.ArgumentParser(description="Speed of a suite of stress tests.")
     parser.add_argument("--quick", action="store_true", help="run the quick suite, and extrapolate")
     parser.add_argument("--task", default="quadruped-flat")
     parser.add_argument("--threads", type=int, default=0, help="physics threads; 0: one per CPU")
     arguments = parser.parse_args()
     task = make(arguments.task)
-    policy = contestant(task)
+    policy = idle_network(task)
     name = "quick" if arguments.quick else "full"
     seconds, episodes = measure(name, task, policy, arguments.threads)
     rate = episodes / seconds

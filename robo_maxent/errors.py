@@ -53,7 +53,7 @@ class CheckpointError(RoboMaxentError):
     """A checkpoint can't be written or read; what was there before is intact."""
 
 
-class EnvironmentFault(RoboMaxentError):
+class EnvError(RoboMaxentError):
     """An environment of someone else's crashed, or returned what nothing can learn from."""
 
 

@@ -1,11 +1,31 @@
-"""What is observed and acted with: named fields, their reflection, and the layout of a policy."""
+"""What is observed and acted with: named fields, their reflection, goals, and a policy's layout."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from robo_maxent.errors import PolicyError, UsageError
+
+
+@dataclass(frozen=True)
+class Field:
+    """One named part of an observation or of an action."""
+
+    name: str
+    unit: str
+    size: int
+    """Number of elements."""
+    sign: tuple[int, ...] | None = None
+    """Sign that each element takes under left-right reflection, after permutation; None: the field
+    declares no reflection, and so nothing with it in it is mirrored."""
+    permutation: tuple[int, ...] | None = None
+    """Element that each element comes from under reflection; None: itself."""
+    noise: float = 0.0
+    """Half-width of uniform sensor noise, in the unit; the effect ``sensor_noise`` scales it."""
+    privileged: bool = False
+    """For critics only: no robot could measure it. These fields stand after all others."""
 
 
 @dataclass(frozen=True)
@@ -20,35 +40,16 @@ class Mirror:
         return x[..., self.permutation] * self.sign
 
 
-@dataclass(frozen=True)
-class Field:
-    """One named part of an observation or of an action."""
-
-    name: str
-    unit: str
-    sign: tuple[int, ...]
-    """Sign that each element takes under left-right reflection, after permutation."""
-    permutation: tuple[int, ...] | None = None
-    """Element that each element comes from under reflection; None: itself."""
-    noise: float = 0.0
-    """Half-width of uniform sensor noise, in the unit; a draw says how much of it there is."""
-    privileged: bool = False
-    """For critics only: no robot could measure it. These fields stand after all others."""
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return len(self.sign)
-
-
-def mirror(fields: tuple[Field, ...]) -> Mirror:
-    """Join the reflections of fields that stand one after the other."""
+def mirror(fields: tuple[Field, ...]) -> Mirror | None:
+    """Join the reflections of fields that stand one after the other; None: one declares none."""
     permutation: list[int] = []
     sign: list[int] = []
     for field in fields:
+        if field.sign is None:
+            return None
         start = len(permutation)
-        own = field.permutation or tuple(range(field.size))
-        permutation += [start + element for element in own]
+        order = field.permutation or tuple(range(field.size))
+        permutation += [start + element for element in order]
         sign += field.sign
     return Mirror(np.array(permutation), np.array(sign, np.float32))
 
@@ -72,6 +73,50 @@ def unprivileged(fields: tuple[Field, ...]) -> tuple[Field, ...]:
 
 
 @dataclass(frozen=True)
+class Box:
+    """Continuous actions: policies act in [-1, 1], which stands for ``centre`` ± ``scale``."""
+
+    names: tuple[str, ...]
+    """Name of each element, A."""
+    centre: np.ndarray
+    """What action 0 stands for, (A,)."""
+    scale: np.ndarray
+    """What action 1 adds to that, (A,)."""
+
+    @property
+    def size(self) -> int:
+        """Number of elements of an action, A."""
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """One of several actions, each a number from 0 on."""
+
+    labels: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of actions to choose from."""
+        return len(self.labels)
+
+
+ActionSpace = Box | Discrete
+
+
+@dataclass(frozen=True)
+class GoalSpec:
+    """Which parts of an observation say what was achieved and what was desired."""
+
+    achieved: str
+    """Name of a field of the observation."""
+    desired: str
+    """Name of a field of the same size."""
+    reward: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """Reward of having achieved one, (B, G), where the other was desired, (B, G): (B,)."""
+
+
+@dataclass(frozen=True)
 class Layout:
     """What a policy was trained to see and to move: it acts only where this is the same."""
 
@@ -80,11 +125,11 @@ class Layout:
     observation: tuple[tuple[str, int, str], ...]
     """Name, size and unit of each part of the observation that it sees, in order."""
     joints: tuple[str, ...]
-    """Actuated joints, in order."""
+    """Name of each action element, in order."""
     action_centre: tuple[float, ...]
-    """Joint targets at action 0, rad."""
+    """What action 0 stands for: joint targets, rad, where joints are moved."""
     action_scale: tuple[float, ...]
-    """Joint-target offset at action 1, rad."""
+    """What action 1 adds to that."""
     control_dt: float
     """Time between two actions, s."""
 

@@ -1,9 +1,13 @@
-"""What simulations report: a control step of all of them, and the episodes that ended at it."""
+"""What simulations report: a control step of all of them, the episodes that ended, a snapshot."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+Act = Callable[[np.ndarray], np.ndarray]
+"""Any policy: the part of observations that it may see, (N, P), to actions (N, A)."""
 
 
 @dataclass(frozen=True)
@@ -22,22 +26,22 @@ class Episode:
     reward: float
     """Sum of rewards."""
     success: bool | None
-    """It ended without a fall and met the task's goal; None: the task has no notion of success."""
+    """It met the task's goal without terminating; None: the task has no notion of success."""
     terminated: bool
-    """It ended in a fall or a diverged simulation, rather than by its time limit."""
+    """It ended in a failure or a diverged simulation, rather than by its time limit."""
     diverged: bool
     """The simulation became unstable; its last finite state was dumped."""
-    measures: dict[str, float | None]
-    """Named measures of the task; None where the episode was too short to have one."""
-    draw: dict[str, Any]
-    """What was different about it: its foot friction, and whatever else was not nominal."""
+    metrics: dict[str, float | None]
+    """Named metrics of the task; None where the episode was too short to have one."""
+    params: dict[str, Any]
+    """What was different about it: each parameter of an effect that was not nominal."""
     realized: dict[str, float] = field(default_factory=dict)
-    """What the simulation did of it, read back from there: see ``perturb.Realized``."""
+    """What the simulation did of that, read back from it, as the effects say."""
     terrain: str | None = None
     """Kind of the ground; None: the plane of the robot file."""
     level: int | None = None
     """Its difficulty in tenths."""
-    fault: str | None = None
+    policy_error: str | None = None
     """What the policy did that no policy may, and when; the episode counts as a failure."""
 
 
@@ -65,10 +69,27 @@ class Step:
 
 @dataclass(frozen=True)
 class Arrow:
-    """Something to show in a video that the physics does not know."""
+    """Something to show in a picture that the physics does not know."""
 
     start: np.ndarray
     """World frame, m, (3,)."""
     vector: np.ndarray
     """World frame, m, (3,)."""
     rgba: tuple[float, float, float, float]
+    radius: float = 0.012
+    """m."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a picture of one simulation needs, copied from it."""
+
+    qpos: np.ndarray
+    """Generalized position, (nq,)."""
+    mocap_pos: np.ndarray
+    """Positions of the bodies that are moved by hand, world frame, m, (nmocap, 3)."""
+    mocap_quat: np.ndarray
+    """Their orientations, unit quaternions w x y z, (nmocap, 4)."""
+    patch: int
+    """Patch of terrain that it takes place on; 0 on a plane."""
+    arrows: tuple[Arrow, ...]

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UnknownNameError
 from robo_maxent.tasks.getup import QuadrupedGetup
 from robo_maxent.tasks.quadruped import QuadrupedFlat
 from robo_maxent.tasks.rough import QuadrupedRough, QuadrupedRoughScan
 
-TASKS: dict[str, type[Task[Any]]] = {
+TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
     task.name: task for task in (QuadrupedFlat, QuadrupedRough, QuadrupedRoughScan, QuadrupedGetup)
 }
 
 
-def make(name: str, **options: Any) -> Task[Any]:
+def make(name: str, **options: Any) -> MujocoTask[Any, Any]:
     """Build a task.
 
     Args:

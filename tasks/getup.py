@@ -10,19 +10,23 @@ from typing import Self
 import numpy as np
 
 from robo_maxent.envs.rewards import bell, squared_norm
-from robo_maxent.envs.task import Memory
-from robo_maxent.sim.robot import Readings, yaw
-from robo_maxent.sim.terrain_pool import Pool, scan
+from robo_maxent.envs.task import EpisodeState, Initial
+from robo_maxent.sim.robot import LeggedState
+from robo_maxent.sim.rotations import yaw
+from robo_maxent.sim.terrain_pool import TerrainPool, scan
 from robo_maxent.spaces import Field
 from robo_maxent.tasks.patches import OnPatches
 from robo_maxent.tasks.quadruped import (
     AXIAL,
+    JOINT_OFFSET,
     JOINTS,
     LEGS,
     POLAR,
     SWAP_LEGS,
     TOUCH_THRESHOLD,
+    hold_pose,
 )
+from robo_maxent.types import Act
 
 # Timing.
 RISE_STEPS = 250  # 5 s to stand
@@ -52,19 +56,21 @@ HEIGHT_TARGET = 0.28  # m
 POSE_WIDTH = 1.5  # rad, norm over the twelve joints
 
 OBSERVATION = (
-    Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
-    Field("upward axis, base frame", "1", POLAR, noise=0.05),
-    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS, noise=0.01),
-    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS, noise=1.5),
-    Field("last action", "1", JOINTS, SWAP_LEGS),
-    Field("base linear velocity, base frame", "m/s", POLAR, privileged=True),
-    Field("height of the ground below from the base", "m", (1,) * 9, _FLIP_UNDER, privileged=True),
-    Field("foot contact", "1", (1,) * 4, (1, 0, 3, 2), privileged=True),
+    Field("base angular velocity, base frame", "rad/s", 3, AXIAL, noise=0.2),
+    Field("upward axis, base frame", "1", 3, POLAR, noise=0.05),
+    Field(JOINT_OFFSET, "rad", 12, JOINTS, SWAP_LEGS, noise=0.01),
+    Field("joint velocity", "rad/s", 12, JOINTS, SWAP_LEGS, noise=1.5),
+    Field("last action", "1", 12, JOINTS, SWAP_LEGS),
+    Field("base linear velocity, base frame", "m/s", 3, POLAR, privileged=True),
+    Field(
+        "height of the ground below from the base", "m", 9, (1,) * 9, _FLIP_UNDER, privileged=True
+    ),
+    Field("foot contact", "1", 4, (1,) * 4, (1, 0, 3, 2), privileged=True),
 )
 
 
 @dataclass
-class Rise(Memory):
+class Rise(EpisodeState):
     """Running episodes of getting up."""
 
     standing: np.ndarray
@@ -84,8 +90,8 @@ class QuadrupedGetup(OnPatches[Rise]):
     action_scale = ACTION_SCALE
     episode_steps = RISE_STEPS + HOLD_STEPS
 
-    def memory(self, n: int) -> Rise:
-        """Empty memory of N simulations."""
+    def episode_state(self, n: int) -> Rise:
+        """N episodes that have not begun."""
         return Rise.blank(
             n,
             self.action_size,
@@ -94,86 +100,95 @@ class QuadrupedGetup(OnPatches[Rise]):
             contact=np.zeros((n, len(LEGS)), bool),
         )
 
-    def begin(
-        self, memory: Rise, sim: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def reset(self, episode: Rise, sim: int, rng: np.random.Generator) -> Initial:
         """Drop the robot in a random pose."""
-        memory.patch[sim] = self._draw_patch(memory, sim, rng)
-        memory.elapsed[sim] = memory.standing[sim] = 0
-        memory.rose[sim] = -1
-        memory.contact[sim] = False
-        memory.last_action[sim] = 0.0
+        episode.patch[sim] = self._draw_patch(episode, sim, rng)
+        episode.elapsed[sim] = episode.standing[sim] = 0
+        episode.rose[sim] = -1
+        episode.contact[sim] = False
+        episode.last_action[sim] = 0.0
 
         x, y = rng.uniform(-START_REACH, START_REACH, 2)
         orientation = rng.normal(size=4)  # uniform over rotations, once it is normalized
         orientation /= np.linalg.norm(orientation)
         joints = rng.uniform(*self.robot.joint_range.T)
         qpos = np.concatenate([[x, y, 0.0], orientation, joints])
-        qpos[2] = self._sunk(qpos, int(memory.patch[sim])) + START_ABOVE
-        return qpos, np.zeros(6 + self.action_size)
+        qpos[2] = self._sunk(qpos, int(episode.patch[sim])) + START_ABOVE
+        return Initial(qpos)
 
-    def rewards(self, memory: Rise, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+    def reward_terms(
+        self, episode: Rise, state: LeggedState, action: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Turn upright, then rise, then take the standing pose and keep still."""
-        upright = np.square(0.5 * (1.0 + now.up[:, 2]))  # 0 on its back, 1/4 on its side
-        height = np.clip(self._height(memory, now) / HEIGHT_TARGET, 0.0, 1.0)
-        pose = np.sqrt(squared_norm(now.joint_position - self.robot.stand_pose))
-        stands = self._stands(memory, now)
+        upright = np.square(0.5 * (1.0 + state.up[:, 2]))  # 0 on its back, 1/4 on its side
+        height = np.clip(self._height(episode, state) / HEIGHT_TARGET, 0.0, 1.0)
+        pose = np.sqrt(squared_norm(state.joint_position - self.robot.home_pose))
+        stands = self._stands(episode, state)
         return {
             "upright": 0.5 * upright,
             "height": 0.5 * upright * height,
             "pose": 0.5 * upright * height * bell(pose / POSE_WIDTH),
             "stand": 0.5 * stands,
-            "still": -np.where(stands, 1e-3, 1e-4) * squared_norm(now.joint_velocity),
-            "torque": -2e-5 * squared_norm(now.joint_torque),
-            "action_rate": -5e-3 * squared_norm(action - memory.last_action),
+            "still": -np.where(stands, 1e-3, 1e-4) * squared_norm(state.joint_velocity),
+            "torque": -2e-5 * squared_norm(state.joint_torque),
+            "action_rate": -5e-3 * squared_norm(action - episode.last_action),
         }
 
-    def fallen(self, memory: Rise, now: Readings) -> np.ndarray:
+    def terminated(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """Never: lying is where it begins."""
-        return np.zeros(len(memory.elapsed), bool)
+        return np.zeros(len(episode.elapsed), bool)
 
-    def advance(self, memory: Rise, now: Readings, action: np.ndarray) -> None:
+    def after_step(self, episode: Rise, state: LeggedState, action: np.ndarray) -> None:
         """Tally how long each robot has stood."""
-        memory.standing[:] = np.where(self._stands(memory, now), memory.standing + 1, 0)
-        risen = (memory.rose < 0) & (memory.standing == HOLD_STEPS)
-        memory.rose[risen] = memory.elapsed[risen] - HOLD_STEPS + 1
-        memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
-        memory.last_action[:] = action
+        episode.standing[:] = np.where(self._stands(episode, state), episode.standing + 1, 0)
+        risen = (episode.rose < 0) & (episode.standing == HOLD_STEPS)
+        episode.rose[risen] = episode.elapsed[risen] - HOLD_STEPS + 1
+        episode.contact[:] = state.foot_touch > TOUCH_THRESHOLD
+        episode.last_action[:] = action
 
-    def observe(self, memory: Rise, now: Readings) -> np.ndarray:
+    def observe(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """What a robot has, then what only the critic sees."""
         parts = [
-            now.base_angular_velocity,  # 3
-            now.up,  # 3
-            now.joint_position - self.robot.stand_pose,  # 12
-            now.joint_velocity,  # 12
-            memory.last_action,  # 12
-            now.base_linear_velocity,  # 3
-            self._under(memory, now),  # 9
-            memory.contact,  # 4
+            state.base_angular_velocity,  # 3
+            state.up,  # 3
+            state.joint_position - self.robot.home_pose,  # 12
+            state.joint_velocity,  # 12
+            episode.last_action,  # 12
+            state.base_linear_velocity,  # 3
+            self._under(episode, state),  # 9
+            episode.contact,  # 4
         ]
         return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 58)
 
-    def outcome(self, memory: Rise, sim: int) -> tuple[bool, dict[str, float | None]]:
-        """Whether it stood within five seconds, for a second; and after how many, s."""
-        rose = int(memory.rose[sim])
-        met = 0 <= rose <= RISE_STEPS
-        return met, {"rise_time": rose * self.control_dt if met else None}
+    def success(self, episode: Rise, sim: int) -> bool:
+        """It stood within five seconds, for a second."""
+        return 0 <= int(episode.rose[sim]) <= RISE_STEPS
 
-    def trial(self, pool: Pool | None = None) -> Self:
+    def metrics(self, episode: Rise, sim: int) -> dict[str, float | None]:
+        """After how many seconds it stood; None: not in time."""
+        seconds = int(episode.rose[sim]) * self.control_dt
+        return {"rise_time": seconds if self.success(episode, sim) else None}
+
+    def baselines(self) -> dict[str, Act]:
+        """Action 0, whose soft servos sag, and the standing pose truly held."""
+        return super().baselines() | {"hold pose": hold_pose(self)}
+
+    def trial(self, terrain: TerrainPool | None = None) -> Self:
         """The same task, undisturbed."""
-        other = super().trial(pool)
+        other = super().trial(terrain)
         other.level = None
         return other
 
-    def _under(self, memory: Rise, now: Readings) -> np.ndarray:
+    def _under(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """Height of the ground below the trunk from its centre, m, (N, 9)."""
-        return scan(self.pool, memory.patch, now.base_position, yaw(now.base_orientation), UNDER)
+        return scan(
+            self.pool, episode.patch, state.base_position, yaw(state.base_orientation), UNDER
+        )
 
-    def _height(self, memory: Rise, now: Readings) -> np.ndarray:
+    def _height(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """Height of the trunk's centre over the mean ground below it, m, (N,)."""
-        return -self._under(memory, now).mean(axis=1)
+        return -self._under(episode, state).mean(axis=1)
 
-    def _stands(self, memory: Rise, now: Readings) -> np.ndarray:
+    def _stands(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """Upright, and clear of the ground, bool, (N,)."""
-        return (now.up[:, 2] > UPRIGHT) & (self._height(memory, now) > STANDING_HEIGHT)
+        return (state.up[:, 2] > UPRIGHT) & (self._height(episode, state) > STANDING_HEIGHT)

@@ -6,31 +6,33 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from robo_maxent.assets import path
-from robo_maxent.envs.task import Memory, Task
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.task import EpisodeState
 from robo_maxent.perturbations.ranges import Randomization
-from robo_maxent.perturbations.ranges import randomization as ranges
-from robo_maxent.sim.robot import Readings, Robot, load
+from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.terrain import TRAINED
-from robo_maxent.sim.terrain_pool import Pool
-from robo_maxent.tasks.quadruped import ACTION, LEGS, SUBSTEPS
+from robo_maxent.sim.terrain_pool import TerrainPool
+from robo_maxent.tasks.quadruped import ACTION, EFFECTS, QUADRUPED, SUBSTEPS
 
 TERRAIN = tuple(kind for kind in TRAINED if kind != "flat")  # at level 0 all are nearly flat
 SIDES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # of a sphere that meets the ground
 
-M = TypeVar("M", bound=Memory)
+P = TypeVar("P", bound=EpisodeState)
 
 
-class OnPatches(Task[M]):
+class OnPatches(MujocoTask[P, LeggedState]):
     """A quadruped on a pool of patches, a kind of terrain for each simulation."""
 
+    robot_spec = QUADRUPED
+    perturbations = EFFECTS
+    default_randomization = "default"
     action = ACTION
     substeps = SUBSTEPS
 
     def __init__(
         self,
         robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | str | Mapping[str, Any] = "default",
+        randomization: Randomization | str | Mapping[str, Any] | None = None,
         kinds: Sequence[str] = TERRAIN,
         level: int | None = None,
     ) -> None:
@@ -42,24 +44,26 @@ class OnPatches(Task[M]):
             kinds: Kinds of terrain, see ``robo-maxent terrain``.
             level: Of every episode, from 0 to 10; None: any, or that of a curriculum.
         """
-        self.robot_file = robot_file
-        self.model_file = robot_file or path("quadruped.xml")
-        self.pool: Pool = Pool(kinds)  # pyright: ignore[reportIncompatibleVariableOverride]
-        self.level = level
+        terrain = TerrainPool(kinds)
         if level is not None:
-            self.pool.index(self.pool.kinds[0], level, 0)  # which checks it
-        self.robot = Robot(load(self.model_file, pool=self.pool), feet=LEGS)
-        self.randomization = ranges(randomization)
-        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
+            terrain.index(terrain.kinds[0], level, 0)  # which checks it
+        super().__init__(robot_file, randomization, terrain)
+        self.level = level
+
+    @property
+    def pool(self) -> TerrainPool:
+        """The patches."""
+        assert self.terrain is not None
+        return self.terrain
 
     @property
     def options(self) -> dict[str, Any]:
         """What builds this task again, beside its name."""
         return super().options | {"kinds": list(self.pool.kinds), "level": self.level}
 
-    def left(self, memory: M, now: Readings) -> np.ndarray:
+    def truncated(self, episode: P, state: LeggedState) -> np.ndarray:
         """The base is near the border of its patch."""
-        return self.pool.outside(now.base_position)
+        return self.pool.outside(state.base_position)
 
     def _sunk(self, qpos: np.ndarray, patch: int) -> float:
         """How far the lowest part of a robot is below the ground around it, m."""
@@ -68,15 +72,15 @@ class OnPatches(Task[M]):
         ground = self.pool.height(np.array([patch]), x.reshape(1, -1), y.reshape(1, -1))
         return float((ground.reshape(x.shape).max(axis=1) + radius - centre[:, 2]).max())
 
-    def _draw_patch(self, memory: M, sim: int, rng: np.random.Generator) -> int:
+    def _draw_patch(self, episode: P, sim: int, rng: np.random.Generator) -> int:
         """Where the next episode takes place."""
         if self.patches is not None:
             return int(self.patches[sim])
-        kind, level = self._draw_ground(memory, sim, rng)
+        kind, level = self._draw_ground(episode, sim, rng)
         return self.pool.index(kind, level, int(rng.integers(self.pool.variants)))
 
-    def _draw_ground(self, memory: M, sim: int, rng: np.random.Generator) -> tuple[str, int]:
+    def _draw_ground(self, episode: P, sim: int, rng: np.random.Generator) -> tuple[str, int]:
         """Kind and level of the next patch: the simulation's own kind, and any level or the one."""
-        kind = self.pool.kinds[memory.number[sim] % len(self.pool.kinds)]
+        kind = self.pool.kinds[episode.number[sim] % len(self.pool.kinds)]
         level = int(rng.integers(self.pool.levels))  # in any case, for what follows
         return kind, level if self.level is None else self.level

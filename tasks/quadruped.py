@@ -4,7 +4,6 @@ Read it from top to bottom: timing, commands, gait, observation, reward, what co
 what counts as success.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -12,16 +11,50 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from robo_maxent.assets import path
+from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.rewards import bell, squared_norm
-from robo_maxent.envs.task import Memory, Task, Walking
-from robo_maxent.perturbations.ranges import Randomization
-from robo_maxent.perturbations.ranges import randomization as ranges
-from robo_maxent.sim.robot import Readings, Robot, load, yaw
-from robo_maxent.sim.terrain_pool import Pool
+from robo_maxent.envs.task import EpisodeState, Initial, Task, Tracking
+from robo_maxent.perturbations.actuators import (
+    DeadJoint,
+    EncoderBias,
+    LockedJoint,
+    MotorStrength,
+    NoLoadSpeed,
+    ServoGains,
+)
+from robo_maxent.perturbations.channel import ActionDelay, PacketLoss
+from robo_maxent.perturbations.friction import FootFriction, Slip
+from robo_maxent.perturbations.gravity import GravityTilt
+from robo_maxent.perturbations.mass import CentreOfMass, Payload
+from robo_maxent.perturbations.pushes import Pushes
+from robo_maxent.perturbations.sensing import SensorNoise
+from robo_maxent.sim.robot import LeggedState, RobotSpec
+from robo_maxent.sim.rotations import from_heading, yaw
+from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Field
-from robo_maxent.types import Arrow
+from robo_maxent.types import Act, Arrow
 
 LEGS = ("FR", "FL", "RR", "RL")
+QUADRUPED = RobotSpec(path("quadruped.xml"), home="stand", base="trunk", feet=LEGS)
+
+# What may differ between episodes, in the order in which it is written.
+EFFECTS = (
+    FootFriction(),
+    Slip(),
+    CentreOfMass(),
+    Payload(),
+    ServoGains(),
+    MotorStrength(),
+    DeadJoint(),
+    LockedJoint(),
+    EncoderBias(),
+    NoLoadSpeed(),
+    SensorNoise(),
+    PacketLoss(),
+    ActionDelay(),
+    GravityTilt(),
+    Pushes(),
+)
 
 # Timing.
 SUBSTEPS = 5  # of 4 ms: 50 Hz control, the rate of the published Go1 controllers
@@ -71,7 +104,7 @@ START_JOINT = 0.1  # rad
 START_VELOCITY = 0.3  # m/s and rad/s of the base
 
 # What differs between episodes, unless asked for more.
-FRICTION = Randomization(foot_friction=(0.4, 1.2))
+FRICTION = {"foot_friction": (0.4, 1.2)}
 
 # A fall.
 LOWEST_BASE = 0.12  # m; the trunk is 0.055 m thick below its centre
@@ -82,6 +115,20 @@ SETTLING_STEPS = 50  # the first second after a new command is not judged
 LINEAR_TOLERANCE = 0.25  # m/s, mean over the judged steps
 ANGULAR_TOLERANCE = 0.3  # rad/s
 
+# How far a robot is from walking well, each at least 0.
+DEVIATIONS = {
+    "tilt": "rad",  # of the trunk from level
+    "height": "m",  # of the trunk over the ground, from that of standing
+    "linear_error": "m/s",  # horizontal velocity, from the command
+    "turning_error": "rad/s",  # turning, from the command
+    "tumbling": "rad/s",  # rolling and pitching
+}
+
+# A baseline that truly holds the standing pose: joint targets go beyond it by so much of what is
+# missing. At 1, legs are twice as stiff as their servos, which sag by a quarter of the height, and
+# are still far from trembling.
+STIFFER = 1.0
+
 ARROW_ABOVE = np.array([0.0, 0.0, 0.16])  # m, from the trunk's centre
 ARROW_SECONDS = 0.4  # a video shows velocities as the way covered in this time
 
@@ -91,23 +138,25 @@ POLAR, AXIAL = (1, -1, 1), (-1, 1, -1)
 SWAP_LEGS = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
 JOINTS = (-1, 1, 1) * 4
 
+JOINT_OFFSET = "joint position from standing"
+
 # Sensor noise, half-widths: those of MuJoCo Playground's Go1, with legged_gym's for joint angles.
 BODY = (
-    Field("base angular velocity, base frame", "rad/s", AXIAL, noise=0.2),
-    Field("upward axis, base frame", "1", POLAR, noise=0.05),
-    Field("command: forward, leftward, turning", "m/s, m/s, rad/s", (1, -1, -1)),
-    Field("joint position from standing", "rad", JOINTS, SWAP_LEGS, noise=0.01),
-    Field("joint velocity", "rad/s", JOINTS, SWAP_LEGS, noise=1.5),
-    Field("last action", "1", JOINTS, SWAP_LEGS),
-    Field("stride clock: sine, cosine; zero when standing", "1", (-1, -1)),
+    Field("base angular velocity, base frame", "rad/s", 3, AXIAL, noise=0.2),
+    Field("upward axis, base frame", "1", 3, POLAR, noise=0.05),
+    Field("command: forward, leftward, turning", "m/s, m/s, rad/s", 3, (1, -1, -1)),
+    Field(JOINT_OFFSET, "rad", 12, JOINTS, SWAP_LEGS, noise=0.01),
+    Field("joint velocity", "rad/s", 12, JOINTS, SWAP_LEGS, noise=1.5),
+    Field("last action", "1", 12, JOINTS, SWAP_LEGS),
+    Field("stride clock: sine, cosine; zero when standing", "1", 2, (-1, -1)),
 )
 """What :meth:`QuadrupedWalk.body` tells."""
-OBSERVATION = (Field("base linear velocity, base frame", "m/s", POLAR, noise=0.1), *BODY)
-ACTION = (Field("joint target from standing", "action scale", JOINTS, SWAP_LEGS),)
+OBSERVATION = (Field("base linear velocity, base frame", "m/s", 3, POLAR, noise=0.1), *BODY)
+ACTION = (Field("joint target from standing", "action scale", 12, JOINTS, SWAP_LEGS),)
 
 
 @dataclass
-class Walk(Memory):
+class Walk(EpisodeState):
     """Running episodes of a walk."""
 
     command: np.ndarray
@@ -131,9 +180,12 @@ class Walk(Memory):
 W = TypeVar("W", bound=Walk)
 
 
-class QuadrupedWalk(Task[W]):
+class QuadrupedWalk(MujocoTask[W, LeggedState]):
     """What walking on any ground has in common."""
 
+    robot_spec = QUADRUPED
+    perturbations = EFFECTS
+    deviation_units = DEVIATIONS
     action = ACTION
     action_scale = ACTION_SCALE
     substeps = SUBSTEPS
@@ -144,132 +196,157 @@ class QuadrupedWalk(Task[W]):
     trial_shares: Mapping[str, float] | None = None
     """Kind of command -> share of episodes, each of which has one only; None: commands change."""
 
-    def begin(self, memory: W, sim: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def reset(self, episode: W, sim: int, rng: np.random.Generator) -> Initial:
         """Stand somewhere near the standing pose, facing anywhere, with all commands drawn."""
         seconds = rng.uniform(*COMMAND_SECONDS, MAX_COMMANDS)
         commands = self._draw_commands(rng)
         if self.trial_shares is not None:
             commands[:] = self._trial_command(self.trial_shares, rng)
             seconds[:] = self.episode_steps * self.control_dt
-        memory.commands[sim] = commands
-        memory.command[sim] = commands[0]
-        memory.begins[sim, 1:] = np.cumsum(np.rint(seconds / self.control_dt))
-        memory.phase[sim] = rng.uniform()
-        memory.elapsed[sim] = memory.segment[sim] = memory.judged[sim] = 0
-        memory.last_action[sim] = memory.linear_error[sim] = memory.angular_error[sim] = 0.0
+        episode.commands[sim] = commands
+        episode.command[sim] = commands[0]
+        episode.begins[sim, 1:] = np.cumsum(np.rint(seconds / self.control_dt))
+        episode.phase[sim] = rng.uniform()
+        episode.elapsed[sim] = episode.segment[sim] = episode.judged[sim] = 0
+        episode.last_action[sim] = episode.linear_error[sim] = episode.angular_error[sim] = 0.0
 
         facing = rng.uniform(-np.pi, np.pi)
-        height = self.robot.stand_height + rng.uniform(0.0, START_ABOVE)
-        joints = self.robot.stand_pose + rng.uniform(-START_JOINT, START_JOINT, self.action_size)
+        height = self.robot.home_height + rng.uniform(0.0, START_ABOVE)
+        joints = self.robot.home_pose + rng.uniform(-START_JOINT, START_JOINT, self.action_size)
         base = [0.0, 0.0, height, np.cos(facing / 2), 0.0, 0.0, np.sin(facing / 2)]
         moving = rng.uniform(-START_VELOCITY, START_VELOCITY, 6)
         velocity = np.concatenate([moving, np.zeros(self.action_size)])
-        return np.concatenate([base, joints]), velocity
+        return Initial(np.concatenate([base, joints]), velocity)
 
-    def rewards(self, memory: W, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+    def reward_terms(
+        self, episode: W, state: LeggedState, action: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Track the command with a trot that lifts its feet and keeps the trunk quiet."""
-        terms = self._terms(memory, now, action)
+        terms = self._terms(episode, state, action)
         # Never below zero in sum: or falling early would pay while the penalties still dominate.
         total = sum(terms.values(), np.zeros(len(action)))
         return terms | {"floor": np.maximum(-total, 0.0)}
 
-    def _terms(self, memory: W, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+    def _terms(self, episode: W, state: LeggedState, action: np.ndarray) -> dict[str, np.ndarray]:
         """The reward but for its floor, each (N,)."""
-        moving = _moving(memory.command)
-        linear, angular = _tracking_error(memory.command, now)
-        target = SWING_HEIGHT * self._swing(memory) * moving[:, None]
-        slip = squared_norm(now.foot_velocity[:, :, :2]) * (now.foot_touch > TOUCH_THRESHOLD)
+        moving = _moving(episode.command)
+        linear, angular = _tracking_error(episode.command, state)
+        target = SWING_HEIGHT * self._swing(episode) * moving[:, None]
+        slip = squared_norm(state.foot_velocity[:, :, :2]) * (state.foot_touch > TOUCH_THRESHOLD)
         width = np.where(moving, SWING_WIDTH, STANDING_WIDTH)[:, None]
-        feet = self._foot_height_error(memory, now, target)
-        pose = now.joint_position - self.robot.stand_pose
+        feet = self._foot_height_error(episode, state, target)
+        pose = state.joint_position - self.robot.home_pose
         still = ~moving
         return {
             "track_linear": 1.0 * bell(linear / LINEAR_WIDTH),
             "track_angular": 0.5 * bell(angular / ANGULAR_WIDTH),
             "foot_height": 1.0 * bell(feet / width).mean(axis=1),
-            "level": -2.0 * squared_norm(now.up[:, :2] - self._slope(memory, now)),
-            "height": -10.0 * (self._base_height(memory, now) - HEIGHT_TARGET) ** 2,
-            "bounce": -0.5 * now.base_linear_velocity[:, 2] ** 2,
-            "wobble": -0.05 * squared_norm(now.base_angular_velocity[:, :2]),
+            "level": -2.0 * squared_norm(state.up[:, :2] - self._slope(episode, state)),
+            "height": -10.0 * (self._base_height(episode, state) - HEIGHT_TARGET) ** 2,
+            "bounce": -0.5 * state.base_linear_velocity[:, 2] ** 2,
+            "wobble": -0.05 * squared_norm(state.base_angular_velocity[:, :2]),
             "slip": -0.15 * slip.sum(axis=1),
             "pose": -np.where(still, 0.5, 0.1) * squared_norm(pose),
-            "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(now.joint_velocity),
-            "action_rate": -0.02 * squared_norm(action - memory.last_action),
+            "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(state.joint_velocity),
+            "action_rate": -0.02 * squared_norm(action - episode.last_action),
         }
 
-    def body(self, memory: W, now: Readings) -> list[np.ndarray]:
+    def body(self, episode: W, state: LeggedState) -> list[np.ndarray]:
         """Rates, attitude, command, joints, last action and stride clock."""
         return [
-            now.base_angular_velocity,  # 3
-            now.up,  # 3
-            memory.command,  # 3
-            now.joint_position - self.robot.stand_pose,  # 12
-            now.joint_velocity,  # 12
-            memory.last_action,  # 12
-            self._clock(memory),  # 2
+            state.base_angular_velocity,  # 3
+            state.up,  # 3
+            episode.command,  # 3
+            state.joint_position - self.robot.home_pose,  # 12
+            state.joint_velocity,  # 12
+            episode.last_action,  # 12
+            self._clock(episode),  # 2
         ]
 
-    def fallen(self, memory: W, now: Readings) -> np.ndarray:
+    def terminated(self, episode: W, state: LeggedState) -> np.ndarray:
         """The trunk is on the ground, or tilted more than 70 degrees."""
-        return (self._base_height(memory, now) < LOWEST_BASE) | (now.up[:, 2] < LEAST_UPRIGHT)
+        return (self._base_height(episode, state) < LOWEST_BASE) | (state.up[:, 2] < LEAST_UPRIGHT)
 
-    def advance(self, memory: W, now: Readings, action: np.ndarray) -> None:
+    def after_step(self, episode: W, state: LeggedState, action: np.ndarray) -> None:
         """Tally the tracking errors, then change commands that are due."""
-        linear, angular = _tracking_error(memory.command, now)
-        judged = self._judged(memory)
-        memory.judged += judged
-        memory.linear_error += linear * judged
-        memory.angular_error += angular * judged
-        memory.last_action[:] = action
-        row = np.arange(len(memory.elapsed))
-        due = np.flatnonzero(memory.elapsed >= memory.begins[row, memory.segment + 1])
-        memory.segment[due] = np.minimum(memory.segment[due] + 1, MAX_COMMANDS - 1)
-        memory.command[due] = memory.commands[due, memory.segment[due]]
+        linear, angular = _tracking_error(episode.command, state)
+        judged = self._judged(episode)
+        episode.judged += judged
+        episode.linear_error += linear * judged
+        episode.angular_error += angular * judged
+        episode.last_action[:] = action
+        row = np.arange(len(episode.elapsed))
+        due = np.flatnonzero(episode.elapsed >= episode.begins[row, episode.segment + 1])
+        episode.segment[due] = np.minimum(episode.segment[due] + 1, MAX_COMMANDS - 1)
+        episode.command[due] = episode.commands[due, episode.segment[due]]
 
-    def outcome(self, memory: W, sim: int) -> tuple[bool, dict[str, float | None]]:
-        """Mean tracking error outside the first second after each new command."""
-        steps = int(memory.judged[sim])
+    def success(self, episode: W, sim: int) -> bool:
+        """It followed its commands closely enough, on average."""
+        errors = self.metrics(episode, sim)
+        linear, angular = errors["linear_error"], errors["angular_error"]
+        if linear is None or angular is None:
+            return False
+        return linear <= self.linear_tolerance and angular <= self.angular_tolerance
+
+    def metrics(self, episode: W, sim: int) -> dict[str, float | None]:
+        """Mean tracking errors outside the first second after each new command, m/s and rad/s."""
+        steps = int(episode.judged[sim])
         if not steps:
-            return False, {"linear_error": None, "angular_error": None}
-        linear = float(memory.linear_error[sim] / steps)
-        angular = float(memory.angular_error[sim] / steps)
-        success = linear <= self.linear_tolerance and angular <= self.angular_tolerance
-        return success, {"linear_error": linear, "angular_error": angular}
+            return {"linear_error": None, "angular_error": None}
+        return {
+            "linear_error": float(episode.linear_error[sim] / steps),
+            "angular_error": float(episode.angular_error[sim] / steps),
+        }
 
-    def walking(self, memory: W, now: Readings) -> Walking:
+    def deviations(self, episode: W, state: LeggedState) -> dict[str, np.ndarray]:
         """How far the robots are from walking as told, upright, at the height of standing."""
-        linear, angular = _tracking_error(memory.command, now)
-        deviations = [
-            np.arccos(np.clip(now.up[:, 2], -1.0, 1.0)),
-            np.abs(self._base_height(memory, now) - self.robot.stand_height),
-            linear,
-            angular,
-            np.sqrt(squared_norm(now.base_angular_velocity[:, :2])),
-        ]
-        phase = np.where(_moving(memory.command), self._phase(memory) % 1.0, np.nan)
-        return Walking(memory.command.copy(), phase, np.stack(deviations, axis=1))
+        linear, angular = _tracking_error(episode.command, state)
+        return {
+            "tilt": np.arccos(np.clip(state.up[:, 2], -1.0, 1.0)),
+            "height": np.abs(self._base_height(episode, state) - self.robot.home_height),
+            "linear_error": linear,
+            "turning_error": angular,
+            "tumbling": np.sqrt(squared_norm(state.base_angular_velocity[:, :2])),
+        }
 
-    def trial(self, pool: Pool | None = None) -> Self:
+    def tracking(self, episode: W, state: LeggedState) -> Tracking:
+        """The command in force, and the velocity along it."""
+        command, linear = episode.command, state.base_linear_velocity
+        ahead, left, turning = command.T
+        size = np.sqrt(ahead * ahead + left * left)
+        way = (ahead * linear[:, 0] + left * linear[:, 1]) / np.where(size > 0.0, size, 1.0)
+        turn = np.sign(turning) * state.base_angular_velocity[:, 2]
+        return Tracking(
+            command=command.copy(),
+            error=_tracking_error(command, state)[0],
+            along=np.where(size > 0.0, way, turn),
+            phase=np.where(_moving(command), self._phase(episode) % 1.0, np.nan),
+        )
+
+    def baselines(self) -> dict[str, Act]:
+        """Action 0, whose soft servos sag, and the standing pose truly held."""
+        return super().baselines() | {"hold pose": hold_pose(self)}
+
+    def trial(self, terrain: TerrainPool | None = None) -> Self:
         """The same task with one command in an episode, undisturbed."""
-        other = super().trial(pool)
+        other = super().trial(terrain)
         other.episode_steps = TRIAL_STEPS
-        ways = TRIAL_SHARES if pool is None else {way: TRIAL_SHARES[way] for way in TRIAL_WAYS}
+        ways = TRIAL_SHARES if terrain is None else {way: TRIAL_SHARES[way] for way in TRIAL_WAYS}
         other.trial_shares = ways
         return other
 
-    def arrows(self, memory: W, now: Readings, sim: int) -> list[Arrow]:
+    def arrows(self, episode: W, state: LeggedState, sim: int) -> list[Arrow]:
         """The commanded velocity in orange and the true one in blue, above the trunk."""
-        facing = float(yaw(now.base_orientation[[sim]])[0])
-        heading = np.array([[np.cos(facing), -np.sin(facing)], [np.sin(facing), np.cos(facing)]])
         shown = []
         for velocity, rgba, lift in (
-            (memory.command[sim, :2], (0.95, 0.42, 0.10, 1.0), 1.2),
-            (now.base_linear_velocity[sim, :2], (0.15, 0.45, 0.85, 1.0), 1.0),
+            (episode.command[sim, :2], (0.95, 0.42, 0.10, 1.0), 1.2),
+            (state.base_linear_velocity[sim, :2], (0.15, 0.45, 0.85, 1.0), 1.0),
         ):
             if np.linalg.norm(velocity) > 0.05:
-                vector = np.append(ARROW_SECONDS * heading @ velocity, 0.0)
-                start = now.base_position[sim] + lift * ARROW_ABOVE
-                shown.append(Arrow(start, vector, rgba))
+                heading = yaw(state.base_orientation[[sim]])
+                horizontal = from_heading(heading, ARROW_SECONDS * velocity[None])[0, 0]
+                start = state.base_position[sim] + lift * ARROW_ABOVE
+                shown.append(Arrow(start, np.append(horizontal, 0.0), rgba))
         return shown
 
     def _draw_commands(self, rng: np.random.Generator) -> np.ndarray:
@@ -295,34 +372,34 @@ class QuadrupedWalk(Task[W]):
             "standing": np.zeros(3),
         }[kind]
 
-    def _base_height(self, memory: W, now: Readings) -> np.ndarray:
+    def _base_height(self, episode: W, state: LeggedState) -> np.ndarray:
         """Height of the trunk's centre above the ground, m, (N,)."""
-        return now.base_position[:, 2]
+        return state.base_position[:, 2]
 
-    def _slope(self, memory: W, now: Readings) -> np.ndarray | float:
+    def _slope(self, episode: W, state: LeggedState) -> np.ndarray | float:
         """Horizontal part of the upward axis of a trunk parallel to the ground, (N, 2)."""
         return 0.0
 
-    def _foot_height_error(self, memory: W, now: Readings, target: np.ndarray) -> np.ndarray:
+    def _foot_height_error(self, episode: W, state: LeggedState, target: np.ndarray) -> np.ndarray:
         """How far each foot is from the height above the ground that it should have, m, (N, 4)."""
-        return now.foot_position[:, :, 2] - self.robot.foot_radius - target
+        return state.foot_position[:, :, 2] - self.robot.foot_radius - target
 
-    def _judged(self, memory: W) -> np.ndarray:
+    def _judged(self, episode: W) -> np.ndarray:
         """Whether the command in force has had time to be followed, bool, (N,)."""
-        row = np.arange(len(memory.elapsed))
-        return memory.elapsed - memory.begins[row, memory.segment] > SETTLING_STEPS
+        row = np.arange(len(episode.elapsed))
+        return episode.elapsed - episode.begins[row, episode.segment] > SETTLING_STEPS
 
-    def _clock(self, memory: W) -> np.ndarray:
+    def _clock(self, episode: W) -> np.ndarray:
         """Sine and cosine of the stride phase, zero when standing, (N, 2)."""
-        angle = 2 * np.pi * self._phase(memory)
-        return np.stack([np.sin(angle), np.cos(angle)], axis=1) * _moving(memory.command)[:, None]
+        angle = 2 * np.pi * self._phase(episode)
+        return np.stack([np.sin(angle), np.cos(angle)], axis=1) * _moving(episode.command)[:, None]
 
-    def _phase(self, memory: W) -> np.ndarray:
-        return memory.phase + memory.elapsed * (self.control_dt * STRIDE_HZ)
+    def _phase(self, episode: W) -> np.ndarray:
+        return episode.phase + episode.elapsed * (self.control_dt * STRIDE_HZ)
 
-    def _swing(self, memory: W) -> np.ndarray:
+    def _swing(self, episode: W) -> np.ndarray:
         """How far up each foot should be, 0 in stance, 1 at mid-swing, (N, 4)."""
-        phase = self._phase(memory)[:, None] + LEG_PHASE
+        phase = self._phase(episode)[:, None] + LEG_PHASE
         return np.maximum(np.sin(2 * np.pi * phase), 0.0)
 
 
@@ -332,32 +409,15 @@ class QuadrupedFlat(QuadrupedWalk[Walk]):
     name = "quadruped-flat"
     summary = "a 12-joint quadruped follows velocity commands on flat ground"
     observation = OBSERVATION
+    default_randomization = FRICTION
 
-    def __init__(
-        self,
-        robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | str | Mapping[str, Any] | None = None,
-    ) -> None:
-        """Build the world.
-
-        Args:
-            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
-            randomization: What differs between episodes: ranges or the name of a level; None: the
-                friction of the feet only.
-        """
-        self.robot_file = robot_file
-        self.model_file = robot_file or path("quadruped.xml")
-        self.robot = Robot(load(self.model_file), feet=LEGS)
-        self.randomization = ranges(FRICTION if randomization is None else randomization)
-        self.control_dt = SUBSTEPS * self.robot.model.opt.timestep
-
-    def memory(self, n: int) -> Walk:
-        """Empty memory of N simulations."""
+    def episode_state(self, n: int) -> Walk:
+        """N walks that have not begun."""
         return Walk.blank(n, self.action_size, **blank_walk(n))
 
-    def observe(self, memory: Walk, now: Readings) -> np.ndarray:
+    def observe(self, episode: Walk, state: LeggedState) -> np.ndarray:
         """Velocity of the base, then what its body tells."""
-        parts = [now.base_linear_velocity, *self.body(memory, now)]
+        parts = [state.base_linear_velocity, *self.body(episode, state)]
         return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 50)
 
 
@@ -375,14 +435,22 @@ def blank_walk(n: int) -> dict[str, np.ndarray]:
     }
 
 
+def hold_pose(task: Task[Any, Any]) -> Act:
+    """A policy that holds the standing pose against the sag of its servos."""
+    names = [name for name, _, _ in task.policy_parts]
+    end = sum(size for _, size, _ in task.policy_parts[: names.index(JOINT_OFFSET) + 1])
+    joints, gain = slice(end - task.action_size, end), STIFFER / task.action_space.scale
+    return lambda obs: np.clip(-gain * obs[:, joints], -1.0, 1.0)
+
+
 def _moving(command: np.ndarray) -> np.ndarray:
     return np.any(command != 0.0, axis=1)
 
 
-def _tracking_error(command: np.ndarray, now: Readings) -> tuple[np.ndarray, np.ndarray]:
+def _tracking_error(command: np.ndarray, state: LeggedState) -> tuple[np.ndarray, np.ndarray]:
     """Linear error, m/s, and turning error, rad/s, each (N,)."""
-    linear = now.base_linear_velocity[:, :2] - command[:, :2]
+    linear = state.base_linear_velocity[:, :2] - command[:, :2]
     return (
         np.sqrt(squared_norm(linear)),
-        np.abs(now.base_angular_velocity[:, 2] - command[:, 2]),
+        np.abs(state.base_angular_velocity[:, 2] - command[:, 2]),
     )

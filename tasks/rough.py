@@ -6,7 +6,6 @@ velocity and the shape of the ground are for the critic; the policy of ``quadrup
 the ground too.
 """
 
-import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,12 @@ import numpy as np
 
 from robo_maxent.envs.curriculum import PROMOTION, Curriculum, distances, progress
 from robo_maxent.envs.rewards import squared_norm
+from robo_maxent.envs.task import Initial
 from robo_maxent.perturbations.ranges import Randomization
-from robo_maxent.sim.robot import Readings, in_base, yaw
-from robo_maxent.sim.terrain_pool import Pool, scan
+from robo_maxent.seeds import Purpose
+from robo_maxent.sim.robot import LeggedState
+from robo_maxent.sim.rotations import from_heading, to_base, yaw
+from robo_maxent.sim.terrain_pool import TerrainPool, scan
 from robo_maxent.spaces import Field
 from robo_maxent.tasks.patches import TERRAIN, OnPatches
 from robo_maxent.tasks.quadruped import (
@@ -71,7 +73,7 @@ _FLIP_SCAN = tuple(np.arange(len(SCAN)).reshape(12, 7)[:, ::-1].ravel().tolist()
 
 # A fall costs what the 20 steps that gamma 0.95 looks ahead earn, beside losing them: or a learner
 # who sees no farther would risk it for the sake of speed.
-FALL_PRICE = 40.0  # of reward, at about 2 a step
+FALL_COST = 40.0  # of reward, at about 2 a step
 
 # Success: no fall, on average this close to the command, for as much of the way as promotes.
 LINEAR_TOLERANCE = 0.35  # m/s
@@ -83,13 +85,15 @@ AHEAD_SPEED = 0.6  # m/s
 AHEAD_SECONDS = 5.0
 
 OWN = (
-    Field("base linear velocity by leg odometry, base frame", "m/s", POLAR, noise=ODOMETRY_NOISE),
+    Field(
+        "base linear velocity by leg odometry, base frame", "m/s", 3, POLAR, noise=ODOMETRY_NOISE
+    ),
     *BODY,
-    Field("foot contact", "1", (1,) * 4, (1, 0, 3, 2)),
+    Field("foot contact", "1", 4, (1,) * 4, (1, 0, 3, 2)),
 )
 """What a robot has."""
 
-TRUTH = (Field("base linear velocity, base frame", "m/s", POLAR, privileged=True),)
+TRUTH = (Field("base linear velocity, base frame", "m/s", 3, POLAR, privileged=True),)
 """What only a simulator knows."""
 
 
@@ -97,6 +101,7 @@ def _ground(privileged: bool) -> Field:
     return Field(
         "height of the ground from where the base would stand on it, heading frame",
         "m",
+        len(SCAN),
         (1,) * len(SCAN),
         _FLIP_SCAN,
         noise=0.0 if privileged else SCAN_NOISE,
@@ -135,15 +140,17 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
     summary = "the same over slopes, stairs, stones and gaps that it can't see"
     observation = (*OWN, *TRUTH, _ground(privileged=True))
     sees_ground = False
+    preset = "rough"
+    tours = True
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
     command_range = (COMMAND_LOW, COMMAND_HIGH)
-    fall_price = FALL_PRICE
+    termination_cost = FALL_COST
 
     def __init__(
         self,
         robot_file: str | os.PathLike[str] | None = None,
-        randomization: Randomization | str | Mapping[str, Any] = "default",
+        randomization: Randomization | str | Mapping[str, Any] | None = None,
         kinds: Sequence[str] = TERRAIN,
         level: int | None = None,
         curriculum: bool = True,
@@ -165,8 +172,8 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """What builds this task again, beside its name."""
         return super().options | {"curriculum": self.curriculum}
 
-    def memory(self, n: int) -> Trek:
-        """Empty memory of N simulations, at the first level."""
+    def episode_state(self, n: int) -> Trek:
+        """N episodes that have not begun, at the first level."""
         return Trek.blank(
             n,
             self.action_size,
@@ -181,101 +188,106 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
             contact=np.zeros((n, len(LEGS)), bool),
         )
 
-    def begin(
-        self, memory: Trek, sim: int, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def reset(self, episode: Trek, sim: int, rng: np.random.Generator) -> Initial:
         """Stand on a patch of the level that is due, on its platform or, in training, anywhere."""
-        qpos, qvel = super().begin(memory, sim, rng)
-        memory.patch[sim] = self._draw_patch(memory, sim, rng)
-        memory.commanded[sim] = memory.covered[sim] = memory.pace[sim] = 0.0
-        memory.odometry[sim] = 0.0
-        memory.contact[sim] = False
+        initial = super().reset(episode, sim, rng)
+        qpos = initial.qpos
+        episode.patch[sim] = self._draw_patch(episode, sim, rng)
+        episode.commanded[sim] = episode.covered[sim] = episode.pace[sim] = 0.0
+        episode.odometry[sim] = 0.0
+        episode.contact[sim] = False
         if self._climbs:
             qpos[:2] = rng.uniform(-START_REACH, START_REACH, 2)
-            qpos[2] += self._sunk(qpos, int(memory.patch[sim])) + START_ABOVE
+            qpos[2] += self._sunk(qpos, int(episode.patch[sim])) + START_ABOVE
         else:
-            qpos[2] += self.pool.spawn_height(memory.patch[sim])
-        return qpos, qvel
+            qpos[2] += self.pool.spawn_height(episode.patch[sim])
+        return initial
 
-    def advance(self, memory: Trek, now: Readings, action: np.ndarray) -> None:
+    def after_step(self, episode: Trek, state: LeggedState, action: np.ndarray) -> None:
         """Tally the way, and what is tallied on flat ground."""
-        velocity = now.base_linear_velocity
-        covered, commanded = distances(memory.command, velocity, self.control_dt)
-        judged = self._judged(memory)
-        memory.commanded += judged * commanded
+        velocity = state.base_linear_velocity
+        covered, commanded = distances(episode.command, velocity, self.control_dt)
+        judged = self._judged(episode)
+        episode.commanded += judged * commanded
         # Haste does not make up for a standstill; the swing of a stride about its mean is no haste.
-        memory.pace += (covered - memory.pace) * (self.control_dt * STRIDE_HZ)
-        memory.covered += judged * np.minimum(memory.pace, commanded)
-        memory.contact[:] = now.foot_touch > TOUCH_THRESHOLD
-        self._reckon(memory, now)
-        super().advance(memory, now, action)
+        episode.pace += (covered - episode.pace) * (self.control_dt * STRIDE_HZ)
+        episode.covered += judged * np.minimum(episode.pace, commanded)
+        episode.contact[:] = state.foot_touch > TOUCH_THRESHOLD
+        self._reckon(episode, state)
+        super().after_step(episode, state, action)
 
-    def _terms(self, memory: Trek, now: Readings, action: np.ndarray) -> dict[str, np.ndarray]:
+    def _terms(
+        self, episode: Trek, state: LeggedState, action: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """As on flat ground, and to get on: or slow steps, which are safe, would cost little."""
-        terms = super()._terms(memory, now, action)
-        got_on = progress(*distances(memory.command, now.base_linear_velocity, self.control_dt))
+        terms = super()._terms(episode, state, action)
+        got_on = progress(*distances(episode.command, state.base_linear_velocity, self.control_dt))
         terms["track_angular"] *= 2.0
         return terms | {"progress": 0.5 * np.clip(got_on, -1.0, 1.0)}
 
-    def ended(self, memory: Trek, sim: int, terminated: bool) -> None:
+    def after_episode(self, episode: Trek, sim: int, terminated: bool) -> None:
         """Promote or demote its slot."""
         if not self._climbs:
             return
-        gone = progress(memory.covered, memory.commanded)
-        self._curriculum(memory).update(sim, gone[sim], terminated, memory.commanded[sim])
+        gone = progress(episode.covered, episode.commanded)
+        self._curriculum(episode).update(sim, gone[sim], terminated, episode.commanded[sim])
 
-    def observe(self, memory: Trek, now: Readings) -> np.ndarray:
+    def observe(self, episode: Trek, state: LeggedState) -> np.ndarray:
         """What a robot has, then what only the critic sees."""
         own = [
-            memory.odometry,  # 3
-            *self.body(memory, now),  # 47
-            memory.contact,  # 4
+            episode.odometry,  # 3
+            *self.body(episode, state),  # 47
+            episode.contact,  # 4
         ]
-        truth = [now.base_linear_velocity]  # 3
-        heading = yaw(now.base_orientation)
-        ground = scan(self.pool, memory.patch, now.base_position, heading, SCAN)
-        ground += self.robot.stand_height  # 84
+        truth = [state.base_linear_velocity]  # 3
+        heading = yaw(state.base_orientation)
+        ground = scan(self.pool, episode.patch, state.base_position, heading, SCAN)
+        ground += self.robot.home_height  # 84
         parts = [*own, ground, *truth] if self.sees_ground else [*own, *truth, ground]
         return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 141)
 
-    def outcome(self, memory: Trek, sim: int) -> tuple[bool, dict[str, float | None]]:
-        """Tracking errors, and the share of the commanded way that was covered."""
-        met, measures = super().outcome(memory, sim)
-        way = memory.commanded[sim]
-        gone = float(memory.covered[sim] / way) if way >= LEAST_COMMANDED else None
-        return met and (gone is None or gone > PROMOTION), measures | {"progress": gone}
+    def success(self, episode: Trek, sim: int) -> bool:
+        """It followed its commands, and covered as much of the way as promotes."""
+        covered = self.metrics(episode, sim)["progress"]
+        return super().success(episode, sim) and (covered is None or covered > PROMOTION)
 
-    def goes_ahead(self, memory: Trek, sim: int) -> bool:
+    def metrics(self, episode: Trek, sim: int) -> dict[str, float | None]:
+        """Tracking errors, and the share of the commanded way that was covered."""
+        way = episode.commanded[sim]
+        covered = float(episode.covered[sim] / way) if way >= LEAST_COMMANDED else None
+        return super().metrics(episode, sim) | {"progress": covered}
+
+    def goes_ahead(self, episode: Trek, sim: int) -> bool:
         """Whether the first command of an episode leads straight off the platform."""
-        ahead, left, turn = memory.commands[sim, 0]
-        long = memory.begins[sim, 1] * self.control_dt > AHEAD_SECONDS
+        ahead, left, turn = episode.commands[sim, 0]
+        long = episode.begins[sim, 1] * self.control_dt > AHEAD_SECONDS
         return bool(ahead > AHEAD_SPEED and abs(left) < ahead / 2 and turn == 0.0 and long)
 
-    def ranges(self, memory: Trek, sim: int) -> Randomization:
+    def randomization_of(self, episode: Trek, sim: int) -> Randomization:
         """In training, a beginner meets a fifth of what differs between robots.
 
         All of it would keep him from learning to walk for longer than everything that follows.
         """
         if not self._climbs:
             return self.randomization
-        level = int(memory.level[memory.slot[sim]])
-        return _narrowed(self.randomization, min(1.0, (1 + level) / (1 + FULL_LEVEL)))
+        level = int(episode.level[episode.slot[sim]])
+        return self.randomization.narrowed(min(1.0, (1 + level) / (1 + FULL_LEVEL)))
 
-    def metrics(self, memory: Trek) -> dict[str, float]:
+    def training_metrics(self, episode: Trek) -> dict[str, float]:
         """Levels reached in the curriculum: their mean, and that of each kind of terrain."""
-        slots = self._curriculum(memory)
+        slots = self._curriculum(episode)
         kinds = {f"level/{kind}": level for kind, level in slots.levels_by_kind().items()}
         return {"level/mean": slots.mean_level} | kinds
 
-    def unseen(self, seed: int) -> Self:
+    def unseen(self, seed: int, purpose: Purpose = Purpose.EVALUATION) -> Self:
         """The same task on new patches of any level."""
-        other = super().unseen(seed)
+        other = super().unseen(seed, purpose)
         other.curriculum = False
         return other
 
-    def trial(self, pool: Pool | None = None) -> Self:
+    def trial(self, terrain: TerrainPool | None = None) -> Self:
         """The same task with one command in an episode, undisturbed."""
-        other = super().trial(pool)
+        other = super().trial(terrain)
         other.curriculum, other.level = False, None
         return other
 
@@ -284,24 +296,24 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether episodes follow the curriculum: in training, unless their ground is given."""
         return self.curriculum and self.level is None and self.patches is None
 
-    def _curriculum(self, memory: Trek) -> Curriculum:
-        """The curriculum whose state is in the memory."""
-        slots = Curriculum(self.pool.kinds, len(memory.level), self.pool.levels)
-        slots.slot, slots.levels, slots.graduated = memory.slot, memory.level, memory.graduated
+    def _curriculum(self, episode: Trek) -> Curriculum:
+        """The curriculum whose state is in that of the episodes."""
+        slots = Curriculum(self.pool.kinds, len(episode.level), self.pool.levels)
+        slots.slot, slots.levels, slots.graduated = episode.slot, episode.level, episode.graduated
         return slots
 
-    def _draw_ground(self, memory: Trek, sim: int, rng: np.random.Generator) -> tuple[str, int]:
+    def _draw_ground(self, episode: Trek, sim: int, rng: np.random.Generator) -> tuple[str, int]:
         if self._climbs:
-            return self._curriculum(memory).draw(sim, rng)
-        return super()._draw_ground(memory, sim, rng)
+            return self._curriculum(episode).draw(sim, rng)
+        return super()._draw_ground(episode, sim, rng)
 
-    def _reckon(self, memory: Trek, now: Readings) -> None:
+    def _reckon(self, episode: Trek, state: LeggedState) -> None:
         """Leg odometry: the base moves against the feet that touch the ground, if any does."""
-        standing = memory.contact.sum(axis=1, keepdims=True)  # (N, 1)
-        slipping = (memory.contact[:, :, None] * now.foot_velocity).sum(axis=1)
-        slipping = in_base(now.base_orientation, slipping / np.maximum(standing, 1))  # (N, 3)
-        error = now.base_linear_velocity - slipping - memory.odometry
-        memory.odometry += error * (standing > 0) * (self.control_dt / ODOMETRY_SECONDS)
+        standing = episode.contact.sum(axis=1, keepdims=True)  # (N, 1)
+        slipping = (episode.contact[:, :, None] * state.foot_velocity).sum(axis=1)
+        slipping = to_base(state.base_orientation, slipping / np.maximum(standing, 1))  # (N, 3)
+        error = state.base_linear_velocity - slipping - episode.odometry
+        episode.odometry += error * (standing > 0) * (self.control_dt / ODOMETRY_SECONDS)
 
     def _draw_commands(self, rng: np.random.Generator) -> np.ndarray:
         commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))
@@ -310,28 +322,30 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
         return commands
 
-    def _underfoot(self, memory: Trek, now: Readings) -> np.ndarray:
+    def _underfoot(self, episode: Trek, state: LeggedState) -> np.ndarray:
         """Height of the ground below each foot, m, (N, 4)."""
         return self.pool.height(
-            memory.patch, now.foot_position[:, :, 0], now.foot_position[:, :, 1]
+            episode.patch, state.foot_position[:, :, 0], state.foot_position[:, :, 1]
         )
 
-    def _base_height(self, memory: Trek, now: Readings) -> np.ndarray:
-        return now.base_position[:, 2] - self._underfoot(memory, now).mean(axis=1)
+    def _base_height(self, episode: Trek, state: LeggedState) -> np.ndarray:
+        return state.base_position[:, 2] - self._underfoot(episode, state).mean(axis=1)
 
-    def _slope(self, memory: Trek, now: Readings) -> np.ndarray:
+    def _slope(self, episode: Trek, state: LeggedState) -> np.ndarray:
         # Not a product of matrices, which rounds one row otherwise than many.
-        slope = (self._underfoot(memory, now)[:, :, None] * STANCE).sum(axis=1)  # (N, 2)
+        slope = (self._underfoot(episode, state)[:, :, None] * STANCE).sum(axis=1)  # (N, 2)
         return slope / np.sqrt(1.0 + squared_norm(slope))[:, None]
 
-    def _foot_height_error(self, memory: Trek, now: Readings, target: np.ndarray) -> np.ndarray:
+    def _foot_height_error(
+        self, episode: Trek, state: LeggedState, target: np.ndarray
+    ) -> np.ndarray:
         """Of a standing foot, over the ground below it; of a swinging one, what it lacks."""
-        heading = yaw(now.base_orientation)[:, None]
-        x, y, z = np.moveaxis(now.foot_position, 2, 0)  # (N, 4)
-        ahead = np.concatenate([np.full((1, 4), offset) for offset in (0.0, REACH, -REACH)], 1)
-        x, y = np.tile(x, 3) + ahead * np.cos(heading), np.tile(y, 3) + ahead * np.sin(heading)
-        ground = self.pool.height(memory.patch, x, y).reshape(-1, 3, 4)
-        height = z - self.robot.foot_radius
+        ahead = np.repeat([[0.0, 0.0], [REACH, 0.0], [-REACH, 0.0]], 4, axis=0)  # (12, 2)
+        feet = np.tile(state.foot_position[:, :, :2], (1, 3, 1))  # (N, 12, 2)
+        points = from_heading(yaw(state.base_orientation), ahead, feet)
+        ground = self.pool.height(episode.patch, points[..., 0], points[..., 1])
+        ground = ground.reshape(-1, 3, 4)
+        height = state.foot_position[:, :, 2] - self.robot.foot_radius
         lacking = np.minimum(height - ground.max(axis=1) - CLEARANCE * target, 0.0)
         return np.where(target > 0.0, lacking, height - ground[:, 0])
 
@@ -343,8 +357,3 @@ class QuadrupedRoughScan(QuadrupedRough):
     summary = "the same, seeing the ground ahead"
     observation = (*OWN, _ground(privileged=False), *TRUTH)
     sees_ground = True
-
-
-@functools.lru_cache(maxsize=64)
-def _narrowed(full: Randomization, share: float) -> Randomization:
-    return full.scaled(share)

@@ -14,7 +14,7 @@ UNIT = spaces.Box(-1.0, 1.0, (1,), np.float32)
 class World(gymnasium.Env[Any, Any]):
     """Base: counts steps; observation space and actions are its kwargs."""
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 20}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 20}
 
     def __init__(
         self, observe: spaces.Space[Any] | None = None, act: spaces.Space[Any] | None = None
@@ -88,31 +88,31 @@ class TwoArguments(Exception):
 
 
 class Bad(Counter):
-    """Does what ``fault`` names at step 3 of its third episode, unless mended."""
+    """Makes the mistake that it is told, at step 3 of its third episode, unless mended."""
 
     mended: ClassVar[bool] = False
 
-    def __init__(self, fault: str) -> None:
+    def __init__(self, mistake: str) -> None:
         super().__init__()
-        self.fault = fault
+        self.mistake = mistake
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = super().step(action)
         if Bad.mended or (self.episode, self.t) != (2, 3):
             return obs, reward, terminated, truncated, info
-        if self.fault == "crash":
+        if self.mistake == "crash":
             raise TwoArguments(7, "motor lost")
-        if self.fault == "killed":
+        if self.mistake == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.fault == "shape":
+        if self.mistake == "shape":
             obs = np.zeros(3)
-        if self.fault.startswith("obs"):
-            obs = np.array([0.0, {"obs nan": np.nan, "obs huge": 1e300}[self.fault]])
+        if self.mistake.startswith("obs"):
+            obs = np.array([0.0, {"obs nan": np.nan, "obs huge": 1e300}[self.mistake]])
         rewards = {"reward inf": float("-inf"), "reward nan": float("nan")}
-        return obs, rewards.get(self.fault, reward), terminated, truncated, info
+        return obs, rewards.get(self.mistake, reward), terminated, truncated, info
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        if self.fault == "reset" and self.episode == 1 and not Bad.mended:
+        if self.mistake == "reset" and self.episode == 1 and not Bad.mended:
             raise KeyError("no start found")
         return super().reset(seed=seed)
 

@@ -1,39 +1,133 @@
-"""Rows of a robustness evaluation as short as a test can say them."""
+"""Rows of a stress test as short as a test can say them, and what a suite's file says of axes."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from robo_maxent.report.rows import Push, StressEpisode
+
+AROUND = [
+    {"title": "direction", "by": "push direction", "picture": "polar"},
+    {"title": "stride phase", "by": "push phase", "picture": "polar"},
+]
+BY_JOINT = [{"title": "joint", "by": "case", "picture": "joints"}]
+BY_KIND = [{"title": "kind", "by": "case", "picture": "grid"}]
+
+
+def axis_label(name: str, title: str, unit: str = "", **more: Any) -> dict[str, Any]:
+    """An axis as a suite's file declares it."""
+    return {"name": name, "title": title, "unit": unit} | more
+
+
+LABELS: dict[str, dict[str, Any]] = {
+    label["name"]: label
+    for label in (
+        axis_label("friction", "Foot friction"),
+        axis_label("slip", "Sudden slip"),
+        axis_label("payload", "Payload", "kg"),
+        axis_label(
+            "push",
+            "Pushes",
+            "capture impulses",
+            phrase="with pushes of {severity}",
+            breakdowns=AROUND,
+        ),
+        axis_label("timing", "Pushes at untrained times", "capture impulses"),
+        axis_label("com", "Shifted centre of mass", "m"),
+        axis_label("motor_strength", "Weak motors", noun="motor strength"),
+        axis_label(
+            "dead_joint",
+            "One dead joint",
+            "joints",
+            phrase="with one joint dead",
+            is_scale=False,
+            breakdowns=BY_JOINT,
+        ),
+        axis_label(
+            "locked_joint",
+            "One locked joint",
+            "joints",
+            phrase="with one joint locked",
+            is_scale=False,
+            breakdowns=BY_JOINT,
+        ),
+        axis_label("gains", "Servo gains"),
+        axis_label("sensor_noise", "Sensor noise", "of declared"),
+        axis_label("encoder_bias", "Encoder bias", "rad"),
+        axis_label("action_delay", "Action delay", "control steps"),
+        axis_label("packet_loss", "Lost packets"),
+        axis_label("gravity_tilt", "Tilted gravity", "rad"),
+        axis_label(
+            "terrain",
+            "Terrain",
+            "level",
+            phrase="on the kinds of terrain that training has",
+            breakdowns=BY_KIND,
+        ),
+        axis_label(
+            "terrain_heldout",
+            "Terrain never trained on",
+            "level",
+            phrase="on kinds that it never has",
+            breakdowns=BY_KIND,
+        ),
+        axis_label("combined", "Everything at once", noun="everything at once"),
+        axis_label("nominal", "Undisturbed"),
+    )
+}
+"""Axis -> what the file of a suite says of it."""
+
+
+def declared(**severities: Sequence[float]) -> dict[str, Any]:
+    """A suite that has these axes, each at severities from mild to hard."""
+    return {
+        "axes": [LABELS[name] for name in severities],
+        "conditions": [
+            {"axis": name, "severity": severity}
+            for name, listed in severities.items()
+            for severity in listed
+        ],
+    }
 
 
 def row(
     axis: str = "friction", severity: float = 0.5, success: bool | None = True, **more: Any
-) -> dict[str, Any]:
-    return {
-        "policy": "walker",
-        "mode": "mean",
-        "axis": axis,
-        "severity": severity,
-        "case": "",
-        "unit": "",
+) -> StressEpisode:
+    values: dict[str, Any] = {
+        "task": "quadruped-flat",
         "seed": 1,
         "sim": 0,
         "index": 0,
+        "length": 500,
+        "reward": 10.0,
         "success": success,
-        "survived": bool(success),
+        "terminated": not success,
+        "diverged": False,
+        "metrics": {},
+        "params": {},
+        "policy": "walker",
+        "axis": axis,
+        "severity": severity,
         "outcome": "success" if success else "fell",
-        "pushes": [],
-    } | more
+        "survived": bool(success),
+    }
+    return StressEpisode(**(values | more))
 
 
-def many(hits: int, count: int, **more: Any) -> list[dict[str, Any]]:
+def many(hits: int, count: int, **more: Any) -> list[StressEpisode]:
     return [row(success=sim < hits, sim=sim, **more) for sim in range(count)]
 
 
-def push(direction: float, seconds: float | None, severity: float, sim: int) -> dict[str, Any]:
-    one = {
-        "begin": 4.0,
-        "impulse": 9.6 * severity,
-        "direction": direction,
-        "phase": None,
-        "recovered": seconds is not None,
-        "seconds": seconds,
-    }
-    return row("push", severity, seconds is not None, sim=sim, pushes=[one])
+def push(
+    direction: float,
+    seconds: float | None,
+    severity: float,
+    sim: int,
+    phase: float | None = None,
+    recovered: bool = True,
+    **more: Any,
+) -> StressEpisode:
+    """The episode of one push; it was not recovered from if it took no time."""
+    recovered = recovered and seconds is not None
+    one = Push(4.0, 9.6 * severity, direction, phase, recovered, seconds)
+    values = {"axis": "push", "sim": sim, "pushes": (one,), "recovered": recovered}
+    return row(severity=severity, success=recovered, **(values | more))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robo_maxent.sim.robot import Readings
+from robo_maxent.sim.robot import LeggedState
 from robo_maxent.spaces import Field
 from robo_maxent.tasks.quadruped import OBSERVATION, QuadrupedFlat, Walk
 
@@ -13,11 +13,15 @@ class QuadrupedSeen(QuadrupedFlat):
     name = "quadruped-seen"
     observation = (
         *OBSERVATION,
-        Field("base height", "m", (1,), privileged=True),
-        Field("foot height", "m", (1, 1, 1, 1), (1, 0, 3, 2), privileged=True),
+        Field("base height", "m", 1, (1,), privileged=True),
+        Field("foot height", "m", 4, (1, 1, 1, 1), (1, 0, 3, 2), privileged=True),
     )
 
-    def observe(self, memory: Walk, now: Readings) -> np.ndarray:
+    def observe(self, episode: Walk, state: LeggedState) -> np.ndarray:
         """What the plain task observes, then the heights."""
-        parts = [super().observe(memory, now), now.base_position[:, 2:], now.foot_position[:, :, 2]]
+        parts = [
+            super().observe(episode, state),
+            state.base_position[:, 2:],
+            state.foot_position[:, :, 2],
+        ]
         return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 55)

@@ -16,8 +16,8 @@ PLAIN = Episode(
     success=True,
     terminated=False,
     diverged=False,
-    measures={},
-    draw={},
+    metrics={},
+    params={},
 )
 
 
@@ -26,8 +26,8 @@ def episode(**changes: Any) -> Episode:
 
 
 def episodes(successes: list[bool | None], **changes: Any) -> list[Episode]:
-    """One a simulation."""
-    return [episode(sim=sim, success=own, **changes) for sim, own in enumerate(successes)]
+    """An episode in each of as many simulations."""
+    return [episode(sim=sim, success=success, **changes) for sim, success in enumerate(successes)]
 
 
 def holds(estimate: CensoredEstimate, truth: float) -> bool:

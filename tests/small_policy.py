@@ -2,16 +2,18 @@
 
 import torch
 
-from robo_maxent.envs.interface import Learnable, layout_of
+from robo_maxent.envs.interface import EnvFactory, layout_of
+from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 
 
-def small_policy(task: Learnable, layer_norm: bool = True) -> Policy:
+def small_policy(task: EnvFactory, layer_norm: bool = True) -> Policy:
     """A policy whose normalizer is not the identity and whose actions are not small."""
     torch.manual_seed(0)
     layout = layout_of(task)
-    actor = Actor(layout.observation_size, len(layout.joints), width=16, layer_norm=layer_norm)
+    head = SquashedGaussian(len(layout.joints))
+    actor = Actor(layout.observation_size, head, width=16, layer_norm=layer_norm)
     actor.layers()[-1][0].mul_(100.0)  # it starts near zero
     normalizer = Normalizer(layout.observation_size)
     normalizer.update(3.0 * torch.randn(100, layout.observation_size) + 1.0)

@@ -13,8 +13,9 @@ import torch
 
 from robo_maxent import __version__
 from robo_maxent.envs.interface import layout_of
-from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.learning import native
+from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.rendering import video
@@ -28,17 +29,18 @@ def main(checkout: Path) -> None:
         place = Path(str(sys.modules[name].__file__)).resolve()
         assert not place.is_relative_to(checkout.resolve()), f"{place} is not the wheel's"
     assert metadata.version("robo-maxent") == __version__
-    assert (Path(video.__file__).parent / "py.typed").is_file()
+    assert (Path(video.__file__).parents[1] / "py.typed").is_file()
     assert native.SOURCE.is_file()
     assert (native.library() is None) == (native.compiler() is None), native.state()[1]
 
     task = make("quadruped-flat")
-    env = VecEnv(task, N, seed=0)
+    env = MujocoVecEnv(task, N, seed=0)
     obs = env.reset()
 
     torch.manual_seed(0)
     layout = layout_of(task)
-    actor = Actor(layout.observation_size, task.action_size, width=32, layer_norm=True)
+    head = SquashedGaussian(task.action_size)
+    actor = Actor(layout.observation_size, head, width=32, layer_norm=True)
     Policy(layout, actor, Normalizer(layout.observation_size)).save("policy.safetensors")
     act = Policy.load("policy.safetensors")
     act.require(layout)
@@ -51,7 +53,7 @@ def main(checkout: Path) -> None:
     named = gymnasium.make("robo_maxent:robo_maxent/QuadrupedFlat-v0")
     assert named.reset(seed=0)[0] in named.observation_space
 
-    frame = video.render_frame(env)
+    frame = video.Camera(task, "tracking", 320, 240).frame(env.snapshot(0))
     assert frame.dtype == np.uint8
     assert frame.shape[2] == 3
     assert frame.std() > 10, "the picture is blank"

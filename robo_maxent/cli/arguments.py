@@ -13,11 +13,12 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from robo_maxent.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
-    from robo_maxent.envs.interface import Learnable
-    from robo_maxent.envs.task import Task
-    from robo_maxent.evaluation.rollout import Act
+    from robo_maxent.envs.interface import EnvFactory
+    from robo_maxent.envs.mujoco_task import MujocoTask
     from robo_maxent.learning.policy import Policy
-    from robo_maxent.robustness.traced_rollout import Contestant
+    from robo_maxent.report.rows import StressEpisode
+    from robo_maxent.robustness.baselines import PolicyUnderTest
+    from robo_maxent.types import Act
 
 POLICY = "policy.safetensors"
 
@@ -25,7 +26,7 @@ Level = Literal["none", "default", "hard"]
 
 
 @dataclass(frozen=True)
-class World:
+class TaskOptions:
     """What may be changed of a task; where nothing is said, it is as in training."""
 
     robot: Path | None = None
@@ -44,10 +45,10 @@ class World:
     """Steps of a gym: environment per action; 1 where nothing is said."""
 
     @property
-    def options(self) -> dict[str, Any]:
+    def given(self) -> dict[str, Any]:
         """What was said, by the name that the task has for it."""
-        said = {name: getattr(self, flag) for flag, name in OPTIONS.items()}
-        return {name: value for name, value in said.items() if value is not None}
+        values = {name: getattr(self, flag) for flag, name in OPTIONS.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 OPTIONS = {
@@ -59,14 +60,13 @@ OPTIONS = {
 }
 """Flag -> option of a task."""
 
-
 Result = dict[str, Any]
 Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
 POLICIES = (
     "run directory, policy file (.safetensors; of others: .zip of Stable-Baselines3, .onnx, "
     "TorchScript .pt) or Python function MODULE:FUNCTION"
 )
-Subject = Annotated[Positional[str], arg(metavar="RUN|POLICY", help=f"A {POLICIES}.")]
+PolicyName = Annotated[Positional[str], arg(metavar="RUN|POLICY", help=f"A {POLICIES}.")]
 TaskName = Annotated[
     str | None,
     arg(
@@ -84,10 +84,10 @@ Normalize = Annotated[
         "whatever code is in it.",
     ),
 ]
-Of = OmitArgPrefixes[World]
+Of = OmitArgPrefixes[TaskOptions]
 
 
-def make(name: str, options: Mapping[str, Any]) -> "Learnable":
+def make(name: str, options: Mapping[str, Any]) -> "EnvFactory":
     """The task of a name.
 
     Raises:
@@ -116,20 +116,20 @@ def make(name: str, options: Mapping[str, Any]) -> "Learnable":
 
 def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
     """What builds the task of a run again, from its ``config.json``."""
-    own = {name: value for name, value in saved.items() if name not in ("task", "train")}
-    return {name: value for name, value in own.items() if value is not None}
+    options = {name: value for name, value in saved.items() if name not in ("task", "train")}
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def subject(
-    named: str, task: str | None, world: World, normalize: str | None = None
-) -> "tuple[Act, Learnable]":
+def policy_and_task(
+    named: str, task: str | None, options: TaskOptions, normalize: str | None = None
+) -> "tuple[Act, EnvFactory]":
     """The policy that a run directory, a file or a function names, and the task to try it on.
 
     Args:
         named: Run directory, policy file, or MODULE:FUNCTION; see
             :mod:`robo_maxent.interop.external_policies`.
         task: Another task than its own.
-        world: What to change of it.
+        options: What to change of it.
         normalize: Statistics that an archive of Stable-Baselines3 was trained with, or "none".
 
     Raises:
@@ -141,78 +141,78 @@ def subject(
     from robo_maxent.interop import external_policies
 
     external_policies.check_normalize(named, normalize)
-    if external_policies.is_foreign(named):
-        found = make(task or external_policies.task_of(named), world.options)
+    if external_policies.is_external(named):
+        chosen = make(task or external_policies.task_of(named), options.given)
         warning = external_policies.caution(named, normalize)
         if warning is not None:
             say(warning)
-        return external_policies.load(named, found, normalize), found
-    policy, options = own_policy(named)
+        return external_policies.load(named, chosen, normalize), chosen
+    policy, saved = own_policy(named)
     name = task or policy.layout.task
     if task is not None:  # the options of a run are those of its own task
-        options = {}
-    found = make(name, options | world.options)
-    policy.require(layout_of(found))
-    return policy, found
+        saved = {}
+    chosen = make(name, saved | options.given)
+    policy.require(layout_of(chosen))
+    return policy, chosen
 
 
-def contestants(
-    named: Sequence[str], task: str | None, world: World, normalize: str | None
-) -> "tuple[list[Contestant], Task[Any]]":
+def policies_under_test(
+    named: Sequence[str], task: str | None, options: TaskOptions, normalize: str | None
+) -> "tuple[list[PolicyUnderTest], MujocoTask[Any, Any]]":
     """Policies to stress on one task.
 
     Raises:
         UsageError: They do not do the same task of this package.
         PolicyError: There is no such policy, or it does not fit.
     """
-    from robo_maxent.envs.task import Task
+    from robo_maxent.envs.mujoco_task import MujocoTask
 
-    found = [subject(name, task, world, normalize) for name in named]
-    stage = found[0][1]
-    if not isinstance(stage, Task):
-        raise UsageError(f"a suite is for the tasks of this package; {stage.name} is not one")
-    if others := {other.name for _, other in found} - {stage.name}:
+    pairs = [policy_and_task(name, task, options, normalize) for name in named]
+    shared = pairs[0][1]
+    if not isinstance(shared, MujocoTask):
+        raise UsageError(f"a suite is for the tasks of this package; {shared.name} is not one")
+    if others := {other.name for _, other in pairs} - {shared.name}:
         raise UsageError(
-            f"the policies do different tasks, {stage.name} and {', '.join(sorted(others))}: name "
+            f"the policies do different tasks, {shared.name} and {', '.join(sorted(others))}: name "
             "one for all with --task"
         )
-    return [_contestant(name, act) for name, (act, _) in zip(named, found, strict=True)], stage
+    tested = [_under_test(name, act) for name, (act, _) in zip(named, pairs, strict=True)]
+    return tested, shared
 
 
-def contestant_of(
-    row: Mapping[str, Any], described: Mapping[str, Any], policy: str | None
-) -> "tuple[Contestant | None, Task[Any]]":
-    """The policy of a row of a stress test, None for a null policy, and its task.
+def policy_of_row(
+    row: "StressEpisode", description: Mapping[str, Any], policy: str | None
+) -> "tuple[PolicyUnderTest | None, MujocoTask[Any, Any]]":
+    """The policy of a row of a stress test, None for a baseline, and its task.
 
     Raises:
         UsageError: The file of the policy has changed, or is not known.
         PolicyError: It is gone, or does not fit.
     """
-    from robo_maxent.envs.task import Task
+    from robo_maxent.envs.mujoco_task import MujocoTask
 
-    options = saved_options(described["task_options"])
-    task = make(described["task"], options)
-    assert isinstance(task, Task)  # no other is stressed
-    if row["mode"] == "null":
+    task = make(description["task"], saved_options(description["task_options"]))
+    assert isinstance(task, MujocoTask)  # no other is stressed
+    if row.mode == "baseline":
         return None, task
-    saved = next(p for p in described["policies"] if p["label"] == row["policy"])
+    saved = next(p for p in description["policies"] if p["label"] == row.policy)
     named = policy or saved["file"]
-    act, _ = subject(named, described["task"], World())
-    found = _contestant(named, act, saved["label"])
-    if found.sha256 != saved["sha256"]:
+    act, _ = policy_and_task(named, description["task"], TaskOptions())
+    tested = _under_test(named, act, saved["label"])
+    if tested.sha256 != saved["sha256"]:
         raise UsageError(f"{named} is not the policy that was stressed: its contents differ")
-    return found, task
+    return tested, task
 
 
-def _contestant(named: str, act: "Act", called: str | None = None) -> "Contestant":
+def _under_test(named: str, act: "Act", called: str | None = None) -> "PolicyUnderTest":
     """A policy with what identifies its file."""
     from robo_maxent.learning.policy import Policy
-    from robo_maxent.robustness.traced_rollout import Contestant
+    from robo_maxent.robustness.baselines import PolicyUnderTest
 
     path = Path(named) / POLICY if Path(named).is_dir() else Path(named)
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     sample = act.sample if isinstance(act, Policy) else None
-    return Contestant(called or label(named), act, sample, named, digest)
+    return PolicyUnderTest(called or label(named), act, sample, named, digest)
 
 
 def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
@@ -245,21 +245,21 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
 
 def label(named: str) -> str:
     """A short name for files about a policy."""
-    from robo_maxent.interop.external_policies import is_foreign
+    from robo_maxent.interop.external_policies import is_external
 
     path = Path(named).resolve()
-    own = re.sub(r"\W", "-", path.name) if is_foreign(named) else path.stem
-    return f"{path.parent.name}-{own}"
+    name = re.sub(r"\W", "-", path.name) if is_external(named) else path.stem
+    return f"{path.parent.name}-{name}"
 
 
 def rows_path(named: str) -> Path:
     """Where the episodes of a policy go."""
-    from robo_maxent.interop.external_policies import is_foreign
+    from robo_maxent.interop.external_policies import is_external
 
     path = Path(named)
     if path.is_dir():
         return path / "episodes.jsonl"
-    if is_foreign(named):  # its ending stays: policy.onnx and policy.safetensors may be neighbours
+    if is_external(named):  # its ending stays: policy.onnx and policy.safetensors may be neighbours
         return path.with_name(f"{path.name.replace(':', '-')}.episodes.jsonl")
     return path.with_suffix(".episodes.jsonl")
 

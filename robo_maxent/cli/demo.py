@@ -52,8 +52,8 @@ class Demo:
         evaluated = evaluate.run()["policies"][0]
         video = None
         if filmed:
-            say(f"3/4  Recording {DEMO_SECONDS:g} s of the first of them")
-            video = Record(run, seed=evaluate.seed, seconds=DEMO_SECONDS).run()["video"]
+            say(f"3/4  Recording {DEMO_SECONDS:g} s of another episode")
+            video = Record(run, seconds=DEMO_SECONDS).run()["video"]
         else:
             say("3/4  No video, as there is no OpenGL library")
         say("4/4  Stress test: pushes, ice, payload, faults, delay; a minute, then films")

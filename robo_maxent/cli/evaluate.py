@@ -15,29 +15,29 @@ from robo_maxent.cli.arguments import (
     Of,
     Result,
     TaskName,
-    World,
-    contestants,
+    TaskOptions,
+    policies_under_test,
+    policy_and_task,
     rows_path,
-    subject,
 )
 from robo_maxent.errors import UsageError
 
 if TYPE_CHECKING:
-    from robo_maxent.envs.interface import Learnable
-    from robo_maxent.evaluation.rollout import Act
+    from robo_maxent.envs.interface import EnvFactory
+    from robo_maxent.types import Act
 
 
 @dataclass(frozen=True)
 class Evaluate:
     """Evaluate policies over a fixed set of episodes, the same for all of them."""
 
-    subjects: Annotated[
+    policies: Annotated[
         Positional[tuple[str, ...]],
         arg(metavar="RUN|POLICY", help=f"Each a {POLICIES}."),
     ]
     task: TaskName = None
     normalize: Normalize = None
-    world: Of = field(default_factory=World)
+    options: Of = field(default_factory=TaskOptions)
     episodes: int = 200
     """How many episodes; those of our own tasks are 20 s of simulated time each."""
     seed: int = 1
@@ -57,24 +57,27 @@ class Evaluate:
 
     def run(self) -> Result:
         """Evaluate each policy, and print a row for each."""
-        if not self.subjects:
+        if not self.policies:
             raise UsageError(f"name at least one {POLICIES}")
         if self.suite is not None:
             return self.stress(self.suite, f"robo-maxent {shlex.join(sys.argv[1:])}")
         if self.axes is not None:
             raise UsageError("--axes are those of a suite: give --suite quick or full")
-        if self.out is not None and len(self.subjects) > 1:
+        if self.out is not None and len(self.policies) > 1:
             raise UsageError("--out takes the episodes of one policy; name only one")
-        if self.normalize is not None and len(self.subjects) > 1:
+        if self.normalize is not None and len(self.policies) > 1:
             raise UsageError("--normalize belongs to one policy; name only one")
-        pairs = [subject(named, self.task, self.world, self.normalize) for named in self.subjects]
+        pairs = [
+            policy_and_task(named, self.task, self.options, self.normalize)
+            for named in self.policies
+        ]
         results = [
             self._evaluate(named, policy, task)
-            for named, (policy, task) in zip(self.subjects, pairs, strict=True)
+            for named, (policy, task) in zip(self.policies, pairs, strict=True)
         ]
         return {"policies": results}
 
-    def _evaluate(self, named: str, policy: "Act", task: "Learnable") -> Result:
+    def _evaluate(self, named: str, policy: "Act", task: "EnvFactory") -> Result:
         from robo_maxent.cli.progress import Progress, say
         from robo_maxent.evaluation.rollout import evaluate, write_rows
         from robo_maxent.evaluation.summary import success_by, summarize
@@ -84,20 +87,20 @@ class Evaluate:
         summary = summarize(rows)
         path = self.out or rows_path(named)
         write_rows(rows, path)
-        measures = "".join(
+        metrics = "".join(
             f", {name} {'-' if mean is None else f'{mean:.3f}'}"
-            for name, mean in summary.measures.items()
+            for name, mean in summary.metrics.items()
         )
         self._print(f"{named} on {task.name}, seed {self.seed}")
         if summary.success is not None:
             self._print(f"  success     {summary.success}  (95 % Wilson interval)")
         self._print(f"  terminated  {summary.fallen}")
-        self._print(f"  return      {summary.mean_return}  (95 % t interval){measures}")
+        self._print(f"  return      {summary.mean_return}  (95 % t interval){metrics}")
         self._print(f"  length      {summary.mean_length:.1f} control steps")
-        faults = [row for row in rows if row.fault is not None]
-        if faults:
-            first = f"in simulation {faults[0].sim}: {faults[0].fault}"
-            self._print(f"  faults      {len(faults)} of {len(rows)}, first {first}")
+        wrong = [row for row in rows if row.policy_error is not None]
+        if wrong:
+            first = f"in simulation {wrong[0].sim}: {wrong[0].policy_error}"
+            self._print(f"  errors      {len(wrong)} of {len(rows)}, first {first}")
         by = {"terrain": success_by(rows, "terrain"), "level": success_by(rows, "level")}
         for what, shares in by.items():
             for value, share in shares.items():
@@ -112,18 +115,18 @@ class Evaluate:
         from robo_maxent.report import verdict
         from robo_maxent.robustness import stress_test, suites
 
-        entrants, task = contestants(self.subjects, self.task, self.world, self.normalize)
-        which = suites.find(name)
+        tested, task = policies_under_test(self.policies, self.task, self.options, self.normalize)
+        suite = suites.find(name)
         if self.axes is not None:
-            which = which.only(self.axes, task)
-        first = Path(self.subjects[0])
+            suite = suite.only(self.axes, task)
+        first = Path(self.policies[0])
         home = first if first.is_dir() else Path("runs")
         out = self.out or home / f"robustness-{name}"
         with Progress(f"suite {name}") as progress, Progress("filming failures") as filming:
-            done = stress_test.stress(
-                which,
+            result = stress_test.stress_test(
+                suite,
                 task,
-                entrants,
+                tested,
                 out,
                 self.seed,
                 command=command,
@@ -131,18 +134,18 @@ class Evaluate:
                 progress=progress.count,
                 filming=filming.count,
             )
-        told = verdict.verdicts(done.findings, stress_test.read(out)[1])
-        for one in told:
+        verdicts = verdict.verdicts(result.analysis, stress_test.read(out)[1])
+        for one in verdicts:
             self._print(f"{one.policy}: {one.headline}")
             for line in one.details:
                 self._print(f"  {line}")
-        say(f"  report, for a browser: {done.report}")
-        say(f"  episodes: {done.rows}")
+        say(f"  report, for a browser: {result.report}")
+        say(f"  episodes: {result.rows}")
         say(f"A failure again: robo-maxent replay {out} --row ROW")
         return {
-            "report": str(done.report),
-            "episodes": str(done.rows),
-            "verdict": [asdict(v) for v in told],
+            "report": str(result.report),
+            "episodes": str(result.rows),
+            "verdict": [asdict(each) for each in verdicts],
         }
 
     def _print(self, text: str) -> None:

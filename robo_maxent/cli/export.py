@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Export:
     """Write a policy as ONNX, with its normalizer and layout inside, and check the written file."""
 
-    subject: Annotated[
+    policy: Annotated[
         Positional[str],
         arg(metavar="RUN|POLICY", help="A run directory or a .safetensors file."),
     ]
@@ -35,8 +35,8 @@ class Export:
 
         from robo_maxent.interop import onnx_export as onnx
 
-        policy, _ = own_policy(self.subject)
-        path = self.out or onnx_path(self.subject)
+        policy, _ = own_policy(self.policy)
+        path = self.out or onnx_path(self.policy)
         differs = onnx.write(policy, path, np.random.default_rng(0))
         if not self.as_json:
             print(f"{path}: {onnx.OBSERVATION} -> {onnx.ACTION}, {onnx.TARGET}")

@@ -8,7 +8,7 @@ that help and usage errors come at once.
 import itertools
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import Annotated, Any, get_args
 
 import tyro
 
@@ -20,10 +20,7 @@ from robo_maxent.cli.info import Doctor, Tasks, Terrain
 from robo_maxent.cli.record import Record, Replay
 from robo_maxent.cli.train import Train
 from robo_maxent.errors import RoboMaxentError
-from robo_maxent.training.config import Preset, preset, usual_preset
-
-if TYPE_CHECKING:
-    pass
+from robo_maxent.training.config import Preset, preset
 
 EXIT_INTERRUPTED = 130
 """What a shell reports of a command ended by Ctrl-C."""
@@ -38,15 +35,29 @@ def _commands(args: list[str]) -> Any:
 
 
 def _chosen_preset(args: list[str]) -> Preset:
-    """Read ahead for ``--preset``; what is no preset is left for the parser to refuse."""
+    """Read ahead for ``--preset``, or the task whose own it is.
+
+    What is no preset is left for the parser to refuse.
+    """
     words = [word for arg in args for word in arg.split("=", 1)]
     asked = dict(itertools.pairwise(words)).get("--preset")
-    for name in get_args(Preset):
-        if name == asked:
-            return name
+    presets: dict[str, Preset] = {name: name for name in get_args(Preset)}
+    if asked in presets:
+        return presets[asked]
+    return presets[_preset_of_task(words)] if "train" in words else "default"
+
+
+def _preset_of_task(words: list[str]) -> str:
+    """The recipe of the first task among words."""
+    from robo_maxent.envs.gym_spec import PREFIX
+    from robo_maxent.envs.gym_vec_env import GymTask
+    from robo_maxent.tasks import TASKS
+
     for word in words:
-        if (usual := usual_preset(word)) != "default":
-            return usual
+        if word.startswith(PREFIX):
+            return GymTask.preset
+        if word in TASKS:
+            return TASKS[word].preset
     return "default"
 
 

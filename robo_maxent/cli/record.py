@@ -11,13 +11,13 @@ from robo_maxent.cli.arguments import (
     Json,
     Normalize,
     Of,
+    PolicyName,
     Result,
-    Subject,
     TaskName,
-    World,
-    contestant_of,
+    TaskOptions,
     label,
-    subject,
+    policy_and_task,
+    policy_of_row,
 )
 from robo_maxent.errors import UsageError
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class Record:
     """Record an episode of a policy as an mp4, without a display."""
 
-    subject: Subject
+    policy: PolicyName
     task: TaskName = None
     normalize: Normalize = None
-    world: Of = field(default_factory=World)
+    options: Of = field(default_factory=TaskOptions)
     seed: int = 2
     """Seed of the episode."""
     seconds: float | None = None
@@ -49,7 +49,7 @@ class Record:
         """Record, and say where the video is."""
         from robo_maxent.cli.progress import Progress, say
 
-        path = self.out or Path("videos") / f"{label(self.subject)}-seed{self.seed}.mp4"
+        path = self.out or Path("videos") / f"{label(self.policy)}-seed{self.seed}.mp4"
         with Progress("recording") as progress:
             episode = self._film(path, progress.count)
         say(f"  video: {path}")
@@ -58,24 +58,24 @@ class Record:
     def _film(self, path: Path, progress: Callable[[int, int], None]) -> "Episode | None":
         from robo_maxent.cli.progress import say
         from robo_maxent.envs.gym_vec_env import GymTask
-        from robo_maxent.envs.task import Task
+        from robo_maxent.envs.mujoco_task import MujocoTask
         from robo_maxent.rendering import gym_video, video
         from robo_maxent.rendering.terrain_tour import tour
 
         gym_video.choose_backend()  # before an environment is made, which would choose
-        policy, task = subject(self.subject, self.task, self.world, self.normalize)
+        policy, task = policy_and_task(self.policy, self.task, self.options, self.normalize)
         if isinstance(task, GymTask):
             if self.camera is not None or self.tour:
                 raise UsageError("a gym: environment draws itself: no --camera and no --tour")
             return gym_video.record(policy, task, self.seed, path, self.seconds, progress)
-        assert isinstance(task, Task)
-        look = video.Look(camera=self.camera or video.Look.camera)
+        assert isinstance(task, MujocoTask)
+        settings = video.VideoSettings(camera=self.camera or video.VideoSettings.camera)
         if self.tour:
-            stops = tour(policy, task, self.seed, path, look=look, progress=progress)
+            stops = tour(policy, task, self.seed, path, settings=settings, progress=progress)
             for kind, level, fell in stops:
                 say(f"  {kind}, level {level}{': a fall' if fell else ''}")
             return None
-        return video.record(policy, task, self.seed, path, self.seconds, look, progress)
+        return video.record(policy, task, self.seed, path, self.seconds, settings, progress)
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,15 @@ class Replay:
         from robo_maxent.cli.progress import say
         from robo_maxent.robustness import runner, stress_test
 
-        rows, described = stress_test.read(self.results)
+        rows, description = stress_test.read(self.results)
         row = stress_test.row_of(rows, self.row)
-        entrant, task = contestant_of(row, described, self.policy)
-        episode = runner.replay(row, task, entrant)
-        same = (episode.length, episode.reward) == (row["length"], row["reward"])
+        policy, task = policy_of_row(row, description, self.policy)
+        episode = runner.replay(row, task, policy)
+        same = (episode.length, episode.reward) == (row.length, row.reward)
         path = self.out or Path("videos") / f"replay-{label(str(self.results))}.mp4"
-        stress_test.film(row, task, entrant, path)
+        stress_test.film(row, task, policy, path)
         if not self.as_json:
-            print(f"{self.row}: {row['outcome']} after {episode.length} control steps")
+            print(f"{self.row}: {row.outcome} after {episode.length} control steps")
             print("  the same bit for bit" if same else "  NOT the same: another machine?")
         say(f"  video: {path}")
-        return {"row": dict(row), "same": same, "video": str(path), "ok": same}
+        return {"row": row.to_json(), "same": same, "video": str(path), "ok": same}

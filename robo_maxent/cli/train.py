@@ -11,7 +11,7 @@ from robo_maxent.cli.arguments import (
     Json,
     Of,
     Result,
-    World,
+    TaskOptions,
     make,
     saved_options,
 )
@@ -32,7 +32,7 @@ class Train:
     """Run directory to continue, exactly; the budget comes on top of what it has done."""
     out: Path | None = None
     """Run directory to make; by default runs/TASK/TIME-seedSEED."""
-    world: Of = field(default_factory=World)
+    options: Of = field(default_factory=TaskOptions)
     preset: Preset = "default"
     """Recipe that the options below start from: default for many simulations of a task, rough (for
     quadruped-rough) for those on terrain, single (for gym: ids) for one environment at a time,
@@ -56,7 +56,7 @@ class Train:
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:
-            if self.out is not None or self.world.options:
+            if self.out is not None or self.options.given:
                 raise UsageError(
                     "a run is resumed where it is and as it is: give no --out and no option of "
                     "the task"
@@ -66,7 +66,7 @@ class Train:
             config, directory = resumed(self.resume, self.config), self.resume
         else:
             assert self.task is not None
-            task, config = make(self.task, self.world.options), self.config
+            task, config = make(self.task, self.options.given), self.config
             directory = self.out or new_directory(task, config)
         memory = memory_needed(task, config) / 1e9
         say(f"Training {task.name} in {directory}, with about {memory:.1f} GB of memory")

@@ -1,7 +1,8 @@
 """What a Gymnasium id is, before anything is learnt on it: found, made, its spaces judged."""
 
+import contextlib
 import importlib
-import importlib.util
+import io
 import warnings
 from typing import Any
 
@@ -10,34 +11,30 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-from robo_maxent.errors import EnvironmentFault, UsageError
+from robo_maxent.envs.gym_wrapper import one_line
+from robo_maxent.errors import EnvError, UsageError
 
 PREFIX = "gym:"
 """What tells a Gymnasium id from a task of this package."""
-
-INSTALL = "pip install 'robo-maxent[gym]'"
-EXTRA = ("dm_control", "shimmy", "imageio")
-"""Modules that the extra ``gym`` brings."""
 
 Parts = tuple[tuple[str, int, str], ...]
 """Name, size and unit of each part of an observation."""
 
 
 def find_spec(env_id: str) -> EnvSpec:
-    """Find a registered id; dm_control's are registered by shimmy, others by ``module:id``.
+    """Find a registered id: ``module:id``, dm_control's, Gymnasium's own or gymnasium-robotics'.
 
     Raises:
-        UsageError: There is no such id, or a package is missing.
+        UsageError: There is no such id, or its module can't be imported.
     """
-    if env_id.startswith("dm_control/"):
-        _require_extra(env_id)
-        with warnings.catch_warnings():  # without a display GLFW complains, and EGL is used
-            warnings.filterwarnings("ignore", module="glfw")
-            importlib.import_module("shimmy")
     module, _, name = env_id.rpartition(":")
     try:
         if module:
             importlib.import_module(module)
+        elif name.startswith("dm_control/"):
+            _registered_by("shimmy")
+        elif name not in gymnasium.registry:
+            _registered_by("gymnasium_robotics")
         return gymnasium.spec(name)
     except (gymnasium.error.Error, ImportError, ValueError) as error:
         raise UsageError(
@@ -46,29 +43,27 @@ def find_spec(env_id: str) -> EnvSpec:
         ) from error
 
 
-def _require_extra(env_id: str) -> None:
-    missing = [name for name in ("shimmy", "dm_control") if not importlib.util.find_spec(name)]
-    if missing:
-        raise UsageError(f"{PREFIX}{env_id} needs {' and '.join(missing)}: {INSTALL}")
+def _registered_by(package: str) -> None:
+    """Import a package that registers ids, which takes a second, quietly."""
+    # Without a display GLFW complains, and EGL is used; others print advice on old versions.
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        importlib.import_module(package)
 
 
 def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
-    """Make an environment, without Gymnasium's checker: the door looks at what matters here.
+    """Make an environment, without Gymnasium's checker: the wrapper looks at what matters.
 
     Raises:
         UsageError: A package is missing.
-        EnvironmentFault: Its own code raised.
+        EnvError: Its own code raised.
     """
     try:
         return gymnasium.make(spec, disable_env_checker=True)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        ours = isinstance(error, ImportError) and error.name in EXTRA
-        ours = ours or any(module in str(error) for module in EXTRA)
-        fix = INSTALL if ours else "install what it names"
-        raise UsageError(f"{name} can't be made: {error}. Fix: {fix}") from error
+        raise UsageError(f"{name} can't be made: {error}. Fix: install what it names") from error
     except Exception as error:  # someone else's code
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise EnvironmentFault(f"{name} can't be made: {what}") from error
+        raise EnvError(f"{name} can't be made: {one_line(error)}") from error
 
 
 def require_box(name: str, space: spaces.Space[Any]) -> spaces.Box:
@@ -137,8 +132,8 @@ def _unreadable(space: spaces.Space[Any]) -> str | None:
 
 def step_seconds(env: gymnasium.Env[Any, Any]) -> float:
     """Time of a step of the environment, s; 1 where it does not say."""
-    own = getattr(env.unwrapped, "dt", None)
-    if isinstance(own, float | int) and own > 0:
-        return float(own)
+    dt = getattr(env.unwrapped, "dt", None)
+    if isinstance(dt, float | int) and dt > 0:
+        return float(dt)
     fps = env.metadata.get("render_fps")
     return 1.0 / fps if isinstance(fps, float | int) and fps > 0 else 1.0

@@ -19,8 +19,10 @@ from robo_maxent.envs.gym_spec import (
     require_box,
     step_seconds,
 )
-from robo_maxent.envs.gym_wrapper import FAULT, TRACE, Maker
-from robo_maxent.errors import EnvironmentFault, UsageError
+from robo_maxent.envs.gym_wrapper import ERROR, TRACE, WrapperFactory, one_line
+from robo_maxent.errors import EnvError, UsageError
+from robo_maxent.seeds import Purpose
+from robo_maxent.spaces import Box
 from robo_maxent.types import Episode, Step
 
 ENDLESS_STEPS = 100_000
@@ -28,8 +30,10 @@ ENDLESS_STEPS = 100_000
 
 
 class GymTask:
-    """A Gymnasium environment to learn on; satisfies ``learnable.Learnable``."""
+    """A Gymnasium environment to learn on; satisfies ``interface.EnvFactory``."""
 
+    preset = "single"
+    goal = None
     exact_resume = False
     mirrors = None
     most_simulations = 16
@@ -44,7 +48,7 @@ class GymTask:
         Raises:
             UsageError: There is no such id, a package is missing, or the action or observation
                 space is none to learn on; the message says what is.
-            EnvironmentFault: The environment can't be made.
+            EnvError: The environment can't be made.
         """
         if action_repeat < 1:
             raise UsageError(f"action_repeat must be at least 1, got {action_repeat}")
@@ -62,11 +66,10 @@ class GymTask:
             env.close()
         self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
         low, high = box.low.astype(np.float64).ravel(), box.high.astype(np.float64).ravel()
-        self.action_centre, self.action_scale = (low + high) / 2, (high - low) / 2
-        self.action_size = len(low)
+        names = tuple(f"action {i}" for i in range(len(low)))
+        self.action_space = Box(names, centre=(low + high) / 2, scale=(high - low) / 2)
         if len(box.shape) != 1:
             self.notes += (f"{self.name}: the action of shape {box.shape} is flattened",)
-        self.joints = tuple(f"action {i}" for i in range(self.action_size))
         limit = self.spec.max_episode_steps or ENDLESS_STEPS
         self.episode_steps = -(-limit // action_repeat)
 
@@ -77,20 +80,22 @@ class GymTask:
 
     def training_env(
         self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
-    ) -> "GymSimulations":
+    ) -> "GymVecEnv":
         """One simulation in this process, or several in a worker process each.
 
         Raises:
-            EnvironmentFault: A worker can't be started.
+            EnvError: A worker can't be started.
         """
-        return GymSimulations(self, n, seed, workers=n > 1)
+        return GymVecEnv(self, n, seed, workers=n > 1)
 
-    def evaluation_env(self, n: int, seed: int, first_sim: int = 0) -> "GymSimulations":
+    def evaluation_env(
+        self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
+    ) -> "GymVecEnv":
         """N simulations in this process, the first being number ``first_sim``."""
-        return GymSimulations(self, n, seed, first_sim=first_sim)
+        return GymVecEnv(self, n, seed, first_sim=first_sim, purpose=purpose)
 
 
-class GymSimulations:
+class GymVecEnv:
     """N environments stepped together, each reset in the step in which its episode ended."""
 
     def __init__(
@@ -100,6 +105,7 @@ class GymSimulations:
         seed: int,
         first_sim: int = 0,
         workers: bool = False,
+        purpose: Purpose = Purpose.TRAINING,
         **kwargs: Any,
     ) -> None:
         """Make the environments; call :meth:`reset` before the first step.
@@ -110,11 +116,12 @@ class GymSimulations:
             seed: Seed of every episode, at least 0.
             first_sim: Number of the first simulation, to run a part of a larger set.
             workers: Give each a process of its own, rather than stepping them one by one here.
+            purpose: What the episodes are for; those of another have nothing in common.
             kwargs: Passed on to the environments.
 
         Raises:
             UsageError: ``n`` or ``seed`` is out of range.
-            EnvironmentFault: A worker process died while it was made.
+            EnvError: A worker process died while it was made.
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
@@ -124,11 +131,12 @@ class GymSimulations:
         self._first_sim = first_sim
         self._index = np.zeros(n, np.int64)  # episodes finished or given up, per simulation
         self._return, self._length = np.zeros(n), np.zeros(n, np.int64)
-        makers = [
-            Maker(task.spec, task.name, task.action_repeat, seed, first_sim + sim, kwargs)
+        repeat = task.action_repeat
+        factories = [
+            WrapperFactory(task.spec, task.name, repeat, seed, first_sim + sim, purpose, kwargs)
             for sim in range(n)
         ]
-        self.env = _in_workers(task.name, makers) if workers else _here(makers)
+        self.env = _in_workers(task.name, factories) if workers else _here(factories)
 
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation.
@@ -137,7 +145,7 @@ class GymSimulations:
             Observations, float32, (N, O).
 
         Raises:
-            EnvironmentFault: An environment crashed or returned NaN or infinity.
+            EnvError: An environment crashed or returned NaN or infinity.
         """
         return self._reset_from(np.zeros(self.n, np.int64))
 
@@ -149,14 +157,14 @@ class GymSimulations:
 
         Raises:
             UsageError: The shape is wrong or a value is not finite; nothing was stepped.
-            EnvironmentFault: An environment crashed or returned NaN or infinity.
+            EnvError: An environment crashed or returned NaN or infinity.
         """
         action = self._checked(action)
         try:
             obs, reward, terminated, truncated, info = self.env.step(action)
         except (EOFError, OSError) as error:
-            raise self._dead(error) from error
-        self._raise_fault(info)
+            raise self._worker_death(error) from error
+        self._raise_reported(info)
         obs = obs.copy()  # the vector environment writes into the same array again
         next_obs, truncated = obs, truncated & ~terminated
         self._return += reward
@@ -185,7 +193,7 @@ class GymSimulations:
             Observations to act on next, (N, O).
 
         Raises:
-            EnvironmentFault: An environment crashed or returned NaN or infinity.
+            EnvError: An environment crashed or returned NaN or infinity.
         """
         return self._reset_from(saved["index"] + 1)
 
@@ -193,15 +201,14 @@ class GymSimulations:
         """Picture of the first simulation now, uint8, (height, width, 3).
 
         Raises:
-            EnvironmentFault: The environment gave no picture.
+            EnvError: The environment gave no picture.
         """
         try:
             pictures = self.env.render()
         except Exception as error:  # someone else's code
-            what = " ".join(f"{type(error).__name__}: {error}".split())
-            raise EnvironmentFault(f"{self.task.name} can't draw itself: {what}") from error
+            raise EnvError(f"{self.task.name} can't draw itself: {one_line(error)}") from error
         if not pictures or not isinstance(pictures[0], np.ndarray):
-            raise EnvironmentFault(f"{self.task.name} gave no picture to record.")
+            raise EnvError(f"{self.task.name} gave no picture to record.")
         return pictures[0]
 
     def close(self) -> None:
@@ -215,38 +222,39 @@ class GymSimulations:
             self.env.set_attr("next_episode", index.tolist())
             obs, info = self.env.reset()
         except (EOFError, OSError) as error:
-            raise self._dead(error) from error
-        self._raise_fault(info)
+            raise self._worker_death(error) from error
+        self._raise_reported(info)
         return obs.copy()
 
     def _checked(self, action: np.ndarray) -> np.ndarray:
-        expected = (self.n, self.task.action_size)
+        expected = (self.n, self.task.action_space.size)
         if np.shape(action) != expected:
             raise UsageError(f"action must have shape {expected}, got {np.shape(action)}")
         if not np.isfinite(action).all():
             raise UsageError("action must be finite, got NaN or infinity; nothing was stepped")
         return np.clip(action, -1.0, 1.0).astype(np.float32)
 
-    def _raise_fault(self, info: dict[str, Any]) -> None:
-        if FAULT not in info:
+    def _raise_reported(self, info: dict[str, Any]) -> None:
+        """Raise the first environment error that a wrapper reported."""
+        if ERROR not in info:
             return
-        sim = int(np.flatnonzero(info[f"_{FAULT}"])[0])
-        fault = EnvironmentFault(info[FAULT][sim])
+        sim = int(np.flatnonzero(info[f"_{ERROR}"])[0])
+        error = EnvError(info[ERROR][sim])
         if info[TRACE][sim]:
-            fault.add_note(info[TRACE][sim])
-        raise fault
+            error.add_note(info[TRACE][sim])
+        raise error
 
-    def _dead(self, error: Exception) -> EnvironmentFault:
-        """The fault of a worker that is gone, after ending the others."""
+    def _worker_death(self, error: Exception) -> EnvError:
+        """The environment error of a worker that is gone, after ending the others."""
         codes = _end(self.env)
-        return EnvironmentFault(
+        return EnvError(
             f"A worker process of {self.task.name} died ({type(error).__name__}, exit codes "
             f"{codes}): negative is a signal, -9 often a lack of memory."
         )
 
     def _finish(self, sim: int, terminated: bool, info: dict[str, Any]) -> Episode:
         final = info.get("final_info", {})
-        told = bool(final.get("_is_success", np.zeros(self.n, bool))[sim])
+        is_judged = bool(final.get("_is_success", np.zeros(self.n, bool))[sim])
         episode = Episode(
             task=self.task.name,
             seed=self.seed,
@@ -254,11 +262,11 @@ class GymSimulations:
             index=int(self._index[sim]),
             length=int(self._length[sim]),
             reward=float(self._return[sim]),
-            success=bool(final["is_success"][sim]) if told else None,
+            success=bool(final["is_success"][sim]) if is_judged else None,
             terminated=terminated,
             diverged=False,
-            measures={},
-            draw={},
+            metrics={},
+            params={},
         )
         self._index[sim] += 1
         self._return[sim], self._length[sim] = 0.0, 0
@@ -268,18 +276,18 @@ class GymSimulations:
 Vectorized = SyncVectorEnv | AsyncVectorEnv
 
 
-def _here(makers: list[Maker]) -> Vectorized:
-    return SyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+def _here(factories: list[WrapperFactory]) -> Vectorized:
+    return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
-def _in_workers(label: str, makers: list[Maker]) -> Vectorized:
+def _in_workers(label: str, factories: list[WrapperFactory]) -> Vectorized:
     try:
         with warnings.catch_warnings():
             # Python 3.12 warns of forking beside threads. Those are torch's, which no worker uses.
             warnings.filterwarnings("ignore", "This process .* is multi-threaded")
-            return AsyncVectorEnv(makers, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+            return AsyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
     except (EOFError, OSError) as error:
-        raise EnvironmentFault(
+        raise EnvError(
             f"A worker process of {label} died while it made the environment; what it printed "
             "last says why."
         ) from error

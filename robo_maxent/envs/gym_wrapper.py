@@ -1,8 +1,8 @@
-"""One Gymnasium environment behind a door: plain arrays pass, everything else is said in words.
+"""One Gymnasium environment in a wrapper: plain arrays pass, everything else is said in words.
 
 Inside a worker process an exception is easily lost on its way: it may not survive pickling, and
-Gymnasium's report of it goes through ``warnings``. So the door raises nothing: what is wrong comes
-out as a *fault*, a text in ``info``, and the process that trains raises it.
+Gymnasium's report of it goes through ``warnings``. So the wrapper raises nothing: an environment
+error comes out as a text in ``info``, and the process that trains raises it.
 """
 
 import os
@@ -16,21 +16,31 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
-FAULT = "fault"
-"""Key of ``info``: what is wrong, in one line."""
-TRACE = "fault_trace"
-"""Key of ``info``: the traceback of an exception, or nothing."""
+from robo_maxent.seeds import Purpose, environment_seed
+
+ERROR = "env_error"
+"""Key of ``info``: what is wrong with the environment, in one line."""
+TRACE = "env_error_trace"
+"""Key of ``info``: the traceback of its exception; empty where it raised none."""
 
 
-class Door(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
+class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
     """Observations come out flat and float32, (O,); actions go in as [-1, 1], (A,).
 
-    Each episode is seeded by (seed, simulation, episode), so that simulation 0 of 8 runs the same
-    episodes as simulation 0 of 1, and a resumed run need not repeat any.
+    Each episode is seeded by (purpose, seed, simulation, episode), so that simulation 0 of 8 runs
+    the same episodes as simulation 0 of 1, and a resumed run need not repeat any.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], label: str, repeat: int, seed: int, sim: int):
-        """Stand before an environment.
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        label: str,
+        repeat: int,
+        seed: int,
+        sim: int,
+        purpose: Purpose,
+    ):
+        """Wrap an environment.
 
         Args:
             env: Acts in a bounded Box of floats; its observation space can be flattened.
@@ -38,6 +48,7 @@ class Door(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             repeat: How often each action is applied; rewards are summed.
             seed: Seed of every episode.
             sim: Number of this simulation.
+            purpose: What its episodes are for.
         """
         super().__init__(env)
         assert isinstance(env.action_space, spaces.Box)
@@ -48,29 +59,30 @@ class Door(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         flat = (int(np.prod(env.action_space.shape)),)
         self.action_space = spaces.Box(-1.0, 1.0, flat, np.float32)
         self.next_episode = 0
-        self._label, self._repeat, self._seed, self._sim = label, repeat, seed, sim
+        self._label, self._repeat = label, repeat
+        self._seed, self._sim, self._purpose = seed, sim, purpose
         self._steps = self._in_episode = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin the next episode; its seed is the door's own."""
-        key = (self._seed, self._sim, self.next_episode)
+        """Begin the next episode; ``seed`` is ignored, for the wrapper has its own."""
+        key = (self._purpose, self._seed, self._sim, self.next_episode)
         self.next_episode += 1
         self._in_episode = 0
-        own = int(np.random.SeedSequence(key).generate_state(1)[0])
+        episode_seed = environment_seed(*key)
         try:
-            raw, _ = self.env.reset(seed=own, options=options)
+            raw, _ = self.env.reset(seed=episode_seed, options=options)
             return self._flat(raw), {}
-        except Exception as error:  # someone else's code: whatever it raises is a fault to report
-            return np.zeros(self._size, np.float32), self._fault(error, "reset")
+        except Exception as error:  # someone else's code: whatever it raises is to be reported
+            return np.zeros(self._size, np.float32), self._reported(error, "reset")
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Apply an action ``repeat`` times, or until the episode ends."""
         try:
             return self._step(self._scaled(action))
         except Exception as error:  # as above
-            obs, info = np.zeros(self._size, np.float32), self._fault(error, "step")
+            obs, info = np.zeros(self._size, np.float32), self._reported(error, "step")
             return obs, 0.0, False, False, info
 
     def _step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -83,8 +95,9 @@ class Door(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             if terminated or truncated:
                 break
         ended = bool(terminated or truncated)
-        told = {"is_success": bool(info["is_success"])} if ended and "is_success" in info else {}
-        return self._flat(raw), total, bool(terminated), bool(truncated), told
+        judged = ended and "is_success" in info
+        final_info = {"is_success": bool(info["is_success"])} if judged else {}
+        return self._flat(raw), total, bool(terminated), bool(truncated), final_info
 
     def _scaled(self, action: np.ndarray) -> np.ndarray:
         low, high = self._inner_action.low, self._inner_action.high
@@ -110,18 +123,23 @@ class Door(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             raise _NotFinite(f"an observation with {flat[bad[0]]} at element {bad[0]}")
         return flat
 
-    def _fault(self, error: Exception, during: str) -> dict[str, Any]:
+    def _reported(self, error: Exception, during: str) -> dict[str, Any]:
+        """The ``info`` of an environment error."""
         where = (
             f"in simulation {self._sim} at its step {self._steps}, step {self._in_episode} of "
             f"episode {self.next_episode - 1}"
         )
         if isinstance(error, _NotFinite):
-            return {FAULT: f"{self._label} returned {error} {where}.", TRACE: ""}
+            return {ERROR: f"{self._label} returned {error} {where}.", TRACE: ""}
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        what = " ".join(f"{type(error).__name__}: {error}".split())
         place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-        text = f"{self._label} crashed in {during}() {where}: {what} ({place})."
-        return {FAULT: text, TRACE: traceback.format_exc()}
+        text = f"{self._label} crashed in {during}() {where}: {one_line(error)} ({place})."
+        return {ERROR: text, TRACE: traceback.format_exc()}
+
+
+def one_line(error: Exception) -> str:
+    """An exception of someone else's code, its type and text on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 class _NotFinite(ValueError):
@@ -129,23 +147,24 @@ class _NotFinite(ValueError):
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Makes one environment behind its door, here or in a worker process."""
+class WrapperFactory:
+    """Makes one environment in its wrapper, here or in a worker process."""
 
     spec: EnvSpec
     label: str
     repeat: int
     seed: int
     sim: int
+    purpose: Purpose
     kwargs: dict[str, Any]
     process: int = field(default_factory=os.getpid)
-    """The one that trains."""
+    """Process that trains."""
 
-    def __call__(self) -> Door:
+    def __call__(self) -> GymWrapper:
         """Make it."""
         if os.getpid() != self.process:
             # Ctrl-C reaches every process of a terminal; the one that trains ends the workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         env = gymnasium.make(self.spec, disable_env_checker=True, **self.kwargs)
-        return Door(env, self.label, self.repeat, self.seed, self.sim)
+        return GymWrapper(env, self.label, self.repeat, self.seed, self.sim, self.purpose)

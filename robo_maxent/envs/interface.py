@@ -1,7 +1,7 @@
 """What a run needs of something to learn on, whoever simulates it.
 
-``Task`` with ``VecEnv`` has it, and so has ``GymTask`` with ``GymSimulations``; training,
-evaluation and checkpoints know nothing else. Arrays are those of ``vec_env.Step``: (N, ...) for N
+A task with its ``MujocoVecEnv`` has it, and so has ``GymTask`` with ``GymVecEnv``; training,
+evaluation and checkpoints know nothing else. Arrays are those of ``types.Step``: (N, ...) for N
 simulations.
 """
 
@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from robo_maxent.spaces import Layout, Mirror
+from robo_maxent.seeds import Purpose
+from robo_maxent.spaces import Box, GoalSpec, Layout, Mirror
 from robo_maxent.types import Step
 
 
-class Simulations(Protocol):
+class VecEnv(Protocol):
     """N simulations stepped together, each beginning anew in the step in which it ended."""
 
     n: int
@@ -44,12 +45,17 @@ class Simulations(Protocol):
         ...
 
 
-class Learnable(Protocol):
-    """Something to learn on."""
+class EnvFactory(Protocol):
+    """Something to learn on: makes the environments, and says what is observed and acted with."""
 
     @property
     def name(self) -> str:
         """What the command line calls it."""
+        ...
+
+    @property
+    def preset(self) -> str:
+        """The recipe that it is trained with unless another is asked for."""
         ...
 
     @property
@@ -78,23 +84,13 @@ class Learnable(Protocol):
         ...
 
     @property
-    def action_size(self) -> int:
-        """Number of elements of an action, A."""
+    def action_space(self) -> Box:
+        """What actions stand for."""
         ...
 
     @property
-    def joints(self) -> tuple[str, ...]:
-        """Name of each action element."""
-        ...
-
-    @property
-    def action_centre(self) -> np.ndarray:
-        """What action 0 stands for, (A,)."""
-        ...
-
-    @property
-    def action_scale(self) -> np.ndarray:
-        """What action 1 adds to that, (A,)."""
+    def goal(self) -> GoalSpec | None:
+        """Which parts of an observation are goals; None: it has none."""
         ...
 
     @property
@@ -124,22 +120,24 @@ class Learnable(Protocol):
 
     def training_env(
         self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
-    ) -> Simulations:
+    ) -> VecEnv:
         """N simulations to learn from; ``directory`` is the run's."""
         ...
 
-    def evaluation_env(self, n: int, seed: int, first_sim: int = 0) -> Simulations:
+    def evaluation_env(
+        self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
+    ) -> VecEnv:
         """N simulations whose first episodes are judged, the first being number ``first_sim``."""
         ...
 
 
-def layout_of(task: Learnable) -> Layout:
+def layout_of(task: EnvFactory) -> Layout:
     """What a policy trained on a task sees and moves."""
     return Layout(
         task=task.name,
         observation=task.policy_parts,
-        joints=task.joints,
-        action_centre=tuple(task.action_centre.tolist()),
-        action_scale=tuple(task.action_scale.tolist()),
+        joints=task.action_space.names,
+        action_centre=tuple(task.action_space.centre.tolist()),
+        action_scale=tuple(task.action_space.scale.tolist()),
         control_dt=task.control_dt,
     )

@@ -1,24 +1,26 @@
-"""N simulations of one task, stepped together on a thread pool."""
+"""N simulations of a task on the thread pool of ``mujoco.batch``."""
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Generic
 
 import numpy as np
 
-from robo_maxent.envs.perturb import Perturbations
-from robo_maxent.envs.task import M, Task
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.task import E, S
 from robo_maxent.errors import UsageError
-from robo_maxent.perturbations import params as drawing
-from robo_maxent.perturbations.applier import Applier
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.perturbations.active import ActiveEffects
 from robo_maxent.perturbations.counter_rng import episode_key
-from robo_maxent.perturbations.params import Draw
-from robo_maxent.perturbations.ranges import Randomization, draw
+from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.perturbations.ranges import Randomization
+from robo_maxent.seeds import Purpose, episode_rng, named_rng
 from robo_maxent.sim.physics import Batch, SimulationError, mujoco
 from robo_maxent.sim.terrain_pool import GROUND
-from robo_maxent.types import Episode, Step
+from robo_maxent.types import Episode, Snapshot, Step
 
 _VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
 _UNSTABLE = [
@@ -33,25 +35,26 @@ _UNSTABLE = [
 """Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""
 
 
-class VecEnv(Generic[M]):
+class MujocoVecEnv(Generic[E, S]):
     """N simulations of a task with automatic reset in the same step, unless told to run ``once``.
 
-    All randomness of an episode is drawn when it begins, from a generator seeded by
-    (seed, simulation, episode index). So simulation 0 of 64 runs the same episodes as simulation 0
-    of 1, any episode can be run again, and the thread count changes nothing.
+    All randomness of an episode is drawn when it begins, from generators named by
+    (purpose, seed, simulation, episode index). So simulation 0 of 64 runs the same episodes as
+    simulation 0 of 1, any episode can be run again, and the thread count changes nothing.
     """
 
     def __init__(
         self,
-        task: Task[M],
+        task: MujocoTask[E, S],
         n: int,
         seed: int,
         threads: int = 0,
         dump_dir: str | os.PathLike[str] = "runs/diverged",
         first_sim: int = 0,
-        draws: Draw | None = None,
+        params: EpisodeParams | None = None,
         sims: np.ndarray | None = None,
         once: bool = False,
+        purpose: Purpose = Purpose.TRAINING,
     ) -> None:
         """Build the simulations; call :meth:`reset` before the first step.
 
@@ -62,17 +65,18 @@ class VecEnv(Generic[M]):
             threads: Physics threads; 0: one per CPU.
             dump_dir: Where the state of a diverged simulation goes.
             first_sim: Number of the first simulation, to run a part of a larger set.
-            draws: What is different about the first episode of each simulation, N rows; None: drawn
-                from the task's ranges, as all later ones are. Commands, start and noise are those
-                of the same seed with any other draws.
+            params: What is different about the first episode of each simulation, N rows; None:
+                drawn from the task's ranges, as all later ones are. Commands, start and noise are
+                those of the same seed with any other parameters.
             sims: Number of each simulation, int, (N,), instead of those from ``first_sim`` on. One
-                may come twice, to run the same episode with different draws.
+                may come twice, to run the same episode with different parameters.
             once: Simulations rest after their first episode: they are not stepped, and what is said
                 of them means nothing.
+            purpose: What the episodes are for; those of another purpose have nothing in common.
 
         Raises:
-            UsageError: ``n``, ``seed``, ``sims`` or ``draws`` is out of range, or the task does not
-                support what they change.
+            UsageError: ``n``, ``seed``, ``sims`` or ``params`` is out of range, or the robot lacks
+                what they take.
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
@@ -81,32 +85,42 @@ class VecEnv(Generic[M]):
         sims = first_sim + np.arange(n) if sims is None else np.asarray(sims)
         if sims.shape != (n,) or sims.min() < 0:
             raise UsageError(f"sims must be {n} numbers of at least 0, got {sims.tolist()}")
-        self.task, self.n, self.seed = task, n, seed
-        self.batch = Batch(task.robot.model, n, threads)
-        self.now = task.robot.read(self.batch)
-        self.memory = task.memory(n)
-        self.draws = drawing.nominal(task.robot, n)
+        self.task, self.n, self.seed, self.purpose = task, n, seed, purpose
+        robot, effects = task.robot, task.perturbations
+        self.batch = Batch(robot.model, n, threads)
+        self._state = robot.read(self.batch)
+        self.episode = task.episode_state(n)
+        self.params = episode_params.nominal(effects, robot, n)
+        self._nominal = episode_params.nominal(effects, robot, 1)
         self._ctrl = self.batch.bind("ctrl")
-        self.memory.number[:] = sims
-        self._patched = task.pool is not None and not task.pool.endless
+        self.episode.number[:] = sims
+        self._patched = task.terrain is not None and not task.terrain.is_plane
         if self._patched:
             self._dataid = self.batch.expand("geom_dataid")  # (N, geoms)
-            self._ground = task.robot.model.geom(GROUND).id
-        self._apply = Applier(task.robot, self.batch)
+            self._ground = robot.model.geom(GROUND).id
+        self.effects = ActiveEffects(
+            effects, robot, self.batch, self.params, task.observation, task.control_dt
+        )
+        self._owner = episode_params.owner(effects, robot)
         self._dump_dir = Path(dump_dir)
         self._sims = sims
         self._repeated = len(np.unique(sims)) < n
         self._before = np.empty_like(self.batch.state)  # (N, state), to dump what diverged
         self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
         self._return = np.zeros(n)
-        self._acting = Perturbations(task, self.batch, self._apply, self.draws)
-        self._usual = drawing.nominal(task.robot, n)
-        self._given, self._once = draws, once
+        self._given, self._once = params, once
         self._rests = np.zeros(n, bool)
-        self._trunk_mass = float(task.robot.model.body_mass[task.robot.trunk])
         self._use(task.randomization)
-        if draws is not None:
-            self._admit(draws)
+        if params is not None:
+            episode_params.check(params, effects, robot, n)
+            self._activate(params)
+
+    @property
+    def state(self) -> S:
+        """What is true of the robots now."""
+        robot = self.task.robot
+        state: Any = self._state if robot.is_live else robot.read(self.batch)
+        return state
 
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation.
@@ -140,24 +154,26 @@ class VecEnv(Generic[M]):
         Raises:
             UsageError: The shape is wrong or a value is not finite; nothing was stepped.
         """
-        task, memory, now = self.task, self.memory, self.now
+        task, episode = self.task, self.episode
         action = self._checked(action)
-        acting = self._acting.received(action, memory.elapsed)
-        self._ctrl[:] = task.robot.stand_pose + task.action_scale * acting
-        self._acting.before_step(memory.elapsed, now)
+        state = self.state
+        received = self.effects.received(action, episode.elapsed)
+        self._ctrl[:, task.robot.actuators] = task.control(episode, state, received)
+        self.effects.before_step(state, episode.elapsed)
         diverged = self._step_physics()
-        self._acting.after_step()
-        memory.elapsed += 1
+        self.effects.after_step()
+        episode.elapsed += 1
 
-        terminated = (task.fallen(memory, now) | diverged) & ~self._rests
-        terms = task.rewards(memory, now, action)
-        if task.fall_price:
-            terms["fall"] = -task.fall_price * terminated
+        state = self.state
+        terminated = (task.terminated(episode, state) | diverged) & ~self._rests
+        terms = task.reward_terms(episode, state, action)
+        if task.termination_cost:
+            terms["termination"] = -task.termination_cost * terminated
         reward = sum(terms.values(), np.zeros(self.n))
-        over = (memory.elapsed >= task.episode_steps) | task.left(memory, now)
+        over = (episode.elapsed >= task.episode_steps) | task.truncated(episode, state)
         truncated = over & ~terminated & ~self._rests
         self._return += reward
-        task.advance(memory, now, action)
+        task.after_step(episode, state, action)
         obs = next_obs = self._observe()
 
         ended = np.flatnonzero(terminated | truncated)
@@ -179,28 +195,33 @@ class VecEnv(Generic[M]):
             episodes,
         )
 
-    def pushes(self, sim: int, seconds: float) -> np.ndarray:
-        """Forces of the pushes of ``sim`` that act, or began less than ``seconds`` ago.
-
-        Returns:
-            One row each, world frame, N, (k, 3).
-        """
-        return self._acting.lately(sim, int(self.memory.elapsed[sim]), seconds)
+    def snapshot(self, sim: int) -> Snapshot:
+        """All that a picture of ``sim`` needs, as it is now."""
+        state: Any = self.state
+        arrows = self.task.arrows(self.episode, state, sim)
+        arrows += self.effects.arrows(state, sim, int(self.episode.elapsed[sim]))
+        return Snapshot(
+            qpos=self.batch.bind("qpos")[sim].copy(),
+            mocap_pos=self.batch.bind("mocap_pos")[sim].copy(),
+            mocap_quat=self.batch.bind("mocap_quat")[sim].copy(),
+            patch=int(self.episode.patch[sim]),
+            arrows=tuple(arrows),
+        )
 
     def metrics(self) -> dict[str, float]:
         """What to log of the simulations, by name."""
-        return self.task.metrics(self.memory)
+        return self.task.training_metrics(self.episode)
 
     def close(self) -> None:
         """Nothing to do: the simulations go with the object."""
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of everything that continues: simulations, task memory, draws, counters."""
+        """Copies of everything that continues: simulations, episodes, parameters, counters."""
         parts = {"state": self.batch.state, "index": self._index, "return": self._return}
         parts["rests"] = self._rests
-        parts |= {f"memory.{f.name}": getattr(self.memory, f.name) for f in fields(self.memory)}
-        parts |= {f"draw.{f.name}": getattr(self.draws, f.name) for f in fields(self.draws)}
-        parts |= {f"acting.{name}": array for name, array in self._acting.state_dict().items()}
+        parts |= {f"episode.{f.name}": getattr(self.episode, f.name) for f in fields(self.episode)}
+        parts |= {f"params.{name}": values for name, values in self.params.items()}
+        parts |= {f"effects.{name}": array for name, array in self.effects.state_dict().items()}
         return {name: array.copy() for name, array in parts.items()}
 
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
@@ -212,40 +233,34 @@ class VecEnv(Generic[M]):
         self.batch.state[:] = saved["state"]
         self._index[:], self._return[:] = saved["index"], saved["return"]
         self._rests[:] = saved["rests"]
-        for part, prefix in ((self.memory, "memory"), (self.draws, "draw")):
-            for array in fields(part):
-                getattr(part, array.name)[:] = saved[f"{prefix}.{array.name}"]
+        for part in fields(self.episode):
+            getattr(self.episode, part.name)[:] = saved[f"episode.{part.name}"]
+        for name, values in self.params.items():
+            values[:] = saved[f"params.{name}"]
         if self._patched:
-            self._dataid[:, self._ground] = self.memory.patch
-        self._require(drawing.differing(self.draws, self._usual))
-        everyone = np.arange(self.n)
-        self._apply(self.draws, everyone)
-        prefix = "acting."
-        acting = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
-        self._acting.load_state_dict(acting, self.memory.elapsed, self._keys(everyone))
+            self._dataid[:, self._ground] = self.episode.patch
+        self._activate(self.params)
+        prefix = "effects."
+        effects = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+        keys = self._keys(np.arange(self.n))
+        self.effects.load_state_dict(effects, self.episode.elapsed, keys)
         self.batch.forward(stage=_VELOCITY_STAGE)
         return self._observe()
 
-    def _admit(self, given: Draw) -> None:
-        """Check draws that someone gave, and have them applied."""
-        drawing.check(given, self._usual, self._trunk_mass)
-        self._require(drawing.differing(given, self._usual))
-
     def _use(self, ranges: Randomization) -> None:
         """Draw from these ranges from now on."""
-        drawing.check_payload(ranges.payload[0], self._trunk_mass)
         self._ranges = ranges
-        self._require(ranges.varied)
+        self.effects.activate(ranges.varied)
 
-    def _require(self, names: set[str]) -> None:
-        drawing.require_supported(names, self.task.perturbations, self.task.name)
-        self._apply.require(names)
-        self._acting.require(names)
+    def _activate(self, params: EpisodeParams) -> None:
+        """Let the effects act that parameters, N rows, ask for."""
+        self.effects.activate({self._owner[name] for name in params.differing(self._nominal)})
 
     def _observe(self) -> np.ndarray:
         """What the policy sees, through the sensors, (N, O)."""
-        obs = self.task.observe(self.memory, self._acting.sensed(self.now))
-        self._acting.add_noise(obs, self.memory.elapsed)
+        state: Any = self.effects.sensed(self.state)
+        obs = self.task.observe(self.episode, state)
+        self.effects.add_noise(obs, self.episode.elapsed)
         return obs
 
     def _checked(self, action: np.ndarray) -> np.ndarray:
@@ -292,66 +307,65 @@ class VecEnv(Generic[M]):
         np.savez(
             self._dump_dir / name,
             state=self._before[sim],
-            elapsed=self.memory.elapsed[sim],
-            draw=json.dumps(self._drawn(sim)),
+            elapsed=self.episode.elapsed[sim],
+            params=json.dumps(self.params.record(self._nominal, sim)),
         )
 
     def _finish(self, sim: int, terminated: bool, diverged: bool) -> Episode:
-        met, measures = self.task.outcome(self.memory, sim)
-        pool = self.task.pool
-        patch = None if pool is None else pool.patches[self.memory.patch[sim]]
+        task, pool = self.task, self.task.terrain
+        patch = None if pool is None else pool.patches[self.episode.patch[sim]]
         episode = Episode(
-            task=self.task.name,
+            task=task.name,
             seed=self.seed,
             sim=int(self._sims[sim]),
             index=int(self._index[sim]),
-            length=int(self.memory.elapsed[sim]),
+            length=int(self.episode.elapsed[sim]),
             reward=float(self._return[sim]),
-            success=met and not terminated,
+            success=task.success(self.episode, sim) and not terminated,
             terminated=terminated,
             diverged=diverged,
-            measures=measures,
-            draw=self._drawn(sim),
-            realized=self._realized(sim),
+            metrics=task.metrics(self.episode, sim),
+            params=self.params.record(self._nominal, sim),
+            realized=self.effects.realized(sim),
             terrain=None if patch is None else patch.kind,
             level=None if patch is None else patch.level,
         )
-        self.task.ended(self.memory, sim, terminated)
+        task.after_episode(self.episode, sim, terminated)
         self._index[sim] += 1
         return episode
 
-    def _drawn(self, sim: int) -> dict[str, Any]:
-        return drawing.recorded(self.draws, self._usual, sim)
-
-    def _realized(self, sim: int) -> dict[str, float]:
-        return {name: float(array[sim]) for name, array in vars(self._acting.realized).items()}
-
     def _begin(self, ids: np.ndarray) -> None:
-        batch = self.batch
-        if self.task.randomization is not self._ranges:  # they may widen as training goes on
-            self._use(self.task.randomization)
-        batch.reset(ids, keyframe=self.task.robot.stand, stage=0)
-        qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
-        drawing.copy_rows(self._usual, self.draws, ids)
-        for sim in ids:
-            rng = self._episode_rng(int(sim))
-            qpos[sim], qvel[sim] = self.task.begin(self.memory, int(sim), rng)
-            ranges = self.task.ranges(self.memory, int(sim))
-            draw(ranges, self._usual, rng, self.draws, int(sim))
+        batch, task = self.batch, self.task
+        if task.randomization is not self._ranges:  # they may widen as training goes on
+            self._use(task.randomization)
+        batch.reset(ids, keyframe=task.robot.home, stage=0)
+        self.params.fill(ids, self._nominal)
+        for row in ids.tolist():
+            self._place(row, self._episode_rng(row))
+            task.randomization_of(self.episode, row).draw(self._named_rng(row), self.params, row)
         if self._given is not None:
-            drawing.copy_rows(self._given, self.draws, ids[self._index[ids] == 0])
-        stuck, joint = np.nonzero(self.draws.locked_joint[ids])
-        qpos[ids[stuck], 7 + joint] = self.task.robot.stand_pose[joint]
+            self.params.copy_rows(self._given, ids[self._index[ids] == 0])
+        self.effects.start(ids, batch.bind("qpos"))
         self._return[ids], self._rests[ids] = 0.0, False
         if self._patched:
-            self._dataid[ids, self._ground] = self.memory.patch[ids]
-        self._apply(self.draws, ids)
-        self._acting.begin(ids, self._keys(ids))
+            self._dataid[ids, self._ground] = self.episode.patch[ids]
+        self.effects.begin(ids, self._keys(ids))
         batch.forward(ids, stage=_VELOCITY_STAGE)
 
+    def _place(self, sim: int, rng: np.random.Generator) -> None:
+        """Put a simulation, which stands at its keyframe, where the task begins its episode."""
+        initial = self.task.reset(self.episode, sim, rng)
+        for name, value in vars(initial).items():
+            if value is not None:
+                self.batch.bind(name)[sim] = value
+
     def _keys(self, ids: np.ndarray) -> np.ndarray:
-        return episode_key(self.seed, self._sims[ids], self._index[ids])
+        return episode_key(self.purpose, self.seed, self._sims[ids], self._index[ids])
 
     def _episode_rng(self, sim: int) -> np.random.Generator:
-        key: Any = (self.seed, int(self._sims[sim]), int(self._index[sim]))
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+        number, index = int(self._sims[sim]), int(self._index[sim])
+        return episode_rng(self.purpose, self.seed, number, index)
+
+    def _named_rng(self, sim: int) -> Callable[[str], np.random.Generator]:
+        number, index = int(self._sims[sim]), int(self._index[sim])
+        return lambda name: named_rng(self.purpose, self.seed, number, index, name)

@@ -23,8 +23,9 @@ from robo_maxent.evaluation.summary import column
 from robo_maxent.types import Episode
 
 LEAST_RUNS = 3
-"""For an interval. Two runs have one difference between them, and the t quantile is 12.7."""
+"""An interval takes so many runs. Two have one difference between them: the t quantile is 12.7."""
 RESAMPLES = 4000
+"""The bootstrap resamples the runs so often."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class AcrossRuns:
 
 
 def run_scores(runs: Sequence[Sequence[Episode]], name: str) -> np.ndarray:
-    """One number a training run: the mean of a field or a measure over its episodes, (N,).
+    """One number a training run: the mean of a field or a metric over its episodes, (N,).
 
     Raises:
         UsageError: A run has no episode that has it.
@@ -107,14 +108,14 @@ def probability_of_improvement(first: np.ndarray, second: np.ndarray) -> AcrossR
     Raises:
         UsageError: They have different tasks, or a score is not finite.
     """
-    ours, theirs = _table(first, "first"), _table(second, "second")
-    if ours.shape[1] != theirs.shape[1]:
+    first, second = _table(first, "first"), _table(second, "second")
+    if first.shape[1] != second.shape[1]:
         raise UsageError(
-            f"both algorithms need the same tasks, got {ours.shape[1]} and {theirs.shape[1]}"
+            f"both algorithms need the same tasks, got {first.shape[1]} and {second.shape[1]}"
         )
-    runs, tasks = (len(ours), len(theirs)), ours.shape[1]
-    won = np.sign(ours[:, None] - theirs[None]) / 2 + 0.5  # (N, N of the other, M)
-    value = float(won.mean())
+    runs, tasks = (len(first), len(second)), first.shape[1]
+    wins = np.sign(first[:, None] - second[None]) / 2 + 0.5  # (N, N of the other, M)
+    value = float(wins.mean())
     if min(runs) < LEAST_RUNS:
         return AcrossRuns(value, None, runs, tasks)
     return AcrossRuns(value, _score_interval(value, *runs, tasks), runs, tasks)
@@ -133,7 +134,7 @@ def _error(table: np.ndarray, rng: np.random.Generator) -> float:
 
 
 def _degrees_of_freedom(table: np.ndarray) -> float:
-    """Of the standard error: those of the runs, more if several tasks share in it.
+    """Degrees of freedom of the standard error: those of the runs, more if tasks share in it.
 
     Satterthwaite's formula, on the scores pulled in to the quartiles, whose variances are what the
     error of a trimmed mean is made of (Tukey and McLaughlin 1963).

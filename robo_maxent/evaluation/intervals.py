@@ -4,11 +4,11 @@ All intervals are two-sided at 95 %, unless they say otherwise.
 """
 
 from dataclasses import dataclass
-from math import floor, sqrt
+from math import sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest, norm, t
+from scipy.stats import norm, t
 
 from robo_maxent.errors import UsageError
 
@@ -16,6 +16,7 @@ CONFIDENCE = 0.95
 TAILS = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
 """Probabilities of the two ends of an interval."""
 Z = float(norm.ppf(TAILS[1]))
+"""Standard errors that the interval of a normal variable reaches from its mean."""
 
 Side = Literal["<", "", ">"]
 
@@ -38,24 +39,6 @@ class Proportion:
 
 
 @dataclass(frozen=True)
-class Guarantee:
-    """What a share of episodes proves, whatever the true share is (Clopper and Pearson 1934)."""
-
-    share: float
-    at_least: float
-    """One-sided: at most one set of episodes in 20 claims more than is true."""
-    low: float
-    """Two-sided, and never below 95 % either; wider than Wilson's."""
-    high: float
-    count: int
-
-    def __str__(self) -> str:
-        """For people: ``at least 89.8 % with 95 % confidence (93.5 % of 200)``, rounded down."""
-        least, seen = floor(1000 * self.at_least) / 10, 100 * self.share
-        return f"at least {least:.1f} % with 95 % confidence ({seen:.1f} % of {self.count})"
-
-
-@dataclass(frozen=True)
 class Estimate:
     """A number with its 95 % interval."""
 
@@ -63,7 +46,7 @@ class Estimate:
     interval: tuple[float, float] | None
     """None: there is too little to tell."""
     count: int
-    """How many things it was estimated from."""
+    """How many episodes it was estimated from."""
 
     def __str__(self) -> str:
         """For people, to three digits: ``0.712 [0.68, 0.744]``, or the number alone."""
@@ -106,8 +89,7 @@ class CensoredEstimate:
 def proportion(hits: int, count: int, effective: float | None = None) -> Proportion:
     """Share with its 95 % Wilson score interval (Wilson 1927).
 
-    It covers 95 % on average over true shares; near 0 and 1 it can be 10 points less. For a
-    promise, take :func:`guarantee`.
+    It covers 95 % on average over true shares; near 0 and 1 it can be 10 points less.
 
     Args:
         hits: How many of them it is true of.
@@ -129,42 +111,11 @@ def proportion(hits: int, count: int, effective: float | None = None) -> Proport
     return Proportion(share, low, high, count)
 
 
-def guarantee(hits: int, count: int) -> Guarantee:
-    """Share with what it proves, by exact binomial limits: conservative at any true share.
-
-    It speaks of this one policy, under the conditions that its episodes were drawn from.
-
-    Raises:
-        UsageError: ``count`` is 0 or ``hits`` is outside [0, count].
-    """
-    _check_counts(hits, count)
-    both = binomtest(hits, count).proportion_ci(CONFIDENCE, method="exact")
-    above = binomtest(hits, count, alternative="greater").proportion_ci(CONFIDENCE, method="exact")
-    return Guarantee(hits / count, float(above.low), float(both.low), float(both.high), count)
-
-
-def mean(values: np.ndarray) -> Estimate:
-    """Mean of a sample, (n,), with its 95 % t interval; of one value, without.
-
-    Raises:
-        UsageError: There are no values, or one is not finite.
-    """
-    values = np.asarray(values, float)
-    if not values.size or not np.isfinite(values).all():
-        raise UsageError(f"a mean needs at least one value, all finite, got {values.tolist()[:5]}")
-    interval = mean_interval(values) if len(values) > 1 else None
-    return Estimate(float(values.mean()), interval, len(values))
-
-
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """95 % interval of the mean of a sample of at least two, (n,), by Student's t."""
-    half = float(t.ppf(TAILS[1], len(values) - 1)) * standard_error(values)
+    standard_error = values.std(ddof=1) / sqrt(len(values))
+    half = float(t.ppf(TAILS[1], len(values) - 1) * standard_error)
     return float(values.mean() - half), float(values.mean() + half)
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Of the mean of a sample of at least two, (n,)."""
-    return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def _check_counts(hits: int, count: int) -> None:

@@ -6,23 +6,14 @@ What two algorithms do takes several training runs of each: see
 :mod:`robo_maxent.evaluation.across_runs`.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy.stats import t
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.clustered import effective_count, shared_proportion, sign_flip
-from robo_maxent.evaluation.intervals import Estimate, Proportion, mean, proportion, standard_error
-from robo_maxent.evaluation.summary import column, randomness
-from robo_maxent.types import Episode
-
-Pair = tuple[Episode, Episode]
-
-SAME = "task", "draw", "terrain", "level"
-"""What two episodes of one seed, simulation and index must share to be a pair."""
+from robo_maxent.evaluation.intervals import Estimate, Proportion, proportion
 
 
 @dataclass(frozen=True)
@@ -32,12 +23,14 @@ class SuccessDifference:
     first: Proportion
     second: Proportion
     difference: Estimate
-    """Share, with its 95 % interval (Newcombe 1998, method 10)."""
+    """Difference of the shares, with its 95 % interval (Newcombe 1998, method 10)."""
     only_first: int
     """Episodes in which the first succeeded and the second did not."""
     only_second: int
+    """Episodes in which the second succeeded and the first did not."""
     p_value: float
-    """Of no difference, two-sided: exact McNemar test, by starts where pairs share them."""
+    """Chance of such a difference, either way, if there were none: the exact McNemar test, by
+    starts where pairs share them."""
 
     def __str__(self) -> str:
         """For people: ``+5.0 points [1.2, 9.1], p = 0.013 (90 pairs: 12 one way, 2 the other)``."""
@@ -47,54 +40,6 @@ class SuccessDifference:
             f"p = {self.p_value:.2g} ({self.difference.count} pairs: {self.only_first} one way, "
             f"{self.only_second} the other)"
         )
-
-
-@dataclass(frozen=True)
-class MeanDifference:
-    """A measure of the first policy less that of the second, on the same episodes."""
-
-    difference: Estimate
-    """Mean over pairs, with its 95 % t interval; ``count`` is of pairs in which both have it."""
-    without: int
-    """Pairs in which a policy lacks the measure. They are left out: where many are, the difference
-    speaks of the episodes that suited both."""
-    p_value: float | None
-    """Of no difference, two-sided: paired t test. None: a single pair."""
-
-    def __str__(self) -> str:
-        """For people: ``+0.12 [0.05, 0.19], p = 0.001 (180 pairs, 20 without)``."""
-        sign = "+" if self.difference.value > 0 else ""
-        p = "" if self.p_value is None else f", p = {self.p_value:.2g}"
-        without = f", {self.without} without" if self.without else ""
-        return f"{sign}{self.difference}{p} ({self.difference.count} pairs{without})"
-
-
-def pairs(first: Iterable[Episode], second: Iterable[Episode]) -> list[Pair]:
-    """The episodes of two policies, side by side, in the order of their seeds.
-
-    Raises:
-        UsageError: They are not the same episodes; the message says where they differ.
-    """
-    ours, theirs = _by_randomness(first), _by_randomness(second)
-    for have, lack, which in ((ours, theirs, "first"), (theirs, ours, "second")):
-        alone = sorted(have.keys() - lack.keys())
-        if alone:
-            raise UsageError(
-                f"{len(alone)} of {len(have)} episodes are in the {which} set only, such as seed, "
-                f"simulation, index {alone[0]}. Evaluate both policies with the same seed and "
-                "number of episodes."
-            )
-    if not ours:
-        raise UsageError("there are no episodes to compare")
-    paired = [(ours[seed], theirs[seed]) for seed in sorted(ours)]
-    for one, other in paired:
-        for name in SAME:
-            if getattr(one, name) != getattr(other, name):
-                raise UsageError(
-                    f"seed, simulation, index {randomness(one)} is not the same episode in both "
-                    f"sets: {name} is {getattr(one, name)!r} and {getattr(other, name)!r}"
-                )
-    return paired
 
 
 def success_difference(
@@ -108,7 +53,7 @@ def success_difference(
 
     Args:
         first: Success of the first policy, bool, (n,).
-        second: The same of the second.
+        second: Success of the second policy in the same episodes, bool, (n,).
         starts: The same number for pairs of the same start, which tell less, (n,); None: there are
             no such pairs.
 
@@ -127,46 +72,6 @@ def success_difference(
     difference = Estimate((only_first - only_second) / len(first), interval, len(first))
     p_value = sign_flip(np.bincount(starts, first - second))
     return SuccessDifference(one, other, difference, only_first, only_second, p_value)
-
-
-def mean_difference(first: np.ndarray, second: np.ndarray) -> MeanDifference:
-    """Mean difference of a measure over pairs, both (n,), NaN where a policy lacks it.
-
-    Raises:
-        UsageError: No pair has it twice, or the arrays differ in length.
-    """
-    first, second = _same_length(first, second)
-    differences = first - second
-    differences = differences[~np.isnan(differences)]
-    if not differences.size:
-        raise UsageError("there is no pair of episodes in which both policies have the measure")
-    without = len(first) - len(differences)
-    return MeanDifference(mean(differences), without, _paired_t(differences))
-
-
-def compare(first: Iterable[Episode], second: Iterable[Episode]) -> SuccessDifference:
-    """Difference of success of two policies, episode by episode.
-
-    Raises:
-        UsageError: The episodes are not paired, or the task has no notion of success.
-    """
-    paired = pairs(first, second)
-    columns = [column(side, "success") for side in zip(*paired, strict=True)]
-    if np.isnan(columns).any():
-        raise UsageError(f"{paired[0][0].task} has no notion of success in every episode")
-    return success_difference(*columns)
-
-
-def compare_measure(
-    first: Iterable[Episode], second: Iterable[Episode], name: str
-) -> MeanDifference:
-    """Difference of a measure, of the return (``reward``) or of the ``length``, episode by episode.
-
-    Raises:
-        UsageError: The episodes are not paired, or none has the measure.
-    """
-    one, other = (column(side, name) for side in zip(*pairs(first, second), strict=True))
-    return mean_difference(one, other)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -189,7 +94,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _interval(first: np.ndarray, second: np.ndarray, effective: float) -> tuple[float, float]:
-    """Of the difference of two shares, of pairs that are worth so many independent ones."""
+    """Interval of the difference of two shares, of pairs worth ``effective`` independent ones."""
     n = len(first)
     one, other = (proportion(int(success.sum()), n, effective) for success in (first, second))
     table = [(first == a) & (second == b) for a, b in ((1, 1), (1, 0), (0, 1), (0, 0))]
@@ -211,7 +116,7 @@ def _method_10(one: Proportion, other: Proportion, correlation: float) -> tuple[
 
 
 def _correlation(both: float, only_first: float, only_second: float, neither: float) -> float:
-    """Of two outcomes, with Newcombe's continuity correction where it is positive."""
+    """Correlation of two outcomes, with Newcombe's continuity correction where it is positive."""
     n = both + only_first + only_second + neither
     margins = (both + only_first) * (only_second + neither) * (both + only_second)
     margins *= only_first + neither
@@ -219,26 +124,6 @@ def _correlation(both: float, only_first: float, only_second: float, neither: fl
     if margins == 0:
         return 0.0
     return (max(product - n / 2, 0) if product > 0 else product) / sqrt(margins)
-
-
-def _paired_t(differences: np.ndarray) -> float | None:
-    if len(differences) < 2:
-        return None
-    error = standard_error(differences)
-    if error == 0:
-        return float(differences[0] == 0)
-    return float(2 * t.sf(abs(differences.mean()) / error, len(differences) - 1))
-
-
-def _by_randomness(episodes: Iterable[Episode]) -> dict[tuple[int, int, int], Episode]:
-    found: dict[tuple[int, int, int], Episode] = {}
-    for episode in episodes:
-        if found.setdefault(randomness(episode), episode) is not episode:
-            raise UsageError(
-                f"seed, simulation, index {randomness(episode)} is there twice. "
-                "Compare one condition at a time."
-            )
-    return found
 
 
 def _same_length(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

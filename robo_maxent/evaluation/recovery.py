@@ -1,10 +1,10 @@
 """What it means to recover from a push, defined once.
 
-A robot is well where none of its deviations (``task.DEVIATIONS``: tilt, height, velocity errors,
-tumbling) is larger than undisturbed walking of the same policy ever has, by a margin: that is its
-safe set. It recovered from a push if, within WITHIN seconds of the push's end, it was back in its
-safe set and stayed there for HOLD seconds. Whoever never left it recovered in 0 s. A push from
-which nobody saw it recover is censored, not dropped.
+A robot is well where none of the task's deviations, such as its tilt or the error of its velocity,
+is larger than the same policy ever has undisturbed, by a margin: that is its safe set. It recovered
+from a push if, within WITHIN seconds of the push's end, it was back in its safe set and stayed
+there for HOLD seconds. Whoever never left it recovered in 0 s. A push from which nobody saw it
+recover is censored, not dropped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ class SafeSet:
     """How far from ideal a policy is at most when nothing disturbs it, with a margin."""
 
     limits: Mapping[str, float]
-    """Deviation -> the largest that is safe, in the unit of ``task.DEVIATIONS``."""
+    """Deviation -> the largest that is safe, in its unit, which the task declares."""
     episodes: int
     """Undisturbed episodes that it was calibrated from."""
     steps: int
-    """Control steps of these."""
+    """Control steps of these episodes."""
 
     def contains(self, deviations: np.ndarray) -> np.ndarray:
         """Whether the robot is safe, bool, (...,), of deviations, (..., F)."""
@@ -54,7 +54,7 @@ def calibrate(names: Sequence[str], undisturbed: Sequence[np.ndarray]) -> SafeSe
     """The safe set of a policy from its own undisturbed episodes.
 
     Args:
-        names: Of the deviations, F.
+        names: Names of the deviations, F of them.
         undisturbed: Deviations at each judged control step of an episode, (steps, F) each.
 
     Raises:
@@ -77,7 +77,7 @@ def recovery(safe: np.ndarray, end: int, within: int, hold: int) -> int | None:
         safe: Whether it was safe at each control step of the episode, bool, (steps,).
         end: The first control step at which the push does not act any more.
         within: It must be back after at most so many control steps.
-        hold: And stay for as many, the first included.
+        hold: It must then stay for so many control steps, the first included.
 
     Returns:
         None: it was not, or the episode ended first.

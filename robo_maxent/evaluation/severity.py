@@ -23,8 +23,6 @@ from robo_maxent.evaluation.intervals import (
     Proportion,
     proportion,
 )
-from robo_maxent.evaluation.summary import randomness
-from robo_maxent.types import Episode
 
 THRESHOLD = 0.9
 """Share of success that a critical severity still has."""
@@ -60,42 +58,6 @@ class SeverityCurve:
         """For people: ``critical step 9.8 m [8.9, 10.7], area 0.7 [0.6, 0.8] over 0 to 24 m``."""
         span = f"{self.severities[0]:g} to {self.severities[-1]:g} {self.unit}".rstrip()
         return f"critical {self.axis} {self.critical}, area {self.area} over {span}"
-
-
-def outcome_table(at: Sequence[Sequence[Episode]]) -> np.ndarray:
-    """Success of each seed at each severity, (S, K): 1, 0, or NaN where it was not run.
-
-    Args:
-        at: The episodes of each severity, K of them, in the order of the severities.
-
-    Raises:
-        UsageError: An episode has no notion of success, or two at one severity share their seed.
-    """
-    seeds = sorted({randomness(episode) for episodes in at for episode in episodes})
-    row = {seed: number for number, seed in enumerate(seeds)}
-    table = np.full((len(seeds), len(at)), np.nan)
-    for place, episodes in enumerate(at):
-        for episode in episodes:
-            seed = randomness(episode)
-            if episode.success is None:
-                raise UsageError(f"{episode.task} has no notion of success")
-            if not np.isnan(table[row[seed], place]):
-                raise UsageError(
-                    f"severity {place} of {len(at)} has seed, simulation, index {seed} twice. "
-                    "Give each severity the episodes of one evaluation."
-                )
-            table[row[seed], place] = episode.success
-    return table
-
-
-def unpaired(at: Sequence[np.ndarray]) -> np.ndarray:
-    """As :func:`outcome_table`, of arrays of successes that share no seed, each (n,)."""
-    table = np.full((sum(len(own) for own in at), len(at)), np.nan)
-    first = 0
-    for place, own in enumerate(at):
-        table[first : first + len(own), place] = own
-        first += len(own)
-    return table
 
 
 def severity_curve(
@@ -210,8 +172,8 @@ def crossing(fit: np.ndarray, places: np.ndarray, threshold: float) -> np.ndarra
     inside = (reached > 0) & (reached < len(places))
     over = np.maximum(above - threshold, 0.0)
     part = np.divide(over, above - below, out=np.zeros_like(above), where=inside)
-    found = places[last] + part * (places[last + 1] - places[last])
-    return np.where(inside, found, np.where(reached > 0, np.inf, -np.inf))
+    crossed = places[last] + part * (places[last + 1] - places[last])
+    return np.where(inside, crossed, np.where(reached > 0, np.inf, -np.inf))
 
 
 def _interval(draws: np.ndarray, estimate: float) -> tuple[float, float]:

@@ -24,15 +24,15 @@ class Summary:
     """Episodes that terminated, rather than being cut off by their time limit."""
     diverged: int
     """Episodes whose simulation became unstable; they count as failures."""
-    faults: int
+    policy_errors: int
     """Episodes in which the policy returned NaN or infinity; they count as failures."""
     mean_reward: float
     reward_interval: tuple[float, float] | None
     """95 % t interval of the mean return; None: one episode has no spread."""
     mean_length: float
     """Control steps."""
-    measures: dict[str, float | None]
-    """Mean of each measure of the task over the episodes that have it; None: no episode has."""
+    metrics: dict[str, float | None]
+    """Mean of each metric of the task over the episodes that have it; None: no episode has."""
 
     @property
     def headline(self) -> str:
@@ -57,18 +57,18 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
     count = len(episodes)
     if not count:
         raise UsageError("there are no episodes to summarize")
-    names = episodes[0].measures
+    names = episodes[0].metrics
     judged = [e.success for e in episodes if e.success is not None]
     rewards = np.array([e.reward for e in episodes])
     return Summary(
         success=proportion(sum(judged), len(judged)) if judged else None,
         fallen=proportion(sum(e.terminated for e in episodes), count),
         diverged=sum(e.diverged for e in episodes),
-        faults=sum(e.fault is not None for e in episodes),
+        policy_errors=sum(e.policy_error is not None for e in episodes),
         mean_reward=float(rewards.mean()),
         reward_interval=mean_interval(rewards) if count > 1 else None,
         mean_length=float(np.mean([e.length for e in episodes])),
-        measures={name: _mean(e.measures[name] for e in episodes) for name in names},
+        metrics={name: _mean(e.metrics[name] for e in episodes) for name in names},
     )
 
 
@@ -82,11 +82,14 @@ def success_by(episodes: Iterable[Episode], field: str) -> dict[Any, Proportion]
         value = getattr(episode, field)
         if value is not None and episode.success is not None:
             judged.setdefault(value, []).append(episode.success)
-    return {value: proportion(sum(own), len(own)) for value, own in sorted(judged.items())}
+    return {
+        value: proportion(sum(successes), len(successes))
+        for value, successes in sorted(judged.items())
+    }
 
 
 def column(episodes: Sequence[Episode], name: str) -> np.ndarray:
-    """A field or a measure of each episode, (E,): true is 1, and None is NaN.
+    """A field or a metric of each episode, (E,): true is 1, and None is NaN.
 
     Raises:
         UnknownNameError: Not every episode has it; the message lists what they have.
@@ -94,16 +97,11 @@ def column(episodes: Sequence[Episode], name: str) -> np.ndarray:
     if name in COLUMNS:
         values = [getattr(episode, name) for episode in episodes]
     else:
-        shared = set.intersection(*(set(e.measures) for e in episodes)) if episodes else set()
+        shared = set.intersection(*(set(e.metrics) for e in episodes)) if episodes else set()
         if name not in shared:
-            raise UnknownNameError("measure", name, [*COLUMNS, *shared])
-        values = [episode.measures[name] for episode in episodes]
+            raise UnknownNameError("metric", name, [*COLUMNS, *shared])
+        values = [episode.metrics[name] for episode in episodes]
     return np.array([np.nan if value is None else value for value in values], float)
-
-
-def randomness(episode: Episode) -> tuple[int, int, int]:
-    """What names the start, the commands and the noise of an episode: seed, simulation, index."""
-    return episode.seed, episode.sim, episode.index
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -31,10 +31,13 @@ class WaitingCurve:
     """
 
     times: tuple[float, ...]
-    """Increasing."""
+    """Times at which an event came, or watching ended: increasing, (T,)."""
     waiting: tuple[float, ...]
+    """Share that is still waiting after each time, (T,)."""
     low: tuple[float, ...]
+    """Lower end of its interval, (T,)."""
     high: tuple[float, ...]
+    """Upper end of its interval, (T,)."""
 
     def when(self, share: float) -> CensoredValue:
         """First time by which the event has come to at least a share of the episodes, in (0, 1)."""
@@ -66,18 +69,6 @@ class WaitingTimes:
         reached = "" if not self.median.value.side else " (not reached)"
         return f"median {self.median}{reached}, {self.events} of {self.count} in time"
 
-    def quantile(self, share: float) -> CensoredEstimate:
-        """Time by which the event has come to a share of the episodes, with its 95 % interval.
-
-        Raises:
-            UsageError: ``share`` is not between 0 and 1.
-        """
-        if not 0 < share < 1:
-            raise UsageError(f"share must be between 0 and 1, got {share}")
-        low, high = self.curve.interval(share)
-        value = self.curve.when(share)
-        return CensoredEstimate(value, low, high, self.count, self.median.unit)
-
 
 def waiting_times(
     times: np.ndarray,
@@ -94,7 +85,7 @@ def waiting_times(
         watched: How long each episode would have been watched, whatever happened to it, for
             example its time limit less the moment of the push, (n,) or one number. A fall does not
             shorten it.
-        unit: Unit of both.
+        unit: Unit of ``times`` and ``watched``.
         starts: The same number for times that share the start of their episode, which tell less,
             (n,); all must be watched for as long. None: there are none.
 
@@ -160,6 +151,7 @@ def _widened(
 
 
 def _check(came: np.ndarray, their_limits: np.ndarray, limits: np.ndarray) -> None:
+    """Check times of events, the ends of watching of those episodes, and of all episodes."""
     if not limits.size:
         raise UsageError("there are no episodes to take times from")
     if not np.isfinite(limits).all() or not np.isfinite(came).all() or (limits < 0).any():

@@ -1,11 +1,11 @@
-"""Policies of others, through the same evaluation as ours.
+"""Policies of others, through the same evaluation as those of this package.
 
     MODEL.zip         SAC, TD3 or PPO of Stable-Baselines3
     MODEL.onnx        ONNX
     MODEL.pt          TorchScript
     MODULE:FUNCTION   a Python function
 
-Each becomes an ``evaluate.Act``: observations as the task gives them, float32, (N, P), to actions
+Each becomes a ``types.Act``: observations as the task gives them, float32, (N, P), to actions
 in [-1, 1] of the task's action map, (N, A). What a file says of its sizes is checked, and the
 policy is tried on zeros, so that one which does not fit is refused before anything is simulated.
 """
@@ -22,13 +22,18 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from robo_maxent.envs.interface import Learnable, layout_of
+from robo_maxent.envs.interface import EnvFactory, layout_of
 from robo_maxent.errors import PolicyError, UsageError
-from robo_maxent.evaluation.rollout import Act
 from robo_maxent.interop import sb3_policies
 from robo_maxent.interop.onnx_export import ACTION, FORMAT
-from robo_maxent.interop.policy_contract import Checked, contract, require_sizes, said
+from robo_maxent.interop.policy_contract import (
+    ExternalPolicy,
+    contract,
+    described,
+    require_sizes,
+)
 from robo_maxent.spaces import Layout
+from robo_maxent.types import Act
 from robo_maxent.versions import require_extra
 
 SUFFIXES = (".zip", ".onnx", ".pt")
@@ -37,7 +42,7 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 
-def is_foreign(named: str) -> bool:
+def is_external(named: str) -> bool:
     """Whether that names someone else's policy: the ending of a file says so, or a colon."""
     return _is_function(named) or (Path(named).suffix in SUFFIXES and not Path(named).is_dir())
 
@@ -55,7 +60,7 @@ def check_normalize(named: str, normalize: str | None) -> None:
 
 
 def caution(named: str, normalize: str | None = None) -> str | None:
-    """What to be told before such a policy is loaded; None: nothing."""
+    """What its user should know before such a policy is loaded; None: nothing."""
     if Path(named).suffix != ".zip":
         return None
     files = named if normalize in (None, sb3_policies.WITHOUT) else f"{named} and {normalize}"
@@ -81,7 +86,7 @@ def task_of(named: str) -> str:
     )
 
 
-def load(named: str, task: Learnable, normalize: str | None = None) -> Act:
+def load(named: str, task: EnvFactory, normalize: str | None = None) -> Act:
     """Someone else's policy, to act on a task.
 
     Loading a .zip or importing a function runs code that comes with it.
@@ -99,14 +104,14 @@ def load(named: str, task: Learnable, normalize: str | None = None) -> Act:
     file = Path(named)
     check_normalize(named, normalize)
     if _is_function(named):
-        return Checked(named, _function(named), task)
+        return ExternalPolicy(named, _function(named), task)
     _existing(named)
     if file.suffix == ".zip":
-        return Checked(named, sb3_policies.load(file, task, normalize), task)
+        return ExternalPolicy(named, sb3_policies.load(file, task, normalize), task)
     if file.suffix == ".onnx":
-        return Checked(named, _onnx(file, task), task)
+        return ExternalPolicy(named, _onnx(file, task), task)
     if file.suffix == ".pt":
-        return Checked(named, _torchscript(file), task)
+        return ExternalPolicy(named, _torchscript(file), task)
     raise UsageError(f"{named} is of no known kind: {', '.join(SUFFIXES)} or MODULE:FUNCTION")
 
 
@@ -127,16 +132,16 @@ def _function(named: str) -> Act:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found: Any = operator.attrgetter(name)(importlib.import_module(module))
+        function: Any = operator.attrgetter(name)(importlib.import_module(module))
     except Exception as error:  # someone else's code
-        raise PolicyError(f"{named} can't be imported: {said(error)}") from error
-    if isinstance(found, type) or not callable(found):
-        what = "class" if isinstance(found, type) else type(found).__name__
+        raise PolicyError(f"{named} can't be imported: {described(error)}") from error
+    if isinstance(function, type) or not callable(function):
+        what = "class" if isinstance(function, type) else type(function).__name__
         raise PolicyError(
             f"{named} is a {what}: name a function of observations (N, P) that returns actions "
             "(N, A)."
         )
-    return cast(Act, found)
+    return cast(Act, function)
 
 
 def _torchscript(file: Path) -> Act:
@@ -173,7 +178,7 @@ def _session(file: Path) -> Any:
     try:
         return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's have no other base
-        raise PolicyError(f"{file} is damaged or not an ONNX model: {said(error)}") from error
+        raise PolicyError(f"{file} is damaged or not an ONNX model: {described(error)}") from error
 
 
 def _layout(session: Any) -> Layout | None:
@@ -182,7 +187,7 @@ def _layout(session: Any) -> Layout | None:
     return Layout.from_json(metadata["layout"]) if metadata.get("format") == FORMAT else None
 
 
-def _onnx(file: Path, task: Learnable) -> Act:
+def _onnx(file: Path, task: EnvFactory) -> Act:
     session = _session(file)
     layout = _layout(session)
     if layout is not None:

@@ -1,7 +1,7 @@
 """Our tasks as Gymnasium environments, for other people's learners.
 
-``TaskEnv`` is one simulation, ``TaskVectorEnv`` N of them on the thread pool of ``VecEnv``. Both
-end episodes as ``VecEnv`` says: a fall or a diverged simulation terminates, the task's own time
+``TaskEnv`` is one simulation, ``TaskVectorEnv`` N of them on the thread pool of ``MujocoVecEnv``.
+Both end episodes as that says: a failure or a diverged simulation terminates, the task's own time
 limit truncates; no ``TimeLimit`` wrapper is needed.
 """
 
@@ -12,10 +12,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
-from robo_maxent.rendering.video import Camera, Look
+from robo_maxent.rendering.video import Camera, VideoSettings
 from robo_maxent.types import Episode, Step
 
 MOST_SEED = 2**31
@@ -23,20 +23,22 @@ MOST_SEED = 2**31
 
 Info = dict[str, Any]
 
+AnyMujocoTask = MujocoTask[Any, Any]
+
 
 class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     """One simulation of a task.
 
     Observation: what a policy sees, float32, (P,), units in ``task.observation``. Action: [-1, 1],
     float32, (A,); what is outside is clipped. ``info`` has the reward ``terms`` of the step, and at
-    the last step of an episode also ``is_success``, ``diverged`` and the task's ``measures`` (those
+    the last step of an episode also ``is_success``, ``diverged`` and the task's ``metrics`` (those
     that the episode was long enough to have). If the task has privileged fields, ``privileged`` has
     them, float32, (O - P,), also at reset.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012 (gym.make reads it)
 
-    def __init__(self, task: Task[Any], render_mode: str | None = None) -> None:
+    def __init__(self, task: AnyMujocoTask, render_mode: str | None = None) -> None:
         """Build the simulation; call :meth:`reset` before the first step.
 
         Args:
@@ -49,7 +51,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.task, self.render_mode = task, _render_mode(render_mode)
         self.metadata = _metadata(task)
         self.observation_space, self.action_space = _spaces(task)
-        self.vec = VecEnv(task, 1, seed=0, threads=1)
+        self.vec = MujocoVecEnv(task, 1, seed=0, threads=1)
         self._pictures = _Pictures(self.vec, render_mode)
         self._seeded = self._running = False
 
@@ -58,7 +60,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, Info]:
         """Begin an episode: the first of ``seed``, or the next one where none is given.
 
-        The first episode of a seed is the one that ``evaluate`` runs first with it.
+        Episodes are those of training: what ``evaluate`` runs with the same seed is not among them.
 
         Raises:
             UsageError: There are options; the task has none at reset.
@@ -123,7 +125,11 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """
 
     def __init__(
-        self, task: Task[Any], num_envs: int = 1, render_mode: str | None = None, threads: int = 0
+        self,
+        task: AnyMujocoTask,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        threads: int = 0,
     ) -> None:
         """Build the simulations; call :meth:`reset` before the first step.
 
@@ -140,7 +146,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.metadata = _metadata(task) | {"autoreset_mode": AutoresetMode.SAME_STEP}
         self.num_envs = num_envs
         self.single_observation_space, self.single_action_space = _spaces(task)
-        self.vec = VecEnv(task, num_envs, seed=0, threads=threads)
+        self.vec = MujocoVecEnv(task, num_envs, seed=0, threads=threads)
         self.observation_space = gymnasium.vector.utils.batch_space(
             self.single_observation_space, num_envs
         )
@@ -246,7 +252,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 class _Pictures:
     """Opens a renderer for the first picture that is asked for."""
 
-    def __init__(self, vec: VecEnv[Any], render_mode: str | None) -> None:
+    def __init__(self, vec: MujocoVecEnv[Any, Any], render_mode: str | None) -> None:
         self._vec, self._mode = vec, render_mode
         self._camera: Camera | None = None
 
@@ -254,9 +260,9 @@ class _Pictures:
         if self._mode is None:
             return None
         if self._camera is None:
-            look = Look()
-            self._camera = Camera(self._vec, look.camera, look.width, look.height)
-        return self._camera.frame(sim)
+            look = VideoSettings()
+            self._camera = Camera(self._vec.task, look.camera, look.width, look.height)
+        return self._camera.frame(self._vec.snapshot(sim))
 
     def close(self) -> None:
         if self._camera is not None:
@@ -264,7 +270,7 @@ class _Pictures:
         self._camera = None
 
 
-def _spaces(task: Task[Any]) -> tuple[spaces.Box, spaces.Box]:
+def _spaces(task: AnyMujocoTask) -> tuple[spaces.Box, spaces.Box]:
     return (
         spaces.Box(-np.inf, np.inf, (task.policy_size,), np.float32),
         spaces.Box(-1.0, 1.0, (task.action_size,), np.float32),
@@ -277,7 +283,7 @@ def _split(obs: np.ndarray, policy_size: int) -> tuple[np.ndarray, Info]:
     return seen, {"privileged": rest} if rest.shape[-1] else {}
 
 
-def _metadata(task: Task[Any]) -> Info:
+def _metadata(task: AnyMujocoTask) -> Info:
     return {"render_modes": ["rgb_array"], "render_fps": round(1 / task.control_dt)}
 
 
@@ -294,12 +300,8 @@ def _refuse_options(options: Info, known: tuple[str, ...]) -> None:
 
 
 def _outcome(episode: Episode) -> Info:
-    measures = {name: value for name, value in episode.measures.items() if value is not None}
-    return {
-        "is_success": bool(episode.success),
-        "diverged": episode.diverged,
-        "measures": measures,
-    }
+    metrics = {name: value for name, value in episode.metrics.items() if value is not None}
+    return {"is_success": bool(episode.success), "diverged": episode.diverged, "metrics": metrics}
 
 
 def _masked_terms(terms: dict[str, np.ndarray], mask: np.ndarray) -> Info:

@@ -16,7 +16,7 @@ NAMESPACE = "robo_maxent"
 
 
 class NamedEnv(TaskEnv):
-    """A task by its name; see ``gym_env.TaskEnv``."""
+    """A task by its name; see ``gym_envs.TaskEnv``."""
 
     def __init__(self, task: str, render_mode: str | None = None, **options: Any) -> None:
         """Build a task; ``options`` go to it.
@@ -28,7 +28,7 @@ class NamedEnv(TaskEnv):
 
 
 class NamedVectorEnv(TaskVectorEnv):
-    """N simulations of a task by its name; see ``gym_env.TaskVectorEnv``."""
+    """N simulations of a task by its name; see ``gym_envs.TaskVectorEnv``."""
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ import numpy as np
 
 from robo_maxent import __version__
 from robo_maxent.errors import PolicyError
+from robo_maxent.files import atomic_path
 from robo_maxent.learning.policy import Policy
 from robo_maxent.versions import require_extra
 
@@ -22,7 +23,7 @@ FORMAT = "robo_maxent onnx 1"
 OPSET = 17
 """The first with LayerNormalization."""
 IR_VERSION = 8
-"""Of the same release, ONNX 1.12: runtimes since 2022 read the file."""
+"""The one of the same release, ONNX 1.12: runtimes since 2022 read the file."""
 
 OBSERVATION, ACTION, TARGET = "observation", "action", "joint_target"
 """Names of the input and of the outputs."""
@@ -30,7 +31,7 @@ OBSERVATION, ACTION, TARGET = "observation", "action", "joint_target"
 CHECKED = 1000
 """Observations that a written file is compared on."""
 SPREAD = 3.0
-"""Of those observations, in standard deviations of the normalizer's: some of them are clipped."""
+"""Their spread, in standard deviations of what the normalizer saw: some of them are clipped."""
 TOLERANCE = 1e-5
 """Largest difference allowed to an action, which is in [-1, 1]."""
 
@@ -41,7 +42,7 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
     Its input ``observation``, float32, (batch, P), is what the task gives, not normalized. Its
     outputs are ``action`` in [-1, 1], (batch, A), and where the task's action map puts that,
     ``joint_target``, rad, (batch, A); for a ``gym:`` id it is the action of the environment. Its
-    metadata have ``format``, and the fields of ``policy.Layout`` as one JSON object, ``layout``.
+    metadata have ``format``, and the fields of ``spaces.Layout`` as one JSON object, ``layout``.
 
     Args:
         policy: What to write.
@@ -55,24 +56,19 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
         UsageError: The extra onnx is not installed.
         PolicyError: The file can't be written, or acts differently; what was there before is kept.
     """
-    model, target = build(policy), Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    model = build(policy)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(model.SerializeToString())
-        differs = difference(policy, temporary, rng)
-        if not differs <= TOLERANCE:  # NaN is no match either
-            raise PolicyError(
-                f"{target} was not written: in onnxruntime the policy acts differently, by up to "
-                f"{differs:.2g}; allowed is {TOLERANCE:g}."
-            )
-        os.replace(temporary, target)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(model.SerializeToString())
+            largest = difference(policy, temporary, rng)
+            if not largest <= TOLERANCE:  # NaN is no match either
+                raise PolicyError(
+                    f"{path} was not written: in onnxruntime the policy acts differently, by up to "
+                    f"{largest:.2g}; allowed is {TOLERANCE:g}."
+                )
     except OSError as error:
-        raise PolicyError(f"Can't write {target}: {error}") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
-    return differs
+        raise PolicyError(f"Can't write {path}: {error}") from error
+    return largest
 
 
 def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
@@ -83,8 +79,8 @@ def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
     """
     runtime = require_extra("onnxruntime", "onnx", "checking an ONNX file")
     normalizer = policy.normalizer
-    drawn = rng.standard_normal((CHECKED, policy.layout.observation_size))  # (1000, P)
-    obs = normalizer.shift.numpy() + SPREAD * drawn / normalizer.scale.numpy()
+    noise = rng.standard_normal((CHECKED, policy.layout.observation_size))  # (1000, P)
+    obs = normalizer.shift.numpy() + SPREAD * noise / normalizer.scale.numpy()
     obs = obs.astype(np.float32)
     session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     (action,) = session.run([ACTION], {OBSERVATION: obs})
@@ -114,25 +110,25 @@ def build(policy: Policy) -> "ModelProto":
 def _graph(policy: Policy) -> "GraphProto":
     layout, normalizer, actor = policy.layout, policy.normalizer, policy.actor
     count = len(layout.joints)
-    made = _Nodes()
-    x = made.add("Sub", "shifted", OBSERVATION, shift=normalizer.shift.numpy())
-    x = made.add("Mul", "scaled", x, scale=normalizer.scale.numpy())
+    nodes = _Nodes()
+    x = nodes.add("Sub", "shifted", OBSERVATION, shift=normalizer.shift.numpy())
+    x = nodes.add("Mul", "scaled", x, scale=normalizer.scale.numpy())
     limit = normalizer.limit.numpy()
-    x = made.add("Clip", "normalized", x, low=-limit, high=limit)
+    x = nodes.add("Clip", "normalized", x, low=-limit, high=limit)
     *hidden, last = [(weight[0].numpy(), bias[0].numpy()) for weight, bias in actor.layers()]
     for i, (weight, bias) in enumerate(hidden, start=1):
-        x = made.add("Gemm", f"linear{i}", x, weight=weight, bias=bias)  # (batch, width)
+        x = nodes.add("Gemm", f"linear{i}", x, weight=weight, bias=bias)  # (batch, width)
         if actor.layer_norm:
-            x = made.add("LayerNormalization", f"norm{i}", x, gain=np.ones(weight.shape[1]))
-            x = made.add("Mul", f"silu{i}", x, made.add("Sigmoid", f"sigmoid{i}", x))
+            x = nodes.add("LayerNormalization", f"norm{i}", x, gain=np.ones(weight.shape[1]))
+            x = nodes.add("Mul", f"silu{i}", x, nodes.add("Sigmoid", f"sigmoid{i}", x))
         else:
-            x = made.add("Relu", f"relu{i}", x)
+            x = nodes.add("Relu", f"relu{i}", x)
     weight, bias = (part[:, :count] for part in last)  # the rest is of the standard deviation
-    x = made.add("Gemm", "mean", x, weight=weight, bias=bias)  # (batch, A)
-    x = made.add("Tanh", ACTION, x)
-    x = made.add("Mul", "offset", x, scale=np.array(layout.action_scale))
-    made.add("Add", TARGET, x, centre=np.array(layout.action_centre))
-    return made.graph(layout.observation_size, count, f"Mean action on {layout.task}")
+    x = nodes.add("Gemm", "mean", x, weight=weight, bias=bias)  # (batch, A)
+    x = nodes.add("Tanh", ACTION, x)
+    x = nodes.add("Mul", "offset", x, scale=np.array(layout.action_scale))
+    nodes.add("Add", TARGET, x, centre=np.array(layout.action_centre))
+    return nodes.graph(layout.observation_size, count, f"Mean action on {layout.task}")
 
 
 class _Nodes:

@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.envs.interface import Learnable
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError
-from robo_maxent.evaluation.rollout import Act
+from robo_maxent.types import Act
 
 _HERE = Path(__file__).parents[1]
 
 
-class Checked:
+class ExternalPolicy:
     """Someone else's policy on a task; what it returns is checked at every step."""
 
-    def __init__(self, named: str, act: Act, task: Learnable) -> None:
+    def __init__(self, named: str, act: Act, task: EnvFactory) -> None:
         """Try a policy on zeros.
 
         Raises:
@@ -33,15 +33,16 @@ class Checked:
         Raises:
             PolicyError: It raised, or returned something else than N actions.
         """
-        given = np.array(obs, np.float32)  # a copy, for it may be written into
+        its_obs = np.array(obs, np.float32)  # a copy, for it may be written into
         try:
-            action = np.asarray(self._act(given))
+            action = np.asarray(self._act(its_obs))
         except Exception as error:  # someone else's code
             raise PolicyError(
-                f"{self._named} failed on observations of shape {np.shape(obs)}: {said(error)}. "
-                f"{contract(self._task)}"
+                f"{self._named} failed on observations of shape {np.shape(obs)}: "
+                f"{described(error)}. {contract(self._task)}"
             ) from error
-        if action.shape != (len(obs), self._task.action_size) or action.dtype.kind not in "fiu":
+        expected = len(obs), self._task.action_space.size
+        if action.shape != expected or action.dtype.kind not in "fiu":
             raise PolicyError(
                 f"{self._named} returned {action.dtype} of shape {action.shape} for observations "
                 f"of shape {np.shape(obs)}. {contract(self._task)}"
@@ -49,7 +50,7 @@ class Checked:
         return action
 
 
-def contract(task: Learnable) -> str:
+def contract(task: EnvFactory) -> str:
     """What a task gives to a policy and takes from it, for people."""
     parts = "; ".join(
         f"{name} ({size})" if unit in ("", "1") else f"{name} ({size} in {unit})"
@@ -57,11 +58,12 @@ def contract(task: Learnable) -> str:
     )
     return (
         f"{task.name} gives observations of shape (N, {task.policy_size}), float32: {parts}. It "
-        f"takes actions of shape (N, {task.action_size}), in [-1, 1]: {', '.join(task.joints)}."
+        f"takes actions of shape (N, {task.action_space.size}), in [-1, 1]: "
+        f"{', '.join(task.action_space.names)}."
     )
 
 
-def require_sizes(file: Path, task: Learnable, sees: Any, acts: Any) -> None:
+def require_sizes(file: Path, task: EnvFactory, sees: Any, acts: Any) -> None:
     """Compare the sizes that a file declares with those of a task, where they are numbers.
 
     Raises:
@@ -69,18 +71,21 @@ def require_sizes(file: Path, task: Learnable, sees: Any, acts: Any) -> None:
     """
     if isinstance(sees, int) and sees != task.policy_size:
         raise PolicyError(f"{file} sees {sees} elements of an observation. {contract(task)}")
-    if isinstance(acts, int) and acts != task.action_size:
+    if isinstance(acts, int) and acts != task.action_space.size:
         raise PolicyError(f"{file} returns {acts} elements of an action. {contract(task)}")
 
 
-def said(error: Exception) -> str:
-    """An exception on one line, with the line of its maker's code, if any, that raised it."""
+def described(error: Exception) -> str:
+    """An exception on one line, with the line of its author's code, if any, that raised it."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-    own = [
+    of_the_author = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if "site-packages" not in frame.filename
         and not frame.filename.startswith("<")
         and not Path(frame.filename).is_relative_to(_HERE)
     ]
-    return f"{text} ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else text
+    if not of_the_author:
+        return text
+    last = of_the_author[-1]
+    return f"{text} ({Path(last.filename).name}, line {last.lineno})"

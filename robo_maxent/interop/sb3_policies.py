@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from robo_maxent.envs.interface import Learnable
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError, UsageError
-from robo_maxent.evaluation.rollout import Act
-from robo_maxent.interop.policy_contract import contract, require_sizes, said
+from robo_maxent.interop.policy_contract import contract, described, require_sizes
+from robo_maxent.types import Act
 from robo_maxent.versions import require_extra
 
 WITHOUT = "none"
-"""Said in place of a file of statistics: there shall be none."""
+"""What stands in place of a file of statistics where there shall be none."""
 BESIDE = "vecnormalize.pkl"
 """What such a file is usually called."""
 
@@ -42,7 +42,7 @@ _UNUSED: dict[str, Any] = {
 """Settings of the training that acting does not need, by values that building the model accepts."""
 
 
-def load(file: Path, task: Learnable, normalize: str | None) -> Act:
+def load(file: Path, task: EnvFactory, normalize: str | None) -> Act:
     """The deterministic actions of an archive, mapped from its action space to [-1, 1].
 
     Args:
@@ -63,7 +63,7 @@ def load(file: Path, task: Learnable, normalize: str | None) -> Act:
     try:
         model = getattr(library, algorithm).load(file, device="cpu", custom_objects=unused)
     except Exception as error:  # whatever the pickles of an archive do
-        raise PolicyError(f"{file} can't be loaded as {algorithm}: {said(error)}") from error
+        raise PolicyError(f"{file} can't be loaded as {algorithm}: {described(error)}") from error
     _require_spaces(file, model, task)
     centre, scale = _range(file, model.action_space, task)
     normal = _normalizer(statistics, task.policy_size) if statistics else None
@@ -96,15 +96,15 @@ def _algorithm(file: Path, data: dict[str, Any]) -> str:
     """The algorithm that wrote an archive, by the settings in it."""
     policy = data.get("policy_class")
     package = str(policy.get("__module__", "")).split(".")[0] if isinstance(policy, dict) else ""
-    found = [name for name, setting in ALGORITHMS.items() if setting in data]
-    if package in RELATED or len(found) != 1:
+    algorithms = [name for name, setting in ALGORITHMS.items() if setting in data]
+    if package in RELATED or len(algorithms) != 1:
         what = f"of {package}" if package in RELATED else "of another algorithm"
         raise PolicyError(
             f"{file} is {what}; {', '.join(ALGORITHMS)} of Stable-Baselines3 can be read. Give any "
             "other policy as a function, MODULE:FUNCTION, of observations (N, P) that returns "
             "actions (N, A)."
         )
-    return found[0]
+    return algorithms[0]
 
 
 def _statistics(file: Path, normalize: str | None) -> Path | None:
@@ -129,7 +129,7 @@ def _normalizer(file: Path, size: int) -> Callable[[np.ndarray], np.ndarray]:
     try:
         saved = pickle.loads(file.read_bytes())
     except Exception as error:  # whatever a pickle does
-        raise PolicyError(f"{file} can't be unpickled: {said(error)}") from error
+        raise PolicyError(f"{file} can't be unpickled: {described(error)}") from error
     if not isinstance(saved, library.VecNormalize):
         raise PolicyError(f"{file} holds {type(saved).__name__}, expected VecNormalize.")
     if not saved.norm_obs:
@@ -142,7 +142,7 @@ def _normalizer(file: Path, size: int) -> Callable[[np.ndarray], np.ndarray]:
     return saved.normalize_obs
 
 
-def _require_spaces(file: Path, model: Any, task: Learnable) -> None:
+def _require_spaces(file: Path, model: Any, task: EnvFactory) -> None:
     for what in ("observation_space", "action_space"):
         space = getattr(model, what)
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
@@ -151,9 +151,9 @@ def _require_spaces(file: Path, model: Any, task: Learnable) -> None:
     require_sizes(file, task, sees, acts)
 
 
-def _range(file: Path, space: spaces.Box, task: Learnable) -> tuple[Any, Any]:
+def _range(file: Path, space: spaces.Box, task: EnvFactory) -> tuple[Any, Any]:
     """Centre and half-width of an action space that is [-1, 1] or what the task maps that to."""
-    centre, scale = task.action_centre, task.action_scale
+    centre, scale = task.action_space.centre, task.action_space.scale
     if np.all(space.low == -1.0) and np.all(space.high == 1.0):
         return 0.0, 1.0
     if np.allclose(space.low, centre - scale) and np.allclose(space.high, centre + scale):

@@ -24,7 +24,7 @@ from robo_maxent.learning import hardware
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
-from robo_maxent.learning.replay_buffer import Batch
+from robo_maxent.learning.replay_buffer import ReplayBatch
 
 SOURCE = Path(__file__).with_name("sac_update.c")
 FLAGS = [
@@ -44,24 +44,27 @@ def compiler() -> list[str] | None:
 
 
 METRICS = ("critic_loss", "value", "actor_loss", "entropy", "ent_coef_loss")
-"""Of an update; all but two only if the actor was updated."""
+"""What an update reports; all but the first two only if the actor was updated."""
+
+
+# The structures of sac_update.c, with a C before their names there.
 
 
 def _fields(layout: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Of a structure: names and their kind, p pointer, n long, f float, or a type."""
+    """Fields of a structure from names and their kind: p pointer, n long, f float, or a type."""
     kinds = {"p": ctypes.c_void_p, "n": ctypes.c_long, "f": ctypes.c_float}
     return [
         (name, kinds.get(kind, kind)) for names, kind in layout.items() for name in names.split()
     ]
 
 
-class Shape(ctypes.Structure):
-    """Of an ensemble; this and what follows as in ``sac_update.c``."""
+class CShape(ctypes.Structure):
+    """Sizes of an ensemble."""
 
     _fields_ = _fields({"count inputs width outputs layer_norm": "n"})
 
 
-class Group(ctypes.Structure):
+class CGroup(ctypes.Structure):
     """Parameters and what moves with them."""
 
     _fields_ = _fields(
@@ -69,13 +72,13 @@ class Group(ctypes.Structure):
     )
 
 
-class Learner(ctypes.Structure):
-    """Everything that learns."""
+class CLearner(ctypes.Structure):
+    """Where everything that learns lies, and how it learns."""
 
     _fields_ = _fields(
         {
-            "actor critics": Shape,
-            "actor_group critic_group alpha_group": Group,
+            "actor critics": CShape,
+            "actor_group critic_group alpha_group": CGroup,
             "obs actions batch shares threads entropy_in_target": "n",
             "gamma target_entropy low high limit": "f",
             "gemm shift scale scratch": "p",
@@ -83,8 +86,8 @@ class Learner(ctypes.Structure):
     )
 
 
-class Transitions(ctypes.Structure):
-    """Where a batch lies."""
+class CBatch(ctypes.Structure):
+    """Where a batch of transitions lies."""
 
     _fields_ = _fields(
         {
@@ -95,8 +98,8 @@ class Transitions(ctypes.Structure):
     )
 
 
-class Metrics(ctypes.Structure):
-    """What an update says."""
+class CMetrics(ctypes.Structure):
+    """What an update reports."""
 
     _fields_ = _fields({" ".join(METRICS): "f"})
 
@@ -126,12 +129,12 @@ def library() -> ctypes.CDLL | None:
 
 def _loaded(path: Path) -> ctypes.CDLL:
     """The library with the types of its functions."""
-    loaded = ctypes.CDLL(str(path))
-    loaded.scratch_size.argtypes = [ctypes.POINTER(Learner)]
-    loaded.scratch_size.restype = ctypes.c_long
-    loaded.update.argtypes = [ctypes.POINTER(kind) for kind in (Learner, Transitions, Metrics)]
-    loaded.dismiss.restype = None
-    return loaded
+    opened = ctypes.CDLL(str(path))
+    opened.scratch_size.argtypes = [ctypes.POINTER(CLearner)]
+    opened.scratch_size.restype = ctypes.c_long
+    opened.update.argtypes = [ctypes.POINTER(kind) for kind in (CLearner, CBatch, CMetrics)]
+    opened.dismiss.restype = None
+    return opened
 
 
 @cache
@@ -154,19 +157,19 @@ def _gemm() -> int:
 def _compiled(command: list[str]) -> Path:
     """Path of the library for this source, compiler and CPU; compiled unless it is there."""
     version = _output([*command, "--version"])
-    seen = [SOURCE.read_bytes(), version.encode(), hardware.cpu(), " ".join(FLAGS).encode()]
-    key = hashlib.sha256(b"\0".join(seen)).hexdigest()[:16]
+    inputs = [SOURCE.read_bytes(), version.encode(), hardware.cpu(), " ".join(FLAGS).encode()]
+    key = hashlib.sha256(b"\0".join(inputs)).hexdigest()[:16]
     path = _cache_directory() / f"update-{key}.so"
     if path.exists():
         return path
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
-        made = Path(work) / path.name
-        call = [*command, *FLAGS, str(SOURCE), "-o", str(made), "-lm"]
+        compiled = Path(work) / path.name
+        call = [*command, *FLAGS, str(SOURCE), "-o", str(compiled), "-lm"]
         try:
             _output([*call, "-fopenmp"])
         except subprocess.CalledProcessError:  # Apple's clang comes without OpenMP
             _output(call)
-        os.replace(made, path)
+        os.replace(compiled, path)
     return path
 
 
@@ -188,7 +191,7 @@ def _cache_directory() -> Path:
 
 
 def address(tensor: Tensor) -> int:
-    """Of a contiguous float32 tensor on the CPU."""
+    """Address of a contiguous float32 tensor on the CPU."""
     assert tensor.is_contiguous()
     assert tensor.dtype == torch.float32
     assert tensor.device.type == "cpu"
@@ -219,14 +222,14 @@ class Update:
 
     def __init__(self, obs_size: int, action_size: int, sac: Learning) -> None:
         """Prepare for the learner, which sees O numbers and acts with A."""
-        loaded = library()
-        assert loaded is not None
-        self._library, self._sac = loaded, sac
+        compiled = library()
+        assert compiled is not None
+        self._library, self._sac = compiled, sac
         self._sizes = obs_size, action_size
         self._scratch = torch.empty(0)
 
     def __call__(
-        self, batch: Batch, noise: Tensor, count: int, crew: Callable[[], int] | None = None
+        self, batch: ReplayBatch, noise: Tensor, count: int, crew: Callable[[], int] | None = None
     ) -> dict[str, Tensor]:
         """Learn from ``count`` batches; arguments and result as those of ``Sac.update``.
 
@@ -236,34 +239,36 @@ class Update:
             count: K.
             crew: How many threads may work on the next update, if more than those of torch.
         """
-        sac, size, own = self._sac, self._sac.config.batch_size, torch.get_num_threads()
-        learner, given = self._learner(), [batch.obs, batch.action, batch.reward]
-        given += [batch.next_obs, batch.terminated]
-        metrics, said, most = Metrics(), dict[str, float](), own
+        sac, size, torch_threads = self._sac, self._sac.config.batch_size, torch.get_num_threads()
+        learner, columns = self._learner(), [batch.obs, batch.action, batch.reward]
+        columns += [batch.next_obs, batch.terminated]
+        of_update, latest, most_threads = CMetrics(), dict[str, float](), torch_threads
         draws = noise.chunk(2 * count)
         for k in range(count):
             sac.updates += 1
             due = sac.actor_is_due()
-            learner.threads = max(own, crew()) if crew else own
-            most = max(most, learner.threads)
-            transitions = Transitions(
-                *(_row(x, k * size) for x in given),
-                (ctypes.c_long * 5)(*(x.stride(0) for x in given)),
+            learner.threads = max(torch_threads, crew()) if crew else torch_threads
+            most_threads = max(most_threads, learner.threads)
+            of_batch = CBatch(
+                *(_row(x, k * size) for x in columns),
+                (ctypes.c_long * 5)(*(x.stride(0) for x in columns)),
                 address(draws[k]),
                 address(draws[count + k]) if due else None,
             )
-            if self._library.update(learner, transitions, metrics):
+            if self._library.update(learner, of_batch, of_update):
                 raise MemoryError("no memory for an update")
             for name in METRICS if due else METRICS[:2]:
-                said[name] = getattr(metrics, name)
-        if most > own:
+                latest[name] = getattr(of_update, name)
+        if most_threads > torch_threads:
             self._library.dismiss()
-        return {name: torch.tensor(value) for name, value in said.items()}
+        return {name: torch.tensor(value) for name, value in latest.items()}
 
-    def _learner(self) -> Learner:
+    def _learner(self) -> CLearner:
         """Where everything lies, and the step sizes, which may change."""
         sac, (obs_size, action_size) = self._sac, self._sizes
-        learner = Learner(
+        log_std_range = sac.actor.head.compiled_range
+        assert log_std_range is not None
+        learner = CLearner(
             actor=_shape(sac.actor),
             critics=_shape(sac.critics),
             actor_group=_group(sac.optimizers["actor"], sac.average.flat, sac.config.actor_average),
@@ -276,8 +281,8 @@ class Update:
             entropy_in_target=sac.config.entropy_in_target,
             gamma=sac.config.gamma,
             target_entropy=sac.target_entropy,
-            low=sac.config.log_std_range[0],
-            high=sac.config.log_std_range[1],
+            low=log_std_range[0],
+            high=log_std_range[1],
             limit=sac.normalizer.limit.item(),
             gemm=_gemm(),
             shift=address(sac.normalizer.shift),
@@ -290,13 +295,13 @@ class Update:
         return learner
 
 
-def _shape(net: Ensemble) -> Shape:
+def _shape(net: Ensemble) -> CShape:
     count, inputs, width = net.shapes[0]
-    return Shape(count, inputs, width, net.shapes[-1][-1], net.layer_norm)
+    return CShape(count, inputs, width, net.shapes[-1][-1], net.layer_norm)
 
 
-def _group(optimizer: AdamW, average: Tensor | None, share: float) -> Group:
-    return Group(
+def _group(optimizer: AdamW, average: Tensor | None, share: float) -> CGroup:
+    return CGroup(
         address(optimizer.parameter),
         address(optimizer.first),
         address(optimizer.second),

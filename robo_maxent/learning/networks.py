@@ -8,26 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robo_maxent.learning import hardware
-
-
-def sample_action(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Reparameterized sample of a tanh-squashed Gaussian (equations 20 and 21).
-
-    The log-determinant of tanh is 2 (log 2 - u - softplus(-2 u)), exact where 1 - tanh(u)² is
-    rounded to zero.
-
-    Args:
-        mean: Mean before the tanh, (B, A).
-        log_std: Log standard deviation before the tanh, (B, A).
-        noise: Standard normal draws, (B, A).
-
-    Returns:
-        Action in (-1, 1), (B, A), and its log-probability, (B,).
-    """
-    u = mean + log_std.exp() * noise
-    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    log_det = 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
-    return torch.tanh(u), (log_normal - log_det).sum(-1)
+from robo_maxent.learning.heads import Head
 
 
 class Ensemble(nn.Module):
@@ -52,11 +33,11 @@ class Ensemble(nn.Module):
         sizes = itertools.pairwise([inputs, width, width, outputs])
         self.shapes = [shape for i, o in sizes for shape in ((count, i, o), (count, 1, o))]
         bounds = [1.0 / math.sqrt(i) for i in (inputs, width, width) for _ in range(2)]
-        drawn = [
+        initial = [
             torch.empty(shape).uniform_(-bound, bound).flatten()
             for shape, bound in zip(self.shapes, bounds, strict=True)
         ]
-        self.flat = nn.Parameter(torch.cat(drawn))
+        self.flat = nn.Parameter(torch.cat(initial))
 
     def layers(self) -> list[tuple[Tensor, Tensor]]:
         """Weight (E, in, out) and bias (E, 1, out) of each layer, as views of the parameters."""
@@ -95,37 +76,35 @@ def _bf16_product(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Actor(Ensemble):
-    """Normalized observation -> squashed Gaussian over actions.
+    """Normalized observation -> distribution over actions, as its head reads it.
 
     It sees the first ``obs_size`` elements of an observation; what follows them is for critics.
     """
 
-    def __init__(
-        self,
-        obs_size: int,
-        action_size: int,
-        width: int,
-        layer_norm: bool,
-        log_std_range: tuple[float, float] = (-5.0, 0.0),
-    ) -> None:
+    def __init__(self, obs_size: int, head: Head, width: int, layer_norm: bool) -> None:
         """Two hidden layers; the last layer starts near zero, so that the first policy is calm."""
-        super().__init__(1, obs_size, width, 2 * action_size, layer_norm)
-        self.obs_size = obs_size
-        self.log_std_range = log_std_range
+        super().__init__(1, obs_size, width, head.outputs, layer_norm)
+        self.obs_size, self.head = obs_size, head
         weight, bias = self.layers()[-1]
         weight.mul_(0.01)
         bias.zero_()
 
-    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation before the tanh, each (B, A)."""
-        mean, raw = self.outputs(obs[..., : self.obs_size])[0].chunk(2, dim=-1)
-        low, high = self.log_std_range
-        return mean, low + 0.5 * (high - low) * (torch.tanh(raw) + 1.0)
+    def forward(self, obs: Tensor) -> Tensor:
+        """Raw output for the head, (B, outputs), at observations (B, O)."""
+        return self.outputs(obs[..., : self.obs_size])[0]
+
+    def mode(self, obs: Tensor) -> Tensor:
+        """Actions without noise, (B, A), at observations (B, O)."""
+        return self.head.mode(self(obs))
 
     def sample(self, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """``sample_action`` at observations (B, O): action (B, A) and log-probability (B,)."""
-        mean, log_std = self(obs)
-        return sample_action(mean, log_std, noise)
+        """Actions, (B, A), and their log-probabilities, (B,), at observations (B, O).
+
+        Args:
+            obs: Normalized observations.
+            noise: Standard normal draws, (B, A).
+        """
+        return self.head.sample(self(obs), noise)
 
 
 class Critics(Ensemble):

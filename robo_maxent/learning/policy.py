@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ import torch
 from safetensors.torch import save
 
 from robo_maxent.errors import PolicyError
+from robo_maxent.files import write_atomically
+from robo_maxent.learning.heads import Head, SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.spaces import Layout
 
 FORMAT = "robo_maxent policy 2"
 
-USUAL_RANGE = "[-5.0, 0.0]"
-"""Of the log standard deviation, where a file of before does not say it."""
+DEFAULT_RANGE = "[-5.0, 0.0]"
+"""Range of the log standard deviation, in files that do not say it."""
 PARTS = ("weight", "bias")
-"""Of a layer, in the file: weight (in, out), bias (1, out)."""
+"""What a layer consists of in the file: weight (in, out), bias (1, out)."""
 
 
 class Policy:
@@ -32,17 +35,16 @@ class Policy:
 
     @torch.no_grad()
     def __call__(self, obs: np.ndarray) -> np.ndarray:
-        """Deterministic actions tanh(mean), float32, (N, P) to (N, A).
+        """Actions without noise, float32, (N, P) to (N, A).
 
         Raises:
             PolicyError: The observations are of another size.
         """
-        mean, _ = self.actor(self._normalized(obs))
-        return torch.tanh(mean).numpy()
+        return self.actor.mode(self._normalized(obs)).numpy()
 
     @torch.no_grad()
     def sample(self, obs: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Actions as in training, drawn from what the actor says, float32, (N, A).
+        """Actions as in training, drawn from the distribution of the head, float32, (N, A).
 
         Args:
             obs: Observations, (N, P).
@@ -51,8 +53,8 @@ class Policy:
         Raises:
             PolicyError: The observations are of another size.
         """
-        given = torch.from_numpy(np.ascontiguousarray(noise, np.float32))
-        return self.actor.sample(self._normalized(obs), given)[0].numpy()
+        draws = torch.from_numpy(np.ascontiguousarray(noise, np.float32))
+        return self.actor.sample(self._normalized(obs), draws)[0].numpy()
 
     def _normalized(self, obs: np.ndarray) -> torch.Tensor:
         size = self.layout.observation_size
@@ -73,7 +75,11 @@ class Policy:
         self.layout.require(layout)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file, atomically."""
+        """Write one safetensors file, atomically.
+
+        Raises:
+            PolicyError: It can't be written; what was there before is intact.
+        """
         tensors = {
             f"actor.{i}.{name}": value[0]
             for i, layer in enumerate(self.actor.layers())
@@ -82,16 +88,13 @@ class Policy:
         tensors |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
         metadata = {"format": FORMAT, "layout": self.layout.to_json()}
         metadata["layer_norm"] = json.dumps(self.actor.layer_norm)
-        metadata["log_std_range"] = json.dumps(self.actor.log_std_range)
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        metadata["head"] = self.actor.head.name
+        metadata |= {name: json.dumps(value) for name, value in self.actor.head.settings.items()}
+        data = save({k: v.contiguous() for k, v in tensors.items()}, metadata)
         try:
-            temporary.write_bytes(save({k: v.contiguous() for k, v in tensors.items()}, metadata))
-            os.replace(temporary, target)
+            write_atomically(path, data)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise PolicyError(f"Can't write {target}: {error}") from error
+            raise PolicyError(f"Can't write {path}: {error}") from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Policy":
@@ -114,21 +117,16 @@ class Policy:
                 f"{file} is not a policy of this version: its format is "
                 f"{metadata.get('format')!r}, expected {FORMAT!r}."
             )
-        layer_norm = json.loads(metadata["layer_norm"])
-        low, high = json.loads(metadata.get("log_std_range", USUAL_RANGE))
         layout = Layout.from_json(metadata["layout"])
-        return cls._build(layout, layer_norm, (low, high), tensors)
+        head = _head(file, metadata, len(layout.joints))
+        return cls._build(layout, head, json.loads(metadata["layer_norm"]), tensors)
 
     @classmethod
     def _build(
-        cls,
-        layout: Layout,
-        layer_norm: bool,
-        log_std_range: tuple[float, float],
-        tensors: dict[str, torch.Tensor],
+        cls, layout: Layout, head: Head, layer_norm: bool, tensors: dict[str, torch.Tensor]
     ) -> "Policy":
-        width, actions = tensors["actor.0.weight"].shape[1], len(layout.joints)
-        actor = Actor(layout.observation_size, actions, width, layer_norm, log_std_range)
+        width = tensors["actor.0.weight"].shape[1]
+        actor = Actor(layout.observation_size, head, width, layer_norm)
         for i, layer in enumerate(actor.layers()):
             for name, value in zip(PARTS, layer, strict=True):
                 value.copy_(tensors[f"actor.{i}.{name}"])
@@ -138,3 +136,15 @@ class Policy:
             {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
         )
         return cls(layout, actor, normalizer)
+
+
+def _head(file: Path, metadata: Mapping[str, str], action_size: int) -> Head:
+    """The head that a policy file asks for."""
+    name = metadata.get("head", SquashedGaussian.name)
+    if name != SquashedGaussian.name:
+        raise PolicyError(
+            f"{file} is not a policy of this version: its head is {name!r}, known is "
+            f"{SquashedGaussian.name!r}."
+        )
+    low, high = json.loads(metadata.get("log_std_range", DEFAULT_RANGE))
+    return SquashedGaussian(action_size, (low, high))

@@ -19,8 +19,11 @@ from robo_maxent.errors import UsageError
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.heads import Head, SquashedGaussian
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
-from robo_maxent.learning.replay_buffer import Batch
+from robo_maxent.learning.policy import Policy
+from robo_maxent.learning.replay_buffer import ReplayBatch
+from robo_maxent.spaces import Layout
 
 
 def soft_target(
@@ -49,7 +52,7 @@ def critic_loss(
     actor: Actor,
     critics: Critics,
     targets: Critics,
-    batch: Batch,
+    batch: ReplayBatch,
     noise: Tensor,
     alpha: Tensor,
     gamma: float,
@@ -95,7 +98,7 @@ def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float)
 
 
 class Sac:
-    """Networks, targets, optimizers, temperature: everything that learns."""
+    """Networks, targets, optimizers, temperature: everything that learns; an ``agent.Agent``."""
 
     def __init__(
         self,
@@ -132,9 +135,9 @@ class Sac:
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            shape = action_size, config.width, config.layer_norm
-            self.actor = Actor(policy_size, *shape, config.log_std_range)
-            self.critics = Critics(obs_size, *shape)
+            head: Head = SquashedGaussian(action_size, config.log_std_range)
+            self.actor = Actor(policy_size, head, config.width, config.layer_norm)
+            self.critics = Critics(obs_size, action_size, config.width, config.layer_norm)
         self.actor.precision = self.critics.precision = precision
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
@@ -147,8 +150,8 @@ class Sac:
         }
         self.updates = 0
         self._compiled = None
-        able = native.library() is not None and config.width <= native.WIDEST
-        if precision == "fp32" and able:
+        known = head.compiled_range is not None and config.width <= native.WIDEST
+        if precision == "fp32" and known and native.library() is not None:
             self._compiled = native.Update(obs_size, action_size, self)
 
     @property
@@ -164,11 +167,13 @@ class Sac:
     @torch.no_grad()
     def explore(self, obs: np.ndarray) -> np.ndarray:
         """Sample actions to gather experience with, (N, O) to (N, A)."""
-        mean, log_std = self.actor(self.normalizer(torch.from_numpy(obs)))
-        noise = torch.randn(mean.shape, generator=self.generator)
-        return torch.tanh(mean + log_std.exp() * noise).numpy()
+        seen = self.normalizer(torch.from_numpy(obs))
+        noise = torch.randn(len(obs), self.actor.head.action_size, generator=self.generator)
+        return self.actor.sample(seen, noise)[0].numpy()
 
-    def update(self, batch: Batch, crew: Callable[[], int] | None = None) -> dict[str, Tensor]:
+    def update(
+        self, batch: ReplayBatch, crew: Callable[[], int] | None = None
+    ) -> dict[str, Tensor]:
         """Learn from K batches, one after the other; they come in one piece, gathered at once.
 
         Each improves the critics, and every ``actor_every``-th actor and temperature.
@@ -192,8 +197,21 @@ class Sac:
         with hardware.bf16_products() if self.precision == "bf16" else nullcontext():
             return self._update_in_torch(self._normalized(batch), noise.split(size))
 
+    def metrics(self) -> dict[str, float]:
+        """Counters, temperature and step size, by the names that dashboards expect."""
+        return {
+            "train/n_updates": float(self.updates),
+            "train/ent_coef": self.alpha,
+            "train/learning_rate": self.optimizers["actor"].rate,
+            "train/target_entropy": self.target_entropy,
+        }
+
+    def policy(self, layout: Layout) -> Policy:
+        """The averaged actor with the normalizer of what it sees; it changes as they do."""
+        return Policy(layout, self.average, self.normalizer.first(self.actor.obs_size))
+
     def state_dict(self) -> dict[str, Any]:
-        """Everything that continues."""
+        """Everything that continues after a restart of the program."""
         return {
             "networks": {name: net.state_dict() for name, net in self._networks().items()},
             "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
@@ -223,23 +241,25 @@ class Sac:
             rate = self.config.learning_rate * min(1.0, held / max(self.updates, 1))
             self.optimizers["actor"].rate = self.optimizers["critics"].rate = rate
 
-    def _normalized(self, batch: Batch) -> Batch:
+    def _normalized(self, batch: ReplayBatch) -> ReplayBatch:
         obs, next_obs = self.normalizer(batch.obs), self.normalizer(batch.next_obs)
         return replace(batch, obs=obs, next_obs=next_obs)
 
-    def _update_in_torch(self, batch: Batch, noise: Sequence[Tensor]) -> dict[str, Tensor]:
+    def _update_in_torch(self, batch: ReplayBatch, noise: Sequence[Tensor]) -> dict[str, Tensor]:
         """Learn from K batches, with K noises for the critics' updates, then K for the actor's."""
         count, metrics = len(noise) // 2, {}
         columns = [getattr(batch, field.name).chunk(count) for field in fields(batch)]
         for k, columns_of_one in enumerate(zip(*columns, strict=True)):
-            one, alpha = Batch(*columns_of_one), self.log_alpha.detach().exp()
+            one, alpha = ReplayBatch(*columns_of_one), self.log_alpha.detach().exp()
             metrics |= self._update_critics(one, noise[k], alpha)
             self.updates += 1
             if self.actor_is_due():
                 metrics |= self._update_actor(one, noise[count + k], alpha)
         return metrics
 
-    def _update_critics(self, batch: Batch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
+    def _update_critics(
+        self, batch: ReplayBatch, noise: Tensor, alpha: Tensor
+    ) -> dict[str, Tensor]:
         counted = alpha if self.config.entropy_in_target else torch.zeros_like(alpha)
         loss, values = critic_loss(
             self.actor, self.critics, self.targets, batch, noise, counted, self.config.gamma
@@ -248,7 +268,7 @@ class Sac:
         _move(self.targets, self.critics, self.config.tau)
         return {"critic_loss": loss.detach(), "value": values.mean()}
 
-    def _update_actor(self, batch: Batch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
+    def _update_actor(self, batch: ReplayBatch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         self.critics.requires_grad_(False)
         loss, log_prob = actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
         self._step("actor", loss)

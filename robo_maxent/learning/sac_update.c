@@ -1,4 +1,4 @@
-// A whole SAC update in C: compiled.py compiles and calls it, sac.py has the same in torch, readable
+// A whole SAC update in C: native.py compiles and calls it, sac.py has the same in torch, readable
 // and slower, and the tests compare the two number by number.
 //
 // Matrices are row-major float32. An ensemble of E networks with two hidden layers lies in one flat

@@ -1,12 +1,14 @@
 """Random numbers named by where they are used: no generator to carry, save or share.
 
-A number is a hash of (seed, simulation, episode, control step, stream, element). So it is the same
-for one simulation and for many, on any number of threads, and after a restart.
+A number is a hash of (purpose, seed, simulation, episode, control step, stream, element). So it is
+the same for one simulation and for many, on any number of threads, and after a restart.
 """
 
 from enum import IntEnum
 
 import numpy as np
+
+from robo_maxent.seeds import Purpose
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # splitmix64 (Steele, Lea and Flood 2014): golden ratio, ...
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # ... and its finalizer
@@ -21,15 +23,16 @@ class Stream(IntEnum):
     ACTION = 3
 
 
-def episode_key(seed: int, sims: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+def episode_key(purpose: Purpose, seed: int, sims: np.ndarray, episodes: np.ndarray) -> np.ndarray:
     """What names the numbers of an episode, uint64, (k,).
 
     Args:
+        purpose: What the episodes are for.
         seed: Seed of the environment, at least 0.
         sims: Simulations, int, (k,).
         episodes: Index of the episode in its simulation, int, (k,).
     """
-    key = np.zeros(len(sims), np.uint64)
+    key = _hash(np.full(len(sims), purpose, np.uint64) + _STEP)
     while seed:  # of any length, a word at a time
         key = _hash(key + _STEP + np.uint64(seed & _WORD))
         seed >>= 64

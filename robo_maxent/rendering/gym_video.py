@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from robo_maxent.envs.gym_vec_env import GymSimulations, GymTask
+from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.rollout import Act
 from robo_maxent.rendering.backend import find_backend
-from robo_maxent.rendering.video import BLOCK, Look, Scene, film
-from robo_maxent.types import Episode
+from robo_maxent.rendering.video import BLOCK, Scene, VideoSettings, film
+from robo_maxent.seeds import Purpose
+from robo_maxent.types import Act, Episode
 
 
 def choose_backend() -> None:
@@ -37,7 +37,7 @@ def record(
     Args:
         act: Policy.
         task: What to do.
-        seed: Seed of the episode: the one that ``evaluate`` runs first with this seed.
+        seed: Seed of the episode, which no training and no evaluation meets.
         path: An mp4 file, written at once when complete.
         seconds: Stop after this time; None: at the end of the episode.
         progress: Called with control steps done and control steps in all.
@@ -47,15 +47,15 @@ def record(
 
     Raises:
         UsageError: The environment has no pictures, or ``seconds`` is not allowed.
-        EnvironmentFault: The environment crashed, or returned NaN, infinity or no picture.
+        EnvError: The environment crashed, or returned NaN, infinity or no picture.
     """
     if seconds is not None and not seconds > 0:
         raise UsageError(f"seconds must be > 0, got {seconds}")
     if "rgb_array" not in task.render_modes:
         known = ", ".join(task.render_modes) or "none"
         raise UsageError(f"{task.name} has no pictures to record; its render modes: {known}.")
-    env = GymSimulations(task, 1, seed, render_mode="rgb_array")
-    fps = max(min(Look.fps, round(1 / task.control_dt)), 1)
+    env = GymVecEnv(task, 1, seed, purpose=Purpose.FILM, render_mode="rgb_array")
+    fps = max(min(VideoSettings.fps, round(1 / task.control_dt)), 1)
     scene = Scene(env, lambda: _padded(env.frame()), task.control_dt, task.episode_steps)
     try:
         return film(act, scene, path, seconds, fps, progress)

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.rollout import Act, Guard, seeing
-from robo_maxent.rendering.video import Camera, Look, writing
+from robo_maxent.evaluation.rollout import CheckedPolicy, policy_view
+from robo_maxent.rendering.video import Camera, VideoSettings, writing
+from robo_maxent.seeds import Purpose
+from robo_maxent.types import Act
 
 STOPS = (
     ("rough", 2),
@@ -30,11 +32,11 @@ CAPTION_HEIGHT = 22  # pixels
 
 def tour(
     act: Act,
-    task: Task[Any],
+    task: MujocoTask[Any, Any],
     seed: int,
     path: str | os.PathLike[str],
     stops: Sequence[tuple[str, int]] = STOPS,
-    look: Look | None = None,
+    settings: VideoSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[tuple[str, int, bool]]:
     """Film a policy for a few seconds on each kind of ground, on patches it was not trained on.
@@ -48,7 +50,7 @@ def tour(
         seed: Where to look for episodes from.
         path: An mp4 file, written at once when complete.
         stops: Kind of terrain and level, one after the other.
-        look: Camera and size.
+        settings: Camera and size.
         progress: Called with control steps done and control steps in all.
 
     Returns:
@@ -58,23 +60,24 @@ def tour(
         UsageError: The task has no terrain, or does not walk on it.
         RenderingError: No OpenGL backend works; the message holds the fix.
     """
-    look = look or Look()
-    if task.pool is None or not hasattr(task, "goes_ahead"):
+    settings = settings or VideoSettings()
+    if task.terrain is None or not task.tours:
         raise UsageError(f"a tour is for tasks that walk on terrain; {task.name} does not")
-    act, steps = Guard(seeing(act, task.policy_size)), round(SECONDS / task.control_dt)
+    checked = CheckedPolicy(policy_view(act, task.policy_size))
+    steps, levels = round(SECONDS / task.control_dt), task.terrain.levels
     fallen = []
-    with writing(path, look.width, look.height, look.fps) as write:
+    with writing(path, settings.fps) as write:
         for number, (kind, level) in enumerate(stops):
             env, obs = _begin(task, kind, level, seed)
-            camera = Camera(env, look.camera, look.width, look.height)
-            caption = f"{kind.replace('_', ' ')}, level {level} of {task.pool.levels - 1}"
+            camera = Camera(env.task, settings.camera, settings.width, settings.height)
+            caption = f"{kind.replace('_', ' ')}, level {level} of {levels - 1}"
             fell, shown = False, 0
             try:
                 for count in range(steps):
-                    if count * task.control_dt * look.fps >= shown:
-                        write(_captioned(camera.frame(), caption))
+                    if count * task.control_dt * settings.fps >= shown:
+                        write(_captioned(camera.frame(env.snapshot(0)), caption))
                         shown += 1
-                    step = env.step(act(obs))
+                    step = env.step(checked(obs))
                     obs, fell = step.obs, fell or bool(step.terminated[0])
                     if progress:
                         progress(number * steps + count + 1, len(stops) * steps)
@@ -86,16 +89,16 @@ def tour(
     return fallen
 
 
-def _begin(task: Any, kind: str, level: int, seed: int) -> tuple[VecEnv[Any], np.ndarray]:
+def _begin(
+    task: MujocoTask[Any, Any], kind: str, level: int, seed: int
+) -> tuple[MujocoVecEnv[Any, Any], np.ndarray]:
     """An episode on a kind of ground, at its beginning."""
-    pool = type(task.pool)((kind,), task.pool.levels, task.pool.variants, task.pool.seed)
-    there = task.on(pool)
-    there.level = level
-    env = there.evaluation_env(1, seed)
+    there = type(task)(**(task.options | {"kinds": [kind], "level": level}))
+    env = there.evaluation_env(1, seed, purpose=Purpose.FILM)
     for number in range(seed, seed + MOST_SEEDS):
         env.seed = number
         obs = env.reset()
-        if there.goes_ahead(env.memory, 0):
+        if there.goes_ahead(env.episode, 0):
             return env, obs
     raise UsageError(f"none of {MOST_SEEDS} episodes goes ahead")
 

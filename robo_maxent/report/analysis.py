@@ -1,8 +1,8 @@
-"""Rows of a robustness evaluation -> everything that a report says about them, as numbers."""
+"""Rows of a stress test -> everything that a report says about them, as numbers."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,33 +11,43 @@ from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.clustered import shared_proportion
 from robo_maxent.evaluation.intervals import Proportion
 from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
-from robo_maxent.evaluation.recovery import WITHIN
-from robo_maxent.evaluation.survival import WaitingTimes, waiting_times
-from robo_maxent.report import tables
 from robo_maxent.report.curves import Curve, curve, is_ordered
+from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
 from robo_maxent.report.rows import (
-    AXES,
-    Row,
-    Start,
+    NOMINAL,
+    AxisLabel,
+    StressEpisode,
     check,
     choose_failures,
-    in_order,
+    declared_axes,
     is_disturbed,
+    labels_of,
     met,
-    mode_of,
-    outcome_of,
     pair_key,
     severities_of,
     start_of,
     survived,
 )
-from robo_maxent.report.tables import Grid, Push, share
+from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share, start_numbers
 
-FAULTS = {"dead_joint": "dead", "locked_joint": "locked"}
-"""Axis of a fault that is or is not -> what the joint is then."""
+Rows = list[StressEpisode]
 
-Groups = dict[tuple[str, str, str], list[Row]]
-"""Policy, mode, axis -> rows."""
+
+@dataclass(frozen=True)
+class AxisRows:
+    """The rows of one axis."""
+
+    label: AxisLabel
+    severities: tuple[float, ...]
+    """From mild to hard; the first is the nominal one."""
+    judged: dict[str, Rows]
+    """Policy or baseline -> rows that it is judged by: of its mean action, where it was run so."""
+    in_mode: dict[tuple[str, str], Rows]
+    """Policy and mode -> rows."""
+
+    def disturbed(self, rows: Iterable[StressEpisode]) -> Rows:
+        """Rows at another severity than the nominal one."""
+        return [row for row in rows if is_disturbed(row, self.severities)]
 
 
 @dataclass(frozen=True)
@@ -51,267 +61,214 @@ class Sampled:
 
 
 @dataclass(frozen=True)
-class Axis:
-    """What was found along one axis; a policy acts by its mean where it was run that way."""
+class AxisAnalysis:
+    """What one axis shows; a policy acts by its mean where it was run that way."""
 
-    name: str
-    unit: str
+    label: AxisLabel
     severities: tuple[float, ...]
     """From mild to hard; the first is the nominal one."""
     success: dict[str, Curve]
-    """Of policies, then of nulls."""
+    """Of policies, then of baselines."""
     survived: dict[str, Curve]
     disturbed: dict[str, Proportion]
-    """Success over all severities but the nominal one, of policies and nulls."""
+    """Success over all severities but the nominal one, of policies and baselines."""
     outcomes: dict[str, dict[str, int]]
     """Policy -> outcome -> episodes, over the same."""
     sampled: dict[str, Sampled]
     differences: dict[str, SuccessDifference]
     """Policy -> its success less that of the first policy, over the same: above 0 it is better."""
-    null_differences: dict[tuple[str, str], SuccessDifference]
-    """Policy and null -> success of the policy less that of the null, in the episodes of both."""
+    baseline_differences: dict[tuple[str, str], SuccessDifference]
+    """Policy and baseline -> success of the policy less that of the baseline, in the episodes of
+    both."""
 
     @property
     def is_scale(self) -> bool:
         """Whether it goes from mild to hard, so that a curve makes sense; a fault is or is not."""
-        return is_ordered(self.severities) and self.name not in FAULTS
+        return is_ordered(self.severities) and self.label.is_scale
 
 
 @dataclass(frozen=True)
-class Findings:
-    """Everything that the report of an evaluation shows; empty where something was not run."""
+class Analysis:
+    """Everything that the report of a stress test shows; empty where something was not run."""
 
     policies: tuple[str, ...]
-    nulls: tuple[str, ...]
+    baselines: tuple[str, ...]
     episodes: int
-    axes: dict[str, Axis]
-    not_run: tuple[str, ...]
+    axes: dict[str, AxisAnalysis]
+    """In the order in which they are shown."""
+    not_run: tuple[AxisLabel, ...]
+    """Axes that the suite declares, and that no row is of."""
     nominal: dict[str, Proportion]
-    """Policy or null -> success of undisturbed episodes."""
+    """Policy or baseline -> success of undisturbed episodes."""
     overall: dict[str, Proportion]
-    """Policy or null -> success of all disturbed episodes."""
-    pushes: dict[str, Grid]
-    """Policy -> recovered pushes by sector and severity."""
-    phases: dict[str, Grid]
-    """Policy -> recovered pushes by the eighth of the stride that they began in, and severity."""
-    recovery: dict[str, WaitingTimes]
-    """Policy or null -> recovery times of all pushes of the axis ``push``."""
-    recovery_by: dict[str, dict[float, WaitingTimes]]
-    """Policy -> severity -> recovery times."""
-    terrain: dict[str, Grid]
-    """Policy -> success by kind and level, of kinds that it may have been trained on."""
-    heldout: dict[str, Grid]
-    """The same of kinds that no training has."""
-    joints: dict[str, Grid]
-    """Policy -> success by joint and fault, ``"dead"`` or ``"locked"``."""
+    """Policy or baseline -> success of all disturbed episodes."""
+    breakdowns: tuple[BreakdownAnalysis, ...]
+    """In the order of axes, and of each as it declares them."""
+    recovery: tuple[RecoveryAnalysis, ...]
+    """Of the axes that declare a breakdown of their pushes."""
     adjusted: dict[tuple[str, str], float]
     """Policy and axis -> p of its difference, adjusted for how many are made."""
     unpaired: int
     """Episodes of further policies that the first policy has no partner for."""
-    failures: tuple[Row, ...]
+    failures: tuple[StressEpisode, ...]
     """Failed episodes worth watching."""
 
 
-def findings(rows: Sequence[Row], suite: Mapping[str, Any]) -> Findings:
-    """Everything that a report says about an evaluation.
+def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis:
+    """Everything that a report says about a stress test.
 
     Args:
-        rows: Episodes of one evaluation, of any number of policies and nulls.
-        suite: What was run, as the suite stores it; nothing of it is required.
+        rows: Episodes of one stress test, of any number of policies and baselines.
+        suite: What was run, as the suite's file has it; nothing of it is required.
 
     Raises:
-        UsageError: There is no row of a policy, or a row lacks what every row has.
+        UsageError: There is no row of a policy, or a row can't be reported on.
     """
     check(rows)
-    policies, nulls = _subjects(rows, suite)
-    by: Groups = defaultdict(list)
-    for row in rows:
-        by[row["policy"], mode_of(row), row["axis"]].append(row)
-    mode = {
-        who: next(m for m in ("mean", "sampled", "null") if _has(by, who, m)) for who in policies
-    }
-    mode |= dict.fromkeys(nulls, "null")
-    names = in_order({row["axis"] for row in rows})
-    order = {name: severities_of(name, rows, suite) for name in names}
-    own = {
-        name: {who: by[who, mode[who], name] for who in mode if (who, mode[who], name) in by}
-        for name in names
-    }
-    axes = {name: _axis(name, order[name], own[name], policies, by) for name in names}
-    faulty = {
-        who: {
-            fault: _disturbed(own[axis].get(who, ()), order[axis])
-            for axis, fault in FAULTS.items()
-            if axis in own
-        }
-        for who in policies
-    }
-    pushed = {who: list(_pushes(found)) for who, found in own.get("push", {}).items()}
-    return Findings(
+    policies, baselines = _policies(rows, suite)
+    by_axis = _by_axis(rows, suite, policies, baselines)
+    axes = {name: _axis(of_axis, policies) for name, of_axis in by_axis.items()}
+    undisturbed = by_axis[NOMINAL].judged if NOMINAL in by_axis else {}
+    recovery = (
+        recovery_times(each.label, each.severities, each.judged, policies)
+        for each in by_axis.values()
+    )
+    return Analysis(
         policies=policies,
-        nulls=nulls,
+        baselines=baselines,
         episodes=len(rows),
         axes=axes,
-        not_run=tuple(name for name in AXES if name not in axes),
-        nominal={who: share(map(met, found)) for who, found in own.get("nominal", {}).items()},
-        overall=_overall(own, order),
-        pushes=_of(policies, pushed, lambda p: tables.pushes(p, order["push"])),
-        phases=_of(policies, pushed, lambda p: tables.phases(p, order["push"])),
-        recovery={who: _times(found) for who, found in pushed.items() if found},
-        recovery_by=_of(policies, pushed, lambda p: _times_by(p, order["push"])),
-        terrain=_terrain(policies, own, order, "terrain"),
-        heldout=_terrain(policies, own, order, "terrain_heldout"),
-        joints=_of(policies, faulty, tables.joints),
+        not_run=tuple(label for label in declared_axes(suite) if label.name not in axes),
+        nominal={policy: share(map(met, listed)) for policy, listed in undisturbed.items()},
+        overall=_overall(by_axis),
+        breakdowns=tuple(
+            breakdown
+            for each in by_axis.values()
+            for breakdown in breakdowns(each.label, each.severities, _only(policies, each.judged))
+        ),
+        recovery=tuple(each for each in recovery if each),
         adjusted=_adjusted(axes),
-        unpaired=sum(_unpaired(found, policies) for found in own.values()),
+        unpaired=sum(_unpaired(each.judged, policies) for each in by_axis.values()),
         failures=tuple(choose_failures(rows, suite)),
     )
 
 
-def _subjects(
-    rows: Sequence[Row], suite: Mapping[str, Any]
+def _policies(
+    rows: Sequence[StressEpisode], suite: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Policies, in the order of the suite, and nulls."""
-    present = dict.fromkeys(row["policy"] for row in rows if mode_of(row) != "null")
-    listed = [entry.get("label") for entry in suite.get("policies") or ()]
-    policies = tuple(dict.fromkeys([label for label in listed if label in present]) | present)
-    nulls = dict.fromkeys(row["policy"] for row in rows if mode_of(row) == "null")
+    """Policies, in the order of the suite, and baselines."""
+    present = dict.fromkeys(row.policy for row in rows if row.mode != "baseline")
+    listed = (entry.get("label") for entry in suite.get("policies") or ())
+    policies = tuple(dict.fromkeys(label for label in listed if label in present) | present)
+    baselines = dict.fromkeys(row.policy for row in rows if row.mode == "baseline")
     if not policies:
-        raise UsageError("no row is of a policy: nulls alone are nothing to report on")
-    if both := sorted(set(policies) & set(nulls)):
-        raise UsageError(f"{both[0]!r} is the name of a policy and of a null; rename the policy")
-    return policies, tuple(sorted(nulls))
+        raise UsageError("no row is of a policy: baselines alone are nothing to report on")
+    if both := sorted(set(policies) & set(baselines)):
+        raise UsageError(
+            f"{both[0]!r} is the name of a policy and of a baseline; rename the policy"
+        )
+    return policies, tuple(sorted(baselines))
 
 
-def _has(by: Groups, who: str, mode: str) -> bool:
-    return any(key[:2] == (who, mode) for key in by)
+def _by_axis(
+    rows: Sequence[StressEpisode],
+    suite: Mapping[str, Any],
+    policies: Sequence[str],
+    baselines: Sequence[str],
+) -> dict[str, AxisRows]:
+    """The rows of each axis, in the order in which axes are shown."""
+    grouped: dict[str, dict[tuple[str, str], Rows]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        grouped[row.axis][row.policy, row.mode].append(row)
+    of_mean = {row.policy for row in rows if row.mode == "mean"}
+    modes = {policy: "mean" if policy in of_mean else "sampled" for policy in policies}
+    modes |= dict.fromkeys(baselines, "baseline")
+    by_axis = {}
+    for name, label in labels_of(suite, grouped).items():
+        in_mode = grouped[name]
+        judged = {key[0]: in_mode[key] for key in modes.items() if key in in_mode}
+        unit = label.unit or next((row.unit for r in in_mode.values() for row in r if row.unit), "")
+        severities = severities_of(name, rows, suite)
+        by_axis[name] = AxisRows(replace(label, unit=unit), severities, judged, dict(in_mode))
+    return by_axis
 
 
-def _disturbed(rows: Iterable[Row], severities: tuple[float, ...]) -> list[Row]:
-    return [row for row in rows if is_disturbed(row, severities)]
+def _overall(by_axis: Mapping[str, AxisRows]) -> dict[str, Proportion]:
+    disturbed: dict[str, Rows] = defaultdict(list)
+    for name, of_axis in by_axis.items():
+        for policy, rows in of_axis.judged.items() if name != NOMINAL else ():
+            disturbed[policy] += of_axis.disturbed(rows)
+    return {policy: _success(rows) for policy, rows in disturbed.items() if rows}
 
 
-def _overall(
-    own: Mapping[str, dict[str, list[Row]]], order: Mapping[str, tuple[float, ...]]
-) -> dict[str, Proportion]:
-    disturbed: dict[str, list[Row]] = defaultdict(list)
-    for name, found in own.items():
-        for who, rows in found.items() if name != "nominal" else ():
-            disturbed[who] += _disturbed(rows, order[name])
-    return {who: _success(rows) for who, rows in disturbed.items() if rows}
-
-
-def _success(rows: Sequence[Row]) -> Proportion:
+def _success(rows: Sequence[StressEpisode]) -> Proportion:
     """Of episodes at several severities, which share their starts."""
-    return shared_proportion(np.array([*map(met, rows)]), _starts(map(start_of, rows)))
+    return shared_proportion(np.array([*map(met, rows)]), start_numbers(map(start_of, rows)))
 
 
-def _starts(starts: Iterable[Start]) -> np.ndarray:
-    """The same number for the same start, (n,)."""
-    numbers: dict[Start, int] = {}
-    return np.array([numbers.setdefault(start, len(numbers)) for start in starts])
-
-
-def _axis(
-    name: str,
-    severities: tuple[float, ...],
-    own: dict[str, list[Row]],
-    policies: tuple[str, ...],
-    by: Groups,
-) -> Axis:
-    """One axis; ``own`` has the rows that each policy and null is judged by."""
-    disturbed = {who: rows for who in own if (rows := _disturbed(own[who], severities))}
+def _axis(of_axis: AxisRows, policies: Sequence[str]) -> AxisAnalysis:
+    judged, severities, is_scale = of_axis.judged, of_axis.severities, of_axis.label.is_scale
+    disturbed = {policy: d for policy, rows in judged.items() if (d := of_axis.disturbed(rows))}
+    tested = _only(policies, disturbed)
     first = disturbed.get(policies[0], [])
-    compared = {who: _compare(disturbed.get(who, []), first) for who in policies[1:]}
-    is_scale = name not in FAULTS
-    units = (row.get("unit") for rows in own.values() for row in rows)
-    return Axis(
-        name=name,
-        unit=next((str(unit) for unit in units if unit), ""),
+    differences = {policy: _compare(tested.get(policy, []), first) for policy in policies[1:]}
+    baseline_differences = {
+        (policy, baseline): _compare(rows, disturbed[baseline])
+        for policy, rows in tested.items()
+        for baseline in disturbed
+        if baseline not in policies
+    }
+    sampled = {policy: _sampled(of_axis, policy) for policy in policies}
+    return AxisAnalysis(
+        label=of_axis.label,
         severities=severities,
-        success={who: curve(rows, severities, met, is_scale) for who, rows in own.items()},
-        survived={who: curve(rows, severities, survived, is_scale) for who, rows in own.items()},
-        disturbed={who: _success(rows) for who, rows in disturbed.items()},
-        outcomes={
-            who: dict(Counter(map(outcome_of, disturbed[who])))
-            for who in policies
-            if who in disturbed
-        },
-        sampled={who: s for who in policies if (s := _sampled(who, name, severities, by))},
-        differences={who: result for who, result in compared.items() if result},
-        null_differences={
-            (who, null): result
-            for who in policies
-            for null in own
-            if null not in policies
-            if (result := _compare(disturbed.get(who, []), disturbed.get(null, [])))
-        },
+        success={p: curve(rows, severities, met, is_scale) for p, rows in judged.items()},
+        survived={p: curve(rows, severities, survived, is_scale) for p, rows in judged.items()},
+        disturbed={policy: _success(rows) for policy, rows in disturbed.items()},
+        outcomes={p: dict(Counter(row.outcome for row in rows)) for p, rows in tested.items()},
+        sampled={policy: pair for policy, pair in sampled.items() if pair},
+        differences={policy: each for policy, each in differences.items() if each},
+        baseline_differences={key: each for key, each in baseline_differences.items() if each},
     )
 
 
-def _compare(first: Iterable[Row], second: Iterable[Row]) -> SuccessDifference | None:
+def _compare(
+    first: Iterable[StressEpisode], second: Iterable[StressEpisode]
+) -> SuccessDifference | None:
     """Success of the same episodes, first less second; None: they have none in common."""
     partners = {pair_key(row): row for row in second}
     pairs = [(row, partners[pair_key(row)]) for row in first if pair_key(row) in partners]
     if not pairs:
         return None
     one, two = (np.array([*map(met, rows)]) for rows in zip(*pairs, strict=True))
-    return success_difference(one, two, _starts(start_of(row) for row, _ in pairs))
+    return success_difference(one, two, start_numbers(start_of(row) for row, _ in pairs))
 
 
-def _sampled(who: str, axis: str, severities: tuple[float, ...], by: Groups) -> Sampled | None:
-    modes = [_disturbed(by.get((who, mode, axis), ()), severities) for mode in ("mean", "sampled")]
-    if not all(modes):
+def _sampled(of_axis: AxisRows, policy: str) -> Sampled | None:
+    mean, sampled = (
+        of_axis.disturbed(of_axis.in_mode.get((policy, mode), ())) for mode in ("mean", "sampled")
+    )
+    if not mean or not sampled:
         return None
-    mean, sampled = modes
     return Sampled(_success(mean), _success(sampled), _compare(sampled, mean))
 
 
-def _unpaired(own: dict[str, list[Row]], policies: tuple[str, ...]) -> int:
-    known = {pair_key(row) for row in own.get(policies[0], ())}
-    return sum(pair_key(row) not in known for who in policies[1:] for row in own.get(who, ()))
+def _unpaired(judged: Mapping[str, Rows], policies: Sequence[str]) -> int:
+    known = {pair_key(row) for row in judged.get(policies[0], ())}
+    others = _only(policies[1:], judged).values()
+    return sum(pair_key(row) not in known for rows in others for row in rows)
 
 
-def _adjusted(axes: dict[str, Axis]) -> dict[tuple[str, str], float]:
-    found = {
-        (who, axis.name): each.p_value
-        for axis in axes.values()
-        for who, each in axis.differences.items()
+def _adjusted(axes: Mapping[str, AxisAnalysis]) -> dict[tuple[str, str], float]:
+    p_values = {
+        (policy, name): each.p_value
+        for name, axis in axes.items()
+        for policy, each in axis.differences.items()
     }
-    return dict(zip(found, holm(np.array(list(found.values()))).tolist(), strict=True))
+    adjusted = holm(np.array(list(p_values.values()))).tolist()
+    return dict(zip(p_values, adjusted, strict=True))
 
 
-def _of(policies: Iterable[str], found: Mapping[str, Any], make: Callable[[Any], Any]) -> dict:
-    return {who: made for who in policies if found.get(who) and (made := make(found[who]))}
-
-
-def _terrain(
-    policies: Iterable[str],
-    own: Mapping[str, dict[str, list[Row]]],
-    order: Mapping[str, tuple[float, ...]],
-    axis: str,
-) -> dict[str, Grid]:
-    return _of(policies, own.get(axis, {}), lambda rows: tables.kinds(rows, order[axis]))
-
-
-def _pushes(rows: Iterable[Row]) -> Iterator[Push]:
-    """Every push that has an impulse."""
-    for row in rows:
-        for record in row.get("pushes") or ():
-            if record.get("impulse"):
-                yield Push(float(row["severity"]), start_of(row), record)
-
-
-def _times(pushes: Sequence[Push]) -> WaitingTimes:
-    """Recovery times of pushes; one that was not recovered from has none, whatever it says."""
-    records = [push.record for push in pushes]
-    told = (record.get("seconds") if record.get("recovered") else None for record in records)
-    seconds = np.array([np.nan if time is None else time for time in told], float)
-    # Whole control steps are looked at, and the last may end a little after the window.
-    watched = np.nanmax([WITHIN, *seconds])
-    return waiting_times(seconds, watched, starts=_starts(push.start for push in pushes))
-
-
-def _times_by(pushes: Sequence[Push], order: Sequence[float]) -> dict[float, WaitingTimes]:
-    parts = {severity: [push for push in pushes if push.severity == severity] for severity in order}
-    return {severity: _times(part) for severity, part in parts.items() if part}
+def _only(policies: Sequence[str], rows: Mapping[str, Rows]) -> dict[str, Rows]:
+    """The rows of policies, in their order, without those of baselines."""
+    return {policy: rows[policy] for policy in policies if policy in rows}

@@ -1,77 +1,67 @@
-"""Findings -> what the reader must know before believing them."""
+"""Analysis -> what the reader must know before believing it."""
 
 from robo_maxent.evaluation.severity import THRESHOLD
-from robo_maxent.report.analysis import Findings
-from robo_maxent.report.formatting import counted, title
-from robo_maxent.report.rows import AXES
+from robo_maxent.report.analysis import Analysis, AxisAnalysis
+from robo_maxent.report.formatting import counted
 
 FEW = 40
 """Episodes at a severity below which a share says little: 90 % of 40 is 77 to 96 %."""
 
 
-def notices(found: Findings, clips: str | None) -> tuple[str, ...]:
+def caveats(analysis: Analysis, clips: str | None) -> tuple[str, ...]:
     """What the reader must know before believing the rest.
 
     Args:
-        found: The findings.
+        analysis: What the rest says.
         clips: Why failures can't be watched; None: they can.
     """
-    made = [] if clips is None else [clips]
-    for policy in found.policies:
-        share = found.nominal.get(policy)
-        if share is not None and share.high < THRESHOLD:
-            made.append(
-                f"{policy} succeeds in only {counted(share)} undisturbed episodes: what follows "
-                "says more about the policy than about disturbances."
+    sentences = [] if clips is None else [clips]
+    for policy in analysis.policies:
+        undisturbed = analysis.nominal.get(policy)
+        if undisturbed is not None and undisturbed.high < THRESHOLD:
+            sentences.append(
+                f"{policy} succeeds in only {counted(undisturbed)} undisturbed episodes: what "
+                "follows says more about the policy than about disturbances."
             )
-        made += _null_notices(found, policy)
-        broken = _count(found, policy, ("diverged", "fault"))
-        if broken:
-            made.append(
-                f"{broken} episodes of {policy} ended in an unstable simulation or a fault of the "
-                "policy; they count as failures."
+        sentences += _matched(analysis, policy)
+        if broken := _count(analysis, policy, ("diverged", "policy error")):
+            sentences.append(
+                f"{broken} episodes of {policy} ended in an unstable simulation or a policy "
+                "error; they count as failures."
             )
-    if few := _thin(found):
-        names = ", ".join(map(title, few))
-        made.append(f"Fewer than {FEW} episodes a severity, so wide intervals: {names}.")
-    if found.unpaired:
-        made.append(
-            f"{found.unpaired:,} episodes have no partner of {found.policies[0]}; they count in "
-            "the shares, but not in the differences."
+    if thin := [axis.label.title for axis in analysis.axes.values() if _is_thin(axis, analysis)]:
+        names = ", ".join(thin)
+        sentences.append(f"Fewer than {FEW} episodes a severity, so wide intervals: {names}.")
+    if analysis.unpaired:
+        sentences.append(
+            f"{analysis.unpaired:,} episodes have no partner of {analysis.policies[0]}; they count "
+            "in the shares, but not in the differences."
         )
-    return tuple(made)
+    return tuple(sentences)
 
 
-def _null_notices(found: Findings, policy: str) -> list[str]:
-    """Axes along which a null does as well as the policy, in the episodes that both met."""
+def _matched(analysis: Analysis, policy: str) -> list[str]:
+    """Axes along which a baseline does as well as the policy, in the episodes of both."""
     matched: dict[str, list[str]] = {}
-    for axis in found.axes.values():
-        for null in found.nulls:
-            pairs = axis.null_differences.get((policy, null))
+    for axis in analysis.axes.values():
+        for baseline in analysis.baselines:
+            pairs = axis.baseline_differences.get((policy, baseline))
             if pairs and pairs.second.share > 0.0 and pairs.difference.value <= 0.0:
                 shares = f"{100 * pairs.second.share:.0f} and {100 * pairs.first.share:.0f} %"
-                of = f"{shares} of {pairs.first.count} shared episodes"
-                matched.setdefault(null, []).append(f"{title(axis.name).lower()} ({of})")
+                evidence = f"{shares} of {pairs.first.count} shared episodes"
+                along = f"{axis.label.title.lower()} ({evidence})"
+                matched.setdefault(baseline, []).append(along)
     return [
-        f"{null} does as well as {policy} along: {', '.join(names)}."
-        for null, names in matched.items()
+        f"{baseline} does as well as {policy} along: {', '.join(axes)}."
+        for baseline, axes in matched.items()
     ]
 
 
-def _thin(found: Findings) -> list[str]:
-    thin = [
-        axis.name
-        for axis in found.axes.values()
-        if any(
-            s.count < FEW
-            for p in found.policies
-            if p in axis.success
-            for s in axis.success[p].shares
-        )
-    ]
-    return sorted(thin, key=lambda name: AXES.index(name) if name in AXES else len(AXES))
+def _is_thin(axis: AxisAnalysis, analysis: Analysis) -> bool:
+    curves = [axis.success[policy] for policy in analysis.policies if policy in axis.success]
+    return any(share.count < FEW for curve in curves for share in curve.shares)
 
 
-def _count(found: Findings, policy: str, outcomes: tuple[str, ...]) -> int:
-    counts = (axis.outcomes.get(policy, {}) for axis in found.axes.values())
+def _count(analysis: Analysis, policy: str, outcomes: tuple[str, ...]) -> int:
+    counts = (axis.outcomes.get(policy, {}) for axis in analysis.axes.values())
     return sum(count.get(outcome, 0) for count in counts for outcome in outcomes)

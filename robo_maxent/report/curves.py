@@ -7,17 +7,20 @@ import numpy as np
 
 from robo_maxent.evaluation.intervals import CensoredEstimate, Estimate, Proportion, proportion
 from robo_maxent.evaluation.severity import severity_curve
-from robo_maxent.report.rows import Row, pair_key
+from robo_maxent.report.rows import StressEpisode, pair_key
 
 RESAMPLES = 2000
 """Of a curve, of which a report has a hundred; ends then vary by 2 % of an interval's length."""
 SEED = 0
 """Of every bootstrap: the same rows give the same report, whatever else is in it."""
 
+Hit = Callable[[StressEpisode], bool]
+"""What the share of a curve is of."""
+
 
 @dataclass(frozen=True)
 class Curve:
-    """A share of episodes along the severities of an axis, for one policy or null."""
+    """A share of episodes along the severities of an axis, for one policy or baseline."""
 
     severities: tuple[float, ...]
     """From mild to hard."""
@@ -56,9 +59,9 @@ def is_ordered(severities: Sequence[float]) -> bool:
 
 
 def curve(
-    rows: Sequence[Row],
+    rows: Sequence[StressEpisode],
     order: Sequence[float],
-    hit: Callable[[Row], bool],
+    hit: Hit,
     is_scale: bool = True,
 ) -> Curve:
     """The curve of one policy along one axis.
@@ -69,29 +72,29 @@ def curve(
         hit: What the share is of.
         is_scale: Whether severities are more and less of something, rather than different things.
     """
-    met = {float(row["severity"]) for row in rows}
-    severities = tuple(severity for severity in order if severity in met)
+    run = {row.severity for row in rows}
+    severities = tuple(severity for severity in order if severity in run)
     table = outcome_table(rows, severities, hit)
     if is_scale and is_ordered(severities):
         rng = np.random.default_rng(SEED)
-        made = severity_curve(severities, table, rng, axis="", unit="", resamples=RESAMPLES)
-        return Curve(severities, made.shares, made.critical, made.area)
+        fitted = severity_curve(severities, table, rng, axis="", unit="", resamples=RESAMPLES)
+        return Curve(severities, fitted.shares, fitted.critical, fitted.area)
     hits, counts = np.nansum(table, axis=0), (~np.isnan(table)).sum(0)
     shares = (proportion(int(h), int(n)) for h, n in zip(hits, counts, strict=True))
     return Curve(severities, tuple(shares), None, None)
 
 
 def outcome_table(
-    rows: Iterable[Row], severities: Sequence[float], hit: Callable[[Row], bool]
+    rows: Iterable[StressEpisode], severities: Sequence[float], hit: Hit
 ) -> np.ndarray:
     """Outcome of each start at each severity, (S, K): 1, 0, or NaN where it was not run.
 
     The episodes of a start, named by case, seed, simulation and index, differ in severity only.
     """
     place = {severity: column for column, severity in enumerate(severities)}
-    found: dict[tuple[object, ...], list[float]] = {}
+    outcomes: dict[tuple[object, ...], list[float]] = {}
     for row in rows:
         _, severity, *start = pair_key(row)
-        outcomes = found.setdefault(tuple(start), [np.nan] * len(severities))
-        outcomes[place[severity]] = float(hit(row))
-    return np.array(list(found.values()), float).reshape(-1, len(severities))
+        of_start = outcomes.setdefault(tuple(start), [np.nan] * len(severities))
+        of_start[place[severity]] = float(hit(row))
+    return np.array(list(outcomes.values()), float).reshape(-1, len(severities))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from robo_maxent.report import svg
-from robo_maxent.report.analysis import Findings
+from robo_maxent.report.analysis import Analysis
 from robo_maxent.report.svg import element
 
 STYLES = 5
@@ -32,25 +32,27 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Named:
-    """A policy or null with how it looks."""
+class Style:
+    """How a policy or a baseline looks."""
 
-    name: str
-    kind: str
-    """Class of the style sheet: p0 to p4 of policies, n0 and n1 of nulls."""
-    shape: int
-
-
-def subjects(found: Findings) -> tuple[Named, ...]:
-    """Policies and nulls with their looks."""
-    policies = (Named(p, f"p{i % STYLES}", i) for i, p in enumerate(found.policies))
-    nulls = (Named(null, f"n{i % 2}", 0) for i, null in enumerate(found.nulls))
-    return (*policies, *nulls)
+    policy: str
+    colour: str
+    """Class of the style sheet: p0 to p4 of policies, b0 and b1 of baselines."""
+    marker: int | None
+    """Shape of its points; None: a baseline, which is a line only."""
 
 
-def swatch(subject: Named) -> Markup:
-    """How a subject looks, for the legend."""
-    drawn = [svg.line((1.0, 7.0), (29.0, 7.0), f"line {subject.kind}")]
-    if subject.kind.startswith("p"):
-        drawn.append(svg.marker(subject.shape, 15.0, 7.0, f"mark {subject.kind}", subject.name))
-    return element("svg", *drawn, viewBox="0 0 30 14", class_="swatch", aria_hidden="true")
+def styles(analysis: Analysis) -> tuple[Style, ...]:
+    """How policies, and then baselines, look."""
+    policies = (Style(p, f"p{i % STYLES}", i) for i, p in enumerate(analysis.policies))
+    baselines = (Style(b, f"b{i % 2}", None) for i, b in enumerate(analysis.baselines))
+    return (*policies, *baselines)
+
+
+def swatch(style: Style) -> Markup:
+    """A line and a point of that look, for the legend."""
+    parts = [svg.line((1.0, 7.0), (29.0, 7.0), f"line {style.colour}")]
+    if style.marker is not None:
+        mark = f"mark {style.colour}"
+        parts.append(svg.marker(style.marker, 15.0, 7.0, mark, style.policy))
+    return element("svg", *parts, viewBox="0 0 30 14", class_="swatch", aria_hidden="true")

@@ -1,4 +1,4 @@
-"""Rows of a robustness evaluation -> one HTML file that a person reads in two minutes.
+"""Rows of a stress test -> one HTML file that a person reads in two minutes.
 
 The file needs nothing else: no network, no script, no font. The same rows give the same bytes.
 """
@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ from markupsafe import Markup
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import WITHIN
-from robo_maxent.evaluation.survival import WaitingTimes
-from robo_maxent.report import figures, formatting, maps, plots, verdict
-from robo_maxent.report.analysis import FAULTS, Axis, Findings, findings
-from robo_maxent.report.caveats import notices
+from robo_maxent.report import figures, formatting, maps, plots, recovery_plots, verdict
+from robo_maxent.report.analysis import Analysis, AxisAnalysis, analyse
+from robo_maxent.report.caveats import caveats
 from robo_maxent.report.figures import Figure
-from robo_maxent.report.rows import OUTCOMES, Row, identity, outcome_of
+from robo_maxent.report.rows import (
+    NOMINAL,
+    OUTCOMES,
+    SUITE_FORMAT,
+    AxisLabel,
+    StressEpisode,
+    identity,
+    labels_of,
+)
 
-FORMAT = 1
-"""Of the suite file that this report reads."""
 REPLAY = "robo-maxent replay RESULTS --row {row}"
 """Command that runs one row again, unless the suite names another under ``replay``."""
 NO_CLIPS = "Failures can't be watched here: no clips were recorded."
@@ -45,6 +51,22 @@ class Segment:
     count: int
     percent: float
 
+    @property
+    def css(self) -> str:
+        """Class of the style sheet."""
+        return outcome_class(self.outcome) if self.outcome in OUTCOMES else "o-other"
+
+
+@dataclass(frozen=True)
+class AxisFigures:
+    """What a section shows of one axis."""
+
+    title: str
+    introduction: str
+    figures: tuple[Figure, ...]
+    is_wide: bool = True
+    """It takes the whole width of the page, rather than half of it."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -54,24 +76,24 @@ class Card:
     note: str
     row: str
     command: str
-    draw: str
+    params: str
     """What was different about it, as JSON."""
     video: str | None
     """Data URI; None: not filmed."""
 
 
 def write(
-    rows: Sequence[Row],
+    rows: Sequence[StressEpisode],
     suite: Mapping[str, Any],
     path: str | os.PathLike[str],
     clips: Clips | None = None,
     why_no_clips: str = "",
-) -> Findings:
-    """Write the report of an evaluation, atomically.
+) -> Analysis:
+    """Write the report of a stress test, atomically.
 
     Args:
-        rows: Episodes, as the suite stores them.
-        suite: What was run, as the suite stores it; what it lacks is shown as not recorded.
+        rows: Episodes, of one stress test.
+        suite: What was run, as the suite's file has it; what it lacks is shown as not recorded.
         path: The HTML file; its directory is made.
         clips: Videos of rows, by the name of the row. None: there are none.
         why_no_clips: What to tell the reader where there are none.
@@ -80,54 +102,54 @@ def write(
         The numbers that the report shows.
 
     Raises:
-        UsageError: There is no row of a policy, a row lacks what every row has, or the suite is
-            of another format.
+        UsageError: There is no row of a policy, a row can't be reported on, or the suite is of
+            another format.
     """
-    found = findings(rows, suite)
-    text = render(found, rows, suite, clips, why_no_clips)
+    analysis = analyse(rows, suite)
+    text = render(analysis, rows, suite, clips, why_no_clips)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, target)
-    return found
+    return analysis
 
 
 def render(
-    found: Findings,
-    rows: Sequence[Row],
+    analysis: Analysis,
+    rows: Sequence[StressEpisode],
     suite: Mapping[str, Any],
     clips: Clips | None = None,
     why_no_clips: str = "",
 ) -> str:
     """The HTML text."""
-    if suite.get("format", FORMAT) != FORMAT:
-        raise UsageError(f"the suite has format {suite['format']}; this report reads {FORMAT}")
-    cards, missing = _cards(found, rows, suite, clips or {})
-    said = (why_no_clips or NO_CLIPS) if found.failures and not clips else None
-    scales = [axis for axis in found.axes.values() if axis.is_scale]
+    if (format_ := suite.get("format", SUITE_FORMAT)) != SUITE_FORMAT:
+        raise UsageError(f"the suite has format {format_}; this report reads {SUITE_FORMAT}")
+    cards, problems = _cards(analysis, rows, suite, clips or {})
+    unfilmed = (why_no_clips or NO_CLIPS) if analysis.failures and not clips else None
+    scales = [axis for axis in analysis.axes.values() if axis.is_scale]
     page = _environment().get_template("report.html")
     return page.render(
-        style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
-        found=found,
+        css=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
+        analysis=analysis,
         suite=suite,
         words=formatting,
         figures=figures,
         tiles=verdict.tiles,
         maps=maps,
         plots=plots,
-        subjects=figures.subjects(found),
-        verdicts=verdict.verdicts(found, suite),
-        notices=(*notices(found, said), *missing),
-        ranking=_ranking(found),
-        scales=[plots.curves(axis, found, "success") for axis in scales],
-        scales_survived=[plots.curves(axis, found, "survived") for axis in scales],
-        pushes=_push_figures(found),
-        recovery=_recovery_figures(found),
-        joints=_joint_figures(found),
-        outcomes=_outcomes(found),
+        styles=figures.styles(analysis),
+        verdicts=verdict.verdicts(analysis, suite),
+        caveats=(*caveats(analysis, unfilmed), *problems),
+        ranking=_ranking(analysis),
+        scales=[plots.curves(axis, analysis, "success") for axis in scales],
+        scales_survived=[plots.curves(axis, analysis, "survived") for axis in scales],
+        breakdowns=_breakdowns(analysis),
+        recovery=_recovery(analysis),
+        outcomes=_outcomes(analysis),
         outcome_names=OUTCOMES,
-        sampled=[f for p in found.policies if (f := plots.sampled(found, p))],
+        outcome_class=outcome_class,
+        sampled=[figure for p in analysis.policies if (figure := plots.sampled(analysis, p))],
         cards=cards,
         fingerprint=fingerprint(rows),
         within=WITHIN,
@@ -135,86 +157,70 @@ def render(
     )
 
 
-def fingerprint(rows: Sequence[Row]) -> str:
+def fingerprint(rows: Sequence[StressEpisode]) -> str:
     """SHA-256 of the rows in their order, whatever the order of their fields."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(json.dumps(dict(row), sort_keys=True, default=str).encode() + b"\n")
+        digest.update(json.dumps(row.to_json(), sort_keys=True).encode() + b"\n")
     return digest.hexdigest()
 
 
 def unbroken(words: str) -> str:
-    """The same words, where no interval in brackets is cut by the end of a line."""
-    return re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\u00a0"), words)
+    """The same words, where the end of a line cuts no interval in brackets, and no percentage."""
+    return re.sub(r"\[[^]]*\]|\d %", lambda number: number[0].replace(" ", "\u00a0"), words)
+
+
+def outcome_class(outcome: str) -> str:
+    """Class of the style sheet for an outcome."""
+    return f"o-{outcome.replace(' ', '-')}"
 
 
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(FOLDER, encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["unbroken"] = unbroken
-    return made
+    environment.filters["unbroken"] = unbroken
+    return environment
 
 
-def _ranking(found: Findings) -> list[Axis]:
+def _ranking(analysis: Analysis) -> list[AxisAnalysis]:
     """Axes by the success of the first policy while disturbed, the weakest first."""
-    first = found.policies[0]
-    ranked = [axis for axis in found.axes.values() if axis.name != "nominal" and axis.disturbed]
+    first, axes = analysis.policies[0], analysis.axes.values()
+    ranked = [axis for axis in axes if axis.label.name != NOMINAL and axis.disturbed]
     return sorted(
         ranked, key=lambda axis: axis.disturbed[first].share if first in axis.disturbed else 2.0
     )
 
 
-def _push_figures(found: Findings) -> list[Figure]:
-    """Each policy's pushes by direction, then by the phase of its stride."""
-    unit = found.axes["push"].unit if "push" in found.axes else ""
-    made = []
-    for policy, grid in found.pushes.items():
-        made.append(maps.pushes(policy, grid, unit))
-        if policy in found.phases:
-            made.append(maps.phases(policy, found.phases[policy], unit))
-    return made
+def _breakdowns(analysis: Analysis) -> list[AxisFigures]:
+    """The breakdowns of each axis that has any."""
+    shown = []
+    for label, group in groupby(analysis.breakdowns, key=lambda each: each.label):
+        of_axis = list(group)
+        declared = [each.breakdown for each in of_axis]
+        pictures = tuple(figure for each in of_axis for figure in maps.figures(each))
+        is_wide = any(map(maps.is_polar, declared))
+        shown.append(AxisFigures(label.title, maps.introduction(declared), pictures, is_wide))
+    return shown
 
 
-def _recovery_figures(found: Findings) -> list[Figure]:
-    """Everyone's recovery times, then those of each policy by severity."""
-    if not found.recovery:
-        return []
-    looks = {subject.name: subject.kind for subject in figures.subjects(found)}
-    everyone = [(who, looks[who], times) for who, times in found.recovery.items()]
-    note = "+ ends a curve that leaves pushes without recovery"
-    made = [plots.recovery("Time to recover: all pushes", note, everyone)]
-    unit = found.axes["push"].unit
-    for policy, by in found.recovery_by.items():
-        lines: list[tuple[str, str, WaitingTimes]] = [
-            (f"{severity:g}", f"v{min(place, 5)}", times)
-            for place, (severity, times) in enumerate(by.items())
-        ]
-        name = f"Time to recover: {policy} by severity"
-        made.append(
-            plots.recovery(
-                name, f"curves: {', '.join(label for label, _, _ in lines)} {unit}".strip(), lines
-            )
-        )
-    return made
-
-
-def _joint_figures(found: Findings) -> list[tuple[str, list[Figure]]]:
+def _recovery(analysis: Analysis) -> list[AxisFigures]:
+    """The recovery times of each axis that has any."""
     return [
-        (policy, [f for fault in grid.columns if (f := maps.joints(policy, grid, fault))])
-        for policy, grid in found.joints.items()
+        AxisFigures(each.label.title, "", tuple(recovery_plots.figures(each, analysis)))
+        for each in analysis.recovery
     ]
 
 
-def _outcomes(found: Findings) -> list[tuple[str, str, list[Segment]]]:
-    """Axis, policy and the parts of its bar."""
+def _outcomes(analysis: Analysis) -> list[tuple[str, str, list[Segment]]]:
+    """Title of the axis, policy and the parts of its bar."""
     return [
-        (formatting.title(axis.name), policy, _segments(counts))
-        for axis in found.axes.values()
+        (axis.label.title, policy, _segments(counts))
+        for axis in analysis.axes.values()
         for policy, counts in axis.outcomes.items()
     ]
 
@@ -226,12 +232,12 @@ def _segments(counts: Mapping[str, int]) -> list[Segment]:
 
 
 def _cards(
-    found: Findings, rows: Sequence[Row], suite: Mapping[str, Any], clips: Clips
+    analysis: Analysis, rows: Sequence[StressEpisode], suite: Mapping[str, Any], clips: Clips
 ) -> tuple[list[Card], tuple[str, ...]]:
     """Filmed rows first, then other failures worth watching; and what is wrong with the clips."""
     known = {identity(row): row for row in rows} if clips else {}
     chosen = {name: known[name] for name in clips if name in known}
-    chosen |= {name: row for row in found.failures if (name := identity(row)) not in chosen}
+    chosen |= {name: row for row in analysis.failures if (name := identity(row)) not in chosen}
     films = {name: _film(clips[name]) for name in chosen if name in clips}
     strange = [name for name in clips if name not in known]
     absent = [name for name, film in films.items() if film is None]
@@ -240,26 +246,29 @@ def _cards(
         problems.append(f"Clips of rows that are not in this evaluation: {', '.join(strange)}.")
     if absent:
         problems.append(f"Clips that can't be read: {', '.join(absent)}.")
-    return [_card(row, suite, films.get(name)) for name, row in chosen.items()], tuple(problems)
+    replay = str(suite.get("replay") or REPLAY)
+    cards = [
+        _card(row, analysis.axes[row.axis].label, replay, films.get(name))
+        for name, row in chosen.items()
+    ]
+    return cards, tuple(problems)
 
 
-def _card(row: Row, suite: Mapping[str, Any], film: bytes | None) -> Card:
-    name, what = identity(row), [formatting.title(row["axis"]).lower()]
-    if row["axis"] not in FAULTS:
-        what.append(formatting.quantity(float(row["severity"]), str(row.get("unit") or "")))
-    if row.get("case"):
-        what.append(str(row["case"]))
-    parts = [str(row["policy"])]
-    if row.get("length") is not None:
-        parts.append(f"{row['length']:,} control steps")
-    if row.get("distance") is not None:
-        parts.append(f"{row['distance']:.1f} m")
+def _card(row: StressEpisode, label: AxisLabel, replay: str, film: bytes | None) -> Card:
+    name, condition = identity(row), [label.title.lower()]
+    if label.is_scale:
+        condition.append(formatting.quantity(row.severity, label.unit))
+    if row.case:
+        condition.append(row.case)
+    note = [row.policy, f"{row.length:,} control steps"]
+    if row.distance is not None:
+        note.append(f"{row.distance:.1f} m")
     return Card(
-        title=f"{outcome_of(row).capitalize()}: {', '.join(what)}",
-        note=" · ".join(parts),
+        title=f"{row.outcome.capitalize()}: {', '.join(condition)}",
+        note=" · ".join(note),
         row=name,
-        command=str(suite.get("replay") or REPLAY).replace("{row}", shlex.quote(name)),
-        draw=json.dumps(row.get("draw") or {}, sort_keys=True),
+        command=replay.replace("{row}", shlex.quote(name)),
+        params=json.dumps(row.params, sort_keys=True),
         video=f"data:video/mp4;base64,{base64.b64encode(film).decode()}" if film else None,
     )
 
@@ -274,16 +283,16 @@ def _film(clip: bytes | str | os.PathLike[str]) -> bytes | None:
 
 
 def _conditions(suite: Mapping[str, Any]) -> list[tuple[str, str, int, int]]:
-    """Axis, its severities, how many cases, how many episodes."""
-    by: dict[str, list[Mapping[str, Any]]] = {}
+    """Title of the axis, its severities, how many cases, how many episodes."""
+    by_axis: dict[str, list[Mapping[str, Any]]] = {}
     for condition in suite.get("conditions") or ():
-        by.setdefault(str(condition.get("axis")), []).append(condition)
+        by_axis.setdefault(str(condition.get("axis")), []).append(condition)
     return [
         (
-            formatting.title(axis),
-            ", ".join(f"{s:g}" for s in dict.fromkeys(c["severity"] for c in group)),
-            len({c.get("case") or "" for c in group}),
-            sum(int(c.get("episodes") or 0) for c in group),
+            label.title,
+            ", ".join(f"{s:g}" for s in dict.fromkeys(c["severity"] for c in by_axis[name])),
+            len({c.get("case") or "" for c in by_axis[name]}),
+            sum(int(c.get("episodes") or 0) for c in by_axis[name]),
         )
-        for axis, group in by.items()
+        for name, label in labels_of(suite, by_axis).items()
     ]

@@ -1,18 +1,19 @@
-"""Findings -> maps: pushes around the robot, faults on its joints; and the colours of shares."""
+"""Breakdowns of axes -> maps: rings around the robot, marks on its joints, tables of shades."""
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from robo_maxent.evaluation.summary import Proportion
+from robo_maxent.evaluation.intervals import Proportion
 from robo_maxent.report import svg
 from robo_maxent.report.figures import Figure, Table
 from robo_maxent.report.formatting import counted, quantity
+from robo_maxent.report.rows import AxisLabel, Breakdown
 from robo_maxent.report.svg import element
-from robo_maxent.report.tables import SECTORS, Grid
+from robo_maxent.report.tables import PUSHED, SECTORS, BreakdownAnalysis, Grid, Place
 
 SHADES = (0.25, 0.5, 0.75, 0.9, 0.97)
 """Where a share takes the next colour: warm below the 90 % that are required, cool from there."""
@@ -31,9 +32,91 @@ PHASES = ("phase 0", "1/8", "1/4", "3/8", "1/2", "5/8", "3/4", "7/8")
 """Names of the eighths of a stride."""
 
 
-def shade(share: float) -> str:
+@dataclass(frozen=True)
+class Map:
+    """What all pictures of a breakdown need."""
+
+    policy: str
+    label: AxisLabel
+    """Of the axis."""
+    breakdown: Breakdown
+    grid: Grid
+
+    @property
+    def subject(self) -> str:
+        """What the shares are of, in words that go before "by"."""
+        return "Recovered" if self.breakdown.by in PUSHED else "Success"
+
+    @property
+    def title(self) -> str:
+        """Above the picture."""
+        return f"{self.subject} by {self.breakdown.title}: {self.policy}"
+
+    def name(self, row: Place) -> str:
+        """What people call a row of the grid."""
+        if isinstance(row, str):
+            return row
+        return (DIRECTIONS if self.breakdown.by == "push direction" else PHASES)[row]
+
+    def words(self, row: Place, severity: float) -> str:
+        """What hovering over a cell says."""
+        share = self.grid.cells.get((row, severity))
+        return f"{self.name(row)}, {quantity(severity, self.label.unit)}: {share or 'not run'}"
+
+    def table(self, columns: Sequence[float]) -> Table:
+        """The numbers at these severities."""
+        head = [quantity(severity, self.label.unit) for severity in columns]
+        rows = [
+            (self.name(row), *(counted(self.grid.cells.get((row, column))) for column in columns))
+            for row in self.grid.rows
+        ]
+        caption = f"{self.policy}: {self.subject.lower()} by {self.breakdown.title}"
+        return Table(caption, (self.breakdown.title, *head), tuple(rows))
+
+
+def figures(analysis: BreakdownAnalysis) -> list[Figure]:
+    """A figure for each policy; of joints, one for each severity as well."""
+    drawn = []
+    for policy, grid in analysis.grids.items():
+        of_policy = Map(policy, analysis.label, analysis.breakdown, grid)
+        drawn += _figures(of_policy)
+    return drawn
+
+
+def _figures(each: Map) -> list[Figure]:
+    if is_polar(each.breakdown):
+        return [_polar(each)]
+    if each.breakdown.picture == "joints" and any(map(_leg_of, each.grid.rows)):
+        return [_joints(each, severity) for severity in each.grid.columns]
+    return [_matrix(each)]
+
+
+def is_polar(breakdown: Breakdown) -> bool:
+    """Whether it is drawn as rings; only the directions and the phases of pushes go around."""
+    return breakdown.picture == "polar" and breakdown.by in PUSHED
+
+
+def introduction(breakdowns: Iterable[Breakdown]) -> str:
+    """What the figures of one axis show, and how to read them, in a sentence or two."""
+    ways: dict[str, list[str]] = {}
+    for breakdown in breakdowns:
+        pushed = breakdown.by in PUSHED
+        what = "pushes recovered from" if pushed else "episodes that succeeded"
+        ways.setdefault(what, []).append(f"by {breakdown.title}, {_how_to_read(breakdown)}")
+    return " ".join(f"Percent of {what}: {'; '.join(how)}." for what, how in ways.items())
+
+
+def _how_to_read(breakdown: Breakdown) -> str:
+    if is_polar(breakdown) and breakdown.by == "push direction":
+        return "seen from above with the robot in the middle, each sector where the push drives it"
+    if is_polar(breakdown):
+        return "anticlockwise from the moment of the stride at which the push began"
+    return "seen from above" if breakdown.picture == "joints" else "from easy to hard"
+
+
+def shade(share: Proportion | None) -> str:
     """Class of the style sheet for a share."""
-    return f"s{sum(share >= least for least in SHADES)}"
+    return f"s{sum(share.share >= least for least in SHADES)}" if share else "none"
 
 
 def shades() -> tuple[tuple[str, str], ...]:
@@ -44,6 +127,44 @@ def shades() -> tuple[tuple[str, str], ...]:
     )
 
 
+def _short(share: Proportion | None) -> str:
+    """Percent without decimals, and 100 for all of them only."""
+    if share is None:
+        return "–"
+    return f"{min(round(100 * share.share), 99 if share.share < 1.0 else 100)}"
+
+
+# Tables of shades: a row for each case or sector, severities from mild to hard.
+
+
+def _matrix(each: Map) -> Figure:
+    unit = each.label.unit or "severity"
+    head = (element("th", f"{severity:g}", scope="col") for severity in each.grid.columns)
+    rows = (
+        element(
+            "tr",
+            element("th", each.name(row).replace("_", " "), scope="row"),
+            *(_shaded(each, row, severity) for severity in each.grid.columns),
+        )
+        for row in each.grid.rows
+    )
+    shown = element(
+        "table",
+        element("thead", element("tr", element("th", f"{unit} →", scope="col"), *head)),
+        element("tbody", *rows),
+        class_="matrix",
+    )
+    picture = element(
+        "div", shown, class_="scroll", tabindex="0", role="region", aria_label=each.title
+    )
+    return Figure(each.title, "", picture, each.table(each.grid.columns))
+
+
+def _shaded(each: Map, row: Place, severity: float) -> Markup:
+    share = each.grid.cells.get((row, severity))
+    return element("td", _short(share), class_=shade(share), title=each.words(row, severity))
+
+
 # Pushes: seen from above, the robot in the middle, ahead is up; or a stride, like a clock that
 # goes the other way round.
 
@@ -52,49 +173,37 @@ CENTRE = (SIDE / 2, SIDE / 2)
 INNER, OUTER = 46.0, 166.0
 
 
-@dataclass(frozen=True)
-class _Around:
-    """What goes around a polar map, anticlockwise from the top, and what is in its middle."""
-
-    title: str
-    what: str
-    """What the sectors are, in the head of the table."""
-    names: tuple[str, ...]
-    """Of the sectors."""
-    sides: tuple[str, str, str, str]
-    """Written at the top, left, bottom and right."""
-    middle: Markup
-
-
-def pushes(policy: str, grid: Grid, unit: str) -> Figure:
-    """Share of pushes recovered from, by direction and severity, which grows outward."""
-    sides = ("ahead", "left", "back", "right")
-    around = _Around("direction", "pushed towards", DIRECTIONS, sides, _robot_from_above())
-    return _polar(policy, grid, unit, around)
-
-
-def phases(policy: str, grid: Grid, unit: str) -> Figure:
-    """The same by the phase of the stride in which a push began."""
-    x, y = CENTRE
-    middle = element("g", svg.text(x, y, "one", "hint"), svg.text(x, y + 13.0, "stride", "hint"))
-    sides = ("0", "1/4", "1/2", "3/4")
-    return _polar(policy, grid, unit, _Around("stride phase", "began at", PHASES, sides, middle))
-
-
-def _polar(policy: str, grid: Grid, unit: str, around: _Around) -> Figure:
-    width = (OUTER - INNER) / len(grid.columns)
-    parts = [around.middle]
-    for ring, severity in enumerate(grid.columns):
+def _polar(each: Map) -> Figure:
+    """Share of pushes recovered from, by direction or phase, and severity, which grows outward."""
+    severities, unit = each.grid.columns, each.label.unit
+    width = (OUTER - INNER) / len(severities)
+    by_direction = each.breakdown.by == "push direction"
+    sides = ("ahead", "left", "back", "right") if by_direction else ("0", "1/4", "1/2", "3/4")
+    parts = [_robot_from_above() if by_direction else _one_stride()]
+    for ring, severity in enumerate(severities):
         radii = INNER + ring * width, INNER + (ring + 1) * width
-        parts += [_sector(grid, i, severity, radii, unit, around.names) for i in grid.rows]
-    parts += [_ring_label(INNER + (i + 0.5) * width, s) for i, s in enumerate(grid.columns)]
-    parts += [_side_label(quarter, words) for quarter, words in enumerate(around.sides)]
-    rings = ", ".join(f"{severity:g}" for severity in grid.columns)
+        parts += [_sector(each, index, severity, radii) for index in range(SECTORS)]
+    parts += [_ring_label(INNER + (i + 0.5) * width, s) for i, s in enumerate(severities)]
+    parts += [_side_label(quarter, words) for quarter, words in enumerate(sides)]
+    rings = ", ".join(f"{severity:g}" for severity in severities)
     note = f"rings outward: {rings} {unit}".strip()
-    label = f"{policy}: share of pushes recovered from, by {around.title} and severity; {note}"
+    by = each.breakdown.title
+    label = f"{each.policy}: share of pushes recovered from, by {by} and severity; {note}"
     picture = svg.picture(SIDE, SIDE, label, *parts, kind="map")
-    table = _push_table(policy, grid, unit, around)
-    return Figure(f"Recovered by {around.title}: {policy}", note, picture, table)
+    return Figure(each.title, note, picture, each.table(severities))
+
+
+def _sector(each: Map, index: int, severity: float, radii: tuple[float, float]) -> Markup:
+    share = each.grid.cells.get((index, severity))
+    step = 2 * math.pi / SECTORS
+    outline = svg.sector(CENTRE, radii, ((index - 0.5) * step, (index + 0.5) * step))
+    x, y = svg.polar(CENTRE, sum(radii) / 2, index * step)
+    tooltip = element("title", each.words(index, severity))
+    return element(
+        "g",
+        element("path", tooltip, d=outline, class_=f"cell {shade(share)}"),
+        svg.text(x, y + 4.0, _short(share), f"in-{shade(share)}"),
+    )
 
 
 def _side_label(quarter: int, words: str) -> Markup:
@@ -103,28 +212,6 @@ def _side_label(quarter: int, words: str) -> Markup:
     place = None if turn is None else f"rotate({turn} {svg.number(x)} {svg.number(y)})"
     y += 8.0 if quarter == 2 else 0.0
     return element("text", words, x=x, y=y, class_="label", text_anchor="middle", transform=place)
-
-
-def _sector(
-    grid: Grid,
-    index: int,
-    severity: float,
-    radii: tuple[float, float],
-    unit: str,
-    names: Sequence[str],
-) -> Markup:
-    share = grid.cells.get((index, severity))
-    step = 2 * math.pi / SECTORS
-    outline = svg.sector(CENTRE, radii, ((index - 0.5) * step, (index + 0.5) * step))
-    x, y = svg.polar(CENTRE, sum(radii) / 2, index * step)
-    words = f"{names[index]}, {quantity(severity, unit)}: {share or 'not run'}"
-    kind = shade(share.share) if share else "none"
-    told = element("title", words)
-    return element(
-        "g",
-        element("path", told, d=outline, class_=f"cell {kind}"),
-        svg.text(x, y + 4.0, _short(share), f"in-{kind}"),
-    )
 
 
 def _ring_label(radius: float, severity: float) -> Markup:
@@ -145,16 +232,9 @@ def _robot_from_above() -> Markup:
     return element("g", *legs, trunk, nose)
 
 
-def _push_table(policy: str, grid: Grid, unit: str, around: _Around) -> Table:
-    rows = tuple(
-        (
-            around.names[index],
-            *(counted(grid.cells.get((index, severity))) for severity in grid.columns),
-        )
-        for index in grid.rows
-    )
-    head = (around.what, *(quantity(severity, unit) for severity in grid.columns))
-    return Table(f"{policy}: pushes recovered from, by {around.title}", head, rows)
+def _one_stride() -> Markup:
+    x, y = CENTRE
+    return element("g", svg.text(x, y, "one", "hint"), svg.text(x, y + 13.0, "stride", "hint"))
 
 
 # Joints: the same view, legs spread out to the sides.
@@ -167,29 +247,26 @@ ENDS = {"F": 84.0, "R": 206.0, "H": 206.0}
 RADIUS = 20.0
 
 
-def joints(policy: str, grid: Grid, fault: str) -> Figure | None:
-    """Success with each joint dead or locked, drawn on the robot; None: not run.
-
-    Joints that are not those of a quadruped are in the table only.
-    """
-    shares = {j: share for j in grid.rows if (share := grid.cells.get((j, fault)))}
-    if not shares:
-        return None
-    found = {joint: match for joint in shares if (match := LEG.fullmatch(joint))}
+def _joints(each: Map, severity: float) -> Figure:
+    """Success by joint at one severity, drawn on a quadruped; other joints are in the table."""
+    shares = {j: share for j in each.grid.rows if (share := each.grid.cells.get((j, severity)))}
+    places = {joint: leg for joint in shares if (leg := _leg_of(joint))}
     parts = [_trunk()]
-    for end, side in dict.fromkeys((m["end"], m["side"]) for m in found.values()):
+    for end, side in dict.fromkeys((leg["end"], leg["side"]) for leg in places.values()):
         parts.append(_leg(end, side))
-    parts += [_joint(joint, match, shares[joint], fault) for joint, match in found.items()]
-    table = Table(
-        f"{policy}: success with one joint {fault}",
-        ("joint", f"success with it {fault}"),
-        tuple((joint, counted(share)) for joint, share in shares.items()),
-    )
-    told = ", ".join(f"{joint} {_short(share)} %" for joint, share in shares.items())
-    label = f"{policy}: success in percent with one joint {fault}: {told}"
-    note = "" if len(found) == len(shares) else "some joints are in the table only"
-    picture = svg.picture(SIDE, 262.0, label, *parts, kind="map") if found else Markup("")
-    return Figure(f"One joint {fault}", note, picture, table)
+    parts += [_joint(each, joint, severity, leg) for joint, leg in places.items()]
+    tested = quantity(severity, each.label.unit)
+    title = f"{each.title}, {tested}" if len(each.grid.columns) > 1 else each.title
+    spoken = ", ".join(f"{each.name(joint)} {_short(share)} %" for joint, share in shares.items())
+    label = f"{each.label.title}, {title}: {spoken}"
+    note = "" if len(places) == len(shares) else "some joints are in the table only"
+    picture = svg.picture(SIDE, 262.0, label, *parts, kind="map")
+    return Figure(title, note, picture, each.table([severity]))
+
+
+def _leg_of(joint: Place) -> re.Match[str] | None:
+    """Where a joint of a quadruped is; None: the joint is another."""
+    return LEG.fullmatch(str(joint))
 
 
 def _trunk() -> Markup:
@@ -212,37 +289,14 @@ def _leg(end: str, side: str) -> Markup:
     return element("g", svg.line((middle + sign * 36.0, y), (far, y), "limb"), name)
 
 
-def _joint(joint: str, match: re.Match[str], share: Proportion, fault: str) -> Markup:
-    sign = -1.0 if match["side"] == "L" else 1.0
-    x, y = SIDE / 2 + sign * PARTS[match["part"]], ENDS[match["end"]]
-    kind = shade(share.share)
-    told = element("title", f"{joint} {fault}: {share}")
+def _joint(each: Map, joint: Place, severity: float, leg: re.Match[str]) -> Markup:
+    share = each.grid.cells[joint, severity]
+    sign = -1.0 if leg["side"] == "L" else 1.0
+    x, y = SIDE / 2 + sign * PARTS[leg["part"]], ENDS[leg["end"]]
+    tooltip = element("title", each.words(joint, severity))
     return element(
         "g",
-        element("circle", told, cx=x, cy=y, r=RADIUS, class_=f"cell {kind}"),
-        svg.text(x, y + 4.5, _short(share), f"in-{kind} strong"),
-        svg.text(x, y + RADIUS + 13.0, match["part"], "hint"),
+        element("circle", tooltip, cx=x, cy=y, r=RADIUS, class_=f"cell {shade(share)}"),
+        svg.text(x, y + 4.5, _short(share), f"in-{shade(share)} strong"),
+        svg.text(x, y + RADIUS + 13.0, leg["part"], "hint"),
     )
-
-
-def kind_rows(grid: Grid) -> Sequence[tuple[str, list[tuple[str, str, str]]]]:
-    """Kind of terrain, and for each level the class, the number, and what hovering says."""
-    return [
-        (
-            kind,
-            [
-                (shade(share.share), _short(share), f"{kind}, level {level:g}: {share}")
-                if (share := grid.cells.get((kind, level)))
-                else ("none", "–", f"{kind}, level {level:g}: not run")
-                for level in grid.columns
-            ],
-        )
-        for kind in grid.rows
-    ]
-
-
-def _short(share: Proportion | None) -> str:
-    """Percent without decimals, and 100 for all of them only."""
-    if share is None:
-        return "–"
-    return f"{min(round(100 * share.share), 99 if share.share < 1.0 else 100)}"

@@ -1,22 +1,21 @@
-"""Findings -> plots: severity curves, recovery times, mean against sampled actions, differences.
+"""Analysis -> plots: severity curves, mean against sampled actions, differences.
 
 Each is a picture with the table behind it. A policy keeps its colour, marker and dash everywhere.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from markupsafe import Markup
 
 from robo_maxent.evaluation.intervals import CensoredValue, Proportion
 from robo_maxent.evaluation.paired import SuccessDifference
-from robo_maxent.evaluation.recovery import WITHIN
 from robo_maxent.evaluation.severity import THRESHOLD
-from robo_maxent.evaluation.survival import WaitingTimes
 from robo_maxent.report import svg
-from robo_maxent.report.analysis import Axis, Findings
+from robo_maxent.report.analysis import Analysis, AxisAnalysis
 from robo_maxent.report.curves import Curve
-from robo_maxent.report.figures import Figure, Named, Table, subjects
-from robo_maxent.report.formatting import area, counted, limit, median, points, quantity, title
+from robo_maxent.report.figures import Figure, Style, Table, styles
+from robo_maxent.report.formatting import area, counted, limit, points, quantity
 from robo_maxent.report.svg import Scale, element
 
 WHOLE = (0.0, 1.0)
@@ -31,95 +30,87 @@ INSET = 8.0
 APART = 8.0
 """Between the critical severities of two policies, so that neither covers the other."""
 
+Measure = Literal["success", "survived"]
 
-def curves(axis: Axis, found: Findings, measure: str) -> Figure:
-    """One axis: the share that ``measure`` names, "success" or "survived", along its severities."""
-    shown: Mapping[str, Curve] = getattr(axis, measure)
+
+def curves(axis: AxisAnalysis, analysis: Analysis, measure: Measure) -> Figure:
+    """One axis: the share of episodes that did as ``measure`` says, along its severities."""
+    shown = axis.success if measure == "success" else axis.survived
+    title, unit = axis.label.title, axis.label.unit
     x = Scale((axis.severities[0], axis.severities[-1]), (LEFT + INSET, RIGHT - INSET))
     y = Scale(WHOLE, (BOTTOM, TOP))
-    present = [subject for subject in subjects(found) if subject.name in shown]
+    present = [style for style in styles(analysis) if style.policy in shown]
+    judged = [style for style in present if style.policy in analysis.policies]
     layers = [_frame(axis, x, y)]
-    layers += [_band(shown[s.name], s, x, y) for s in present if s.kind.startswith("p")]
-    judged = [s for s in present if s.name in found.policies]
+    layers += [_band(shown[style.policy], style, x, y) for style in judged]
     layers += [
-        _drop(axis, shown[s.name], s, x, y, BOTTOM - 4.0 - APART * row)
-        for row, s in enumerate(judged)
+        _drop(axis, shown[style.policy], style, x, y, BOTTOM - 4.0 - APART * row)
+        for row, style in enumerate(judged)
     ]
-    layers += [_curve(axis, shown[s.name], s, x, y) for s in reversed(present)]
-    reached = {s.name: f"90 % {limit(axis, shown[s.name])}" for s in judged}
-    several = len(found.policies) > 1
-    note = "\n".join(f"{name}: {far}" if several else far for name, far in reached.items())
-    words = "; ".join(f"{s.name}: {_spoken(axis, shown[s.name])}" for s in present)
-    label = f"{title(axis.name)}, {measure} by severity. {words}"
-    return Figure(
-        title(axis.name),
-        note,
-        svg.picture(WIDTH, HEIGHT, label, *layers),
-        _table(axis, shown, present),
-    )
+    layers += [_curve(unit, shown[style.policy], style, x, y) for style in reversed(present)]
+    limits = {style.policy: f"90 % {limit(axis, shown[style.policy])}" for style in judged}
+    several = len(analysis.policies) > 1
+    note = "\n".join(f"{policy}: {far}" if several else far for policy, far in limits.items())
+    spoken = "; ".join(f"{s.policy}: {_spoken(axis, shown[s.policy])}" for s in present)
+    label = f"{title}, {measure} by severity. {spoken}"
+    picture = svg.picture(WIDTH, HEIGHT, label, *layers)
+    return Figure(title, note, picture, _table(axis, shown, present))
 
 
-def _frame(axis: Axis, x: Scale, y: Scale) -> Markup:
+def _frame(axis: AxisAnalysis, x: Scale, y: Scale) -> Markup:
+    nominal, places = x(axis.severities[0]), [x(severity) for severity in axis.severities]
     parts = []
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(svg.line((LEFT, y(value)), (RIGHT, y(value)), "grid"))
         if value in (0.0, 0.5, 1.0):
             parts.append(svg.text(LEFT - 5, y(value) + 3.5, f"{100 * value:.0f} %", "tick", "end"))
     parts.append(svg.line((LEFT, y(THRESHOLD)), (RIGHT, y(THRESHOLD)), "required"))
-    parts.append(svg.line((x(axis.severities[0]), TOP), (x(axis.severities[0]), BOTTOM), "nominal"))
-    places = [x(severity) for severity in axis.severities]
+    parts.append(svg.line((nominal, TOP), (nominal, BOTTOM), "nominal"))
     parts += [svg.line((place, BOTTOM), (place, BOTTOM + 3), "edge") for place in places]
     for index in svg.spaced(places, 25.0):
         parts.append(svg.text(places[index], BOTTOM + 14, f"{axis.severities[index]:g}", "tick"))
+    way = " · ".join(filter(None, (axis.label.unit, "harder →")))
     parts.append(svg.text(LEFT, HEIGHT - 15, "nominal", "hint", "start"))
-    parts.append(
-        svg.text(
-            RIGHT, HEIGHT - 15, " · ".join(filter(None, (axis.unit, "harder →"))), "hint", "end"
-        )
-    )
+    parts.append(svg.text(RIGHT, HEIGHT - 15, way, "hint", "end"))
     return element("g", *parts)
 
 
-def _band(curve: Curve, subject: Named, x: Scale, y: Scale) -> Markup:
+def _band(curve: Curve, style: Style, x: Scale, y: Scale) -> Markup:
     pairs = list(zip(curve.severities, curve.shares, strict=True))
     upper = [(x(severity), y(share.high)) for severity, share in pairs]
     lower = [(x(severity), y(share.low)) for severity, share in reversed(pairs)]
-    return svg.path([*upper, *lower], f"band {subject.kind}", closed=True)
+    return svg.path([*upper, *lower], f"band {style.colour}", closed=True)
 
 
-def _curve(axis: Axis, curve: Curve, subject: Named, x: Scale, y: Scale) -> Markup:
-    places = [
-        (x(s), y(share.share)) for s, share in zip(curve.severities, curve.shares, strict=True)
-    ]
-    drawn = [svg.path(places, f"line {subject.kind}")]
-    if subject.kind.startswith("p"):
-        told = (
-            f"{subject.name}, {quantity(severity, axis.unit)}: {share}"
-            for severity, share in zip(curve.severities, curve.shares, strict=True)
-        )
-        drawn += [
-            svg.marker(subject.shape, *place, f"mark {subject.kind}", words)
-            for place, words in zip(places, told, strict=True)
-        ]
-    return element("g", *drawn)
+def _curve(unit: str, curve: Curve, style: Style, x: Scale, y: Scale) -> Markup:
+    pairs = list(zip(curve.severities, curve.shares, strict=True))
+    places = [(x(severity), y(share.share)) for severity, share in pairs]
+    parts = [svg.path(places, f"line {style.colour}")]
+    if style.marker is not None:
+        for place, (severity, share) in zip(places, pairs, strict=True):
+            words = f"{style.policy}, {quantity(severity, unit)}: {share}"
+            parts.append(svg.marker(style.marker, *place, f"mark {style.colour}", words))
+    return element("g", *parts)
 
 
-def _drop(axis: Axis, curve: Curve, subject: Named, x: Scale, y: Scale, height: float) -> Markup:
+def _drop(
+    axis: AxisAnalysis, curve: Curve, style: Style, x: Scale, y: Scale, height: float
+) -> Markup:
     """From the 90 % line down to the critical severity, and its interval at a height."""
-    if curve.critical is None:
+    critical = curve.critical
+    if critical is None:
         return Markup("")
     low, value, high = (
-        _place(end, curve, x)
-        for end in (curve.critical.low, curve.critical.value, curve.critical.high)
+        _place(end, curve, x) for end in (critical.low, critical.value, critical.high)
     )
-    words = f"{subject.name}: 90 % {limit(axis, curve)}"
-    drawn = []
-    if curve.critical.low != curve.critical.high:
-        drawn.append(svg.line((low, height), (high, height), f"whisker {subject.kind}"))
-    if not curve.critical.value.side:
-        drawn.append(svg.line((value, y(THRESHOLD)), (value, BOTTOM), f"drop {subject.kind}"))
-        drawn.append(svg.marker(4, value, height, f"critical {subject.kind}", words, 4.0))
-    return element("g", *drawn)
+    words = f"{style.policy}: 90 % {limit(axis, curve)}"
+    parts = []
+    if critical.low != critical.high:
+        parts.append(svg.line((low, height), (high, height), f"whisker {style.colour}"))
+    if not critical.value.side:
+        parts.append(svg.line((value, y(THRESHOLD)), (value, BOTTOM), f"drop {style.colour}"))
+        parts.append(svg.marker(4, value, height, f"critical {style.colour}", words, 4.0))
+    return element("g", *parts)
 
 
 def _place(end: CensoredValue, curve: Curve, x: Scale) -> float:
@@ -129,123 +120,35 @@ def _place(end: CensoredValue, curve: Curve, x: Scale) -> float:
     return RIGHT if end.value == curve.severities[-1] else LEFT
 
 
-def _spoken(axis: Axis, curve: Curve) -> str:
+def _spoken(axis: AxisAnalysis, curve: Curve) -> str:
     ends = (f"{100 * curve.shares[i].share:.0f} % at {curve.severities[i]:g}" for i in (0, -1))
     return f"{', '.join(ends)}, 90 % {limit(axis, curve)}"
 
 
-def _table(axis: Axis, shown: Mapping[str, Curve], present: Sequence[Named]) -> Table:
-    shares = {
-        s.name: dict(zip(shown[s.name].severities, shown[s.name].shares, strict=True))
-        for s in present
-    }
+def _table(axis: AxisAnalysis, shown: Mapping[str, Curve], present: Sequence[Style]) -> Table:
+    policies = tuple(style.policy for style in present)
+    listed = [shown[policy] for policy in policies]
+    shares = [dict(zip(curve.severities, curve.shares, strict=True)) for curve in listed]
     rows = [
-        (quantity(severity, axis.unit), *(counted(shares[s.name].get(severity)) for s in present))
+        (quantity(severity, axis.label.unit), *(counted(each.get(severity)) for each in shares))
         for severity in axis.severities
     ]
-    reach = tuple(limit(axis, shown[s.name]) for s in present)
-    areas = tuple(area(shown[s.name].area) for s in present)
-    rows += [("holds 90 %", *reach), ("area under the curve", *areas)]
-    names = tuple(s.name for s in present)
-    return Table(f"{title(axis.name)}: share [95 %] of episodes", ("severity", *names), tuple(rows))
-
-
-# Recovery times.
-
-WIDE, TALL = 380.0, 352.0
-FLOOR, END = 310.0, 266.0
-"""Where the axes end, below and on the right."""
-END_LABEL = 13
-"""Letters that fit at the end of a curve."""
-
-
-def recovery(name: str, note: str, lines: Sequence[tuple[str, str, WaitingTimes]]) -> Figure:
-    """Share of pushes recovered from by a time; ``lines`` have a name and a class each."""
-    window = max(WITHIN, *(found.curve.times[-1] for _, _, found in lines))
-    x, y = Scale((0.0, window), (38.0, END)), Scale(WHOLE, (FLOOR, 12.0))
-    parts = []
-    for value in (0.0, 0.25, 0.5, 0.75, 1.0):
-        parts.append(svg.line((38.0, y(value)), (END, y(value)), "grid"))
-        parts.append(svg.text(32.0, y(value) + 3.5, f"{100 * value:.0f} %", "tick", "end"))
-        parts.append(svg.text(x(value * window), FLOOR + 16.0, f"{value * window:g}", "tick"))
-        parts.append(svg.line((x(value * window), FLOOR), (x(value * window), FLOOR + 3.0), "edge"))
-    parts.append(svg.text((38.0 + END) / 2, FLOOR + 34.0, "seconds since the push ended", "hint"))
-    parts += [_risen_band(found, kind, x, y, window) for _, kind, found in lines]
-    parts += [_risen(found, kind, x, y, window) for _, kind, found in lines]
-    parts += _end_labels(lines, y)
-    told = "; ".join(
-        f"{label}: {_recovered(found)}, median {median(found)}" for label, _, found in lines
-    )
-    picture = svg.picture(WIDE, TALL, f"{name}. {told}", *parts)
-    rows = tuple(
-        (
-            label,
-            f"{found.count:,}",
-            _recovered(found),
-            f"{found.count - found.events:,}",
-            median(found),
-        )
-        for label, _, found in lines
-    )
-    head = ("pushes", "count", "recovered", "not recovered (censored)", "median")
-    return Figure(name, note, picture, Table(name, head, rows))
-
-
-def _risen(found: WaitingTimes, kind: str, x: Scale, y: Scale, window: float) -> Markup:
-    risen = [(0.0, 1.0), *zip(found.curve.times, found.curve.waiting, strict=True)]
-    corners = svg.steps([(x(time), y(1.0 - waiting)) for time, waiting in risen], x(window))
-    drawn = [svg.path(corners, f"line {kind}")]
-    if found.events < found.count:
-        end, height = corners[-1]
-        drawn.append(svg.line((end - 4, height), (end + 4, height), f"line solid {kind}"))
-        drawn.append(svg.line((end, height - 4), (end, height + 4), f"line solid {kind}"))
-    return element("g", *drawn)
-
-
-def _risen_band(found: WaitingTimes, kind: str, x: Scale, y: Scale, window: float) -> Markup:
-    if not found.events:
-        return Markup("")
-    low, high = (
-        svg.steps(
-            [(x(t), y(1.0 - end)) for t, end in zip(found.curve.times, ends, strict=True)],
-            x(window),
-        )
-        for ends in (found.curve.high, found.curve.low)
-    )
-    return svg.path([*high, *reversed(low)], f"band {kind}", closed=True)
-
-
-def _end_labels(lines: Sequence[tuple[str, str, WaitingTimes]], y: Scale) -> list[Markup]:
-    """Names at the ends of the curves, moved apart where they would overlap."""
-    shares = ((1.0 - found.curve.waiting[-1], label) for label, _, found in lines)
-    labels, lowest = [], 0.0
-    for height, label, share in sorted((y(share), label, 100 * share) for share, label in shares):
-        place = max(height + 3.5, lowest + 13.0)
-        labels.append(
-            svg.text(END + 9.0, place, f"{share:.0f} %  {_short(label)}", "end-label", "start")
-        )
-        lowest = place
-    return labels
-
-
-def _short(label: str) -> str:
-    """What has room at the end of a curve; the table has the whole."""
-    return label if len(label) <= END_LABEL else f"{label[: END_LABEL - 1]}…"
-
-
-def _recovered(found: WaitingTimes) -> str:
-    return f"{100 * found.events / found.count:.1f} %"
+    rows.append(("holds 90 %", *(limit(axis, curve) for curve in listed)))
+    rows.append(("area under the curve", *(area(curve.area) for curve in listed)))
+    caption = f"{axis.label.title}: share [95 %] of episodes"
+    return Table(caption, ("severity", *policies), tuple(rows))
 
 
 # Mean against sampled actions.
 
 ROW = 22.0
 NAMES = 190.0
+MEAN, SAMPLED = Style("mean action", "p0", 0), Style("sampled actions", "p1", 3)
 
 
-def sampled(found: Findings, policy: str) -> Figure | None:
+def sampled(analysis: Analysis, policy: str) -> Figure | None:
     """Success along each axis with the mean action and with sampled ones."""
-    axes = [axis for axis in found.axes.values() if policy in axis.sampled]
+    axes = [axis for axis in analysis.axes.values() if policy in axis.sampled]
     if not axes:
         return None
     x, height = Scale(WHOLE, (NAMES, 600.0)), ROW * len(axes) + 34.0
@@ -255,12 +158,12 @@ def sampled(found: Findings, policy: str) -> Figure | None:
         parts.append(svg.text(x(value), height - 10.0, f"{100 * value:.0f} %", "tick"))
     rows = []
     for index, axis in enumerate(axes):
-        pair, place = axis.sampled[policy], 18.0 + ROW * index
-        parts.append(svg.text(NAMES - 10.0, place + 4.0, title(axis.name), "label", "end"))
-        parts.append(_interval(pair.mean, x, place - 4.0, "mean action", 0, "p0"))
-        parts.append(_interval(pair.sampled, x, place + 5.0, "sampled actions", 3, "p1"))
+        title, pair, place = axis.label.title, axis.sampled[policy], 18.0 + ROW * index
+        parts.append(svg.text(NAMES - 10.0, place + 4.0, title, "label", "end"))
+        parts.append(_interval(pair.mean, x, place - 4.0, MEAN))
+        parts.append(_interval(pair.sampled, x, place + 5.0, SAMPLED))
         gain = "-" if pair.difference is None else points(pair.difference)
-        rows.append((title(axis.name), counted(pair.mean), counted(pair.sampled), gain))
+        rows.append((title, counted(pair.mean), counted(pair.sampled), gain))
     label = (
         f"{policy}: success with its mean action and with sampled actions, along {len(axes)} axes"
     )
@@ -269,36 +172,37 @@ def sampled(found: Findings, policy: str) -> Figure | None:
     return Figure(policy, "", svg.picture(620.0, height, label, *parts, kind="wide"), table)
 
 
-def _interval(share: Proportion, x: Scale, y: float, words: str, shape: int, kind: str) -> Markup:
+def _interval(share: Proportion, x: Scale, y: float, style: Style) -> Markup:
+    words, mark = f"{style.policy}: {share}", f"mark {style.colour}"
     return element(
         "g",
-        svg.line((x(share.low), y), (x(share.high), y), f"whisker {kind}"),
-        svg.marker(shape, x(share.share), y, f"mark {kind}", f"{words}: {share}"),
+        svg.line((x(share.low), y), (x(share.high), y), f"whisker {style.colour}"),
+        svg.marker(style.marker or 0, x(share.share), y, mark, words),
     )
 
 
 # Paired differences.
 
 
-def reach(found: Findings) -> int:
+def reach(analysis: Analysis) -> int:
     """Points of success, either way, that hold every difference."""
     ends = [
         100 * abs(end)
-        for axis in found.axes.values()
+        for axis in analysis.axes.values()
         for each in axis.differences.values()
         for end in each.difference.interval or ()
     ]
     return next(limit for limit in (5, 10, 20, 50, 100) if limit >= max(ends, default=0.0) - 1e-9)
 
 
-def difference(found: SuccessDifference, kind: str, shape: int, reach: int) -> Markup:
+def difference(paired: SuccessDifference, style: Style, reach: int) -> Markup:
     """A difference with its interval around zero, up to ``reach`` points, for a row of a table."""
     x = Scale((-reach / 100, reach / 100), (6.0, 174.0))
-    words, value = f"{points(found)} points", found.difference.value
-    low, high = found.difference.interval or (value, value)
+    words, value = f"{points(paired)} points", paired.difference.value
+    low, high = paired.difference.interval or (value, value)
     parts = (
         svg.line((x(0.0), 0.0), (x(0.0), 20.0), "edge"),
-        svg.line((x(low), 10.0), (x(high), 10.0), f"whisker {kind}"),
-        svg.marker(shape, x(value), 10.0, f"mark {kind}", words),
+        svg.line((x(low), 10.0), (x(high), 10.0), f"whisker {style.colour}"),
+        svg.marker(style.marker or 0, x(value), 10.0, f"mark {style.colour}", words),
     )
     return svg.picture(180.0, 20.0, words, *parts, kind="inline")

@@ -1,48 +1,189 @@
-"""Rows of a robustness evaluation: what every row holds, what names it, which are worth watching.
+"""Rows of a stress test: what each episode was, what names it, which are worth watching.
 
-A row is one episode as the suite stores it, one JSON object a line.
+:class:`StressEpisode` is one row, from the rollout that makes it to the report that counts it; it
+is kept as one JSON object a line.
 """
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import islice
+from typing import Any, Literal, get_args
 
 from robo_maxent.errors import UsageError
+from robo_maxent.types import Episode
 
-Row = Mapping[str, Any]
-Start = tuple[Any, ...]
-
-AXES = (
-    "nominal",
-    "push",
-    "timing",
-    "friction",
-    "slip",
-    "payload",
-    "com",
-    "motor_strength",
-    "dead_joint",
-    "locked_joint",
-    "gains",
-    "sensor_noise",
-    "encoder_bias",
-    "action_delay",
-    "packet_loss",
-    "gravity_tilt",
-    "terrain",
-    "terrain_heldout",
-    "combined",
-)
-"""Axes that a suite may have, in the order in which they are shown."""
-OUTCOMES = ("success", "wandered", "stuck", "fell", "diverged", "fault")
+SUITE_FORMAT = 2
+"""Of a suite's file, which says what was run."""
+OUTCOMES = ("success", "wandered", "stuck", "fell", "diverged", "policy error")
 """How an episode ends, from good to bad."""
-MODES = ("mean", "sampled", "null")
-"""How a policy chose its actions; null: it is no policy, but what one is compared with."""
+MODES = ("mean", "sampled", "baseline")
+"""How a policy chose its actions; a baseline is no trained policy: one is compared with it."""
+NOMINAL = "nominal"
+"""Axis of the episodes in which nothing is different."""
+
+Start = tuple[int, int, int]
+"""Seed, simulation and index: what names the start, the command and the noise of an episode."""
 
 
-def check(rows: Sequence[Row]) -> None:
-    """Check what every row must have.
+@dataclass(frozen=True)
+class Push:
+    """One push that an episode came to."""
+
+    begin: float
+    """s from the start of the episode."""
+    impulse: float
+    """Horizontal, N·s."""
+    direction: float
+    """Where it drives the robot, heading frame, rad, counter-clockwise from ahead."""
+    phase: float | None
+    """Stride phase in which it began, in [0, 1); None: the robot stood."""
+    recovered: bool
+    """The robot was back in its safe set, for good, in time."""
+    seconds: float | None
+    """Time that took from the end of the push; None: it did not recover."""
+    volley: int = 0
+    """Pushes of one number are judged together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StressEpisode(Episode):
+    """One episode of a stress test, and what was measured of it."""
+
+    policy: str
+    """Label of the policy."""
+    axis: str
+    severity: float
+    """In the unit of the axis."""
+    mode: str = "mean"
+    """One of ``MODES``."""
+    case: str = ""
+    """Of the axis: a joint, a direction, a kind of terrain; "" where there are none."""
+    unit: str = ""
+    outcome: str
+    """One of ``OUTCOMES``."""
+    survived: bool
+    """It did not terminate, and the policy made no error."""
+    pushes: tuple[Push, ...] = ()
+    recovered: bool | None = None
+    """It survived and recovered from every push; None: there was no push."""
+    tracking_before: float | None = None
+    """Mean velocity error before the first disturbance, m/s; None: the task has no commands."""
+    tracking_after: float | None = None
+    """The same after the last one; None also where there was none."""
+    command: tuple[float, ...] | None = None
+    """Forward m/s, leftward m/s, counter-clockwise rad/s."""
+    progress: float | None = None
+    """Share of the commanded way, or turn, that was covered; None: nothing was commanded."""
+    distance: float | None = None
+    """Horizontal way of the base, m; None: the robot has no floating base."""
+    energy: float = 0.0
+    """Sum over the joints of the size of torque times speed, over time, J."""
+    cost_of_transport: float | None = None
+    """Energy over weight times distance; None: the distance is too short to tell."""
+    torque_violation: float = 0.0
+    """Share of the control steps in which a motor was at its limit."""
+    limit_violation: float = 0.0
+    """Share of the control steps in which a joint was beyond its range."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "StressEpisode":
+        """What :meth:`to_json` made.
+
+        Raises:
+            UsageError: It lacks a value; the message names it.
+        """
+        values = _values(cls, saved, "a row of a stress test")
+        pushes = (_values(Push, push, "a push") for push in saved.get("pushes") or ())
+        values["pushes"] = tuple(Push(**push) for push in pushes)
+        if saved.get("command") is not None:
+            values["command"] = tuple(saved["command"])
+        return cls(**values)
+
+
+By = Literal["case", "push direction", "push phase"]
+"""What a breakdown tells episodes, or the pushes in them, apart by."""
+Picture = Literal["grid", "polar", "joints"]
+"""A table of shades, rings around the robot, or marks on its joints."""
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Shares of an axis by one of its properties, as the axis declares it."""
+
+    title: str
+    """For example "direction"."""
+    by: By
+    picture: Picture
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "Breakdown":
+        """What a suite's file has of it.
+
+        Raises:
+            UsageError: It lacks a value, or is by, or has a picture, that there is not.
+        """
+        values = _values(cls, saved, "a breakdown of an axis")
+        for name, allowed in (("by", get_args(By)), ("picture", get_args(Picture))):
+            if values[name] not in allowed:
+                choices = ", ".join(allowed)
+                raise UsageError(
+                    f"{name} of a breakdown must be one of {choices}, got {values[name]!r}"
+                )
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class AxisLabel:
+    """What a report calls an axis and shows of it, as the axis declares it in the suite's file."""
+
+    name: str
+    title: str
+    unit: str = ""
+    noun: str = ""
+    """What is above or below a severity."""
+    phrase: str = ""
+    """What the verdict says of it beside its curve, such as "with one joint dead"; with
+    ``{severity}`` in it, what the headline says of its reference severity."""
+    is_scale: bool = True
+    """Severities are more and less of something; a fault is or is not."""
+    severities: tuple[float, ...] = ()
+    """From nominal to worst, as declared; a suite may have fewer."""
+    breakdowns: tuple[Breakdown, ...] = ()
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "AxisLabel":
+        """What a suite's file has of an axis, under ``axes``.
+
+        Raises:
+            UsageError: It lacks its name or its title; the message says which.
+        """
+        values = _values(cls, saved, "an axis of the suite")
+        values["breakdowns"] = tuple(map(Breakdown.from_json, saved.get("breakdowns") or ()))
+        values["severities"] = tuple(map(float, saved.get("severities") or ()))
+        return cls(**values)
+
+
+def declared_axes(suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:
+    """The labels that a suite's file has, in the order in which axes are shown."""
+    return tuple(AxisLabel.from_json(each) for each in suite.get("axes") or ())
+
+
+def labels_of(suite: Mapping[str, Any], axes: Iterable[str]) -> dict[str, AxisLabel]:
+    """The labels of axes, in the order of the suite's file; one that it lacks is named as it is."""
+    present = dict.fromkeys(axes)
+    known = {label.name: label for label in declared_axes(suite) if label.name in present}
+    others = sorted(name for name in present if name not in known)
+    return known | {name: AxisLabel(name, name.replace("_", " ").capitalize()) for name in others}
+
+
+def check(rows: Sequence[StressEpisode]) -> None:
+    """Check that rows can be reported on.
 
     Raises:
         UsageError: The message says which row, what is wrong, and what is allowed.
@@ -50,110 +191,103 @@ def check(rows: Sequence[Row]) -> None:
     if not rows:
         raise UsageError("there are no rows to report on")
     for number, row in enumerate(rows, 1):
-        for name in ("policy", "axis", "severity"):
-            if row.get(name) is None:
-                raise UsageError(f"row {number} has no {name!r}; it has {', '.join(sorted(row))}")
-        severity = row["severity"]
-        if not isinstance(severity, int | float) or not math.isfinite(severity):
-            raise UsageError(f"row {number}: severity must be a finite number, got {severity!r}")
-        if mode_of(row) not in MODES:
+        if not isinstance(row.severity, int | float) or not math.isfinite(row.severity):
+            raise UsageError(
+                f"row {number}: severity must be a finite number, got {row.severity!r}"
+            )
+        if row.mode not in MODES:
             allowed = ", ".join(MODES)
-            raise UsageError(f"row {number}: mode must be one of {allowed}, got {row['mode']!r}")
-        if all(row.get(name) is None for name in ("success", "survived", "terminated")):
-            raise UsageError(f"row {number} says neither 'success' nor 'survived'")
+            raise UsageError(f"row {number}: mode must be one of {allowed}, got {row.mode!r}")
     twice = [name for name, count in Counter(map(identity, rows)).items() if count > 1]
     if twice:
         raise UsageError(f"row {twice[0]} is there more than once; give each episode once")
 
 
-def identity(row: Row) -> str:
-    """What names a row among all of an evaluation, for people, clips and replays."""
-    where = row["axis"], f"{row['severity']:g}", row.get("case") or "-"
-    episode = "-".join(str(row.get(name, 0)) for name in ("seed", "sim", "index"))
-    return "/".join(map(str, (row["policy"], mode_of(row), *where, episode)))
+def identity(row: StressEpisode) -> str:
+    """What names a row among all of a stress test, for people, clips and replays."""
+    condition = f"{row.axis}/{row.severity:g}/{row.case or '-'}"
+    return f"{row.policy}/{row.mode}/{condition}/{row.seed}-{row.sim}-{row.index}"
 
 
-def pair_key(row: Row) -> tuple[Any, ...]:
-    """What rows of two policies have in common if they are the same episode."""
-    return row["axis"], float(row["severity"]), row.get("case") or "", *start_of(row)
-
-
-def start_of(row: Row) -> Start:
+def start_of(row: StressEpisode) -> Start:
     """What episodes have in common that begin alike, with the same command and the same noise."""
-    return tuple(row.get(name, 0) for name in ("seed", "sim", "index"))
+    return row.seed, row.sim, row.index
 
 
-def mode_of(row: Row) -> str:
-    """How the policy of a row chose its actions."""
-    return row.get("mode") or "mean"
+def pair_key(row: StressEpisode) -> tuple[str, float, str, int, int, int]:
+    """What rows of two policies have in common if they are the same episode."""
+    return row.axis, row.severity, row.case, *start_of(row)
 
 
-def met(row: Row) -> bool:
+def met(row: StressEpisode) -> bool:
     """Whether an episode succeeded; of a task that knows no success, whether it survived."""
-    success = row.get("success")
-    return survived(row) if success is None else bool(success)
+    return row.survived if row.success is None else row.success
 
 
-def survived(row: Row) -> bool:
-    """Whether an episode neither fell nor diverged."""
-    known = row.get("survived")
-    return not row.get("terminated", False) if known is None else bool(known)
+def survived(row: StressEpisode) -> bool:
+    """Whether an episode neither fell nor diverged, nor ended by an error of the policy."""
+    return row.survived
 
 
-def outcome_of(row: Row) -> str:
-    """How an episode ended; of a row that does not say, as far as it tells."""
-    if row.get("outcome"):
-        return str(row["outcome"])
-    if row.get("diverged"):
-        return "diverged"
-    return "success" if met(row) else "wandered" if survived(row) else "fell"
+def severities_of(
+    axis: str, rows: Iterable[StressEpisode], suite: Mapping[str, Any]
+) -> tuple[float, ...]:
+    """Severities of an axis that were run, from mild to hard.
+
+    They have the order of the suite's conditions, else that which the axis declares, else that of
+    the rows.
+    """
+    conditions = (c for c in suite.get("conditions") or () if c.get("axis") == axis)
+    listed = [float(condition["severity"]) for condition in conditions]
+    listed += labels_of(suite, [axis])[axis].severities
+    present = dict.fromkeys(row.severity for row in rows if row.axis == axis)
+    return tuple(dict.fromkeys(severity for severity in listed if severity in present) | present)
 
 
-def in_order(axes: Iterable[str]) -> list[str]:
-    """Axes as they are shown: the known ones first, then others by name."""
-    places = {name: place for place, name in enumerate(AXES)}
-    return sorted(axes, key=lambda name: (places.get(name, len(places)), name))
-
-
-def severities_of(axis: str, rows: Iterable[Row], suite: Mapping[str, Any]) -> tuple[float, ...]:
-    """Severities of an axis from mild to hard: as the suite lists them, else as rows come."""
-    listed = (c for c in suite.get("conditions") or () if c.get("axis") == axis)
-    present = dict.fromkeys(float(row["severity"]) for row in rows if row["axis"] == axis)
-    order = dict.fromkeys(float(c["severity"]) for c in listed if float(c["severity"]) in present)
-    return tuple(order | present)
-
-
-def is_disturbed(row: Row, severities: Sequence[float]) -> bool:
+def is_disturbed(row: StressEpisode, severities: Sequence[float]) -> bool:
     """Whether its severity is another than the nominal one, which is the first of several."""
-    return len(severities) < 2 or row["severity"] != severities[0]
+    return len(severities) < 2 or row.severity != severities[0]
 
 
-def choose_failures(rows: Sequence[Row], suite: Mapping[str, Any], count: int = 12) -> list[Row]:
+def choose_failures(
+    rows: Sequence[StressEpisode], suite: Mapping[str, Any], count: int = 12
+) -> list[StressEpisode]:
     """Failed episodes worth watching: where most fail first, and there the mildest disturbances.
 
     Axes take turns, and so do cases of an axis (directions, joints, kinds) and policies.
     """
-    order = {axis: severities_of(axis, rows, suite) for axis in {row["axis"] for row in rows}}
-    queues: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    order = {axis: severities_of(axis, rows, suite) for axis in {row.axis for row in rows}}
+    failures: dict[tuple[str, str], list[StressEpisode]] = defaultdict(list)
     for row in rows:
-        if mode_of(row) == "mean" and not met(row) and is_disturbed(row, order[row["axis"]]):
-            queues[row["axis"], row["policy"]].append(row)
-    turns = {key: _by_turns(queue, order[key[0]]) for key, queue in queues.items()}
-    keys = sorted(turns, key=lambda key: (-len(turns[key]), *key))
-    deepest = max(map(len, turns.values()), default=0)
-    every = (turns[key][turn] for turn in range(deepest) for key in keys if turn < len(turns[key]))
-    return [row for row, _ in zip(every, range(count), strict=False)]
+        if row.mode == "mean" and not met(row) and is_disturbed(row, order[row.axis]):
+            failures[row.axis, row.policy].append(row)
+    queues = {key: _by_turns(queue, order[key[0]]) for key, queue in failures.items()}
+    keys = sorted(queues, key=lambda key: (-len(queues[key]), *key))
+    turns = range(max(map(len, queues.values()), default=0))
+    by_turns = (queues[key][turn] for turn in turns for key in keys if turn < len(queues[key]))
+    return list(islice(by_turns, count))
 
 
-def _by_turns(queue: list[Row], severities: Sequence[float]) -> list[Row]:
+def _by_turns(queue: list[StressEpisode], severities: Sequence[float]) -> list[StressEpisode]:
     """Failures of one axis from mild to hard, one of each case and severity at a time."""
     rank = {severity: place for place, severity in enumerate(severities)}
-    named = [(rank[float(row["severity"])], identity(row), row) for row in queue]
-    named.sort(key=lambda entry: entry[:2])
-    seen: Counter[tuple[int, str]] = Counter()
-    ordered = []
-    for place, name, row in named:
-        where = (place, row.get("case") or "")
-        ordered.append((seen[where], place, name, row))
-        seen[where] += 1
-    return [row for *_, row in sorted(ordered, key=lambda entry: entry[:3])]
+    taken: Counter[tuple[float, str]] = Counter()
+    turns = []
+    for row in sorted(queue, key=lambda row: (rank[row.severity], identity(row))):
+        turns.append((taken[row.severity, row.case], rank[row.severity], identity(row), row))
+        taken[row.severity, row.case] += 1
+    return [row for *_, row in sorted(turns, key=lambda turn: turn[:3])]
+
+
+def _values(kind: type, saved: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Values of the fields of a dataclass.
+
+    Raises:
+        UsageError: One is missing that has no default; the message names it.
+    """
+    parts = fields(kind)
+    required = (p for p in parts if p.default is MISSING and p.default_factory is MISSING)
+    missing = [repr(part.name) for part in required if part.name not in saved]
+    if missing:
+        raise UsageError(f"{what} lacks {', '.join(missing)}")
+    return {part.name: saved[part.name] for part in parts if part.name in saved}

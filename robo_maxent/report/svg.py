@@ -85,11 +85,11 @@ def marker(shape: int, x: float, y: float, kind: str, words: str, size: float = 
         3: ((0, -1.4), (1.4, 0), (0, 1.4), (-1.4, 0)),
         4: ((0, 1.3), (1.2, -0.9), (-1.2, -0.9)),
     }.get(shape % 5)
-    told = element("title", words)
+    tooltip = element("title", words)
     if corners is None:
-        return element("circle", told, cx=x, cy=y, r=size, class_=kind)
+        return element("circle", tooltip, cx=x, cy=y, r=size, class_=kind)
     moved = " ".join(f"{number(x + size * a)},{number(y + size * b)}" for a, b in corners)
-    return element("polygon", told, points=moved, class_=kind)
+    return element("polygon", tooltip, points=moved, class_=kind)
 
 
 def sector(centre: Point, radii: tuple[float, float], angles: tuple[float, float]) -> str:

@@ -1,327 +1,216 @@
-"""Axes of robustness: what is made worse, by how much, and the draws that do it.
+"""The axes of a stress test on a task: those of its effects, of its terrain, and all at once.
 
 An axis holds one thing at a severity, the first of which is nominal. What else there is to choose,
-such as directions and times, comes from a generator named by (seed, axis, case, simulation): it is
-the same for every policy and at every severity.
+such as directions and times, comes from a generator named by (seed, simulation, axis, case,
+effect): it is the same for every policy and at every severity.
 """
 
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UnknownNameError, UsageError
-from robo_maxent.perturbations import params as drawing
-from robo_maxent.perturbations.params import Draw
-from robo_maxent.robustness import changes
-from robo_maxent.robustness.changes import DIRECTIONS, Change, Setting, World
-from robo_maxent.sim.capture_impulse import capture
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.perturbations.base import Axis, Breakdown, Perturbation, Plant, Share, Values
+from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.seeds import Purpose, named_rng
 from robo_maxent.sim.terrain import KINDS
+
+AnyTask = MujocoTask[Any, Any]
+
+LEVELS = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0)
+BY_KIND = (Breakdown("kind", "case", "grid"),)
+
+UNDISTURBED = Axis(
+    "nominal",
+    "Undisturbed",
+    "",
+    "nothing is different",
+    (0.0,),
+    suites={
+        "nominal": Share(256, 64, sampled=64),
+        "quick": Share(100, 16, sampled=32),
+        "full": Share(256, 64, sampled=128),
+    },
+)
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One thing that is made worse step by step."""
+class Disturbance:
+    """An axis of a task, and the effects that it acts by."""
 
-    name: str
-    unit: str
-    """Of the severities."""
-    summary: str
-    severities: tuple[float, ...]
-    """From nominal to worst."""
-    change: Change | None = None
-    """None: the severity is not in the draws, but in the ground."""
-    fields: tuple[str, ...] = ()
-    """Fields of a draw that it changes."""
-    cases: Callable[[Task[Any]], tuple[str, ...]] | None = None
-    """What it is done to, on a task: joints, directions, kinds of terrain; None: there is nothing
-    to tell apart, and its only case is ''."""
-    downward: bool = False
-    """Smaller is worse."""
-    walking: bool = False
-    """It needs a robot that walks, for its pushes are judged by how it goes on."""
+    axis: Axis
+    effects: tuple[Perturbation, ...] = ()
+    """One; several where all act at once; none where the severity is in the ground."""
 
-    def __post_init__(self) -> None:
-        """Check the order of the severities."""
-        sign = -1.0 if self.downward else 1.0
-        worse = all(sign * (b - a) > 0.0 for a, b in pairwise(self.severities))
-        if not self.severities or not np.isfinite(self.severities).all() or not worse:
-            way = "down" if self.downward else "up"
-            raise UsageError(
-                f"severities of {self.name} must go from nominal to worst, which is {way}, got "
-                f"{list(self.severities)}"
-            )
-
-    def at(self, severities: Sequence[float]) -> "Axis":
-        """The same axis at other severities.
-
-        Raises:
-            UsageError: The first is not the nominal one, or they do not get worse.
-        """
-        if not severities or severities[0] != self.severities[0]:
-            raise UsageError(
-                f"severities of {self.name} must begin with the nominal one, "
-                f"{self.severities[0]:g} {self.unit}".rstrip()
-                + f", got {list(severities)}"
-            )
-        return replace(self, severities=tuple(severities))
-
-    def draws(self, world: World, severity: float, case: str, sims: np.ndarray, seed: int) -> Draw:
-        """Draws of episodes at a severity, nominal but for that.
+    def conditions(self, axis: Axis | None = None) -> list[tuple[float, str]]:
+        """Severities and cases that there are; nominal episodes have no case.
 
         Args:
-            world: Whose episodes.
+            axis: The same axis at other severities; None: as it is.
+        """
+        axis = axis or self.axis
+        cases = axis.cases or ("",)
+        nominal = [(axis.severities[0], "")] if self.effects else []
+        rest = axis.severities[len(nominal) :]
+        return nominal + [(severity, case) for severity in rest for case in cases]
+
+    def params(
+        self, task: AnyTask, plant: Plant, severity: float, case: str, sims: np.ndarray, seed: int
+    ) -> EpisodeParams:
+        """The parameters of episodes at a severity, nominal but for that.
+
+        Args:
+            task: Whose episodes.
+            plant: Its robot and control.
             severity: In the unit of the axis.
             case: One of its cases; "": nominal, if it has any.
             sims: Simulations, int, (k,).
             seed: Of the whole set.
         """
-        made = drawing.nominal(world.robot, len(sims))
-        if self.change is not None and (case or self.cases is None):
-            for row, sim in enumerate(sims):
-                rng = _generator(seed, self.name, case, int(sim))
-                self.change(made, row, Setting(severity, case, rng, world))
+        made = episode_params.nominal(task.perturbations, task.robot, len(sims))
+        if case or not self.axis.cases:
+            for row, sim in enumerate(sims.tolist()):
+                for effect in self.effects:
+                    made.change(row, self._values(effect, plant, severity, case, sim, seed))
         return made
 
-    def conditions(self, task: Task[Any]) -> list[tuple[float, str]]:
-        """Severities and cases that there are on a task; nominal draws have no case."""
-        cases = ("",) if self.cases is None else self.cases(task)
-        nominal = [] if self.change is None else [(self.severities[0], "")]
-        rest = self.severities[len(nominal) :]
-        return nominal + [(severity, case) for severity in rest for case in cases]
+    def _values(
+        self, effect: Perturbation, plant: Plant, severity: float, case: str, sim: int, seed: int
+    ) -> Values:
+        name = f"{self.axis.name}/{case}/{effect.name}"
+        rng = named_rng(Purpose.STRESS_TEST, seed, sim, 0, name)
+        if len(self.effects) == 1:
+            return effect.at(severity, case, rng, plant)
+        share = effect.combined(severity, plant.robot)
+        return {} if share is None else effect.at(share, "any", rng, plant)
 
 
-def world_of(task: Task[Any]) -> World:
-    """What axes have to know of a task."""
-    return World(task.robot, capture(task.robot), task.control_dt)
+def disturbances(task: AnyTask) -> dict[str, Disturbance]:
+    """The axes that a task has, by name, in the order in which they are shown."""
+    found = [Disturbance(UNDISTURBED)]
+    for effect in task.perturbations:
+        if effect.lacking(task.robot) is None:
+            found += [
+                Disturbance(axis, (effect,))
+                for axis in effect.axes(task.robot)
+                if task.deviation_units or not axis.judged_by_recovery
+            ]
+    found += [Disturbance(axis) for axis in _terrain_axes(task)]
+    found += _combined(task)
+    return {each.axis.name: each for each in found}
 
 
-def available(task: Task[Any]) -> dict[str, Axis]:
-    """The axes that a task has, by name."""
-    return {name: axis for name, axis in AXES.items() if _lacking(axis, task) is None}
-
-
-def require(names: Iterable[str], task: Task[Any]) -> dict[str, Axis]:
+def require(names: Iterable[str], task: AnyTask) -> dict[str, Disturbance]:
     """Axes by name.
 
     Raises:
-        UnknownNameError: There is no such axis.
-        UsageError: The task does not have it; the message lists those it has.
+        UnknownNameError: No task has such an axis.
+        UsageError: The task does not have it; the message says why, and lists those it has.
     """
-    found = {}
+    available = disturbances(task)
+    chosen = {}
     for name in names:
-        if name not in AXES:
-            raise UnknownNameError("axis", name, AXES)
-        lacking = _lacking(AXES[name], task)
-        if lacking is not None:
-            listed = ", ".join(available(task))
-            raise UsageError(f"{task.name} has no axis {name}: {lacking}. It has: {listed}.")
-        found[name] = AXES[name]
-    return found
+        if name not in available:
+            raise _missing(name, task, available)
+        chosen[name] = available[name]
+    return chosen
 
 
-def _lacking(axis: Axis, task: Task[Any]) -> str | None:
-    """What a task lacks for an axis; None: nothing."""
-    missing = [name for name in axis.fields if name not in task.perturbations]
-    if missing:
-        return f"it does not support {', '.join(missing)}"
-    if axis.walking and not walks(task):
-        return "its robot does not walk"
-    if axis.cases is not None and not axis.cases(task):
-        return "it has no such terrain"
-    return None
+def describe(axes: Iterable[Axis]) -> list[dict[str, Any]]:
+    """What a report has to know of axes, as JSON."""
+    shown = ("name", "title", "unit", "noun", "phrase", "is_scale", "severities", "breakdowns")
+    return [{name: asdict(axis)[name] for name in shown} for axis in axes]
 
 
-def walks(task: Task[Any]) -> bool:
-    """Whether the task is to walk, so that recovery from pushes can be judged."""
-    return type(task).walking is not Task.walking
+def _missing(name: str, task: AnyTask, available: Sequence[str] | dict[str, Any]) -> Exception:
+    """Why a task does not have an axis."""
+    declared = {
+        axis.name: effect.lacking(task.robot)
+        for effect in task.perturbations
+        for axis in effect.axes(task.robot)
+    }
+    listed = ", ".join(available)
+    if name in declared:
+        lacking = declared[name]
+        why = f"its robot has {lacking}" if lacking else "it does not say its deviations"
+        return UsageError(f"{task.name} has no axis {name}: {why}. It has: {listed}.")
+    if name in ("terrain", "terrain_heldout", "combined"):
+        return UsageError(f"{task.name} has no axis {name}. It has: {listed}.")
+    return UnknownNameError(f"axis of {task.name}", name, available)
 
 
-def _generator(seed: int, axis: str, case: str, sim: int) -> np.random.Generator:
-    key: Any = (zlib.crc32(axis.encode()), zlib.crc32(case.encode()), seed, sim)
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+def _terrain_axes(task: AnyTask) -> list[Axis]:
+    """Kinds of terrain that the task has, and those that it has not, by level."""
+    if task.terrain is None:
+        return []
+    known = tuple(kind for kind in task.terrain.kinds if kind != "flat")
+    unknown = tuple(kind for kind in KINDS if kind not in (*known, "flat"))
+    axes = [
+        Axis(
+            "terrain",
+            "Terrain",
+            "level",
+            "kinds of terrain it trained on",
+            LEVELS,
+            cases=known,
+            phrase="on the kinds of terrain that training has",
+            is_ground=True,
+            breakdowns=BY_KIND,
+            suites={
+                "quick": Share(6, 2, severities=(0.0, 4.0, 8.0)),
+                "full": Share(20, 4),
+            },
+        ),
+        Axis(
+            "terrain_heldout",
+            "Terrain never trained on",
+            "level",
+            "kinds of terrain it never met",
+            LEVELS,
+            cases=unknown,
+            phrase="on kinds that it never has",
+            is_ground=True,
+            breakdowns=BY_KIND,
+            suites={
+                "quick": Share(8, 2, severities=(0.0, 4.0, 8.0)),
+                "full": Share(40, 4),
+            },
+        ),
+    ]
+    return [axis for axis in axes if axis.cases]
 
 
-def _joints(task: Task[Any]) -> tuple[str, ...]:
-    return task.robot.joints
-
-
-def _known_kinds(task: Task[Any]) -> tuple[str, ...]:
-    own = () if task.pool is None else task.pool.kinds
-    return tuple(kind for kind in own if kind != "flat")
-
-
-def _new_kinds(task: Task[Any]) -> tuple[str, ...]:
-    if task.pool is None:
-        return ()
-    return tuple(kind for kind in KINDS if kind not in (*task.pool.kinds, "flat"))
-
-
-PUSH = ("push_begin", "push_duration", "push_impulse")
-SLIP = ("slip_begin", "slip_duration", "slip_friction")
-COMBINED = (
-    "foot_friction",
-    "payload",
-    "motor_strength",
-    "sensor_noise",
-    "encoder_bias",
-    "action_delay",
-    "packet_loss",
-)
-TERRAIN = ("terrain", "terrain_heldout")
-"""Axes whose severity is in the ground: the level of a patch, of the kind that is the case."""
-LEVELS = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0)
-FRICTIONS = (0.4, 0.3, 0.2, 0.1)
-
-AXES: dict[str, Axis] = {
-    axis.name: axis
-    for axis in (
-        Axis("nominal", "", "nothing is different", (0.0,)),
-        Axis(
-            "push",
-            "capture impulses",
-            "one push, or two far apart",
-            (0.0, 0.5, 1.0, 1.5, 2.0, 2.5),
-            changes.push,
-            PUSH,
-            lambda task: (*DIRECTIONS, "repeated"),
-            walking=True,
-        ),
-        Axis(
-            "timing",
-            "capture impulses",
-            "pushes at times that training does not have: soon after the start, and in quick pairs",
-            (0.0, 0.5, 1.0, 1.5),
-            changes.timing,
-            PUSH,
-            lambda task: ("early", "pair"),
-            walking=True,
-        ),
-        Axis(
-            "friction",
-            "",
-            "friction of the feet",
-            (1.0, 0.8, 0.6, *FRICTIONS),
-            changes.hold("foot_friction"),
-            ("foot_friction",),
-            downward=True,
-        ),
-        Axis(
-            "slip",
-            "",
-            "friction of the feet for one second",
-            (0.8, *FRICTIONS, 0.05),
-            changes.slip,
-            SLIP,
-            downward=True,
-            walking=True,
-        ),
-        Axis(
-            "payload",
-            "kg",
-            "a mass on the back",
-            (0.0, 1.0, 2.0, 3.0, 5.0, 7.0),
-            changes.hold("payload"),
-            ("payload",),
-        ),
-        Axis(
-            "com",
-            "m",
-            "the centre of mass of the trunk is off, in any horizontal direction",
-            (0.0, 0.02, 0.04, 0.06, 0.08, 0.1),
-            changes.horizontal("com_offset"),
-            ("com_offset",),
-        ),
-        Axis(
-            "motor_strength",
-            "",
-            "share of the torque that all motors give",
-            (1.0, 0.9, 0.8, 0.7, 0.6, 0.5),
-            changes.hold("motor_strength"),
-            ("motor_strength",),
-            downward=True,
-        ),
-        Axis(
-            "dead_joint",
-            "joints",
-            "one motor gives no torque",
-            (0.0, 1.0),
-            changes.joint("dead_joint"),
-            ("dead_joint",),
-            _joints,
-        ),
-        Axis(
-            "locked_joint",
-            "joints",
-            "one joint is stuck at its angle in the standing pose",
-            (0.0, 1.0),
-            changes.joint("locked_joint"),
-            ("locked_joint",),
-            _joints,
-        ),
-        Axis(
-            "gains",
-            "",
-            "stiffness and damping of the servos are off by this share, either way",
-            (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-            changes.gains,
-            ("kp_scale", "kd_scale"),
-        ),
-        Axis(
-            "sensor_noise",
-            "of declared",
-            "multiple of the sensor noise that the task declares",
-            (0.0, 1.0, 2.0, 4.0),
-            changes.hold("sensor_noise"),
-            ("sensor_noise",),
-        ),
-        Axis(
-            "encoder_bias",
-            "rad",
-            "encoders read wrong by up to this, each by another angle",
-            (0.0, 0.01, 0.02, 0.04, 0.06, 0.1),
-            changes.bias,
-            ("encoder_bias",),
-        ),
-        Axis(
-            "action_delay",
-            "control steps",
-            "actions arrive late",
-            (0.0, 1.0, 2.0, 3.0),
-            changes.hold("action_delay"),
-            ("action_delay",),
-        ),
-        Axis(
-            "packet_loss",
-            "",
-            "share of the actions that are lost, the last one is held",
-            (0.0, 0.05, 0.1, 0.2, 0.4),
-            changes.hold("packet_loss"),
-            ("packet_loss",),
-        ),
-        Axis(
-            "gravity_tilt",
-            "rad",
-            "gravity is tilted: to the robot, the ground slopes",
-            (0.0, 0.05, 0.1, 0.15, 0.2, 0.3),
-            changes.horizontal("gravity_tilt"),
-            ("gravity_tilt",),
-        ),
-        Axis("terrain", "level", "kinds of terrain it trained on", LEVELS, cases=_known_kinds),
-        Axis("terrain_heldout", "level", "kinds of terrain it never met", LEVELS, cases=_new_kinds),
-        Axis(
-            "combined",
-            "",
-            "all at once; at 1: " + changes.ALL,
-            (0.0, 0.25, 0.5, 0.75, 1.0),
-            changes.combined,
-            (*COMBINED, *PUSH),
-            walking=True,
-        ),
+def _combined(task: AnyTask) -> list[Disturbance]:
+    """All effects at once, where the task has every axis of theirs."""
+    robot = task.robot
+    effects = tuple(e for e in task.perturbations if e.combined(1.0, robot) is not None)
+    axes = [axis for effect in effects for axis in effect.axes(robot)]
+    judged = any(axis.judged_by_recovery for axis in axes)
+    lacking = any(effect.lacking(robot) is not None for effect in effects)
+    if len(effects) < 2 or lacking or (judged and not task.deviation_units):
+        return []
+    parts = ", ".join(_at_most(effect, task) for effect in effects)
+    axis = Axis(
+        "combined",
+        "Everything at once",
+        "",
+        f"all at once; at 1: {parts}",
+        (0.0, 0.25, 0.5, 0.75, 1.0),
+        noun="everything at once",
+        judged_by_recovery=judged,
+        suites={
+            "quick": Share(24, 4, sampled=8, severities=(0.0, 0.5, 1.0)),
+            "full": Share(80, 10, sampled=40),
+        },
     )
-}
-"""Name -> axis."""
+    return [Disturbance(axis, effects)]
+
+
+def _at_most(effect: Perturbation, task: AnyTask) -> str:
+    """What an effect is where all act at once, at 1."""
+    quantity = f"{effect.combined(1.0, task.robot):g} {effect.unit}".strip()
+    return f"{effect.noun or effect.title.lower()} {quantity}"

@@ -1,31 +1,43 @@
-"""Policies that do not walk: what they survive, no policy deserves credit for."""
+"""Policies under test, and those that they are compared with."""
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from robo_maxent.envs.task import Task
-from robo_maxent.robustness.traced_rollout import Contestant
+from robo_maxent.errors import UsageError
+from robo_maxent.robustness.axes import AnyTask
+from robo_maxent.types import Act
 
-ZERO, HOLD = "zero action", "hold pose"
-
-JOINTS = "joint position from standing"
-"""The part of an observation that says how far a robot is from its standing pose."""
-STIFFER = 1.0
-"""Joint targets go beyond the standing pose by so much of what is missing: at 1, legs are twice as
-stiff as their servos, which sag by a quarter of the height, and are still far from trembling."""
+Sample = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A policy's own randomness: observations (N, P) and standard normal numbers (N, A) to actions."""
 
 
-def nulls(task: Task[Any]) -> list[Contestant]:
-    """The null policies of a task: action 0, and the standing pose truly held.
+@dataclass(frozen=True)
+class PolicyUnderTest:
+    """A policy with what names it."""
 
-    Action 0 aims at the standing pose too, but servos this soft sag far from it. The second needs a
-    task that observes its joints.
+    label: str
+    act: Act
+    sample: Sample | None = None
+    """Its actions drawn rather than the mean; None: it has only one way to act."""
+    file: str | None = None
+    sha256: str | None = None
+    """Of the file."""
+
+
+def baselines(task: AnyTask) -> list[PolicyUnderTest]:
+    """The baseline policies that a task declares."""
+    return [PolicyUnderTest(label, act) for label, act in task.baselines().items()]
+
+
+def baseline(task: AnyTask, label: str) -> PolicyUnderTest:
+    """A baseline policy by its label.
+
+    Raises:
+        UsageError: The task declares none of that label, so the policy itself is needed.
     """
-    found = [Contestant(ZERO, lambda obs: np.zeros((len(obs), task.action_size)))]
-    names = [name for name, _, _ in task.policy_parts]
-    if JOINTS in names:
-        end = sum(size for _, size, _ in task.policy_parts[: names.index(JOINTS) + 1])
-        joints, gain = slice(end - task.action_size, end), STIFFER / task.action_scale
-        found.append(Contestant(HOLD, lambda obs: np.clip(-gain * obs[:, joints], -1.0, 1.0)))
-    return found
+    for policy in baselines(task):
+        if policy.label == label:
+            return policy
+    raise UsageError(f"to run an episode of {label!r} again, its policy is needed")

@@ -6,19 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.envs.task import UNSEEN, Task
 from robo_maxent.errors import UsageError
-from robo_maxent.perturbations import params as drawing
-from robo_maxent.perturbations.params import Draw
-from robo_maxent.robustness.axes import AXES, TERRAIN, World, world_of
-from robo_maxent.robustness.baselines import nulls
-from robo_maxent.robustness.suites import Condition, Suite
-from robo_maxent.robustness.traced_rollout import BLOCK, Batch, Contestant
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.perturbations.base import Plant
+from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.report.rows import StressEpisode
+from robo_maxent.robustness.axes import AnyTask, Disturbance, disturbances
+from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
+from robo_maxent.robustness.suites import NOMINAL, Condition, Suite
+from robo_maxent.robustness.traced_rollout import BLOCK, Batch
+from robo_maxent.seeds import Purpose
 from robo_maxent.sim.terrain import KINDS
-from robo_maxent.sim.terrain_pool import LEVELS, Pool
+from robo_maxent.sim.terrain_pool import LEVELS, TerrainPool
 
-GROUNDS = tuple(kind for kind in KINDS if kind != "flat")
-"""Kinds of terrain in the pool of an evaluation; all else takes place on a plane."""
+KINDS_OF_GROUND = tuple(kind for kind in KINDS if kind != "flat")
+"""Kinds of terrain in the pool of a stress test; all else takes place on a plane."""
 VARIANTS = 2
 """Patches of a kind and level; those of a random kind differ."""
 PLANE = -1
@@ -26,30 +28,30 @@ PLANE = -1
 
 
 @dataclass(frozen=True)
-class Work:
+class PolicyPlan:
     """The episodes of one policy. One that several conditions have in common is run once."""
 
-    contestant: Contestant
+    policy: PolicyUnderTest
     mode: str
-    """How it acts: "mean", "sampled" or "null"."""
+    """How it acts: "mean", "sampled" or "baseline"."""
     conditions: list[list[Condition]]
     """Those that each of J episodes stands for."""
     sims: np.ndarray
     """Simulation of each, int, (J,)."""
     patches: np.ndarray
     """Patch of each, int, (J,), or PLANE."""
-    draws: Draw
+    params: EpisodeParams
     """J rows."""
 
     def batches(self) -> Iterator[tuple[str, np.ndarray]]:
         """What is run together, in order: undisturbed episodes, others on the plane, terrain.
 
-        The first are apart for the sake of safe sets, which null policies don't have.
+        The first are apart for the sake of safe sets, which baselines don't have.
         """
         plane = self.patches == PLANE
-        undisturbed = np.array([own[0].axis == "nominal" for own in self.conditions], bool)
-        undisturbed &= self.mode != "null"
-        groups = {"nominal": undisturbed, "plane": plane & ~undisturbed, "terrain": ~plane}
+        undisturbed = np.array([stands[0].axis == NOMINAL for stands in self.conditions], bool)
+        undisturbed &= self.mode != "baseline"
+        groups = {NOMINAL: undisturbed, "plane": plane & ~undisturbed, "terrain": ~plane}
         for group, members in groups.items():
             ids = np.flatnonzero(members)
             for number, start in enumerate(range(0, len(ids), BLOCK)):
@@ -59,91 +61,114 @@ class Work:
 class Stages:
     """A task on its two grounds, each made when it is needed."""
 
-    def __init__(self, task: Task[Any], seed: int) -> None:
+    def __init__(self, task: AnyTask, seed: int) -> None:
         """Make nothing yet."""
         self._task, self._seed = task, seed
-        self._made: dict[bool, Task[Any]] = {}
+        self._stages: dict[bool, AnyTask] = {}
 
-    def batch(self, work: Work, ids: np.ndarray) -> Batch:
+    def batch(self, plan: PolicyPlan, ids: np.ndarray) -> Batch:
         """Some episodes, all on one of the grounds."""
-        patches = work.patches[ids]
-        terrain = bool(patches[0] != PLANE)
-        if terrain not in self._made:
-            pool = Pool(GROUNDS, LEVELS, VARIANTS, UNSEEN + self._seed) if terrain else None
-            self._made[terrain] = self._task.trial(pool)
-        task = self._made[terrain].at(np.maximum(patches, 0))  # the plane is patch 0 of its own
-        return Batch(task, drawing.rows(work.draws, ids), work.sims[ids], self._seed)
+        patches = plan.patches[ids]
+        on_terrain = bool(patches[0] != PLANE)
+        if on_terrain not in self._stages:
+            pool = _pool(KINDS_OF_GROUND, self._seed) if on_terrain else None
+            self._stages[on_terrain] = self._task.trial(pool)
+        # The plane is patch 0 of its own.
+        task = self._stages[on_terrain].at(np.maximum(patches, 0))
+        return Batch(task, plan.params.rows(ids), plan.sims[ids], self._seed)
 
 
 def planned(
-    suite: Suite, task: Task[Any], contestants: Sequence[Contestant], seed: int
-) -> list[Work]:
-    """The episodes of each policy and way to act, the null policies last.
+    suite: Suite, task: AnyTask, policies: Sequence[PolicyUnderTest], seed: int
+) -> list[PolicyPlan]:
+    """The episodes of each policy and way to act, the baselines last.
 
     Raises:
         UsageError: There is no policy, or labels are the same.
     """
-    idle = nulls(task)
-    labels = [contestant.label for contestant in (*contestants, *idle)]
-    if not contestants:
+    compared = baselines(task)
+    labels = [policy.label for policy in (*policies, *compared)]
+    if not policies:
         raise UsageError("there is no policy to evaluate")
     if len(set(labels)) < len(labels):
         raise UsageError(f"labels must differ, got {', '.join(labels)}")
-    ways = [(contestant, "mean") for contestant in contestants]
-    ways += [(contestant, "sampled") for contestant in contestants if contestant.sample]
-    ways += [(null, "null") for null in idle]
-    world = world_of(task)
+    ways = [(policy, "mean") for policy in policies]
+    ways += [(policy, "sampled") for policy in policies if policy.sample]
+    ways += [(policy, "baseline") for policy in compared]
+    planner = _Planner(task, seed)
     return [
-        _work(contestant, mode, conditions, world, seed)
-        for contestant, mode in ways
+        planner.plan(policy, mode, conditions)
+        for policy, mode in ways
         if (conditions := suite.conditions(task, mode))
     ]
 
 
-def batch_of(row: Mapping[str, Any], task: Task[Any]) -> Batch:
-    """The one simulation that runs the episode of a row of an evaluation again."""
+def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
+    """The one simulation that runs the episode of a row again."""
     pool = None
-    if row["axis"] in TERRAIN:
-        whole = Pool((row["terrain"],), LEVELS, VARIANTS, UNSEEN + row["seed"])
-        pool = whole.only(whole.index(row["terrain"], row["level"], row["sim"] % VARIANTS))
+    if disturbances(task)[row.axis].axis.is_ground:
+        assert row.terrain is not None and row.level is not None  # noqa: PT018
+        whole = _pool((row.terrain,), row.seed)
+        pool = whole.only(whole.index(row.terrain, row.level, row.sim % VARIANTS))
     trial = task.trial(pool).at(np.zeros(1, np.int64))
-    draws = drawing.replayed([row["draw"]], trial.robot)
-    return Batch(trial, draws, np.array([row["sim"]]), row["seed"])
+    params = episode_params.from_records([row.params], trial.perturbations, trial.robot)
+    return Batch(trial, params, np.array([row.sim]), row.seed)
 
 
-def _work(
-    contestant: Contestant, mode: str, conditions: Sequence[Condition], world: World, seed: int
-) -> Work:
-    usual = drawing.nominal(world.robot, 1)
-    stands: list[list[Condition]] = []
-    sims: list[int] = []
-    patches: list[int] = []
-    parts: list[Draw] = []
-    undisturbed: dict[int, int] = {}  # simulation -> its episode
-    for condition in conditions:
-        own = condition.first + np.arange(condition.episodes)
-        axis = AXES[condition.axis]
-        made = axis.draws(world, condition.severity, condition.case, own, seed)
-        nominal = not drawing.differing(made, usual) and condition.axis not in TERRAIN
-        new = []
-        for number, sim in enumerate(range(condition.episodes) if nominal else own.tolist()):
-            if nominal and sim in undisturbed:
-                stands[undisturbed[sim]].append(condition)
-                continue
-            if nominal:
-                undisturbed[sim] = len(stands)
-            stands.append([condition])
-            patches.append(_patch(condition, sim))
-            sims.append(sim)
-            new.append(number)
-        parts.append(drawing.rows(made, np.array(new, np.int64)))
-    draws = drawing.joined(parts)
-    return Work(contestant, mode, stands, np.array(sims), np.array(patches), draws)
+class _Planner:
+    """Turns conditions into episodes of one task and seed."""
+
+    def __init__(self, task: AnyTask, seed: int) -> None:
+        self._task, self._seed = task, seed
+        self._plant = Plant(task.robot, task.control_dt)
+        self._axes: Mapping[str, Disturbance] = disturbances(task)
+        self._nominal = episode_params.nominal(task.perturbations, task.robot, 1)
+
+    def plan(
+        self, policy: PolicyUnderTest, mode: str, conditions: Sequence[Condition]
+    ) -> PolicyPlan:
+        stands: list[list[Condition]] = []
+        sims: list[int] = []
+        patches: list[int] = []
+        parts: list[EpisodeParams] = []
+        undisturbed: dict[int, int] = {}  # simulation -> its episode
+        for condition in conditions:
+            numbers = condition.first + np.arange(condition.episodes)
+            params = self._params(condition, numbers)
+            is_ground = self._axes[condition.axis].axis.is_ground
+            nominal = not is_ground and not params.differing(self._nominal)
+            new = []
+            for place, sim in enumerate(range(condition.episodes) if nominal else numbers.tolist()):
+                if nominal and sim in undisturbed:
+                    stands[undisturbed[sim]].append(condition)
+                    continue
+                if nominal:
+                    undisturbed[sim] = len(stands)
+                stands.append([condition])
+                patches.append(_patch(condition, sim) if is_ground else PLANE)
+                sims.append(sim)
+                new.append(place)
+            parts.append(params.rows(np.array(new, np.int64)))
+        joined = EpisodeParams.join(parts)
+        return PolicyPlan(policy, mode, stands, np.array(sims), np.array(patches), joined)
+
+    def _params(self, condition: Condition, sims: np.ndarray) -> EpisodeParams:
+        return self._axes[condition.axis].params(
+            self._task, self._plant, condition.severity, condition.case, sims, self._seed
+        )
+
+
+def _pool(kinds: tuple[str, ...], seed: int) -> TerrainPool:
+    """Ground that nothing but stress tests of this seed takes place on."""
+    return TerrainPool(kinds, LEVELS, VARIANTS, seed, Purpose.STRESS_TEST)
 
 
 def _patch(condition: Condition, sim: int) -> int:
-    """Patch in the pool of an evaluation, or PLANE."""
-    if condition.axis not in TERRAIN:
-        return PLANE
-    kind, level = GROUNDS.index(condition.case), int(condition.severity)
+    """Patch in the pool of a stress test."""
+    kind, level = KINDS_OF_GROUND.index(condition.case), int(condition.severity)
     return (kind * LEVELS + level) * VARIANTS + sim % VARIANTS
+
+
+def described(policies: Sequence[PolicyUnderTest]) -> list[dict[str, Any]]:
+    """What identifies policies, as JSON."""
+    return [{"label": p.label, "file": p.file, "sha256": p.sha256} for p in policies]

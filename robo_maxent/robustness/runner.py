@@ -1,12 +1,12 @@
-"""Running a robustness suite, and running any of its episodes again.
+"""Running a stress test, and running any of its episodes again.
 
 Every policy meets the same episodes: the same starts, commands, noise and schedules of pushes,
-named by the seed and the simulation's number. So do two null policies, who tell what a robot
-survives that does nothing. What decides a row is in it: :func:`replay` runs it again, bit for bit.
+named by the seed and the simulation's number. So do the baselines, which tell what a robot survives
+that does nothing. What decides a row is in it: :func:`replay` runs it again, bit for bit.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,23 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.envs.task import DEVIATIONS, Task
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import SafeSet, calibrate
+from robo_maxent.report.rows import SUITE_FORMAT, StressEpisode
 from robo_maxent.robustness import traced_rollout
-from robo_maxent.robustness.axes import walks, world_of
-from robo_maxent.robustness.baselines import nulls
-from robo_maxent.robustness.plan import Stages, Work, batch_of, planned
+from robo_maxent.robustness.axes import AnyTask, describe
+from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
+from robo_maxent.robustness.episode_measures import Scale, inside_safe_set, measured
+from robo_maxent.robustness.plan import PolicyPlan, Stages, batch_of, described, planned
 from robo_maxent.robustness.store import Store
-from robo_maxent.robustness.suites import Suite
-from robo_maxent.robustness.traced_rollout import Contestant, Trace
+from robo_maxent.robustness.suites import NOMINAL, Suite
+from robo_maxent.robustness.traced_rollout import Batch, Trace
+from robo_maxent.sim.capture_impulse import capture_impulse
 from robo_maxent.types import Episode
 from robo_maxent.versions import installed
 
-FORMAT = 1
 PACKAGES = ("robo-maxent", "mujoco", "numpy", "torch")
 """Whose versions decide the last bit of a row."""
-CALIBRATING = "nominal-000"
+CALIBRATING = f"{NOMINAL}-000"
 """The batch of a policy that its safe set is calibrated from: its first undisturbed episodes."""
 
 
@@ -40,14 +41,14 @@ class Shard:
 
     name: str
     batch: str
-    work: Work
+    plan: PolicyPlan
     ids: np.ndarray
 
 
 def run(
     suite: Suite,
-    task: Task[Any],
-    contestants: Sequence[Contestant],
+    task: AnyTask,
+    policies: Sequence[PolicyUnderTest],
     out: str | os.PathLike[str],
     seed: int = 1,
     threads: int = 0,
@@ -59,7 +60,7 @@ def run(
     Args:
         suite: What to evaluate.
         task: What the policies do.
-        contestants: Policies, with labels that differ.
+        policies: With labels that differ.
         out: Directory to keep it in.
         seed: Seed of all episodes.
         threads: Physics threads; 0: one per CPU. They change no row.
@@ -73,12 +74,12 @@ def run(
         UsageError: There is no policy, labels are the same, or the directory is taken.
     """
     shards = [
-        Shard(f"{number:02d}-{work.mode}-{name}", name, work, ids)
-        for number, work in enumerate(planned(suite, task, contestants, seed))
-        for name, ids in work.batches()
+        Shard(f"{number:02d}-{plan.mode}-{name}", name, plan, ids)
+        for number, plan in enumerate(planned(suite, task, policies, seed))
+        for name, ids in plan.batches()
     ]
-    plan, names = _plan(suite, task, contestants, seed), [shard.name for shard in shards]
-    store = Store(out, plan, names, {"date": _now(), "safe_set": {}, "command": command})
+    decisive, names = _decisive(suite, task, policies, seed), [shard.name for shard in shards]
+    store = Store(out, decisive, names, {"date": _now(), "safe_set": {}, "command": command})
     try:
         stages = Stages(task, seed)
         for count, shard in enumerate(shards):
@@ -90,25 +91,21 @@ def run(
         store.close()
 
 
-def replay(row: Mapping[str, Any], task: Task[Any], policy: Contestant | None = None) -> Episode:
+def replay(row: StressEpisode, task: AnyTask, policy: PolicyUnderTest | None = None) -> Episode:
     """Run the episode of a row again.
 
     Args:
-        row: A row of an evaluation.
-        task: The task of that evaluation.
-        policy: The policy of the row; not needed for a null policy.
+        row: A row of a stress test.
+        task: The task of that test.
+        policy: The policy of the row; not needed for a baseline.
 
     Raises:
         UsageError: The policy is missing, or can't act as the row says.
     """
-    if policy is None:
-        known = {null.label: null for null in nulls(task)}
-        if row["policy"] not in known:
-            raise UsageError(f"to replay an episode of {row['policy']!r}, its policy is needed")
-        policy = known[row["policy"]]
-    if row["mode"] == "sampled" and policy.sample is None:
+    policy = policy or baseline(task, row.policy)
+    if row.mode == "sampled" and policy.sample is None:
         raise UsageError(f"the actions of {policy.label!r} can't be sampled, as the row's were")
-    return traced_rollout.run(batch_of(row, task), policy, row["mode"])[0][0]
+    return traced_rollout.run(batch_of(row, task), policy, row.mode)[0][0]
 
 
 def _run(
@@ -117,45 +114,50 @@ def _run(
     store: Store,
     threads: int,
     progress: Callable[[int, int], None],
-) -> list[dict[str, Any]]:
+) -> list[StressEpisode]:
     """Rows of a shard, one for each condition that an episode stands for."""
-    work, batch = shard.work, stages.batch(shard.work, shard.ids)
+    plan, batch = shard.plan, stages.batch(shard.plan, shard.ids)
     dumps = store.directory / "diverged" / shard.name
-    episodes, trace = traced_rollout.run(
-        batch, work.contestant, work.mode, threads, dumps, progress
-    )
+    episodes, trace = traced_rollout.run(batch, plan.policy, plan.mode, threads, dumps, progress)
     if shard.batch == CALIBRATING:
-        _calibrate(work, batch.task, episodes, trace, store)
-    safe = _safe_set(work, store)
-    measured = traced_rollout.rows(episodes, trace, batch.task, safe)
-    return [
-        row | {"policy": work.contestant.label, "mode": work.mode} | condition.label
-        for row, index in zip(measured, shard.ids.tolist(), strict=True)
-        for condition in work.conditions[index]
-    ]
+        _calibrate(plan, batch, episodes, trace, store)
+    safe, scale = _safe_set(plan, store), _scale(batch.task)
+    rows = []
+    for sim, (episode, index) in enumerate(zip(episodes, shard.ids.tolist(), strict=True)):
+        deviations = trace.deviations[sim, : episode.length]
+        inside = inside_safe_set(safe, deviations, trace.deviation_names)
+        gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
+        for condition in plan.conditions[index]:
+            label = {"policy": plan.policy.label, "mode": plan.mode} | condition.label
+            rows.append(measured(episode, gait, effort, inside, scale, label))
+    return rows
 
 
 def _calibrate(
-    work: Work, task: Task[Any], episodes: list[Episode], trace: Trace, store: Store
+    plan: PolicyPlan, batch: Batch, episodes: list[Episode], trace: Trace, store: Store
 ) -> None:
-    """Note the safe set of a policy; None: it does not walk, or fell in every episode."""
-    undisturbed = (
-        traced_rollout.undisturbed(episodes, trace, task.control_dt) if trace.walks else []
-    )
-    found = calibrate(list(DEVIATIONS), undisturbed).to_json() if undisturbed else None
+    """Note the safe set of a policy; None: it has no deviations, or failed in every episode."""
+    names = trace.deviation_names
+    undisturbed = trace.undisturbed(episodes, batch.task.control_dt) if names else []
+    safe_set = calibrate(list(names), undisturbed).to_json() if undisturbed else None
     kept = store.description["safe_set"]
-    kept.setdefault(work.contestant.label, {})[work.mode] = found
+    kept.setdefault(plan.policy.label, {})[plan.mode] = safe_set
     store.add("safe_set", kept)
 
 
-def _safe_set(work: Work, store: Store) -> SafeSet | None:
-    """By which the pushes of a policy are judged; null policies by that of the first policy."""
+def _safe_set(plan: PolicyPlan, store: Store) -> SafeSet | None:
+    """By which the pushes of a policy are judged; baselines by that of the first policy."""
     kept = store.description["safe_set"]
-    label, mode = work.contestant.label, work.mode
-    if mode == "null":
+    label, mode = plan.policy.label, plan.mode
+    if mode == "baseline":
         label, mode = next(iter(kept)), "mean"
     saved = kept[label][mode]
     return None if saved is None else SafeSet.from_json(saved)
+
+
+def _scale(task: AnyTask) -> Scale:
+    gravity = float(np.linalg.norm(task.robot.model.opt.gravity))
+    return Scale(task.control_dt, task.robot.mass * gravity, gravity)
 
 
 def _now() -> str:
@@ -163,24 +165,32 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _plan(
-    suite: Suite, task: Task[Any], contestants: Sequence[Contestant], seed: int
+def _decisive(
+    suite: Suite, task: AnyTask, policies: Sequence[PolicyUnderTest], seed: int
 ) -> dict[str, Any]:
     """What decides the rows, and how to read them."""
     return {
-        "format": FORMAT,
+        "format": SUITE_FORMAT,
         "suite": suite.name,
         "task": task.name,
         "task_options": task.options,
         "seed": seed,
         "versions": {name: installed(name) for name in PACKAGES},
-        "policies": [{"label": c.label, "file": c.file, "sha256": c.sha256} for c in contestants],
+        "policies": described(policies),
+        "axes": describe(suite.axes(task).values()),
         "conditions": [asdict(c) for c in suite.conditions(task, "mean")],
         "sampled_conditions": [asdict(c) for c in suite.conditions(task, "sampled")],
-        "null_conditions": [asdict(c) for c in suite.conditions(task, "null")],
-        "capture_impulse": world_of(task).capture.to_json(),
-        "deviation_units": dict(DEVIATIONS) if walks(task) else {},
+        "baseline_conditions": [asdict(c) for c in suite.conditions(task, "baseline")],
+        "capture_impulse": _capture_impulse(task),
+        "deviation_units": dict(task.deviation_units),
     }
+
+
+def _capture_impulse(task: AnyTask) -> dict[str, float]:
+    """The capture impulse of the robot; empty of one that does not stand on feet."""
+    if not (task.robot.spec.base and task.robot.spec.feet):
+        return {}
+    return capture_impulse(task.robot).to_json()
 
 
 def _shown(

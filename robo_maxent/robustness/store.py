@@ -1,11 +1,10 @@
-"""Where a robustness evaluation is kept, so that an interrupted one continues.
+"""Where a stress test is kept, so that an interrupted one continues.
 
 ``suite.json`` says what is evaluated; ``rows/`` has a shard for every batch that is done, each
 complete or absent; ``episodes.jsonl`` has all rows, once all batches are. A shard names the plan
 that it belongs to, so the rows of two evaluations never mix.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -13,13 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from robo_maxent.errors import UsageError
+from robo_maxent.files import atomic_path
+from robo_maxent.report.rows import StressEpisode
 
 DESCRIPTION, SHARDS, EPISODES = "suite.json", "rows", "episodes.jsonl"
 
 
 class Store:
-    """The directory of one evaluation, which nobody else may write to meanwhile."""
+    """The directory of one stress test, which nobody else may write to meanwhile."""
 
     def __init__(
         self,
@@ -90,10 +93,11 @@ class Store:
             )
         return True
 
-    def write(self, shard: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, shard: str, rows: Sequence[StressEpisode]) -> None:
         """Keep a finished shard."""
         header = {"shard": shard, "plan": self._key, "rows": len(rows)}
-        _replace(self._path(shard), (json.dumps(line) + "\n" for line in (header, *rows)))
+        lines = (header, *(row.to_json() for row in rows))
+        _replace(self._path(shard), (json.dumps(line) + "\n" for line in lines))
 
     def join(self) -> Path:
         """Put all rows into one file, in the order of the shards."""
@@ -103,7 +107,7 @@ class Store:
 
     def close(self) -> None:
         """Let others write there."""
-        os.close(self._lock)
+        self._lock.release()
 
     def _all_lines(self) -> Iterable[str]:
         for shard in self._shards:
@@ -114,13 +118,12 @@ class Store:
     def _path(self, shard: str) -> Path:
         return self.directory / SHARDS / f"{shard}.jsonl"
 
-    def _locked(self) -> int:
+    def _locked(self) -> FileLock:
         """A lock that the operating system frees when the process ends, however it does."""
-        lock = os.open(self.directory / ".lock", os.O_CREAT | os.O_RDWR)
+        lock = FileLock(self.directory / ".lock")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
+            lock.acquire(timeout=0)
+        except Timeout as error:
             raise UsageError(
                 f"another evaluation is running in {self.directory}: wait for it, or give another "
                 "directory"
@@ -165,8 +168,5 @@ def fingerprint(plan: Mapping[str, Any]) -> str:
 
 
 def _replace(target: Path, lines: Iterable[str]) -> None:
-    """Write a file that appears complete or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    with temporary.open("w") as file:
+    with atomic_path(target) as temporary, temporary.open("w") as file:
         file.writelines(lines)
-    os.replace(temporary, target)

@@ -1,4 +1,4 @@
-"""How hard a push a robot can take, from its mass and its stance."""
+"""How hard a push a legged robot can take, from its mass and its stance."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from robo_maxent.sim.robot import Robot
 
 
 @dataclass(frozen=True)
-class Capture:
+class CaptureImpulse:
     """How hard a push a robot can take without a step.
 
     A linear inverted pendulum of height h that is pushed from rest just comes to a stand above a
@@ -28,8 +28,8 @@ class Capture:
     gravity: float
     """m/s²."""
 
-    def impulse(self, direction: float) -> float:
-        """Capture impulse, N·s, in a direction in the heading frame, rad."""
+    def towards(self, direction: float) -> float:
+        """The impulse in a direction in the heading frame, rad: N·s."""
         along, across = abs(np.cos(direction)), abs(np.sin(direction))
         edge = min(
             self.half_length / max(along, 1e-9),
@@ -40,21 +40,25 @@ class Capture:
     def to_json(self) -> dict[str, float]:
         """The impulses to either side and lengthwise, N·s, and what they follow from."""
         lengths = {name: value for name, value in vars(self).items()}
-        return {"lateral": self.impulse(np.pi / 2), "longitudinal": self.impulse(0.0)} | lengths
+        return {"lateral": self.towards(np.pi / 2), "longitudinal": self.towards(0.0)} | lengths
 
 
-def capture(robot: Robot) -> Capture:
-    """The capture impulse of a robot in its standing pose."""
-    model, data = robot.model, mujoco.MjData(robot.model)
-    mujoco.mj_resetDataKeyframe(model, data, robot.stand)
+def capture_impulse(robot: Robot) -> CaptureImpulse:
+    """The capture impulse of a robot in its home pose.
+
+    Raises:
+        RobotError: The robot is fixed to the world.
+    """
+    model, base, data = robot.model, robot.base_body, mujoco.MjData(robot.model)
+    mujoco.mj_resetDataKeyframe(model, data, robot.home)
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
     feet = data.geom_xpos[robot.foot_geoms]  # (feet, 3)
     half = 0.5 * (feet.max(axis=0) - feet.min(axis=0))
     ground = feet[:, 2].min() - robot.foot_radius
-    return Capture(
-        mass=float(model.body_subtreemass[robot.trunk]),
-        height=float(data.subtree_com[robot.trunk, 2] - ground),
+    return CaptureImpulse(
+        mass=float(model.body_subtreemass[base]),
+        height=float(data.subtree_com[base, 2] - ground),
         half_length=float(half[0]),
         half_width=float(half[1]),
         gravity=float(-model.opt.gravity[2]),

@@ -1,33 +1,69 @@
-"""A robot in its world: the model, its names resolved to indices once, its named readings."""
+"""A robot in its world: what names it by, the names resolved to addresses once, live readings."""
 
 import os
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from robo_maxent.errors import RobotError
 from robo_maxent.sim.physics import Batch, mujoco
-from robo_maxent.sim.terrain_pool import Pool, attach, write
+from robo_maxent.sim.terrain_pool import TerrainPool, attach, write
 
 DECORATION_GROUP = 2
 """Geom group of parts that only the eye sees: no mass, no contact."""
 
-SENSORS = {"base_linear_velocity": 3, "base_angular_velocity": 3, "up_in_base": 3}
-FOOT_SENSORS = {"foot_position": 3, "foot_velocity": 3, "foot_touch": 1}
+BASE_SENSORS = ("base_linear_velocity", "base_angular_velocity", "up_in_base")
+FOOT_SENSORS = ("foot_position", "foot_velocity", "foot_touch")
+
+Columns = slice | np.ndarray
+"""Where elements stand in the rows of a batch: a slice, which makes views, where they adjoin."""
 
 
 @dataclass(frozen=True)
-class Readings:
-    """What is true now, for N simulations: live views that change with every step.
+class RobotSpec:
+    """What has to be said of a model beside it: the names that stand for the parts of a robot."""
 
-    Position and velocity readings describe the present state; ``foot_touch`` is that of the last
-    substep, since contact forces belong to an acceleration.
+    model: str | os.PathLike[str]
+    """Path of an MJCF file, or the MJCF itself."""
+    home: str = "home"
+    """Keyframe of the pose that actions are offsets from."""
+    base: str | None = None
+    """Body of the free joint that the robot moves by; None: it is fixed to the world."""
+    actuators: tuple[str, ...] = ()
+    """What the policy acts on, each at a hinge or slide joint; empty: all, in the model's order."""
+    feet: tuple[str, ...] = ()
+    """Prefixes: ``FR`` stands for the geom ``FR_foot`` and the sensors ``FR_foot_position``,
+    ``FR_foot_velocity`` and ``FR_foot_touch``."""
+    sites: Mapping[str, str] = field(default_factory=dict)
+    """What a task calls a site -> its name in the model."""
+
+
+@dataclass(frozen=True)
+class RobotState:
+    """What is true now, for N simulations.
+
+    Positions and velocities describe the present state; torques and contact forces are those of
+    the last substep, since they belong to an acceleration.
     """
 
     time: np.ndarray
     """Simulated time, s, (N,)."""
+    joint_position: np.ndarray
+    """Joint angles in actuator order, rad (m of a slide), (N, A)."""
+    joint_velocity: np.ndarray
+    """Joint velocities in actuator order, rad/s (m/s of a slide), (N, A)."""
+    joint_torque: np.ndarray
+    """Actuator torques of the last substep, N·m (N of a slide), (N, A)."""
+    site_position: Mapping[str, np.ndarray]
+    """Sites by the task's name for them, world frame, m, (N, 3) each."""
+
+
+@dataclass(frozen=True)
+class LeggedState(RobotState):
+    """The same of robots on a floating base, with feet."""
+
     base_position: np.ndarray
     """Base position in the world frame, m, (N, 3)."""
     base_orientation: np.ndarray
@@ -38,12 +74,6 @@ class Readings:
     """Base angular velocity in the base frame, rad/s, (N, 3)."""
     up: np.ndarray
     """World's upward axis in the base frame: (0, 0, 1) when level, (N, 3)."""
-    joint_position: np.ndarray
-    """Joint angles in actuator order, rad, (N, A)."""
-    joint_velocity: np.ndarray
-    """Joint velocities in actuator order, rad/s, (N, A)."""
-    joint_torque: np.ndarray
-    """Actuator torques of the last substep, N·m, (N, A)."""
     foot_position: np.ndarray
     """Foot centres in the world frame, m, (N, feet, 3)."""
     foot_velocity: np.ndarray
@@ -53,55 +83,83 @@ class Readings:
 
 
 class Robot:
-    """A compiled legged robot and the names a task needs, resolved once."""
+    """A compiled robot, with the addresses of everything that a task names."""
 
-    def __init__(self, model: mujoco.MjModel, feet: tuple[str, ...], stand: str = "stand") -> None:
+    def __init__(self, model: mujoco.MjModel, spec: RobotSpec) -> None:
         """Resolve names in a compiled model.
 
         Args:
-            model: One free-floating base, then one hinge joint per actuator, in actuator order.
-            feet: Prefixes of the feet: ``FR`` stands for the geom ``FR_foot``, the sensors
-                ``FR_foot_position``, ``FR_foot_velocity`` and ``FR_foot_touch``.
-            stand: Keyframe of the standing pose.
+            model: What was compiled from the spec's file.
+            spec: Which names stand for what.
 
         Raises:
-            RobotError: A name is missing; the message lists those there are.
+            RobotError: A name is missing, or stands for something else; the message lists those
+                there are.
         """
-        self.model = model
-        self.feet = feet
-        self.stand = self.keyframe(stand)
-        self.foot_geoms = np.array([self._id("geom", f"{foot}_foot") for foot in feet])
-        self.foot_radius = float(model.geom_size[self.foot_geoms[0], 0])
-        joints = model.actuator_trnid[:, 0]
-        if model.nq != 7 + model.nu or not np.array_equal(joints, np.arange(1, 1 + model.nu)):
-            raise RobotError(
-                "The robot must be one free joint followed by one hinge joint per actuator, in "
-                f"actuator order; got nq={model.nq}, nu={model.nu}, actuated joints {list(joints)}."
-            )
-        self.trunk = int(model.jnt_bodyid[0])
-        self.joints = tuple(model.joint(int(joint)).name for joint in joints)
-        self.stand_pose = model.key_qpos[self.stand, 7:].copy()  # (A,)
-        self.stand_height = float(model.key_qpos[self.stand, 2])
-        self.joint_range = model.jnt_range[joints].copy()  # (A, 2)
+        self.model, self.spec = model, spec
+        self.home = self._id("key", spec.home)
+        self.actuators = np.array(
+            [self._id("actuator", name) for name in spec.actuators] or np.arange(model.nu).tolist()
+        )  # (A,)
+        joint_ids = self._driven_joints()
+        self.joints = tuple(model.joint(int(joint)).name for joint in joint_ids)
+        self.joint_ids = joint_ids
+        self.joint_range = model.jnt_range[joint_ids].copy()  # (A, 2)
+        self.qpos_adr = model.jnt_qposadr[joint_ids]
+        self.dof_adr = model.jnt_dofadr[joint_ids]
+        self.home_qpos = model.key_qpos[self.home].copy()  # (nq,)
+        self.home_pose = self.home_qpos[self.qpos_adr]  # (A,)
+        self.mass = float(model.body_mass.sum())
+        """kg, of everything in the model that moves."""
+        self.foot_geoms = np.array([self._id("geom", f"{foot}_foot") for foot in spec.feet], int)
         self._scratch = mujoco.MjData(model)
         touches = (model.geom_contype | model.geom_conaffinity) > 0
         self._parts = np.flatnonzero(touches & (model.geom_bodyid > 0))
-        self._sensor = {name: self._slice(name) for name in SENSORS}
-        self._foot_sensor = {
-            name: [self._slice(f"{foot}_{name}") for foot in feet] for name in FOOT_SENSORS
+        self._sites = {name: self._id("site", site) for name, site in spec.sites.items()}
+        self._columns = {
+            "position": _columns(self.qpos_adr),
+            "velocity": _columns(self.dof_adr),
+            "torque": _columns(self.actuators),
         }
-        for name, slices in self._foot_sensor.items():
-            if any(left.stop != right.start for left, right in pairwise(slices)):
-                order = ", ".join(f"{foot}_{name}" for foot in feet)
-                raise RobotError(f"Foot sensors must stand one after the other: {order}.")
+        self._base: _Base | None = None if spec.base is None else self._floating(spec.base)
+        if self._base is not None:
+            self._sensors = {name: self._elements([name]) for name in BASE_SENSORS}
+            self._sensors |= {
+                name: self._elements([f"{foot}_{name}" for foot in spec.feet])
+                for name in FOOT_SENSORS
+            }
+            self._columns |= self._sensors
+        self.is_live = all(isinstance(columns, slice) for columns in self._columns.values())
+        """Whether what :meth:`read` returns changes with every step, or has to be read again."""
 
-    def keyframe(self, name: str) -> int:
-        """Index of a keyframe.
+    @property
+    def base_body(self) -> int:
+        """The body of the floating base.
 
         Raises:
-            RobotError: No such keyframe; the message lists those there are.
+            RobotError: The robot is fixed to the world.
         """
-        return self._id("key", name)
+        return self._floating_base.body
+
+    @property
+    def base_qpos(self) -> int:
+        """Where the pose of the base begins in the generalized position: three, then four."""
+        return self._floating_base.qpos
+
+    @property
+    def base_dof(self) -> int:
+        """Where the velocity of the base begins in the generalized velocity, six elements."""
+        return self._floating_base.dof
+
+    @property
+    def home_height(self) -> float:
+        """Height of the base in the home pose, m."""
+        return float(self.home_qpos[self.base_qpos + 2])
+
+    @property
+    def foot_radius(self) -> float:
+        """Radius of the feet, which are spheres of one size, m."""
+        return float(self.model.geom_size[self.foot_geoms[0], 0])
 
     def spheres(self, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounding spheres of the parts that can touch the ground.
@@ -116,29 +174,62 @@ class Robot:
         mujoco.mj_kinematics(self.model, self._scratch)
         return self._scratch.geom_xpos[self._parts], self.model.geom_rbound[self._parts]
 
-    def read(self, batch: Batch) -> Readings:
-        """Bind the readings of every simulation of a batch, once."""
-        qpos, qvel, sensors = batch.bind("qpos"), batch.bind("qvel"), batch.bind("sensordata")
-        foot = {
-            name: sensors[:, slices[0].start : slices[-1].stop].reshape(
-                batch.nsim, len(self.feet), -1
-            )
-            for name, slices in self._foot_sensor.items()
+    def read(self, batch: Batch) -> RobotState:
+        """The state of every simulation of a batch; of a robot on a base, a :class:`LeggedState`.
+
+        Arrays are views, which stay true, if :attr:`is_live`.
+        """
+        qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
+        sites = batch.bind("site_xpos") if self._sites else np.empty((batch.nsim, 0, 3))
+        state = {
+            "time": batch.bind("time"),
+            "joint_position": qpos[:, self._columns["position"]],
+            "joint_velocity": qvel[:, self._columns["velocity"]],
+            "joint_torque": batch.bind("actuator_force")[:, self._columns["torque"]],
+            "site_position": {name: sites[:, site] for name, site in self._sites.items()},
         }
-        return Readings(
-            time=batch.bind("time"),
-            base_position=qpos[:, 0:3],
-            base_orientation=qpos[:, 3:7],
-            joint_position=qpos[:, 7:],
-            joint_velocity=qvel[:, 6:],
-            joint_torque=batch.bind("actuator_force"),
-            base_linear_velocity=sensors[:, self._sensor["base_linear_velocity"]],
-            base_angular_velocity=sensors[:, self._sensor["base_angular_velocity"]],
-            up=sensors[:, self._sensor["up_in_base"]],
-            foot_position=foot["foot_position"],
-            foot_velocity=foot["foot_velocity"],
-            foot_touch=foot["foot_touch"][:, :, 0],
+        if self._base is None:
+            return RobotState(**state)
+        values, feet, start = batch.bind("sensordata"), len(self.spec.feet), self._base.qpos
+        sensed = {name: values[:, columns] for name, columns in self._sensors.items()}
+        return LeggedState(
+            **state,
+            base_position=qpos[:, start : start + 3],
+            base_orientation=qpos[:, start + 3 : start + 7],
+            base_linear_velocity=sensed["base_linear_velocity"],
+            base_angular_velocity=sensed["base_angular_velocity"],
+            up=sensed["up_in_base"],
+            foot_position=sensed["foot_position"].reshape(batch.nsim, feet, 3),
+            foot_velocity=sensed["foot_velocity"].reshape(batch.nsim, feet, 3),
+            foot_touch=sensed["foot_touch"],
         )
+
+    @property
+    def _floating_base(self) -> "_Base":
+        if self._base is None:
+            raise RobotError("This robot is fixed to the world: its spec names no base.")
+        return self._base
+
+    def _driven_joints(self) -> np.ndarray:
+        """The joint of each actuator, int, (A,)."""
+        model = self.model
+        if not len(self.actuators):
+            raise RobotError("The robot has no actuators.")
+        kinds = (mujoco.mjtJoint.mjJNT_HINGE.value, mujoco.mjtJoint.mjJNT_SLIDE.value)
+        joints = model.actuator_trnid[self.actuators, 0]
+        at_joint = model.actuator_trntype[self.actuators] == mujoco.mjtTrn.mjTRN_JOINT.value
+        for actuator, joint, fits in zip(self.actuators, joints, at_joint, strict=True):
+            if not fits or model.jnt_type[joint] not in kinds:
+                name = model.actuator(int(actuator)).name
+                raise RobotError(f"Actuator {name!r} must drive a hinge or slide joint directly.")
+        return joints
+
+    def _floating(self, body: str) -> "_Base":
+        number = self._id("body", body)
+        joint = int(self.model.body_jntadr[number])
+        if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE.value:
+            raise RobotError(f"The base {body!r} must have a free joint.")
+        return _Base(number, int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint]))
 
     def _id(self, kind: str, name: str) -> int:
         count = getattr(self.model, f"n{kind}")
@@ -148,32 +239,40 @@ class Robot:
             raise RobotError(f"The robot has no {kind} named {name!r}. It has: {known}.")
         return names.index(name)
 
-    def _slice(self, name: str) -> slice:
-        sensor = self._id("sensor", name)
-        start = int(self.model.sensor_adr[sensor])
-        return slice(start, start + int(self.model.sensor_dim[sensor]))
+    def _elements(self, sensors: Sequence[str]) -> Columns:
+        """Where the values of sensors stand, one sensor after the other."""
+        ids = [self._id("sensor", name) for name in sensors]
+        parts = [
+            self.model.sensor_adr[sensor] + np.arange(self.model.sensor_dim[sensor])
+            for sensor in ids
+        ]
+        return _columns(np.concatenate([np.empty(0, int), *parts]))
 
 
-def yaw(orientation: np.ndarray) -> np.ndarray:
-    """Heading in the world frame, rad, (N,), of unit quaternions w x y z, (N, 4)."""
-    w, x, y, z = orientation.T
-    return np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+@dataclass(frozen=True)
+class _Base:
+    """Addresses of a floating base."""
+
+    body: int
+    qpos: int
+    dof: int
 
 
-def in_base(orientation: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """World vectors in the base frame, (N, 3), of unit quaternions w x y z, (N, 4)."""
-    w, axis = orientation[:, :1], -orientation[:, 1:]  # the inverse rotation
-    twice = 2.0 * np.cross(axis, vectors)
-    return vectors + w * twice + np.cross(axis, twice)
+def _columns(addresses: np.ndarray) -> Columns:
+    if not len(addresses):
+        return slice(0, 0)
+    first, last = int(addresses[0]), int(addresses[-1])
+    adjoin = np.array_equal(addresses, np.arange(first, last + 1))
+    return slice(first, last + 1) if adjoin else np.asarray(addresses)
 
 
 def load(
-    path: str | os.PathLike[str], *, decorations: bool = False, pool: Pool | None = None
+    model: str | os.PathLike[str], *, decorations: bool = False, pool: TerrainPool | None = None
 ) -> mujoco.MjModel:
-    """Compile a robot file.
+    """Compile a robot.
 
     Args:
-        path: An MJCF file.
+        model: Path of an MJCF file, or the MJCF itself.
         decorations: Keep the geoms that only the eye sees. The physics is the same, bit for bit,
             and faster without them.
         pool: Patches of terrain in the place of the plane that the file has as its ground.
@@ -181,21 +280,21 @@ def load(
     Raises:
         RobotError: The file is missing or is not a valid model; the message says where.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise RobotError(f"Robot file not found: {file}")
+    is_text = isinstance(model, str) and model.lstrip().startswith("<")
+    if not is_text and not Path(model).is_file():
+        raise RobotError(f"Robot file not found: {Path(model)}")
     try:
-        spec = mujoco.MjSpec.from_file(str(file))
+        spec = mujoco.MjSpec.from_string(model) if is_text else mujoco.MjSpec.from_file(str(model))
         if not decorations:
             for geom in list(spec.geoms):
                 if geom.group == DECORATION_GROUP:
                     spec.delete(geom)
-        if pool is None or pool.endless:
+        if pool is None or pool.is_plane:
             return spec.compile()
         attach(spec, pool)
-        model = spec.compile()
-        write(model, pool)
-        return model
+        compiled = spec.compile()
+        write(compiled, pool)
+        return compiled
     except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise RobotError(f"{file} is not a valid robot: {reason}") from error
+        reason, name = " ".join(str(error).split()), "The MJCF" if is_text else Path(model)
+        raise RobotError(f"{name} is not a valid robot: {reason}") from error

@@ -6,14 +6,15 @@ scan and the compiled surface are read from the same array.
 """
 
 import copy
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from robo_maxent.errors import RobotError, UnknownNameError, UsageError
+from robo_maxent.seeds import Purpose, patch_rng
 from robo_maxent.sim.physics import mujoco
+from robo_maxent.sim.rotations import from_heading
 from robo_maxent.sim.terrain import CELL, ELEVATION, KINDS, PATCH, SAMPLES, TRAINED, heights
 
 GROUND = "ground"
@@ -42,7 +43,7 @@ class Patch:
         return f"{self.kind}-{self.level}-{self.variant}"
 
 
-class Pool:
+class TerrainPool:
     """K patches: every kind, at every level, in some variants."""
 
     def __init__(
@@ -51,21 +52,24 @@ class Pool:
         levels: int = LEVELS,
         variants: int = VARIANTS,
         seed: int = 0,
+        purpose: Purpose = Purpose.TRAINING,
     ) -> None:
-        """Make all patches; a patch depends on its kind, level, variant and the seed only.
+        """Make all patches; a patch depends on its kind, level, variant, seed and purpose.
 
         Args:
             kinds: Names in :data:`robo_maxent.sim.terrain.KINDS`.
             levels: Number of levels; level l has difficulty l / (levels - 1).
             variants: Number of patches of one kind and level.
             seed: Another seed is unseen terrain.
+            purpose: What takes place on it; patches of another purpose are unseen too.
 
         Raises:
             UnknownNameError: No such kind; the message lists those there are.
             UsageError: No kind, a kind twice, or a number is out of range.
         """
-        self.kinds, self.levels, self.variants, self.seed = tuple(kinds), levels, variants, seed
-        self.endless = False
+        self.kinds, self.levels, self.variants = tuple(kinds), levels, variants
+        self.seed, self.purpose = seed, purpose
+        self.is_plane = False
         """The world has the plane of its file instead, which is as these patches are."""
         if not self.kinds or len(set(self.kinds)) < len(self.kinds):
             named = ", ".join(self.kinds) or "none"
@@ -84,14 +88,14 @@ class Pool:
             for level in range(levels)
             for variant in range(variants)
         )
-        self.heights = np.stack([_made(patch, seed) for patch in self.patches])
+        self.heights = np.stack([_made(patch, seed, purpose) for patch in self.patches])
         """Heights, row y, column x, m, float32, (K, S, S)."""
 
     @classmethod
-    def plane(cls) -> "Pool":
+    def plane(cls) -> "TerrainPool":
         """The plane of the robot file as a ground: flat patches that nobody can leave."""
         pool = cls(("flat",), levels=2, variants=1)
-        pool.endless = True
+        pool.is_plane = True
         return pool
 
     def index(self, kind: str, level: int, variant: int) -> int:
@@ -150,9 +154,9 @@ class Pool:
             bool, (N,).
         """
         beyond = np.any(np.abs(position[:, :2]) > PATCH / 2 - margin, axis=1)
-        return beyond & (not self.endless)
+        return beyond & (not self.is_plane)
 
-    def only(self, index: int) -> "Pool":
+    def only(self, index: int) -> "TerrainPool":
         """A pool of one patch, number 0 in it: all that a picture of one simulation needs."""
         one = copy.copy(self)
         patch = self.patches[index]
@@ -162,7 +166,11 @@ class Pool:
 
 
 def scan(
-    pool: Pool, index: np.ndarray, base_position: np.ndarray, yaw: np.ndarray, grid: np.ndarray
+    pool: TerrainPool,
+    index: np.ndarray,
+    base_position: np.ndarray,
+    yaw: np.ndarray,
+    grid: np.ndarray,
 ) -> np.ndarray:
     """Ground around a robot, seen from its base.
 
@@ -176,13 +184,12 @@ def scan(
     Returns:
         Height of the ground over that of the base, m, (N, P).
     """
-    cosine, sine = np.cos(yaw)[:, None], np.sin(yaw)[:, None]
-    x = base_position[:, :1] + cosine * grid[:, 0] - sine * grid[:, 1]  # (N, P)
-    y = base_position[:, 1:2] + sine * grid[:, 0] + cosine * grid[:, 1]
+    points = from_heading(yaw, grid, base_position[:, :2])  # (N, P, 2)
+    x, y = points[..., 0], points[..., 1]
     return pool.height(index, x, y) - base_position[:, 2:3]
 
 
-def attach(spec: mujoco.MjSpec, pool: Pool) -> None:
+def attach(spec: mujoco.MjSpec, pool: TerrainPool) -> None:
     """Give a world the patches of a pool, and stand its ground geom on the first.
 
     The geom keeps its name, material, friction and collision bits. The heights themselves follow
@@ -217,7 +224,7 @@ def attach(spec: mujoco.MjSpec, pool: Pool) -> None:
     geom.pos = (0.0, 0.0, -ELEVATION)
 
 
-def write(model: mujoco.MjModel, pool: Pool) -> None:
+def write(model: mujoco.MjModel, pool: TerrainPool) -> None:
     """Write the heights into a model compiled after :func:`attach` with the same pool.
 
     Raises:
@@ -232,8 +239,7 @@ def write(model: mujoco.MjModel, pool: Pool) -> None:
     model.hfield_data[:] = ((pool.heights + ELEVATION) / (2 * ELEVATION)).reshape(-1)
 
 
-def _made(patch: Patch, seed: int) -> np.ndarray:
+def _made(patch: Patch, seed: int, purpose: Purpose) -> np.ndarray:
     """Heights of a patch, m, float32, (S, S)."""
-    key = (seed, zlib.crc32(patch.kind.encode()), patch.level, patch.variant)
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+    rng = patch_rng(purpose, seed, patch.kind, patch.level, patch.variant)
     return heights(patch.kind, patch.difficulty, rng).astype(np.float32)

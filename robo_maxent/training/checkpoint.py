@@ -3,7 +3,7 @@
     checkpoint/latest          name of the complete checkpoint
     checkpoint/000001280000/   one checkpoint, named by its environment steps
         learner.pt             networks, targets, optimizers, temperature, generator
-        env.npz, replay.npz    simulations, task memory, draws; stored transitions
+        env.npz, replay.npz    simulations, their episodes and parameters; stored transitions
         loop.json              counters, generators, best score
 
 A checkpoint is written beside the last one and renamed when it is complete; only then does
@@ -24,13 +24,14 @@ import numpy as np
 import torch
 
 from robo_maxent.errors import CheckpointError
+from robo_maxent.files import sync, write_atomically
 
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that continues."""
+    """Everything of a run that continues, ready to be written."""
 
     learner: dict[str, Any]
     env: Mapping[str, np.ndarray]
@@ -63,9 +64,9 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
         np.savez(temporary / "replay.npz", allow_pickle=False, **checkpoint.replay)
         (temporary / "loop.json").write_text(json.dumps(checkpoint.loop))
         for file in temporary.iterdir():
-            _sync(file)
+            sync(file)
         os.replace(temporary, target)
-        write_text(directory / "latest", target.name)
+        write_atomically(directory / "latest", target.name)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
@@ -105,14 +106,6 @@ def load(directory: Path) -> Checkpoint:
         ) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    _sync(temporary)
-    os.replace(temporary, path)
-
-
 def _unused(directory: Path, name: str) -> Path:
     """A new path, so that a second save at the same step does not touch the first."""
     path, count = directory / name, 1
@@ -128,13 +121,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _remove_unfinished(directory: Path) -> None:
-    for left in directory.glob(".writing-*"):
-        shutil.rmtree(left)
-
-
-def _sync(file: Path) -> None:
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
+    for unfinished in directory.glob(".writing-*"):
+        shutil.rmtree(unfinished)
 
 
 def _line(error: BaseException) -> str:

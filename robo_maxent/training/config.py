@@ -60,22 +60,15 @@ Preset = Literal["default", "rough", "single", "classic"]
 """Recipes by name: many simulations, on terrain, one environment, the published algorithm."""
 
 
-def usual_preset(task: str) -> Preset:
-    """The recipe for a task where nobody asks for another."""
-    if task.startswith("gym:"):
-        return "single"
-    return "rough" if task.startswith("quadruped-rough") else "default"
-
-
-def preset(name: Preset) -> TrainConfig:
-    """A recipe without a budget.
+def preset(name: str) -> TrainConfig:
+    """A recipe without a budget; a task names its own in ``task.preset``.
 
     Args:
         name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
             looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
             ``single``: one environment at a time, one update per step. ``classic``: the algorithm
             as published (Haarnoja et al. 2018, table 1) with the settings of common
-            implementations, to compare with their tables.
+            implementations, to compare with their tables. One of :data:`Preset`.
 
     Raises:
         UsageError: There is no such recipe.

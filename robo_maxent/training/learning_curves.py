@@ -7,14 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from robo_maxent.files import atomic_path
 from robo_maxent.training.metrics import STEP, read
 
 Rows = Sequence[Mapping[str, float]]
-Curve = tuple[list[float], list[float]]
-"""Environment steps, in millions, and values."""
+Logged = tuple[list[float], list[float]]
+"""Environment steps, in millions, and the values that a metric had there."""
 
 NAME = "training.png"
-SIZE = (4.6, 3.4)  # inches of a panel
+PANEL_INCHES = (4.6, 3.4)
 PANELS = {
     "Success": {
         "rollout/success_rate": "while exploring",
@@ -25,49 +26,62 @@ PANELS = {
         "eval/mean_reward": "mean action, fresh episodes",
     },
 }
-"""Title -> metric -> what it is."""
-LEVELS, MEAN = "level/", "level/mean"
+"""Title of a panel -> metric -> label of its curve."""
+LEVEL_PREFIX, MEAN_LEVEL = "level/", "level/mean"
 
 
 def draw(directory: Path) -> Path | None:
-    """Write ``training.png`` beside the metrics of a run; None: it has logged nothing.
+    """Write ``training.png`` beside the metrics of a run.
+
+    Args:
+        directory: The run.
+
+    Returns:
+        Where the picture is; None: the run has logged nothing to draw.
 
     Raises:
         OSError: It can't be written.
     """
     rows = read(directory / "metrics.jsonl")
+    names = {name for row in rows for name in row}
     panels = {
-        title: {label: found for name, label in metrics.items() if (found := curve(rows, name))[0]}
+        title: {label: curve(rows, name) for name, label in metrics.items() if name in names}
         for title, metrics in PANELS.items()
     }
     panels["Level of the curriculum"] = levels(rows)
     panels = {title: curves for title, curves in panels.items() if curves}
     if not panels:
         return None
-    figure = Figure(figsize=(SIZE[0] * len(panels), SIZE[1]), dpi=110, layout="constrained")
+    width, height = PANEL_INCHES
+    figure = Figure(figsize=(width * len(panels), height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    drawn = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, curves) in zip(drawn, panels.items(), strict=True):
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, curves) in zip(all_axes, panels.items(), strict=True):
         _panel(axes, title, curves)
     path = directory / NAME
-    figure.savefig(path)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
     return path
 
 
-def curve(rows: Rows, name: str) -> Curve:
-    """What was logged under a name."""
+def curve(rows: Rows, name: str) -> Logged:
+    """What was logged under the name of a metric."""
     logged = [(row[STEP] / 1e6, row[name]) for row in rows if name in row]
     return [step for step, _ in logged], [value for _, value in logged]
 
 
-def levels(rows: Rows) -> dict[str, Curve]:
+def levels(rows: Rows) -> dict[str, Logged]:
     """Kind of terrain -> its level; the mean of all comes last, so that it lies on top."""
-    names = dict.fromkeys(n for row in rows for n in row if n.startswith(LEVELS) and n != MEAN)
-    kinds = {name.removeprefix(LEVELS).replace("_", " "): curve(rows, name) for name in names}
-    return kinds | ({"mean": curve(rows, MEAN)} if kinds else {})
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith(LEVEL_PREFIX))
+    kinds = {
+        name.removeprefix(LEVEL_PREFIX).replace("_", " "): curve(rows, name)
+        for name in names
+        if name != MEAN_LEVEL
+    }
+    return kinds | ({"mean": curve(rows, MEAN_LEVEL)} if kinds else {})
 
 
-def _panel(axes: Axes, title: str, curves: Mapping[str, Curve]) -> None:
+def _panel(axes: Axes, title: str, curves: Mapping[str, Logged]) -> None:
     for number, (label, (steps, values)) in enumerate(curves.items()):
         mean, few = label == "mean", len(steps) < 40
         axes.plot(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from robo_maxent.training.checkpoint import write_text
+from robo_maxent.files import write_atomically
 
 STEP = "time/total_timesteps"
 
@@ -25,7 +25,7 @@ class MetricsLog:
         """
         self._path = directory / "metrics.jsonl"
         kept = [json.dumps(row) for row in read(self._path) if row[STEP] <= from_step]
-        write_text(self._path, "".join(f"{row}\n" for row in kept))
+        write_atomically(self._path, "".join(f"{row}\n" for row in kept))
         self._file = self._path.open("a")
         self._events = SummaryWriter(str(directory), purge_step=from_step or None)
 

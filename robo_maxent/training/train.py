@@ -17,15 +17,16 @@ import numpy as np
 import psutil
 import torch
 
-from robo_maxent.envs.interface import Learnable
-from robo_maxent.errors import EnvironmentFault, RoboMaxentError, UsageError
+from robo_maxent.envs.interface import EnvFactory
+from robo_maxent.errors import EnvError, RoboMaxentError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
+from robo_maxent.files import write_atomically
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import row_bytes
-from robo_maxent.training import checkpoint
+from robo_maxent.seeds import Purpose
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.metrics import MetricsLog
 from robo_maxent.training.trainer import Trainer
@@ -33,9 +34,6 @@ from robo_maxent.types import Episode
 
 BASE_MEMORY = 500_000_000
 """Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
-
-EVALUATION_SEED_OFFSET = 1_000_000
-"""Training seed + this: no training episode is ever an evaluation episode."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ Show = Callable[[Status], None]
 
 
 def train(
-    task: Learnable,
+    task: EnvFactory,
     config: TrainConfig,
     directory: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -99,8 +97,8 @@ def train(
         UsageError: The directory holds another run, or the replay does not fit in memory.
         CheckpointError: There is no readable checkpoint to resume from, or the last one could
             not be written.
-        EnvironmentFault: An environment of someone else's crashed or returned NaN or infinity; the
-            run is saved up to the step before.
+        EnvError: An environment of someone else's crashed or returned NaN or infinity; the run is
+            saved up to the step before.
     """
     start = time.monotonic()
     if config.minutes is None and config.steps is None:
@@ -120,17 +118,17 @@ def train(
         trainer.close()
 
 
-def new_directory(task: Learnable, config: TrainConfig) -> Path:
+def new_directory(task: EnvFactory, config: TrainConfig) -> Path:
     """A fresh run directory, ``runs/<task>/<time>-seed<seed>``."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = re.sub(r"[^A-Za-z0-9._-]+", "-", task.name)
     return Path("runs") / folder / f"{stamp}-seed{config.seed}"
 
 
-def memory_needed(task: Learnable, config: TrainConfig) -> int:
+def memory_needed(task: EnvFactory, config: TrainConfig) -> int:
     """Estimate of the memory that a run needs, bytes: the replay, and the rest."""
     rows = config.replay_capacity
-    return rows * row_bytes(task.observation_size, task.action_size) + BASE_MEMORY
+    return rows * row_bytes(task.observation_size, task.action_space.size) + BASE_MEMORY
 
 
 class _Loop:
@@ -141,7 +139,8 @@ class _Loop:
 
     def __init__(self, trainer: Trainer, start: float, show: Show) -> None:
         self.trainer, self.config, self.start, self.show = trainer, trainer.config, start, show
-        self.first_step, self.first_updates = trainer.steps, trainer.learner.updates
+        self.agent = trainer.learner.agent
+        self.first_step, self.first_updates = trainer.steps, self.agent.updates
         self.log = MetricsLog(trainer.directory, trainer.steps)
         self.episodes: deque[Episode] = deque(maxlen=100)
         self.values: dict[str, float] = {}
@@ -174,8 +173,8 @@ class _Loop:
                 self._evaluate()
             trainer.policy().save(trainer.directory / "policy-last.safetensors")
             trainer.save()
-        except EnvironmentFault as fault:
-            raise self._saved_before(fault) from fault
+        except EnvError as error:
+            raise self._saved_before(error) from error
         finally:
             self._attempt(self.log.close)
         return Run(
@@ -184,7 +183,7 @@ class _Loop:
             success=trainer.best_score[0] if len(trainer.best_score) > 1 else None,
             reward=trainer.best_score[-1] if trainer.best_score else None,
             steps=trainer.steps,
-            updates=trainer.learner.updates,
+            updates=self.agent.updates,
             seconds=time.monotonic() - self.start,
             interrupted=interrupt.pressed,
         )
@@ -199,15 +198,15 @@ class _Loop:
                 "can't be saved, so new episodes begin"
             )
 
-    def _saved_before(self, fault: EnvironmentFault) -> EnvironmentFault:
-        """The fault, saying how to go on after everything up to it is saved."""
+    def _saved_before(self, env_error: EnvError) -> EnvError:
+        """Save everything up to the error of an environment; the error, saying how to go on."""
         trainer = self.trainer
         try:
             trainer.save()
         except RoboMaxentError as error:
-            return EnvironmentFault(f"{fault} {error}")
-        return EnvironmentFault(
-            f"{fault} The run is saved at {trainer.steps:,} steps: mend the environment, then "
+            return EnvError(f"{env_error} {error}")
+        return EnvError(
+            f"{env_error} The run is saved at {trainer.steps:,} steps: mend the environment, then "
             f"continue with robo-maxent train --resume {trainer.directory} --minutes 5"
         )
 
@@ -218,15 +217,12 @@ class _Loop:
         return (time.monotonic() - self.start) / (60.0 * self.config.minutes)
 
     def _log(self) -> None:
-        learner, seconds = self.trainer.learner, time.monotonic() - self.start
+        seconds = time.monotonic() - self.start
         values = {
             "time/fps": (self.trainer.steps - self.first_step) / seconds,
-            "time/updates_per_second": (learner.updates - self.first_updates) / seconds,
-            "train/n_updates": float(learner.updates),
-            "train/ent_coef": learner.alpha,
-            "train/learning_rate": learner.optimizers["actor"].rate,
-            "train/target_entropy": learner.target_entropy,
+            "time/updates_per_second": (self.agent.updates - self.first_updates) / seconds,
         }
+        values |= self.agent.metrics()
         values |= {f"train/{name}": float(value) for name, value in self.latest.items()}
         values |= {f"reward/{name}": float(term.mean()) for name, term in self.terms.items()}
         if self.episodes:
@@ -237,14 +233,19 @@ class _Loop:
             judged = [e.success for e in self.episodes if e.success is not None]
             if judged:
                 values["rollout/success_rate"] = float(np.mean(judged))
-        self._write(values | self.trainer.env.metrics())
+        self._write(values | self.trainer.collector.env.metrics())
         self._tell()
 
     def _evaluate(self) -> None:
-        """Evaluate the mean action; keep the policy if it is the best so far."""
+        """Evaluate the policy without noise; keep it if it is the best so far."""
         trainer = self.trainer
-        seed = self.config.seed + EVALUATION_SEED_OFFSET
-        rows = evaluate(trainer.policy(), trainer.task, self.config.evaluation_episodes, seed)
+        rows = evaluate(
+            trainer.policy(),
+            trainer.task,
+            self.config.evaluation_episodes,
+            self.config.seed,
+            purpose=Purpose.VALIDATION,
+        )
         summary = summarize(rows)
         values = {
             "eval/mean_reward": summary.mean_reward,
@@ -253,8 +254,8 @@ class _Loop:
         }
         if summary.success is not None:
             values["eval/success_rate"] = summary.success.share
-        measures = {f"eval/{k}": v for k, v in summary.measures.items() if v is not None}
-        self._write(values | measures)
+        of_task = {f"eval/{k}": v for k, v in summary.metrics.items() if v is not None}
+        self._write(values | of_task)
         successes = [] if summary.success is None else [summary.success.share]
         score = [*successes, summary.mean_reward]
         if score > trainer.best_score:
@@ -311,7 +312,7 @@ def _best_policy(trainer: Trainer) -> Policy:
     return Policy.load(best if best.is_file() else best.with_name("policy-last.safetensors"))
 
 
-def _require_memory(task: Learnable, config: TrainConfig) -> None:
+def _require_memory(task: EnvFactory, config: TrainConfig) -> None:
     needed, available = memory_needed(task, config), psutil.virtual_memory().available
     if needed > available:
         fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
@@ -321,7 +322,7 @@ def _require_memory(task: Learnable, config: TrainConfig) -> None:
         )
 
 
-def _claim(task: Learnable, config: TrainConfig, directory: Path, resume: bool) -> None:
+def _claim(task: EnvFactory, config: TrainConfig, directory: Path, resume: bool) -> None:
     """Make the run directory, or check that it is the run to resume."""
     if resume:
         saved = read_config(directory)
@@ -333,10 +334,9 @@ def _claim(task: Learnable, config: TrainConfig, directory: Path, resume: bool) 
             f"{directory} already holds a run. Continue it with --resume, or choose another name."
         )
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        saved = {"task": task.name, **task.options, "train": asdict(config)}
-        text = json.dumps(saved, indent=2)
-        checkpoint.write_text(directory / "config.json", text + "\n")
+        description = {"task": task.name, **task.options, "train": asdict(config)}
+        text = json.dumps(description, indent=2)
+        write_atomically(directory / "config.json", text + "\n")
     except OSError as error:
         raise UsageError(f"Can't write to {directory}: {error}") from error
 

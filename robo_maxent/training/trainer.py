@@ -6,24 +6,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robo_maxent.envs.interface import Learnable, layout_of
+from robo_maxent.envs.interface import EnvFactory, layout_of
+from robo_maxent.errors import CheckpointError
+from robo_maxent.learning.agent import Agent
 from robo_maxent.learning.hardware import cpus, resolve
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBuffer
 from robo_maxent.learning.sac import Sac
 from robo_maxent.training import checkpoint
 from robo_maxent.training.checkpoint import Checkpoint
+from robo_maxent.training.collector import Collector, Transitions
 from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.learner import Learner
 from robo_maxent.types import Step
 
 
 class Trainer:
-    """Everything of a run that continues: environment, learner, replay, generators, counters."""
+    """A collector and a learner on one machine: the physics of a step beside the updates.
 
-    def __init__(self, task: Learnable, config: TrainConfig, directory: Path) -> None:
+    It is everything of a run that continues: simulations, agent, replay, generators, counters.
+    """
+
+    def __init__(self, task: EnvFactory, config: TrainConfig, directory: Path) -> None:
         """Build a run at its beginning."""
-        seeds = np.random.SeedSequence(config.seed).spawn(3)
-        learner_seed = int(seeds[0].generate_state(1)[0])
         self.task, self.config, self.directory = task, config, directory
         threads = config.threads or cpus()
         # Two threads that must wait for each other are slow where another one takes a core: they
@@ -32,26 +37,45 @@ class Trainer:
         learner_threads = threads if config.envs == 1 else max(threads // 2, 1)
         torch.set_num_threads(learner_threads)
         self._threads, self._learner_threads = threads, learner_threads
-        physics_threads = max(threads - learner_threads, 1)
-        self.env = task.training_env(config.envs, config.seed, physics_threads, directory)
-        self._mirrors = task.mirrors if config.symmetric else None
+        agent_seed, action_seed, replay_seed = np.random.SeedSequence(config.seed).spawn(3)
+        self.collector = self._new_collector(action_seed)
+        self.learner = self._new_learner(agent_seed, replay_seed)
+        self.best_score: list[float] = []
         self._physics = ThreadPoolExecutor(1, "physics")
-        self._stepping: Future[Step] = Future()
-        self.learner = Sac(
+        self._stepping: Future[tuple[Step, Transitions]] = Future()
+
+    def _new_collector(self, action_seed: np.random.SeedSequence) -> Collector:
+        config, threads = self.config, max(self._threads - self._learner_threads, 1)
+        env = self.task.training_env(config.envs, config.seed, threads, self.directory)
+        rng = np.random.default_rng(action_seed)
+        return Collector(env, self.task.action_space.size, config.random_steps, rng)
+
+    def _new_learner(
+        self, agent_seed: np.random.SeedSequence, replay_seed: np.random.SeedSequence
+    ) -> Learner:
+        task, config = self.task, self.config
+        agent: Agent = Sac(
             task.observation_size,
-            task.action_size,
+            task.action_space.size,
             config.sac,
-            learner_seed,
+            int(agent_seed.generate_state(1)[0]),
             resolve(config.precision),
             task.policy_size,
-            shares=min(threads, 2 * learner_threads),
+            shares=min(self._threads, 2 * self._learner_threads),
         )
-        self.replay = ReplayBuffer(config.replay_capacity, task.observation_size, task.action_size)
-        self.action_rng = np.random.default_rng(seeds[1])
-        self.replay_rng = np.random.default_rng(seeds[2])
-        self.control_steps = 0
-        self.best_score: list[float] = []
-        self.obs = self.env.reset()
+        return Learner(
+            agent,
+            ReplayBuffer(config.replay_capacity, task.observation_size, task.action_space.size),
+            np.random.default_rng(replay_seed),
+            update_size=config.updates_per_step * config.sac.batch_size,
+            sims=config.envs,
+            mirrors=task.mirrors if config.symmetric else None,
+        )
+
+    @property
+    def control_steps(self) -> int:
+        """Control steps of all simulations together."""
+        return self.collector.control_steps
 
     @property
     def steps(self) -> int:
@@ -64,61 +88,41 @@ class Trainer:
         The updates see the transitions up to the last step and the actions come from the policy
         before them, whatever the timing: the same seed gives the same run.
         """
-        self.learner.observe(self.obs)
-        learning = self.control_steps >= self.config.random_steps
-        if learning:
-            action = self.learner.explore(self.obs)
-        else:
-            shape = (self.config.envs, self.task.action_size)
-            action = self.action_rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-        self._stepping = self._physics.submit(self.env.step, action)
+        collector, learner = self.collector, self.learner
+        learner.agent.observe(collector.obs)
+        learning = not collector.is_random
+        action = collector.act(learner.agent.explore)
+        self._stepping = self._physics.submit(collector.step, action)
         try:
-            metrics = self._learn() if learning and len(self.replay) else {}
+            metrics = learner.learn(self._crew) if learning else {}
         finally:
-            step = self._stepping.result()
-        self._store(action, step)
-        self.obs = step.obs
-        self.control_steps += 1
+            step, transitions = self._stepping.result()
+        learner.store(transitions)
         return step, metrics
-
-    def _store(self, action: np.ndarray, step: Step) -> None:
-        keep = ~step.diverged
-        obs, action, next_obs = self.obs[keep], action[keep], step.next_obs[keep]
-        reward, terminated = step.reward[keep], step.terminated[keep]
-        self.replay.add(obs, action, reward, next_obs, terminated)
-        if self._mirrors:
-            see, act = self._mirrors
-            self.replay.add(see(obs), act(action), reward, see(next_obs), terminated)
-
-    def _learn(self) -> dict[str, torch.Tensor]:
-        size = self.config.updates_per_step * self.config.sac.batch_size
-        if not size:
-            return {}
-        return self.learner.update(self.replay.sample(self.replay_rng, size), self._crew)
 
     def _crew(self) -> int:
         """How many threads may learn: all of them once the physics of the step is finished."""
         return self._threads if self._stepping.done() else self._learner_threads
 
     def policy(self) -> Policy:
-        """The present mean-action policy; it changes as the learner does."""
-        seen = self.learner.normalizer.first(self.task.policy_size)
-        return Policy(layout_of(self.task), self.learner.average, seen)
+        """The present policy without noise; it changes as the agent does."""
+        return self.learner.agent.policy(layout_of(self.task))
 
     def save(self) -> Path:
         """Write a checkpoint."""
+        collector, learner = self.collector, self.learner
         return checkpoint.save(
             self.directory / "checkpoint",
             self.steps,
             Checkpoint(
-                learner=self.learner.state_dict(),
-                env=self.env.state_dict(),
-                replay=self.replay.state_dict(),
+                learner=learner.agent.state_dict(),
+                env=collector.env.state_dict(),
+                replay=learner.replay.state_dict(),
                 loop={
-                    "control_steps": self.control_steps,
+                    "control_steps": collector.control_steps,
                     "best_score": self.best_score,
-                    "action_rng": self.action_rng.bit_generator.state,
-                    "replay_rng": self.replay_rng.bit_generator.state,
+                    "action_rng": collector.rng.bit_generator.state,
+                    "replay_rng": learner.rng.bit_generator.state,
                 },
             ),
         )
@@ -127,17 +131,33 @@ class Trainer:
         """Continue exactly where the run's checkpoint was written.
 
         Where the task's simulations can't be saved, new episodes begin, none of them a repetition.
+
+        Raises:
+            CheckpointError: There is none, it is damaged, or another version wrote it.
         """
-        saved = checkpoint.load(self.directory / "checkpoint")
-        self.learner.load_state_dict(saved.learner)
-        self.replay.load_state_dict(dict(saved.replay))
-        self.control_steps = saved.loop["control_steps"]
+        directory = self.directory / "checkpoint"
+        saved = checkpoint.load(directory)
+        try:
+            self._continue(saved)
+        except KeyError as error:
+            raise CheckpointError(
+                f"The checkpoint in {directory} was written by another version: it has no {error}. "
+                "The run's policy files are separate and can still be used."
+            ) from error
+
+    def _continue(self, saved: Checkpoint) -> None:
+        collector, learner = self.collector, self.learner
+        learner.agent.load_state_dict(saved.learner)
+        learner.replay.load_state_dict(dict(saved.replay))
+        learner.rng.bit_generator.state = saved.loop["replay_rng"]
         self.best_score = saved.loop["best_score"]
-        self.action_rng.bit_generator.state = saved.loop["action_rng"]
-        self.replay_rng.bit_generator.state = saved.loop["replay_rng"]
-        self.obs = self.env.load_state_dict(dict(saved.env))
+        collector.control_steps = saved.loop["control_steps"]
+        collector.rng.bit_generator.state = saved.loop["action_rng"]
+        collector.obs = collector.env.load_state_dict(dict(saved.env))
+        if not self.task.exact_resume:
+            learner.replay.end()
 
     def close(self) -> None:
         """Wait for a step that is under way, and end worker processes."""
         self._physics.shutdown()
-        self.env.close()
+        self.collector.env.close()

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
-from robo_maxent.robustness.suites import Entry, Suite
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.perturbations.base import Share
+from robo_maxent.robustness.suites import Suite
 from robo_maxent.tasks import TASKS, make, quadruped
 
 # -- the peers' environment ----------------------------------------------------
@@ -20,7 +21,10 @@ def test_the_peers_see_true_successors_resets_and_truncation(benchmark: Any) -> 
     task = make("quadruped-flat")
     task.episode_steps = 60
     n = 4
-    adapted, plain = benchmark("peers").PeerEnv(VecEnv(task, n, seed=3)), VecEnv(task, n, seed=3)
+    adapted, plain = (
+        benchmark("peers").PeerEnv(MujocoVecEnv(task, n, seed=3)),
+        MujocoVecEnv(task, n, seed=3),
+    )
     np.testing.assert_array_equal(adapted.reset(), plain.reset())
     rng = np.random.default_rng(0)
     size = np.array([0.0, 0.0, 1.0, 1.0])[:, None]  # two stand, two are thrown over
@@ -219,10 +223,10 @@ def test_the_headline_of_rough_ground_is_a_median_over_seeds_of_means_over_kinds
 def test_a_critic_without_the_truth_sees_what_the_policy_sees(benchmark: Any) -> None:
     task: Any = make("quadruped-rough-scan")
     size = task.policy_size
-    plain = VecEnv(task, 3, seed=0).reset()
+    plain = MujocoVecEnv(task, 3, seed=0).reset()
     honest = benchmark("rough")._without_truth(make("quadruped-rough-scan"))
     assert honest.observation_size == honest.policy_size == size
-    np.testing.assert_array_equal(VecEnv(honest, 3, seed=0).reset(), plain[:, :size])
+    np.testing.assert_array_equal(MujocoVecEnv(honest, 3, seed=0).reset(), plain[:, :size])
 
 
 def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> None:
@@ -230,7 +234,8 @@ def test_ground_of_an_evaluation_is_unlike_that_of_training(benchmark: Any) -> N
     assert {task for task, _ in rough.VARIANTS.values()} <= set(TASKS)
     for task, options in rough.VARIANTS.values():
         made: Any = make(task, **options)
-        assert made.unseen(rough.EVALUATION_SEED).pool.seed != made.pool.seed
+        unseen = made.unseen(rough.EVALUATION_SEED).pool
+        assert (unseen.seed, unseen.purpose) != (made.pool.seed, made.pool.purpose)
 
 
 # -- robustness suites ---------------------------------------------------------
@@ -240,8 +245,8 @@ def test_the_time_of_the_full_suite_is_extrapolated_from_its_number_of_episodes(
     benchmark: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stress = benchmark("stress")
-    small = Suite("small", "", {"nominal": Entry(6, 2, sampled=2), "payload": Entry(1, 1)})
-    large = Suite("large", "", {"nominal": Entry(60, 20, sampled=20), "payload": Entry(10, 10)})
+    small = Suite("small", "", {"nominal": Share(6, 2, sampled=2), "payload": Share(1, 1)})
+    large = Suite("large", "", {"nominal": Share(60, 20, sampled=20), "payload": Share(10, 10)})
     monkeypatch.setattr(stress, "find", {"quick": small, "full": large}.__getitem__)
     monkeypatch.setattr(quadruped, "TRIAL_STEPS", 20)
     monkeypatch.setattr(sys, "argv", ["stress.py", "--quick"])

@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hand_rows import row
 
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.sac import Sac
-from robo_maxent.tasks import quadruped
+from robo_maxent.robustness.axes import disturbances
+from robo_maxent.tasks import make, quadruped
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+AXES = disturbances(make("quadruped-flat"))
 
 
-def rows_at(axis: str, shares: dict[float, list[bool]]) -> list[dict[str, Any]]:
-    return [
-        {"axis": axis, "severity": severity, "success": success}
-        for severity, own in shares.items()
-        for success in own
-    ]
+def rows_at(axis: str, shares: dict[float, list[bool]]) -> list[Any]:
+    return [row(axis, severity, success) for severity, own in shares.items() for success in own]
 
 
 # -- areas and comparisons -----------------------------------------------------
@@ -35,11 +34,11 @@ def test_the_area_is_that_under_straight_lines_over_the_axis_scaled_to_one(
     nominal = rows_at("nominal", {0.0: yes + yes + no + yes})
     pushes = rows_at("push", {0.0: yes, 1.0: yes + no, 2.0: no}) + nominal
     # All undisturbed episodes count: (0.75 + 0.5) / 4 + 0.5 / 4, not 0.5 as with the single one.
-    assert figures.area(pushes, "push") == 0.4375
+    assert figures.area(pushes, AXES["push"].axis) == 0.4375
     # From 1 to 0.4 all succeed, which is two thirds of the way; then it falls to nothing.
     grip = rows_at("friction", {0.1: no, 1.0: yes, 0.4: yes})
-    assert figures.area(pushes + grip, "friction") == pytest.approx(2 / 3 + 1 / 6)
-    assert figures.area(pushes, "nominal") == 0.75
+    assert figures.area(pushes + grip, AXES["friction"].axis) == pytest.approx(2 / 3 + 1 / 6)
+    assert figures.area(pushes, AXES["nominal"].axis) == 0.75
 
 
 def scores(module: Any, arm: str, areas: list[list[float]], nominal: float, failed: int) -> Any:
@@ -180,7 +179,7 @@ def test_episodes_of_a_severity_are_shared_out_among_the_cases_of_an_axis(
         hardest = {axis: list(own.values())[-1] for axis, own in counts.items()}
         assert set(hardest) == {"nominal", *module.SEVERITIES}
         assert all(24 <= count <= 64 for count in hardest.values()), hardest
-    assert not suite.conditions(task, "null")
+    assert not suite.conditions(task, "baseline")
 
 
 @pytest.mark.parametrize(

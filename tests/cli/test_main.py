@@ -179,9 +179,9 @@ def test_what_differs_between_episodes_is_remembered_by_the_run(
     assert json.loads(Path("hardened/config.json").read_text())["randomization"] == "default"
     result(capsys, "evaluate", "hardened", "--episodes", "2")
     rows = [json.loads(row) for row in Path("hardened/episodes.jsonl").read_text().splitlines()]
-    assert all({"payload", "push_impulse", "encoder_bias"} <= set(row["draw"]) for row in rows)
+    assert all({"payload", "push_impulse", "encoder_bias"} <= set(row["params"]) for row in rows)
     assert rows[0]["realized"]["total_mass"] == pytest.approx(
-        12.743448 + rows[0]["draw"]["payload"]
+        12.743448 + rows[0]["params"]["payload"]
     )
     result(capsys, "train", "--resume", "hardened", "--steps", "16")
     code, _, err = call(

@@ -13,17 +13,18 @@ import gym_worlds
 import numpy as np
 import pytest
 
-from robo_maxent.envs.gym_vec_env import GymSimulations, GymTask
-from robo_maxent.errors import CheckpointError, EnvironmentFault
+from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.errors import CheckpointError, EnvError
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.seeds import Purpose
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.train import resumed, train
 
-FAULT_STEP = 12
+ERROR_STEP = 12
 """Steps before the one that goes wrong: two episodes of 5, and two steps."""
 
-FAULTS = {
+ERRORS = {
     "obs nan": "returned an observation with nan at element 1 in simulation 0 at its step 13, "
     "step 3 of episode 2",
     "obs huge": "returned an observation with inf at element 1",
@@ -41,8 +42,8 @@ def pattern(text: str) -> str:
     return ".*".join(re.escape(part) for part in text.split(".*"))
 
 
-def world(fault: str) -> GymTask:
-    return GymTask(gym_worlds.register("Bad", gym_worlds.Bad, fault=fault))
+def world(mistake: str) -> GymTask:
+    return GymTask(gym_worlds.register("Bad", gym_worlds.Bad, mistake=mistake))
 
 
 def config(**changes: Any) -> TrainConfig:
@@ -60,21 +61,21 @@ def config(**changes: Any) -> TrainConfig:
 
 
 @pytest.mark.parametrize("envs", [1, 2])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_said_and_the_run_continues_after_mending(
-    fault: str, envs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mistake", ERRORS)
+def test_an_environment_error_is_told_and_the_run_continues_after_mending(
+    mistake: str, envs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    with pytest.raises(EnvironmentFault, match=pattern(FAULTS[fault])) as caught:
-        train(world(fault), config(envs=envs), run)
-    said = str(caught.value)
-    assert said.startswith("gym:test/Bad-v0 ")
-    assert "\n" not in said
+    with pytest.raises(EnvError, match=pattern(ERRORS[mistake])) as caught:
+        train(world(mistake), config(envs=envs), run)
+    message = str(caught.value)
+    assert message.startswith("gym:test/Bad-v0 ")
+    assert "\n" not in message
     saved = checkpoint.load(run / "checkpoint")
     steps = saved.loop["control_steps"]
-    assert steps == (9 if fault == "reset" else FAULT_STEP)
-    assert f"saved at {steps * envs} steps" in said
-    assert f"robo-maxent train --resume {run} --minutes 5" in said
+    assert steps == (9 if mistake == "reset" else ERROR_STEP)
+    assert f"saved at {steps * envs} steps" in message
+    assert f"robo-maxent train --resume {run} --minutes 5" in message
     rows = saved.replay["rows"]
     assert len(rows) == steps * envs
     assert np.isfinite(rows).all()
@@ -82,34 +83,30 @@ def test_a_fault_is_said_and_the_run_continues_after_mending(
 
     monkeypatch.setattr(gym_worlds.Bad, "mended", True)
     budget = resumed(run, TrainConfig(steps=20 * envs))
-    assert train(world(fault), budget, run, resume=True).steps == (steps + 20) * envs
+    assert train(world(mistake), budget, run, resume=True).steps == (steps + 20) * envs
 
 
 def test_the_traceback_of_a_worker_is_kept_as_a_note(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault) as caught:
+    with pytest.raises(EnvError) as caught:
         train(world("crash"), config(envs=2), tmp_path / "run")
     cause = caught.value.__cause__
     assert cause is not None
     assert "raise TwoArguments" in cause.__notes__[0]
 
 
-def test_a_worker_that_is_killed_is_said_and_the_run_is_saved(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_reported_and_the_run_is_saved(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with pytest.raises(
-        EnvironmentFault, match=r"A worker process of gym:test/Bad-v0 died.*-9"
-    ) as e:
+    with pytest.raises(EnvError, match=r"A worker process of gym:test/Bad-v0 died.*-9") as e:
         train(world("killed"), config(envs=2), run)
     assert "--resume" in str(e.value)
-    assert checkpoint.load(run / "checkpoint").loop["control_steps"] == FAULT_STEP
+    assert checkpoint.load(run / "checkpoint").loop["control_steps"] == ERROR_STEP
 
 
-def test_a_fault_in_an_evaluation_keeps_the_run(tmp_path: Path) -> None:
+def test_an_environment_error_in_an_evaluation_keeps_the_run(tmp_path: Path) -> None:
     task = world("reset")
     run = tmp_path / "run"
     # 3 episodes in one simulation: the evaluation runs into its second before training does.
-    with pytest.raises(
-        EnvironmentFault, match=r"crashed in reset\(\) in simulation 0 at its step 5"
-    ):
+    with pytest.raises(EnvError, match=r"crashed in reset\(\) in simulation 0 at its step 5"):
         train(ResetsTwice(task), config(evaluate_every=3), run)
     assert checkpoint.load(run / "checkpoint").loop["control_steps"] == 3
 
@@ -120,15 +117,17 @@ class ResetsTwice(GymTask):
     def __init__(self, task: GymTask) -> None:
         self.__dict__.update(task.__dict__)
 
-    def evaluation_env(self, n: int, seed: int, first_sim: int = 0) -> GymSimulations:
-        env = GymSimulations(self, n, seed, first_sim)
+    def evaluation_env(
+        self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
+    ) -> GymVecEnv:
+        env = GymVecEnv(self, n, seed, first_sim, purpose=purpose)
         env.reset()
         for _ in range(5):
             env.step(np.zeros((n, 1)))
         return env
 
 
-def test_a_fault_with_a_full_disk_leaves_the_checkpoint_before_it(
+def test_an_environment_error_with_a_full_disk_leaves_the_checkpoint_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
@@ -139,16 +138,18 @@ def test_a_fault_with_a_full_disk_leaves_the_checkpoint_before_it(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.np, "savez", full)
-    with pytest.raises(EnvironmentFault, match=r"motor lost.*No space left.*--resume"):
+    with pytest.raises(EnvError, match=r"motor lost.*No space left.*--resume"):
         train(world("crash"), budget, run, resume=True)
     monkeypatch.undo()
     assert checkpoint.load(run / "checkpoint").loop["control_steps"] == 8
 
 
-def test_a_checkpoint_of_a_fault_is_not_hidden_by_a_periodic_one(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault):
+def test_a_checkpoint_of_an_environment_error_is_not_hidden_by_a_periodic_one(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(EnvError):
         train(world("obs nan"), config(save_seconds=1e-6), tmp_path / "run")
-    assert checkpoint.load(tmp_path / "run/checkpoint").loop["control_steps"] == FAULT_STEP
+    assert checkpoint.load(tmp_path / "run/checkpoint").loop["control_steps"] == ERROR_STEP
     with pytest.raises(CheckpointError, match="There is no checkpoint"):
         checkpoint.load(tmp_path / "elsewhere")
 
@@ -169,10 +170,10 @@ def test_ctrl_c_in_a_terminal_ends_a_run_with_workers_in_good_order(tmp_path: Pa
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the workers too
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert "--resume run" in said
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert "--resume run" in stderr
     assert (tmp_path / "run/policy-last.safetensors").is_file()
     with pytest.raises(ProcessLookupError):  # no worker is left in its group
         os.killpg(process.pid, 0)

@@ -1,6 +1,5 @@
 """The learner on Gymnasium environments: what is stored is what happened, whatever the space."""
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,12 +13,14 @@ from gymnasium import spaces
 from scipy.stats import ttest_1samp
 
 from robo_maxent.cli import main
-from robo_maxent.envs.gym_vec_env import GymSimulations, GymTask
+from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
 from robo_maxent.envs.interface import layout_of
-from robo_maxent.errors import EnvironmentFault, PolicyError, UsageError
+from robo_maxent.errors import EnvError, PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.replay_buffer import NO_ROW
+from robo_maxent.seeds import Purpose
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.train import resumed, train
@@ -52,20 +53,22 @@ def counting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trainer
 def test_no_stored_transition_crosses_the_border_of_an_episode(counting: Trainer) -> None:
     for _ in range(33):
         counting.step()
-    rows = counting.replay.state_dict()["rows"]  # obs 2, action 1, reward, next_obs 2, terminated
+    stored = counting.learner.replay.state_dict()
+    rows = stored["rows"]  # obs 2, action 1, reward, next_obs 2, terminated
     assert len(rows) == 33 * counting.config.envs
     episode, t, reward, next_episode, next_t, terminated = rows[:, [0, 1, 3, 4, 5, 6]].T
     np.testing.assert_array_equal(next_episode, episode)
     np.testing.assert_array_equal(next_t, t + 1)
     np.testing.assert_array_equal(reward, t + 1)
     assert set(t) == {0, 1, 2, 3, 4}
-    # Truncation of the odd episodes bootstraps: nothing of it is stored.
+    # Truncation of the odd episodes bootstraps: only that they ended is stored.
     np.testing.assert_array_equal(terminated, (next_t == 5) & (episode % 2 == 0))
+    np.testing.assert_array_equal(stored["ended"], next_t == 5)
     assert terminated.sum() >= 3
 
 
 def test_a_step_has_both_states_and_one_row_per_episode(counting: Trainer) -> None:
-    env, n = counting.env, counting.config.envs
+    env, n = counting.collector.env, counting.config.envs
     np.testing.assert_array_equal(env.reset()[:, 1], np.zeros(n))
     for t in range(1, 16):
         step = env.step(np.zeros((n, 1)))
@@ -81,26 +84,35 @@ def test_a_step_has_both_states_and_one_row_per_episode(counting: Trainer) -> No
         assert not (step.terminated & step.truncated).any()
 
 
-def drawn(n: int, workers: bool, seed: int = 0, first: int = 0) -> np.ndarray:
+def drawn(
+    n: int,
+    workers: bool,
+    seed: int = 0,
+    first: int = 0,
+    purpose: Purpose = Purpose.TRAINING,
+) -> np.ndarray:
     """What each of n simulations draws in 4 episodes, (4, n)."""
-    env = GymSimulations(GymTask("test/Seeded-v0"), n, seed, first, workers)
+    env = GymVecEnv(GymTask("test/Seeded-v0"), n, seed, first, workers, purpose)
     try:
-        found = [env.reset()[:, 0]]
+        starts = [env.reset()[:, 0]]
         for _ in range(9):
             obs = env.step(np.zeros((n, 1))).obs
-            found += [obs[:, 0]] if obs[0, 1] == 0 else []
+            starts += [obs[:, 0]] if obs[0, 1] == 0 else []
     finally:
         env.close()
-    return np.array(found)
+    return np.array(starts)
 
 
-def test_an_episode_is_named_by_seed_simulation_and_number() -> None:
+def test_an_episode_is_named_by_purpose_seed_simulation_and_number() -> None:
     together = drawn(3, workers=True)
     assert len(np.unique(together)) == together.size
     np.testing.assert_array_equal(drawn(3, workers=False), together)
     np.testing.assert_array_equal(drawn(1, workers=False)[:, 0], together[:, 0])
     np.testing.assert_array_equal(drawn(1, workers=False, first=2)[:, 0], together[:, 2])
     assert not np.intersect1d(drawn(3, workers=False, seed=1), together).size
+    film = drawn(3, workers=False, purpose=Purpose.FILM)
+    assert not np.intersect1d(film, together).size
+    np.testing.assert_array_equal(drawn(3, workers=True, purpose=Purpose.FILM), film)
 
 
 def test_resume_repeats_no_episode_and_continues_the_rest_exactly(tmp_path: Path) -> None:
@@ -108,8 +120,8 @@ def test_resume_repeats_no_episode_and_continues_the_rest_exactly(tmp_path: Path
 
     def collect(trainer: Trainer, steps: int) -> None:
         for _ in range(steps):
-            if trainer.obs[0, 1] == 0:
-                seen.append(float(trainer.obs[0, 0]))
+            if trainer.collector.obs[0, 1] == 0:
+                seen.append(float(trainer.collector.obs[0, 0]))
             trainer.step()
 
     task = GymTask("test/Seeded-v0")
@@ -119,14 +131,16 @@ def test_resume_repeats_no_episode_and_continues_the_rest_exactly(tmp_path: Path
     again = Trainer(task, config(), tmp_path)
     again.restore()
     np.testing.assert_array_equal(
-        first.replay.state_dict()["rows"], again.replay.state_dict()["rows"]
+        first.learner.replay.state_dict()["rows"], again.learner.replay.state_dict()["rows"]
     )
     assert again.steps == 20
-    assert again.learner.updates == first.learner.updates
+    assert again.learner.agent.updates == first.learner.agent.updates > 0
     obs = np.zeros((1, 2), np.float32)
     np.testing.assert_array_equal(first.policy()(obs), again.policy()(obs))
-    np.testing.assert_array_equal(first.learner.explore(obs), again.learner.explore(obs))
-    assert again.action_rng.bit_generator.state == first.action_rng.bit_generator.state
+    np.testing.assert_array_equal(
+        first.learner.agent.explore(obs), again.learner.agent.explore(obs)
+    )
+    assert again.collector.rng.bit_generator.state == first.collector.rng.bit_generator.state
     collect(again, 20)
     again.save()
     third = Trainer(task, config(), tmp_path)
@@ -134,6 +148,11 @@ def test_resume_repeats_no_episode_and_continues_the_rest_exactly(tmp_path: Path
     collect(third, 20)
     assert len(seen) >= 20
     assert len(set(seen)) == len(seen)
+    stored = third.learner.replay.state_dict()
+    followed = np.flatnonzero(stored["next_row"] != NO_ROW)
+    assert len(followed) > 20
+    drawn_by, drawn_after = stored["rows"][:, 0], stored["rows"][stored["next_row"], 0]
+    np.testing.assert_array_equal(drawn_by[followed], drawn_after[followed])
 
 
 def test_the_action_space_is_reached_affinely() -> None:
@@ -165,7 +184,7 @@ def test_an_action_with_more_dimensions_is_flattened_with_a_word() -> None:
     box = spaces.Box(-1.0, 1.0, (2, 3), np.float32)
     gym_worlds.register("Grid", gym_worlds.Echo, act=box)
     task = GymTask("test/Grid-v0")
-    assert task.action_size == 6
+    assert task.action_space.size == 6
     assert any("action of shape (2, 3) is flattened" in note for note in task.notes)
     env = task.evaluation_env(1, 0)
     env.reset()
@@ -205,7 +224,7 @@ NESTED = spaces.Dict({"a": spaces.Box(-1, 1, (2, 2)), "b": spaces.Discrete(3)})
 
 
 @pytest.mark.parametrize(
-    ("space", "size", "said"),
+    ("space", "size", "note"),
     [
         (NESTED, 7, "flattened from a, b"),
         (spaces.Tuple((UNIT := spaces.Box(-1, 1, (2,)), UNIT)), 4, "Tuple"),
@@ -216,13 +235,13 @@ NESTED = spaces.Dict({"a": spaces.Box(-1, 1, (2, 2)), "b": spaces.Discrete(3)})
     ],
 )
 def test_observations_of_numbers_are_flattened_with_a_word(
-    space: spaces.Space[Any], size: int, said: str
+    space: spaces.Space[Any], size: int, note: str
 ) -> None:
     gym_worlds.register("Seen", gym_worlds.World, observe=space)
     task = GymTask("test/Seen-v0")
     assert task.observation_size == size
-    assert said in " ".join(task.notes)
-    assert bool(task.notes) == bool(said)
+    assert note in " ".join(task.notes)
+    assert bool(task.notes) == bool(note)
     env = task.evaluation_env(1, 0)
     assert env.reset().shape == (1, size)
     assert env.step(np.zeros((1, 1))).obs.dtype == np.float32
@@ -261,7 +280,7 @@ def test_spaces_that_can_not_be_learnt_on_are_refused(kwargs: dict[str, Any], me
         ("Pendulun-v1", UsageError, "Unknown Gymnasium id 'Pendulun-v1'.*Did you mean: `Pendulum"),
         ("nosuch/Walker-v0", UsageError, "Namespace nosuch not found.*gym:MODULE:ID"),
         ("no_such_module:Walker-v0", UsageError, "No module named 'no_such_module'"),
-        ("test/Broken-v0", EnvironmentFault, "can't be made: ValueError: the mesh file is missing"),
+        ("test/Broken-v0", EnvError, "can't be made: ValueError: the mesh file is missing"),
     ],
 )
 def test_ids_that_can_not_be_made_say_why(env_id: str, error: type, message: str) -> None:
@@ -269,17 +288,12 @@ def test_ids_that_can_not_be_made_say_why(env_id: str, error: type, message: str
         GymTask(env_id)
 
 
-def test_a_missing_extra_names_its_installation(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "shimmy" else find(name)
-    )
-    with pytest.raises(UsageError, match=r"needs shimmy: pip install 'robo-maxent\[gym\]'"):
-        GymTask("dm_control/cartpole-balance-v0")
+def test_ids_of_gymnasium_robotics_are_known_without_importing_it() -> None:
+    task = GymTask("PointMaze_UMaze-v3")
+    assert [name for name, _, _ in task.policy_parts][:2] == ["achieved_goal", "desired_goal"]
 
 
 def test_the_time_limit_of_dm_control_is_a_truncation() -> None:
-    pytest.importorskip("shimmy")
     task = GymTask("dm_control/cartpole-balance-v0", action_repeat=8)
     assert task.control_dt == pytest.approx(0.08)
     rows = evaluate(lambda obs: np.zeros((len(obs), 1)), task, episodes=1)
@@ -330,7 +344,7 @@ def test_the_interval_of_the_mean_return_is_students() -> None:
 def test_an_episode_that_never_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     task = GymTask("test/Endless-v0")
     monkeypatch.setattr(task, "episode_steps", 50)
-    with pytest.raises(EnvironmentFault, match=r"not end within 50 control steps.*max_episode"):
+    with pytest.raises(EnvError, match=r"not end within 50 control steps.*max_episode"):
         evaluate(zero, task, episodes=2)
 
 
@@ -341,7 +355,7 @@ def test_the_best_policy_is_the_one_of_the_best_mean_return(
     row = evaluate(zero, GymTask("test/Counter-v0"), episodes=1)[0]
     evaluated: list[float] = []
 
-    def fake(act: Any, *_: Any) -> list[Any]:
+    def fake(act: Any, *_: Any, **__: Any) -> list[Any]:
         evaluated.append(float(act(np.ones((1, 2), np.float32))[0, 0]))
         return [replace(row, reward=next(returns))]
 
@@ -356,7 +370,7 @@ def test_the_best_policy_is_the_one_of_the_best_mean_return(
 def test_mirror_images_are_not_stored_where_nothing_declares_them(tmp_path: Path) -> None:
     trainer = Trainer(GymTask("test/Counter-v0"), config(symmetric=True), tmp_path)
     trainer.step()
-    assert len(trainer.replay) == 1
+    assert len(trainer.learner.replay) == 1
     trainer.close()
 
 
@@ -391,9 +405,9 @@ def test_the_command_line_from_training_to_resuming(
     low, high = policy["reward_interval"]
     assert low < policy["mean_reward"] < high
     assert len(Path(policy["episodes"]).read_text().splitlines()) == 3
-    code, again, said = call(capsys, "train", "--resume", run, "--steps", "10")
+    code, again, stderr = call(capsys, "train", "--resume", run, "--steps", "10")
     assert (code, again["steps"]) == (0, 50)
-    assert said.count("new episodes begin") == 1
+    assert stderr.count("new episodes begin") == 1
     budget = ["train", "--resume", run, "--steps", "10", "--action-repeat", "3"]
     assert "no option of the task" in call(capsys, *budget)[1]["error"]
     assert checkpoint.load(Path(run) / "checkpoint").loop["control_steps"] == 50

@@ -1,6 +1,7 @@
 """Batched simulation against a serial loop, and what a step promises."""
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from robo_maxent.assets import path as asset
-from robo_maxent.envs.mujoco_vec_env import VecEnv
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
 from robo_maxent.tasks import make
 from robo_maxent.types import Step
@@ -19,7 +20,7 @@ TASK = make("quadruped-flat")
 A = TASK.action_size
 
 
-def short(steps: int) -> Task[Any]:
+def short(steps: int) -> MujocoTask[Any, Any]:
     """The same task with a nearer time limit."""
     task = make("quadruped-flat")
     task.episode_steps = steps
@@ -32,7 +33,7 @@ def flailing(seed: int, steps: int, n: int) -> np.ndarray:
     return rng.choice([-1.0, 1.0], (steps // 5 + 1, n, A)).repeat(5, axis=0)[:steps]
 
 
-def run(env: VecEnv[Any], actions: np.ndarray) -> list[Step]:
+def run(env: MujocoVecEnv[Any, Any], actions: np.ndarray) -> list[Step]:
     """Steps from a reset."""
     env.reset()
     return [env.step(action) for action in actions]
@@ -51,9 +52,9 @@ def assert_same(left: Step, right: Step, rows: Any = slice(None)) -> None:
 
 
 class Serial:
-    """One episode after another with mj_step, nothing shared with VecEnv but its seeding rule."""
+    """One episode after another with mj_step: only the seeding rule is that of MujocoVecEnv."""
 
-    def __init__(self, task: Task[Any], seed: int, sim: int) -> None:
+    def __init__(self, task: MujocoTask[Any, Any], seed: int, sim: int) -> None:
         self.task, self.seed, self.sim, self.episode = task, seed, sim, -1
         self.model = mujoco.MjModel.from_xml_path(str(asset("quadruped.xml")))
         self.data = mujoco.MjData(self.model)
@@ -61,14 +62,20 @@ class Serial:
 
     def begin(self) -> None:
         self.episode += 1
-        key: Any = (self.seed, self.sim, self.episode)
-        rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
         mujoco.mj_resetDataKeyframe(self.model, self.data, self.model.key("stand").id)
-        memory = self.task.memory(1)
-        self.data.qpos[:], self.data.qvel[:] = self.task.begin(memory, 0, rng)
-        self.friction = rng.uniform(0.4, 1.2)
+        initial = self.task.reset(self.task.episode_state(1), 0, self.rng())
+        assert initial.qvel is not None
+        self.data.qpos[:], self.data.qvel[:] = initial.qpos, initial.qvel
+        self.friction = self.rng(zlib.crc32(b"friction")).uniform(0.4, 1.2)
         for leg in ("FR", "FL", "RR", "RL"):
             self.model.geom(f"{leg}_foot").friction[0] = self.friction
+
+    def rng(self, *effect: int) -> np.random.Generator:
+        """The generator of the episode, or that of an effect in it."""
+        key = (0, self.sim, self.episode, *effect)  # 0: it is for training
+        return np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key))
+        )
 
     def step(self, action: np.ndarray) -> None:
         stand = self.model.key("stand").qpos[7:]
@@ -92,7 +99,7 @@ class Serial:
 
 def test_batch_equals_a_serial_loop_bit_for_bit_through_falls_and_resets() -> None:
     n, seed, actions = 4, 3, flailing(1, 120, 4)
-    env = VecEnv(TASK, n, seed)
+    env = MujocoVecEnv(TASK, n, seed)
     env.reset()
     loops = [Serial(TASK, seed, sim) for sim in range(n)]
     resets = 0
@@ -107,15 +114,15 @@ def test_batch_equals_a_serial_loop_bit_for_bit_through_falls_and_resets() -> No
                 resets += 1
             state = np.concatenate([env.batch.bind("qpos")[i], env.batch.bind("qvel")[i]])
             np.testing.assert_array_equal(state, loop.state)
-            assert env.draws.foot_friction[i] == loop.friction
+            assert env.params["foot_friction"][i] == loop.friction
     assert resets >= 8
 
 
 def test_one_simulation_equals_its_row_of_many() -> None:
     actions = flailing(2, 300, 64)
-    many = run(VecEnv(TASK, 64, seed=5), actions)
+    many = run(MujocoVecEnv(TASK, 64, seed=5), actions)
     for sim in (0, 41):
-        alone = run(VecEnv(TASK, 1, seed=5, first_sim=sim), actions[:, sim : sim + 1])
+        alone = run(MujocoVecEnv(TASK, 1, seed=5, first_sim=sim), actions[:, sim : sim + 1])
         for left, right in zip(many, alone, strict=True):
             assert_same(left, right, slice(sim, sim + 1))
             assert [e for e in left.episodes if e.sim == sim] == right.episodes
@@ -124,19 +131,24 @@ def test_one_simulation_equals_its_row_of_many() -> None:
 
 def test_simulations_may_have_any_numbers_and_the_same_one_twice() -> None:
     actions = flailing(2, 300, 64)
-    many = run(VecEnv(TASK, 64, seed=5), actions)
+    many = run(MujocoVecEnv(TASK, 64, seed=5), actions)
     sims = np.array([41, 0, 41])
-    some = run(VecEnv(TASK, 3, seed=5, sims=sims), actions[:, sims])
+    some = run(MujocoVecEnv(TASK, 3, seed=5, sims=sims), actions[:, sims])
     for left, right in zip(many, some, strict=True):
         np.testing.assert_array_equal(left.next_obs[sims], right.next_obs)
-    (own,) = {tuple(e.reward for s in some for e in s.episodes if e.sim == sim) for sim in (0,)}
-    assert own == tuple(e.reward for s in many for e in s.episodes if e.sim == 0)
-    twice = [e.reward for step in some for e in step.episodes if e.sim == 41]
-    assert twice[::2] == twice[1::2] == [e.reward for s in many for e in s.episodes if e.sim == 41]
+    assert rewards_of(0, some) == rewards_of(0, many)
+    twice = rewards_of(41, some)
+    assert twice[::2] == twice[1::2] == rewards_of(41, many)
+    assert twice
+
+
+def rewards_of(sim: int, steps: list[Step]) -> list[float]:
+    """Rewards of the episodes of a simulation."""
+    return [e.reward for step in steps for e in step.episodes if e.sim == sim]
 
 
 def test_what_diverges_in_simulations_of_one_number_is_dumped_apart(tmp_path: Path) -> None:
-    env = VecEnv(TASK, 2, seed=5, sims=np.array([3, 3]), dump_dir=tmp_path)
+    env = MujocoVecEnv(TASK, 2, seed=5, sims=np.array([3, 3]), dump_dir=tmp_path)
     env.reset()
     env.batch.bind("qvel")[:] = 1e12
     assert env.step(np.zeros((2, A))).diverged.all()
@@ -149,12 +161,12 @@ def test_what_diverges_in_simulations_of_one_number_is_dumped_apart(tmp_path: Pa
 def test_numbers_of_simulations_are_checked() -> None:
     for sims in ([0, 1], [[0, 1, 2]], [0, 1, -2]):
         with pytest.raises(UsageError, match=r"sims must be 3 numbers of at least 0, got \["):
-            VecEnv(TASK, 3, seed=0, sims=np.array(sims))
+            MujocoVecEnv(TASK, 3, seed=0, sims=np.array(sims))
 
 
 def test_thread_count_changes_nothing() -> None:
     actions = flailing(3, 100, 16)
-    one, two = (run(VecEnv(TASK, 16, seed=0, threads=t), actions) for t in (1, 2))
+    one, two = (run(MujocoVecEnv(TASK, 16, seed=0, threads=t), actions) for t in (1, 2))
     for left, right in zip(one, two, strict=True):
         assert_same(left, right)
         assert left.episodes == right.episodes
@@ -162,14 +174,14 @@ def test_thread_count_changes_nothing() -> None:
 
 def test_same_seed_same_run_and_other_seed_another() -> None:
     actions = flailing(4, 40, 4)
-    first, again, other = (run(VecEnv(TASK, 4, seed), actions) for seed in (7, 7, 8))
+    first, again, other = (run(MujocoVecEnv(TASK, 4, seed), actions) for seed in (7, 7, 8))
     for left, right in zip(first, again, strict=True):
         assert_same(left, right)
     assert not np.array_equal(first[0].obs, other[0].obs)
 
 
 def test_episodes_of_a_simulation_differ_and_so_do_simulations() -> None:
-    env = VecEnv(short(1), 8, seed=0)
+    env = MujocoVecEnv(short(1), 8, seed=0)
     starts = np.concatenate([env.reset(), env.step(np.zeros((8, A))).obs])
     assert len(np.unique(starts, axis=0)) == 16
 
@@ -178,7 +190,7 @@ def test_episodes_of_a_simulation_differ_and_so_do_simulations() -> None:
 
 
 def test_next_obs_is_the_successor_and_obs_begins_the_next_episode() -> None:
-    env = VecEnv(TASK, 16, seed=0)
+    env = MujocoVecEnv(TASK, 16, seed=0)
     ended = 0
     for step in run(env, flailing(5, 100, 16)):
         over = step.terminated | step.truncated
@@ -192,7 +204,7 @@ def test_next_obs_is_the_successor_and_obs_begins_the_next_episode() -> None:
 
 def test_what_runs_once_runs_as_ever_and_then_rests() -> None:
     actions = flailing(2, 40, 16)
-    usual, once = (VecEnv(short(60), 16, seed=5, once=o) for o in (False, True))
+    usual, once = (MujocoVecEnv(short(60), 16, seed=5, once=o) for o in (False, True))
     ended = np.zeros(16, bool)
     for left, right in zip(run(usual, actions), run(once, actions), strict=True):
         still = ~ended
@@ -215,14 +227,14 @@ def test_what_runs_once_runs_as_ever_and_then_rests() -> None:
 
 
 def test_time_limit_truncates_and_does_not_terminate() -> None:
-    steps = run(VecEnv(short(20), 3, seed=0), np.zeros((45, 3, A)))
+    steps = run(MujocoVecEnv(short(20), 3, seed=0), np.zeros((45, 3, A)))
     assert not any(step.terminated.any() for step in steps)
     assert [t for t, step in enumerate(steps, 1) if step.truncated.all()] == [20, 40]
     assert sum(step.truncated.sum() for step in steps) == 6
 
 
 def test_a_fall_terminates_even_on_the_last_step() -> None:
-    env = VecEnv(short(3), 2, seed=0)
+    env = MujocoVecEnv(short(3), 2, seed=0)
     env.reset()
     for _ in range(2):
         env.step(np.zeros((2, A)))
@@ -237,7 +249,7 @@ def test_a_fall_terminates_even_on_the_last_step() -> None:
 
 
 def test_reward_is_the_sum_of_its_terms_and_the_episode_adds_them_up() -> None:
-    env = VecEnv(short(25), 4, seed=0)
+    env = MujocoVecEnv(short(25), 4, seed=0)
     total, ended = np.zeros(4), 0
     for step in run(env, flailing(6, 75, 4)):
         summed = np.sum(list(step.terms.values()), axis=0)
@@ -251,7 +263,7 @@ def test_reward_is_the_sum_of_its_terms_and_the_episode_adds_them_up() -> None:
 
 
 def test_a_step_keeps_its_values_when_the_next_is_taken() -> None:
-    env = VecEnv(TASK, 8, seed=0)
+    env = MujocoVecEnv(TASK, 8, seed=0)
     env.reset()
     actions = flailing(7, 40, 8)
     previous = env.step(actions[0])
@@ -268,7 +280,7 @@ def test_a_step_keeps_its_values_when_the_next_is_taken() -> None:
 def test_actions_are_clipped_and_left_alone() -> None:
     wild = np.linspace(-3, 3, 2 * A).reshape(2, A)
     given = wild.copy()
-    left, right = VecEnv(TASK, 2, seed=0), VecEnv(TASK, 2, seed=0)
+    left, right = MujocoVecEnv(TASK, 2, seed=0), MujocoVecEnv(TASK, 2, seed=0)
     left.reset()
     right.reset()
     for _ in range(3):
@@ -280,14 +292,14 @@ def test_actions_are_clipped_and_left_alone() -> None:
 
 
 def test_friction_is_the_drawn_value_after_many_resets_not_a_compounded_one() -> None:
-    env = VecEnv(short(2), 6, seed=0)
+    env = MujocoVecEnv(short(2), 6, seed=0)
     friction, feet = env.batch.expand("geom_friction"), TASK.robot.foot_geoms
     compiled = TASK.robot.model.geom_friction
     others = np.setdiff1d(np.arange(len(compiled)), feet)
     seen = []
     env.reset()
     for _ in range(40):
-        in_force = env.draws.foot_friction.copy()
+        in_force = env.params["foot_friction"].copy()
         seen.append(in_force)
         np.testing.assert_array_equal(friction[:, feet, 0], np.tile(in_force[:, None], 4))
         np.testing.assert_array_equal(friction[:, feet, 1:], np.tile(compiled[feet, 1:], (6, 1, 1)))
@@ -295,9 +307,8 @@ def test_friction_is_the_drawn_value_after_many_resets_not_a_compounded_one() ->
             friction[:, others], np.tile(compiled[others], (6, 1, 1)), "only the feet differ"
         )
         for episode in env.step(np.zeros((6, A))).episodes:
-            assert episode.draw == {"foot_friction": in_force[episode.sim]}
-    assert TASK.randomization.foot_friction is not None
-    low, high = TASK.randomization.foot_friction
+            assert episode.params == {"foot_friction": in_force[episode.sim]}
+    low, high = TASK.randomization.ranges["foot_friction"]
     values = np.unique(seen)
     assert len(values) >= 100
     assert low <= values.min() < low + 0.1
@@ -305,17 +316,17 @@ def test_friction_is_the_drawn_value_after_many_resets_not_a_compounded_one() ->
 
 
 def test_a_slippery_robot_slides_further_than_a_sticky_one() -> None:
-    env = VecEnv(TASK, 2, seed=0)
+    env = MujocoVecEnv(TASK, 2, seed=0)
     env.reset()
     state = env.batch.state
     state[1] = state[0]
     env.batch.bind("qvel")[:] = 0.0
     env.batch.bind("qvel")[:, 0] = 1.0  # pushed
     env.batch.expand("geom_friction")[:, TASK.robot.foot_geoms, 0] = [[0.05], [1.0]]
-    start = env.now.base_position[:, 0].copy()
+    start = env.state.base_position[:, 0].copy()
     for _ in range(25):
         env.step(np.zeros((2, A)))
-    icy, rubber = env.now.base_position[:, 0] - start
+    icy, rubber = env.state.base_position[:, 0] - start
     assert icy > 1.5 * rubber
 
 
@@ -324,7 +335,7 @@ def test_a_slippery_robot_slides_further_than_a_sticky_one() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_an_action_that_is_not_finite_is_refused_and_nothing_is_stepped(bad: float) -> None:
-    env = VecEnv(TASK, 3, seed=0)
+    env = MujocoVecEnv(TASK, 3, seed=0)
     actions = flailing(8, 6, 3)
     run(env, actions)
     before = env.state_dict()
@@ -334,13 +345,13 @@ def test_an_action_that_is_not_finite_is_refused_and_nothing_is_stepped(bad: flo
         env.step(action)
     for name, array in env.state_dict().items():
         np.testing.assert_array_equal(array, before[name], name)
-    undisturbed = run(VecEnv(TASK, 3, seed=0), np.concatenate([actions, actions[:1]]))
+    undisturbed = run(MujocoVecEnv(TASK, 3, seed=0), np.concatenate([actions, actions[:1]]))
     assert_same(env.step(actions[0]), undisturbed[-1])
 
 
 @pytest.mark.parametrize("shape", [(A,), (3, A - 1), (4, A), (3, A, 1)])
 def test_an_action_of_the_wrong_shape_is_refused(shape: tuple[int, ...]) -> None:
-    env = VecEnv(TASK, 3, seed=0)
+    env = MujocoVecEnv(TASK, 3, seed=0)
     env.reset()
     with pytest.raises(UsageError) as error:
         env.step(np.zeros(shape))
@@ -349,22 +360,22 @@ def test_an_action_of_the_wrong_shape_is_refused(shape: tuple[int, ...]) -> None
 
 def test_no_simulation_and_a_negative_seed_are_refused() -> None:
     with pytest.raises(UsageError, match="n must be at least 1, got 0"):
-        VecEnv(TASK, 0, seed=0)
+        MujocoVecEnv(TASK, 0, seed=0)
     with pytest.raises(UsageError, match="seed must be at least 0, got -1"):
-        VecEnv(TASK, 1, seed=-1)
+        MujocoVecEnv(TASK, 1, seed=-1)
 
 
 # -- divergence ----------------------------------------------------------------
 
 
 def loaded(dump: Path) -> tuple[mujoco.MjData, dict[str, float]]:
-    """Simulation and draw of a dump, which needs neither this package nor pickle."""
+    """Simulation and parameters of a dump, which needs neither this package nor pickle."""
     with np.load(dump) as saved:
         data = mujoco.MjData(TASK.robot.model)
         spec = mujoco.mjtState.mjSTATE_INTEGRATION
         mujoco.mj_setState(TASK.robot.model, data, saved["state"], spec)
         np.testing.assert_array_equal(saved.get("ctrl", data.ctrl), data.ctrl)
-        return data, json.loads(str(saved["draw"]))
+        return data, json.loads(str(saved["params"]))
 
 
 @pytest.mark.parametrize("speed", [1e9, 1e12, np.nan])
@@ -374,7 +385,7 @@ def test_a_diverged_simulation_is_a_recorded_failure_and_the_others_do_not_notic
     monkeypatch.chdir(tmp_path)
     calm = 0.1 * flailing(9, 30, 4)
     dumps = tmp_path / "dumps"
-    env, twin = (VecEnv(TASK, 4, seed=0, dump_dir=dumps) for _ in range(2))
+    env, twin = (MujocoVecEnv(TASK, 4, seed=0, dump_dir=dumps) for _ in range(2))
     run(env, calm[:10])
     run(twin, calm[:10])
 
@@ -405,20 +416,18 @@ def test_a_diverged_simulation_is_a_recorded_failure_and_the_others_do_not_notic
 
     (dump,) = dumps.glob("*.npz")
     assert dump.name == "quadruped-flat-seed0-sim2-episode0.npz"
-    data, draw = loaded(dump)
+    data, params = loaded(dump)
     for name, value in before.items():
         np.testing.assert_array_equal(getattr(data, name), value)
-    np.testing.assert_array_equal(
-        data.ctrl, TASK.robot.stand_pose + TASK.action_scale * calm[10, 2]
-    )
-    assert draw == episode.draw
+    np.testing.assert_array_equal(data.ctrl, TASK.robot.home_pose + TASK.action_scale * calm[10, 2])
+    assert params == episode.params
 
 
 def test_a_dumped_state_diverges_again_when_replayed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    env = VecEnv(TASK, 2, seed=0, dump_dir=tmp_path)
+    env = MujocoVecEnv(TASK, 2, seed=0, dump_dir=tmp_path)
     env.reset()
     env.batch.bind("qvel")[1, 7] = 1e9
     env.step(np.zeros((2, A)))
@@ -435,12 +444,12 @@ def test_a_dumped_state_diverges_again_when_replayed(
 def test_a_restored_environment_continues_bit_for_bit() -> None:
     task, actions = short(60), flailing(10, 160, 8)
     actions[:, 4:] *= 0.1  # half of them keep standing until their time is up
-    env = VecEnv(task, 8, seed=2)
+    env = MujocoVecEnv(task, 8, seed=2)
     obs = run(env, actions[:80])[-1].obs
     saved = env.state_dict()
     expected = [env.step(action) for action in actions[80:]]
 
-    restored = VecEnv(task, 8, seed=2)
+    restored = MujocoVecEnv(task, 8, seed=2)
     np.testing.assert_array_equal(restored.load_state_dict(saved), obs)
     for action, step in zip(actions[80:], expected, strict=True):
         again = restored.step(action)
@@ -452,7 +461,7 @@ def test_a_restored_environment_continues_bit_for_bit() -> None:
 
 def test_who_rests_goes_on_resting_when_restored() -> None:
     actions = flailing(2, 60, 16)
-    env, restored = (VecEnv(short(60), 16, seed=5, once=True) for _ in range(2))
+    env, restored = (MujocoVecEnv(short(60), 16, seed=5, once=True) for _ in range(2))
     fell = np.any([step.terminated for step in run(env, actions[:40])], axis=0)
     assert 4 <= fell.sum() < 16
     restored.load_state_dict(env.state_dict())
@@ -465,7 +474,7 @@ def test_who_rests_goes_on_resting_when_restored() -> None:
 
 
 def test_the_saved_state_is_a_copy() -> None:
-    env = VecEnv(TASK, 2, seed=0)
+    env = MujocoVecEnv(TASK, 2, seed=0)
     env.reset()
     saved = env.state_dict()
     kept = {name: array.copy() for name, array in saved.items()}

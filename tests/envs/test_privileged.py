@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from privileged_world import QuadrupedSeen
 
 from robo_maxent.envs.interface import layout_of
-from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.interop.gym_envs import TaskEnv, TaskVectorEnv
@@ -51,7 +51,7 @@ def test_a_policy_of_the_task_has_the_layout_of_one_without_privileged_fields() 
 
 def test_a_field_after_a_privileged_one_is_refused_by_name() -> None:
     task = QuadrupedSeen()
-    task.observation = (*QuadrupedSeen.observation, Field("late", "1", (1,)))
+    task.observation = (*QuadrupedSeen.observation, Field("late", "1", 1))
     with pytest.raises(UsageError, match=r"'late' stands after a privileged one.*last"):
         _ = task.policy_size
     with pytest.raises(UsageError, match="'late'"):
@@ -62,6 +62,8 @@ def test_a_field_after_a_privileged_one_is_refused_by_name() -> None:
 
 def test_reflection_does_not_mix_what_policies_see_with_the_rest() -> None:
     whole, seen = mirror(QuadrupedSeen.observation), mirror(make("quadruped-flat").observation)
+    assert whole is not None
+    assert seen is not None
     x = np.random.default_rng(0).normal(size=(4, O)).astype(np.float32)
     np.testing.assert_array_equal(whole(x)[:, :P], seen(x[:, :P]))
     np.testing.assert_array_equal(whole(x)[:, P + 1 :], x[:, [P + 2, P + 1, P + 4, P + 3]])
@@ -143,8 +145,8 @@ def test_a_policy_refuses_observations_of_another_size(run: Run, shape: tuple[in
 
 
 def test_a_recorded_policy_sees_its_part(run: Run, tmp_path: Path) -> None:
-    look = video.Look(width=160, height=112)
-    video.record(run.policy, QuadrupedSeen(), 1, tmp_path / "v.mp4", seconds=0.1, look=look)
+    settings = video.VideoSettings(width=160, height=112)
+    video.record(run.policy, QuadrupedSeen(), 1, tmp_path / "v.mp4", seconds=0.1, settings=settings)
     assert (tmp_path / "v.mp4").is_file()
 
 
@@ -152,7 +154,7 @@ def test_a_recorded_policy_sees_its_part(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_single_environment_tells_what_is_privileged_in_info() -> None:
-    env, alone = TaskEnv(QuadrupedSeen()), VecEnv(QuadrupedSeen(), 1, seed=3)
+    env, alone = TaskEnv(QuadrupedSeen()), MujocoVecEnv(QuadrupedSeen(), 1, seed=3)
     assert env.observation_space.shape == (P,)
     obs, info = env.reset(seed=3)
     whole = alone.reset()

@@ -7,7 +7,7 @@ import pytest
 from samples import episode, episodes
 from scipy.stats import mannwhitneyu, norm, t, trim_mean
 
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.evaluation import across_runs
 from robo_maxent.evaluation.across_runs import (
     interquartile_mean,
@@ -28,7 +28,7 @@ def error_by_trying_all(scores: np.ndarray) -> float:
     n, m = scores.shape
     choices = product(range(n), repeat=n * m)
     drawn = [scores[np.reshape(choice, (n, m)), np.arange(m)].ravel() for choice in choices]
-    values = [trim_mean(own, 0.25) for own in drawn]
+    values = [trim_mean(scores_drawn, 0.25) for scores_drawn in drawn]
     return float(np.std(values) * np.sqrt(n / (n - 1)))
 
 
@@ -163,17 +163,19 @@ def test_the_interval_of_the_probability_of_improvement_covers_95_percent(
     assert held / trials > 0.95 - 3 * np.sqrt(0.95 * 0.05 / trials)  # may be more, as documented
 
 
-# -- rows, and the door ------------------------------------------------------------
+# -- rows, and mistakes -------------------------------------------------------------
 
 
 def test_a_run_enters_as_the_mean_of_its_episodes() -> None:
     many, few = episodes([True, True, False, False], reward=2.0), episodes([True], reward=3.0)
     np.testing.assert_allclose(run_scores([many, few], "success"), [0.5, 1.0])
     np.testing.assert_allclose(run_scores([many, few], "reward"), [2.0, 3.0])
-    some = [episode(measures={"time": None}), episode(measures={"time": 0.5})]
+    some = [episode(metrics={"time": None}), episode(metrics={"time": 0.5})]
     np.testing.assert_allclose(run_scores([some], "time"), [0.5])
     with pytest.raises(UsageError, match="run 1 has no episode with time"):
         run_scores([some, some[:1]], "time")
+    with pytest.raises(UnknownNameError, match=r"Unknown metric 'tine'. Did you mean 'time'\?"):
+        run_scores([some], "tine")
 
 
 def test_scores_that_cannot_be_are_refused() -> None:

@@ -140,9 +140,9 @@ def test_the_interval_of_a_median_time_covers_95_percent(alike: float) -> None:
 
 def test_times_of_starts_of_their_own_have_the_usual_interval() -> None:
     times = np.array([0.1, 0.4, np.nan, 0.7, 1.9, np.nan, 0.2])
-    usual, own = waiting_times(times, 2.0), waiting_times(times, 2.0, starts=np.arange(7))
-    assert own.median == usual.median
-    np.testing.assert_allclose(own.curve.low, usual.curve.low)
-    np.testing.assert_allclose(own.curve.high, usual.curve.high)
+    usual, apart = waiting_times(times, 2.0), waiting_times(times, 2.0, starts=np.arange(7))
+    assert apart.median == usual.median
+    np.testing.assert_allclose(apart.curve.low, usual.curve.low)
+    np.testing.assert_allclose(apart.curve.high, usual.curve.high)
     with pytest.raises(UsageError, match="watched for as long"):
         waiting_times(times, np.array([2.0] * 6 + [3.0]), starts=np.arange(7))

@@ -2,23 +2,13 @@
 
 from itertools import combinations, product
 from math import comb
-from typing import Any
 
 import numpy as np
 import pytest
-from samples import episode, episodes
-from scipy.stats import multinomial, ttest_rel
+from scipy.stats import multinomial
 
-from robo_maxent.errors import UnknownNameError, UsageError
-from robo_maxent.evaluation.paired import (
-    SuccessDifference,
-    compare,
-    compare_measure,
-    holm,
-    mean_difference,
-    pairs,
-    success_difference,
-)
+from robo_maxent.errors import UsageError
+from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
 
 
 def of_table(both: int, only_first: int, only_second: int, neither: int) -> SuccessDifference:
@@ -64,7 +54,7 @@ def test_policies_that_never_differ_leave_the_difference_open_at_both_ends() -> 
 )
 def test_the_interval_of_a_difference_covers_95_percent(chances: tuple[float, ...]) -> None:
     n, truth = 16, chances[1] - chances[2]
-    tables = np.array([own for own in product(range(n + 1), repeat=4) if sum(own) == n])
+    tables = np.array([counts for counts in product(range(n + 1), repeat=4) if sum(counts) == n])
     chance = multinomial.pmf(tables, n, chances)
     coverage = 0.0
     for table, weight in zip(tables[chance > 1e-5], chance[chance > 1e-5], strict=True):
@@ -97,91 +87,11 @@ def test_a_comparison_reads_as_a_sentence() -> None:
     )
 
 
-# -- means -------------------------------------------------------------------------
-
-
-def test_a_mean_difference_is_the_paired_t_test() -> None:
-    rng = np.random.default_rng(0)
-    second = rng.normal(size=30)
-    first = second + rng.normal(0.3, 0.5, 30)
-    result, expected = mean_difference(first, second), ttest_rel(first, second)
-    ends = expected.confidence_interval(0.95)
-    assert result.difference.interval == pytest.approx((ends.low, ends.high))
-    assert result.p_value == pytest.approx(expected.pvalue)
-
-
-def test_pairs_that_lack_the_measure_are_left_out_and_counted() -> None:
-    first, second = np.array([1.0, np.nan, 3.0, 5.0]), np.array([0.5, 2.0, np.nan, 3.5])
-    result = mean_difference(first, second)
-    assert (result.difference.value, result.difference.count, result.without) == (1.0, 2, 2)
-    assert str(result).startswith("+1 [")
-    assert str(result).endswith("(2 pairs, 2 without)")
-    with pytest.raises(UsageError, match="no pair of episodes in which both"):
-        mean_difference(np.array([np.nan, 1.0]), np.array([1.0, np.nan]))
-
-
-def test_differences_without_spread_are_certain_or_nothing() -> None:
-    zeros = np.zeros(4)
-    assert mean_difference(zeros, zeros).p_value == 1.0
-    assert mean_difference(zeros + 0.5, zeros).p_value == 0.0
-    single = mean_difference(zeros[:1] + 2.0, zeros[:1])
-    assert (single.p_value, single.difference.interval) == (None, None)
-    assert str(single) == "+2 (1 pairs)"
-
-
-# -- rows --------------------------------------------------------------------------
-
-
-def test_rows_are_paired_by_seed_whatever_their_order() -> None:
-    ours, theirs = episodes([True, True, False, True]), episodes([False, True, False, False])
-    result = compare(ours, theirs[::-1])
-    assert (result.only_first, result.only_second, result.difference.count) == (2, 0, 4)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"seed": 1}, "first set only, such as seed, simulation, index"),
-        ({"sim": 7}, "first set only"),
-        ({"index": 1}, "first set only"),
-        ({"task": "u"}, "task is 't' and 'u'"),
-        ({"draw": {"payload": 3.0}}, "draw is {} and {'payload': 3.0}"),
-        ({"terrain": "gaps"}, "terrain is None and 'gaps'"),
-        ({"level": 4}, "level is None and 4"),
-    ],
-)
-def test_episodes_that_are_not_the_same_are_refused(change: dict[str, Any], message: str) -> None:
-    ours = episodes([True, True])
-    with pytest.raises(UsageError, match=message):
-        compare(ours, [ours[0], episode(**{"sim": 1, **change})])
-
-
-def test_sets_of_other_sizes_and_doubled_episodes_are_refused() -> None:
-    ours = episodes([True, True, True])
-    with pytest.raises(UsageError, match="1 of 3 episodes are in the second set only"):
-        pairs(ours[:2], ours)
-    with pytest.raises(UsageError, match=r"\(0, 2, 0\) is there twice"):
-        pairs([*ours, episode(sim=2)], ours)
-    with pytest.raises(UsageError, match="no episodes to compare"):
-        pairs([], [])
-
-
-def test_a_task_without_success_can_be_compared_by_its_measures_only() -> None:
-    ours = [episode(sim=sim, success=None, measures={"error": 0.1 * sim}) for sim in range(3)]
-    theirs = [episode(sim=sim, success=None, measures={"error": 0.0}) for sim in range(3)]
-    with pytest.raises(UsageError, match="t has no notion of success"):
-        compare(ours, theirs)
-    assert compare_measure(ours, theirs, "error").difference.value == pytest.approx(0.1)
-    assert compare_measure(ours, theirs, "length").difference.value == 0.0
-    with pytest.raises(UnknownNameError, match=r"Unknown measure 'eror'. Did you mean 'error'\?"):
-        compare_measure(ours, theirs, "eror")
-
-
 def test_arrays_that_are_no_pairs_are_refused() -> None:
     with pytest.raises(UsageError, match=r"one length, at least 1, got \(2,\) and \(3,\)"):
         success_difference(np.ones(2), np.ones(3))
-    with pytest.raises(UsageError, match="got"):
-        mean_difference(np.ones(0), np.ones(0))
+    with pytest.raises(UsageError, match=r"at least 1, got \(0,\) and \(0,\)"):
+        success_difference(np.ones(0), np.ones(0))
     with pytest.raises(UsageError, match="true or false in every pair"):
         success_difference(np.array([1.0, np.nan]), np.ones(2))
 
@@ -193,9 +103,9 @@ def by_closed_testing(p: np.ndarray) -> np.ndarray:
     """A hypothesis falls when every set that has it falls, by Bonferroni: Marcus et al. 1976."""
     adjusted = np.zeros_like(p)
     for size in range(1, len(p) + 1):
-        for own in combinations(range(len(p)), size):
-            for member in own:
-                adjusted[member] = max(adjusted[member], min(1.0, size * p[list(own)].min()))
+        for chosen in combinations(range(len(p)), size):
+            for member in chosen:
+                adjusted[member] = max(adjusted[member], min(1.0, size * p[list(chosen)].min()))
     return adjusted
 
 

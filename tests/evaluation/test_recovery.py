@@ -49,23 +49,22 @@ def test_recovery_equals_the_definition_word_by_word() -> None:
     for _ in range(2000):
         safe = rng.random(rng.integers(1, 40)) < rng.choice([0.5, 0.8, 0.95])
         end, within, hold = (int(rng.integers(low, 15)) for low in (0, 0, 1))
-        found = recovery(safe, end, within, hold)
-        assert found == slow(safe, end, within, hold)
-        seen.add(found)
+        steps = recovery(safe, end, within, hold)
+        assert steps == slow(safe, end, within, hold)
+        seen.add(steps)
     assert {None, 0, 1, 2, 3} <= seen
 
 
 def test_a_safe_set_is_what_undisturbed_walking_hardly_leaves_with_a_margin() -> None:
     rng = np.random.default_rng(1)
     episodes = [rng.random((500, 2)) * [1.0, 10.0] for _ in range(40)]
-    found = calibrate(["tilt", "tumbling"], episodes)
-    np.testing.assert_allclose(list(found.limits.values()), [1.5, 15.0], rtol=2e-3)
-    assert (found.episodes, found.steps) == (40, 20_000)
+    safe_set = calibrate(["tilt", "tumbling"], episodes)
+    np.testing.assert_allclose(list(safe_set.limits.values()), [1.5, 15.0], rtol=2e-3)
+    assert (safe_set.episodes, safe_set.steps) == (40, 20_000)
     everything = np.concatenate(episodes)
-    assert found.contains(everything).all()
-    assert replace(found, limits={"tilt": 0.999, "tumbling": 15.0}).contains(
-        everything
-    ).mean() == pytest.approx(0.999, abs=5e-4)
+    assert safe_set.contains(everything).all()
+    without_margin = replace(safe_set, limits={"tilt": 0.999, "tumbling": 15.0})
+    assert without_margin.contains(everything).mean() == pytest.approx(0.999, abs=5e-4)
 
 
 def test_one_stumble_in_a_thousand_steps_does_not_widen_a_safe_set() -> None:

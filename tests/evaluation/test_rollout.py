@@ -11,13 +11,13 @@ import pytest
 from samples import episode
 
 from robo_maxent.envs.gym_vec_env import GymTask
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.rollout import Act, evaluate, write_rows
+from robo_maxent.evaluation.rollout import evaluate, write_rows
 from robo_maxent.evaluation.summary import success_by, summarize
 from robo_maxent.rendering.video import Scene, film
 from robo_maxent.tasks import make
-from robo_maxent.types import Episode
+from robo_maxent.types import Act, Episode
 
 
 def stand(obs: np.ndarray) -> np.ndarray:
@@ -49,15 +49,16 @@ def test_the_same_seed_gives_the_same_rows(standing: list[Episode]) -> None:
     assert evaluate(stand, make("quadruped-flat"), episodes=6, seed=6) != standing
 
 
-def test_every_policy_meets_the_same_draws(standing: list[Episode]) -> None:
+def test_every_policy_meets_the_same_perturbations(standing: list[Episode]) -> None:
     rows = evaluate(flail, make("quadruped-flat"), episodes=6, seed=5)
-    assert [row.draw for row in rows] == [row.draw for row in standing]
+    assert [row.params for row in rows] == [row.params for row in standing]
+    assert all(row.params for row in rows), "nothing was perturbed: the test saw nothing"
 
 
 def test_splitting_into_groups_changes_nothing(
     standing: list[Episode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Task, "most_simulations", 4)
+    monkeypatch.setattr(MujocoTask, "most_simulations", 4)
     assert evaluate(stand, make("quadruped-flat"), episodes=6, seed=5) == standing
 
 
@@ -72,7 +73,7 @@ def test_rows_are_one_json_object_per_line(tmp_path: Path, standing: list[Episod
     write_rows(standing, tmp_path / "deep/rows.jsonl")
     lines = (tmp_path / "deep/rows.jsonl").read_text().splitlines()
     assert [json.loads(line)["sim"] for line in lines] == list(range(6))
-    assert {"success", "seed", "draw", "measures"} <= json.loads(lines[0]).keys()
+    assert {"success", "seed", "params", "metrics", "policy_error"} <= json.loads(lines[0]).keys()
 
 
 def test_no_episodes_is_an_error() -> None:
@@ -82,14 +83,14 @@ def test_no_episodes_is_an_error() -> None:
         summarize([])
 
 
-def test_a_measure_that_short_episodes_lack_is_averaged_over_the_others(
+def test_a_metric_that_short_episodes_lack_is_averaged_over_the_others(
     standing: list[Episode],
 ) -> None:
-    lacking = replace(standing[0], measures={"linear_error": None, "angular_error": None})
+    lacking = replace(standing[0], metrics={"linear_error": None, "angular_error": None})
     alone = summarize([lacking])
     both = summarize([lacking, standing[1]])
-    assert alone.measures["linear_error"] is None
-    assert both.measures["linear_error"] == standing[1].measures["linear_error"]
+    assert alone.metrics["linear_error"] is None
+    assert both.metrics["linear_error"] == standing[1].metrics["linear_error"]
 
 
 def test_success_is_told_by_terrain_and_level_of_the_episodes_that_have_one() -> None:
@@ -98,8 +99,8 @@ def test_success_is_told_by_terrain_and_level_of_the_episodes_that_have_one() ->
 
     rows = [row(True, "waves", 4), row(False, "waves", 2), row(True, "gaps", 4)]
     rows += [row(None, "gaps", 4), row(True, None, None)]
-    by = success_by(rows, "terrain")
-    assert {kind: (share.share, share.count) for kind, share in by.items()} == {
+    by_kind = success_by(rows, "terrain")
+    assert {kind: (share.share, share.count) for kind, share in by_kind.items()} == {
         "gaps": (1.0, 1),
         "waves": (0.5, 2),
     }
@@ -134,11 +135,11 @@ def test_nan_of_a_policy_fails_that_episode_only(
     act = spoilt(stand, 2, {7, 9}, value)
     rows = evaluate(act, make("quadruped-flat"), episodes=6, seed=5)
     assert rows[:2] + rows[3:] == standing[:2] + standing[3:]
-    assert rows[2].fault == f"policy returned {name} at step 7"
+    assert rows[2].policy_error == f"policy returned {name} at step 7"
     assert rows[2].success is False
     # This policy returns zeros, which is also what the simulation got instead.
-    assert replace(rows[2], fault=None, success=standing[2].success) == standing[2]
-    assert (summarize(rows).faults, summarize(standing).faults) == (1, 0)
+    assert replace(rows[2], policy_error=None, success=standing[2].success) == standing[2]
+    assert (summarize(rows).policy_errors, summarize(standing).policy_errors) == (1, 0)
 
 
 def test_success_in_spite_of_nan_is_none() -> None:
@@ -146,21 +147,21 @@ def test_success_in_spite_of_nan_is_none() -> None:
     lucky = next(row.sim for row in rows if row.success)
     spoilt_rows = evaluate(spoilt(stay, lucky, {2}), GymTask("test/Seeded-v0"), episodes=6)
     assert spoilt_rows[lucky].success is False
-    assert spoilt_rows[lucky].fault == "policy returned NaN at step 2"
+    assert spoilt_rows[lucky].policy_error == "policy returned NaN at step 2"
 
 
-def test_steps_and_simulations_of_a_fault_are_its_own_in_later_groups(
+def test_a_policy_error_in_a_later_group_names_its_own_simulation_and_step(
     standing: list[Episode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Task, "most_simulations", 4)
+    monkeypatch.setattr(MujocoTask, "most_simulations", 4)
     before = standing[0].length  # control steps of the first group
     act = spoilt(stand, 1, {before + 3})
     rows = evaluate(act, make("quadruped-flat"), episodes=6, seed=5)
-    assert [row.sim for row in rows if row.fault] == [5]
-    assert rows[5].fault == "policy returned NaN at step 3"
+    assert [row.sim for row in rows if row.policy_error] == [5]
+    assert rows[5].policy_error == "policy returned NaN at step 3"
 
 
-def test_nan_after_the_first_episode_has_ended_is_not_its_fault() -> None:
+def test_nan_after_the_first_episode_has_ended_is_no_policy_error_of_it() -> None:
     task = make("quadruped-flat")
     rows = evaluate(flail, task, episodes=6, seed=5)
     early = min(rows, key=lambda row: row.length)
@@ -169,13 +170,13 @@ def test_nan_after_the_first_episode_has_ended_is_not_its_fault() -> None:
     after = set(range(early.length + 1, late + 1))
     assert evaluate(spoilt(flail, early.sim, after), task, episodes=6, seed=5) == rows
     at_its_end = evaluate(spoilt(flail, early.sim, {early.length}), task, episodes=6, seed=5)
-    assert at_its_end[early.sim].fault == f"policy returned NaN at step {early.length}"
+    assert at_its_end[early.sim].policy_error == f"policy returned NaN at step {early.length}"
 
 
-def test_a_fault_is_no_failure_where_there_is_no_notion_of_success() -> None:
+def test_a_policy_error_is_no_failure_where_there_is_no_notion_of_success() -> None:
     rows = evaluate(spoilt(stay, 0, {1}), GymTask("test/Counter-v0"), episodes=2)
     assert [row.success for row in rows] == [None, None]
-    assert [row.fault for row in rows] == ["policy returned NaN at step 1", None]
+    assert [row.policy_error for row in rows] == ["policy returned NaN at step 1", None]
 
 
 def test_a_policy_that_returns_nan_is_filmed_all_the_same(tmp_path: Path) -> None:
@@ -183,4 +184,4 @@ def test_a_policy_that_returns_nan_is_filmed_all_the_same(tmp_path: Path) -> Non
     scene = Scene(env, lambda: np.zeros((16, 16, 3), np.uint8), control_dt=0.1, steps=9)
     episode = film(spoilt(stay, 0, {2}), scene, tmp_path / "film.mp4", None, fps=10)
     assert episode is not None
-    assert (episode.length, episode.fault) == (5, "policy returned NaN at step 2")
+    assert (episode.length, episode.policy_error) == (5, "policy returned NaN at step 2")

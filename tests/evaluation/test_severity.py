@@ -1,11 +1,11 @@
 """Severity curves: areas and critical severities, with intervals that know about shared seeds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import product
 
 import numpy as np
 import pytest
-from samples import episode, episodes, holds
+from samples import holds
 from scipy.optimize import isotonic_regression
 from scipy.stats import beta, bootstrap, norm
 
@@ -15,10 +15,8 @@ from robo_maxent.evaluation.severity import (
     SeverityCurve,
     crossing,
     falling,
-    outcome_table,
     plausible_shares,
     severity_curve,
-    unpaired,
 )
 
 PUSHES = (0.0, 4.0, 8.0, 16.0, 24.0)  # N·s
@@ -27,6 +25,17 @@ PUSHES = (0.0, 4.0, 8.0, 16.0, 24.0)  # N·s
 def first_of(hits: list[int], count: int) -> np.ndarray:
     """Every seed fails from some severity on: the first ``hits[k]`` of them succeed, (S, K)."""
     return (np.arange(count)[:, None] < np.array(hits)).astype(float)
+
+
+def unpaired(columns: Iterable[np.ndarray]) -> np.ndarray:
+    """Outcomes of severities that share no seed, from those of each severity, (S, K)."""
+    columns = list(columns)
+    table = np.full((sum(map(len, columns)), len(columns)), np.nan)
+    first = 0
+    for place, column in enumerate(columns):
+        table[first : first + len(column), place] = column
+        first += len(column)
+    return table
 
 
 def curve_of(
@@ -71,12 +80,12 @@ def test_what_is_required_is_enough_however_it_is_rounded() -> None:
     hits, counts = (249, 63, 27, 36), (270, 70, 30, 40)
     shares = np.divide(hits, counts)
     assert falling(shares, np.array(counts))[-1] < 0.9
-    table = unpaired([np.arange(n) < h for h, n in zip(hits, counts, strict=True)])
+    table = unpaired(np.arange(n) < h for h, n in zip(hits, counts, strict=True))
     curve = severity_curve((0, 1, 2, 3), table, np.random.default_rng(0), axis="push", unit="N·s")
     assert curve.critical.value == CensoredValue(3.0, ">")
 
 
-def test_what_lies_beyond_the_axis_is_said_so() -> None:
+def test_what_lies_beyond_the_axis_is_marked_so() -> None:
     robust = curve_of([200, 199, 200, 198, 199], 200)
     assert robust.critical.value == CensoredValue(24.0, ">")
     assert str(robust).startswith("critical push > 24 N·s, area 0.995 [0.9")
@@ -125,12 +134,12 @@ def test_many_curves_are_fitted_as_if_one_by_one() -> None:
 def test_a_crossing_lies_on_the_curve() -> None:
     fit = -np.sort(-np.random.default_rng(5).random((200, 6)), axis=1)
     places = np.array([0.0, 0.1, 0.15, 0.5, 0.8, 1.0])
-    found = crossing(fit, places, 0.5)
-    for own, place in zip(fit, found, strict=True):
+    crossings = crossing(fit, places, 0.5)
+    for curve, place in zip(fit, crossings, strict=True):
         if np.isinf(place):
-            assert own[-1] >= 0.5 if place > 0 else own[0] < 0.5
+            assert curve[-1] >= 0.5 if place > 0 else curve[0] < 0.5
         else:
-            assert np.interp(place, places, own) == pytest.approx(0.5)
+            assert np.interp(place, places, curve) == pytest.approx(0.5)
 
 
 # -- laws of the intervals ---------------------------------------------------------
@@ -140,7 +149,7 @@ def test_each_share_alone_has_the_interval_of_jeffreys() -> None:
     table = first_of([30, 27, 12, 0], 30)
     hits = np.array([30, 27, 12, 0])
     expected = beta.ppf([[0.025], [0.5], [0.975]], hits + 0.5, 30 - hits + 0.5)
-    apart = unpaired([column for column in table.T])
+    apart = unpaired(table.T)
     for outcomes in (table, apart):
         likely = plausible_shares(outcomes, np.random.default_rng(0), 20_000)
         got = np.quantile(likely, (0.025, 0.5, 0.975), axis=0)
@@ -153,9 +162,7 @@ def test_the_same_seeds_at_every_severity_are_not_new_evidence() -> None:
     paired = severity_curve(PUSHES, always, rng(0), axis="push", unit="N·s")
     low, high = paired.area.interval or (np.nan, np.nan)
     assert [low, high] == pytest.approx(beta.ppf([0.025, 0.975], 14.5, 6.5), abs=0.015)
-    apart = severity_curve(
-        PUSHES, unpaired([own for own in always.T]), rng(0), axis="push", unit="N·s"
-    )
+    apart = severity_curve(PUSHES, unpaired(always.T), rng(0), axis="push", unit="N·s")
     low_apart, high_apart = apart.area.interval or (np.nan, np.nan)
     assert high_apart - low_apart < 0.6 * (high - low)
     assert (paired.paired, apart.paired) == (True, False)
@@ -222,9 +229,9 @@ def same_seeds(rng: np.random.Generator, at: np.ndarray) -> np.ndarray:
 def other_seeds(rng: np.random.Generator, at: np.ndarray) -> np.ndarray:
     """From 30 to 90 seeds at each severity, none of them twice."""
     counts = np.linspace(30, 90, len(at)).astype(int)
-    own = (same_seeds(rng, at)[:, k] for k in range(len(at)))
+    some = (same_seeds(rng, at)[:, k] for k in range(len(at)))
     more = (same_seeds(rng, at)[:, k] for k in range(len(at)))
-    return unpaired([np.r_[a, b][:n] for a, b, n in zip(own, more, counts, strict=True)])
+    return unpaired(np.r_[a, b][:n] for a, b, n in zip(some, more, counts, strict=True))
 
 
 @pytest.mark.parametrize("draw", [same_seeds, other_seeds])
@@ -245,26 +252,6 @@ def test_intervals_cover_95_percent(
     tolerance = 3 * np.sqrt(0.95 * 0.05 / trials)
     assert held[0] / trials == pytest.approx(0.95, abs=tolerance)
     assert held[1] / trials > 0.95 - tolerance  # may be more, as documented
-
-
-# -- rows --------------------------------------------------------------------------
-
-
-def test_rows_are_aligned_by_seed_whatever_their_order() -> None:
-    mild = episodes([True, True, False])
-    hard = [episode(sim=2, success=False), episode(sim=0, success=True)]
-    np.testing.assert_array_equal(
-        outcome_table([mild, hard]), [[1.0, 1.0], [1.0, np.nan], [0.0, 0.0]]
-    )
-    others = episodes([True], seed=9)
-    assert outcome_table([mild, others]).shape == (4, 2)
-
-
-def test_rows_that_cannot_make_a_curve_are_refused() -> None:
-    with pytest.raises(UsageError, match="t has no notion of success"):
-        outcome_table([episodes([True, None])])
-    with pytest.raises(UsageError, match=r"severity 1 of 2 has seed, .* \(0, 0, 0\) twice"):
-        outcome_table([episodes([True]), [*episodes([True]), *episodes([False])]])
 
 
 @pytest.mark.parametrize(

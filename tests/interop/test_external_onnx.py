@@ -13,7 +13,7 @@ from small_policy import small_policy
 
 from robo_maxent.cli import main
 from robo_maxent.envs.gym_vec_env import GymTask
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.interop import external_policies, onnx_export
@@ -25,14 +25,14 @@ pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
 
 @pytest.fixture(scope="module")
-def task() -> Task[Any]:
+def task() -> EnvFactory:
     task = make("quadruped-flat")
     task.episode_steps = 50
     return task
 
 
 @pytest.fixture(scope="module")
-def policy(task: Task[Any]) -> Policy:
+def policy(task: EnvFactory) -> Policy:
     return small_policy(task)
 
 
@@ -50,17 +50,17 @@ def resized(value: Any, axis: int, size: int | str) -> None:
 
 
 def test_what_was_exported_gives_the_rows_of_the_policy(
-    exported: Path, policy: Policy, task: Task[Any]
+    exported: Path, policy: Policy, task: EnvFactory
 ) -> None:
     rows = evaluate(external_policies.load(str(exported), task), task, episodes=4, seed=3)
-    own = evaluate(policy, task, episodes=4, seed=3)
-    assert [row.length for row in rows] == [row.length for row in own]
-    assert [row.draw for row in rows] == [row.draw for row in own]
-    np.testing.assert_allclose([r.reward for r in rows], [r.reward for r in own], rtol=1e-2)
+    expected = evaluate(policy, task, episodes=4, seed=3)
+    assert [row.length for row in rows] == [row.length for row in expected]
+    assert [row.params for row in rows] == [row.params for row in expected]
+    np.testing.assert_allclose([r.reward for r in rows], [r.reward for r in expected], rtol=1e-2)
 
 
 def test_what_was_exported_knows_its_task_and_refuses_another_layout(
-    tmp_path: Path, exported: Path, policy: Policy, task: Task[Any]
+    tmp_path: Path, exported: Path, policy: Policy, task: EnvFactory
 ) -> None:
     assert external_policies.task_of(str(exported)) == "quadruped-flat"
     joints = policy.layout.joints
@@ -115,7 +115,7 @@ def unnamed(model: Any) -> None:
 
 @pytest.mark.parametrize("change", [lambda _: None, one_at_a_time, in_double, unnamed])
 def test_a_file_of_another_make_acts_the_same(
-    tmp_path: Path, policy: Policy, task: Task[Any], change: Callable[[Any], None]
+    tmp_path: Path, policy: Policy, task: EnvFactory, change: Callable[[Any], None]
 ) -> None:
     named = changed(policy, tmp_path / "other.onnx", change)
     obs = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
@@ -144,7 +144,7 @@ def of_pictures(model: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (with_memory, r"takes \{'observation': .*'h_in': .* no memory, no pictures"),
         (of_pictures, r"takes \{'observation': .* no memory, no pictures.*quadruped-flat gives"),
@@ -153,14 +153,14 @@ def of_pictures(model: Any) -> None:
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(
-    tmp_path: Path, policy: Policy, task: Task[Any], change: Callable[[Any], None], said: str
+    tmp_path: Path, policy: Policy, task: EnvFactory, change: Callable[[Any], None], message: str
 ) -> None:
-    with pytest.raises(PolicyError, match=said):
+    with pytest.raises(PolicyError, match=message):
         external_policies.load(changed(policy, tmp_path / "other.onnx", change), task)
 
 
 def test_other_sizes_are_refused_with_those_of_the_task(
-    tmp_path: Path, policy: Policy, task: Task[Any]
+    tmp_path: Path, policy: Policy, task: EnvFactory
 ) -> None:
     smaller = small_policy(GymTask("Pendulum-v1"))
     assert smaller.layout.observation_size == 3
@@ -182,7 +182,7 @@ def test_other_sizes_are_refused_with_those_of_the_task(
         external_policies.load(changed(policy, tmp_path / "8.onnx", fewer), task)
 
 
-def test_a_damaged_file_is_named(tmp_path: Path, exported: Path, task: Task[Any]) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path, exported: Path, task: EnvFactory) -> None:
     exported.write_bytes(exported.read_bytes()[:500])
     (tmp_path / "text.onnx").write_text("no model")
     for file in (exported, tmp_path / "text.onnx"):
@@ -191,7 +191,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, exported: Path, task: Task[Any]
 
 
 def test_a_missing_extra_is_named_with_its_command(
-    exported: Path, task: Task[Any], monkeypatch: pytest.MonkeyPatch
+    exported: Path, task: EnvFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     fix = r"policy.onnx needs onnxruntime: pip install 'robo-maxent\[onnx\]'"

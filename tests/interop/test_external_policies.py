@@ -13,7 +13,8 @@ from torch import nn
 
 from robo_maxent.cli import main
 from robo_maxent.cli.arguments import label, rows_path
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.interface import EnvFactory
+from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.interop import external_policies
@@ -27,7 +28,7 @@ TAKES = "It takes actions of shape (N, 12), in [-1, 1]: "
 
 
 @pytest.fixture
-def task() -> Task[Any]:
+def task() -> MujocoTask[Any, Any]:
     task = make("quadruped-flat")
     task.episode_steps = 50
     return task
@@ -44,19 +45,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def refusal(named: str | Path, task: Task[Any], normalize: str | None = None) -> str:
+def refusal(named: str | Path, task: EnvFactory, normalize: str | None = None) -> str:
     with pytest.raises((PolicyError, UsageError)) as refused:
         external_policies.load(str(named), task, normalize)
-    said = str(refused.value)
-    assert "\n" not in said
-    return said
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
 
 
 # -- Python functions ----------------------------------------------------------
 
 
 def test_a_function_of_the_current_directory_gives_the_rows_of_the_policy_in_it(
-    here: Path, task: Task[Any]
+    here: Path, task: EnvFactory
 ) -> None:
     policy = small_policy(task)
     policy.save(here / "own.safetensors")
@@ -71,7 +72,7 @@ def test_a_function_of_the_current_directory_gives_the_rows_of_the_policy_in_it(
         assert rows == evaluate(policy, task, episodes=3, seed=4)
 
 
-def test_a_function_may_write_into_what_it_is_given(here: Path, task: Task[Any]) -> None:
+def test_a_function_may_write_into_what_it_is_given(here: Path, task: EnvFactory) -> None:
     (here / "agent.py").write_text(
         "import numpy as np\n"
         "def act(obs):\n"
@@ -85,7 +86,7 @@ def test_a_function_may_write_into_what_it_is_given(here: Path, task: Task[Any])
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("raise KeyError('no weights')", "agent:act can't be imported: KeyError: 'no weights'"),
         ("import nowhere", "can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
@@ -108,19 +109,19 @@ def test_a_function_may_write_into_what_it_is_given(here: Path, task: Task[Any])
     ],
 )
 def test_a_function_that_does_not_fit_is_refused(
-    here: Path, task: Task[Any], code: str, said: str
+    here: Path, task: EnvFactory, code: str, message: str
 ) -> None:
     (here / "agent.py").write_text(code + "\n")
-    told = refusal("agent:act", task)
-    assert said in told
-    if "failed" in said or "returned" in said:
-        assert GIVES in told
-        assert TAKES in told
-        assert all(joint in told for joint in task.joints)
-        assert all(f"{name} ({size}" in told for name, size, _ in task.policy_parts)
+    refused = refusal("agent:act", task)
+    assert message in refused
+    if "failed" in message or "returned" in message:
+        assert GIVES in refused
+        assert TAKES in refused
+        assert all(joint in refused for joint in task.action_space.names)
+        assert all(f"{name} ({size}" in refused for name, size, _ in task.policy_parts)
 
 
-def test_the_line_of_ones_own_code_that_failed_is_named(here: Path, task: Task[Any]) -> None:
+def test_the_line_of_ones_own_code_that_failed_is_named(here: Path, task: EnvFactory) -> None:
     (here / "agent.py").write_text(
         "import numpy as np\n\ndef act(obs):\n    return np.concatenate([obs, obs[0]])\n"
     )
@@ -128,7 +129,7 @@ def test_the_line_of_ones_own_code_that_failed_is_named(here: Path, task: Task[A
 
 
 def test_a_function_that_fails_later_ends_the_evaluation_with_its_name(
-    here: Path, task: Task[Any]
+    here: Path, task: EnvFactory
 ) -> None:
     (here / "agent.py").write_text(
         "calls = []\n"
@@ -152,7 +153,7 @@ class Mean(nn.Module):
         self.normalizer, self.actor = policy.normalizer, policy.actor
 
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(self.actor(self.normalizer(obs))[0])
+        return self.actor.mode(self.normalizer(obs))
 
 
 class Linear(nn.Module):
@@ -173,20 +174,20 @@ class Pair(nn.Module):
         return self.inner(obs), obs
 
 
-def test_a_traced_policy_gives_the_rows_of_the_policy(tmp_path: Path, task: Task[Any]) -> None:
+def test_a_traced_policy_gives_the_rows_of_the_policy(tmp_path: Path, task: EnvFactory) -> None:
     policy, file = small_policy(task), tmp_path / "policy.pt"
     traced: Any = torch.jit.trace(Mean(policy), torch.zeros(2, 50))
     traced.save(str(file))
     act = external_policies.load(str(file), task)
     obs = np.random.default_rng(0).normal(size=(5, 50)).astype(np.float32)
     np.testing.assert_allclose(act(obs), policy(obs), atol=1e-6)
-    rows, own = (evaluate(a, task, episodes=3, seed=4) for a in (act, policy))
-    assert [row.length for row in rows] == [row.length for row in own]
-    np.testing.assert_allclose([r.reward for r in rows], [r.reward for r in own], rtol=1e-2)
+    rows, expected = (evaluate(a, task, episodes=3, seed=4) for a in (act, policy))
+    assert [row.length for row in rows] == [row.length for row in expected]
+    np.testing.assert_allclose([r.reward for r in rows], [r.reward for r in expected], rtol=1e-2)
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "message"),
     [
         (Linear(45, 12), "RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x50 and 45x12"),
         (Linear(50, 8), "returned float32 of shape (2, 8) for observations of shape (2, 50)"),
@@ -194,22 +195,22 @@ def test_a_traced_policy_gives_the_rows_of_the_policy(tmp_path: Path, task: Task
     ],
 )
 def test_a_network_that_does_not_fit_is_refused(
-    tmp_path: Path, task: Task[Any], network: nn.Module, said: str
+    tmp_path: Path, task: EnvFactory, network: nn.Module, message: str
 ) -> None:
     scripted: Any = torch.jit.script(network)
     scripted.save(str(tmp_path / "net.pt"))
-    told = refusal(tmp_path / "net.pt", task)
-    assert said in told
-    assert GIVES in told
+    refused = refusal(tmp_path / "net.pt", task)
+    assert message in refused
+    assert GIVES in refused
 
 
-def test_what_is_not_torchscript_says_how_to_write_it(tmp_path: Path, task: Task[Any]) -> None:
+def test_what_is_not_torchscript_says_how_to_write_it(tmp_path: Path, task: EnvFactory) -> None:
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "state.pt")
     (tmp_path / "text.pt").write_text("no network")
     for name in ("state.pt", "text.pt"):
-        told = refusal(tmp_path / name, task)
-        assert f"{name} is damaged or not TorchScript: " in told
-        assert f"torch.jit.script(network).save('{name}')" in told
+        refused = refusal(tmp_path / name, task)
+        assert f"{name} is damaged or not TorchScript: " in refused
+        assert f"torch.jit.script(network).save('{name}')" in refused
     assert refusal(tmp_path / "none.pt", task) == f"Policy file not found: {tmp_path}/none.pt"
 
 
@@ -237,13 +238,13 @@ def test_evaluate_takes_functions_and_files_of_others_together(
         "net.pt.episodes.jsonl",
     )
     rows = [json.loads(row) for row in Path(first["episodes"]).read_text().splitlines()]
-    assert [(row["sim"], row["length"], row["fault"]) for row in rows] == [
+    assert [(row["sim"], row["length"], row["policy_error"]) for row in rows] == [
         (0, 200, None),
         (1, 200, None),
     ]
 
 
-def test_faults_of_a_policy_are_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_policy_errors_are_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "agent.py").write_text(
         "def act(obs):\n"
         "    action = 0 * obs[:, :1]\n"
@@ -254,17 +255,16 @@ def test_faults_of_a_policy_are_told(here: Path, capsys: pytest.CaptureFixture[s
     with np.errstate(invalid="ignore"):
         code, out, _ = call(capsys, *words)
     assert code == 0
-    told = "2 of 3, first in simulation 1: policy returned NaN at step 1"
-    assert f"  faults      {told}\n" in out
+    assert "2 of 3, first in simulation 1: policy returned NaN at step 1\n" in out
 
 
 def test_a_policy_of_others_needs_a_task(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.jit.script(Linear(3, 1)).save("net.pt")
     for command in ("evaluate", "record"):
         for named in ("net.pt", "agent:act"):
-            code, _, said = call(capsys, command, named)
+            code, _, stderr = call(capsys, command, named)
             assert code == 2
-            assert f"{named} does not say which task it is for: add --task NAME" in said
+            assert f"{named} does not say which task it is for: add --task NAME" in stderr
 
 
 def test_statistics_are_for_one_archive_only(
@@ -272,12 +272,12 @@ def test_statistics_are_for_one_archive_only(
 ) -> None:
     flags = ["--task", "quadruped-flat", "--normalize", "none"]
     for named in ("net.pt", "policy.safetensors", "agent:act"):
-        code, _, said = call(capsys, "evaluate", named, *flags)
+        code, _, stderr = call(capsys, "evaluate", named, *flags)
         assert code == 2
-        assert f"(.zip), which {named} is not" in said
-    code, _, said = call(capsys, "evaluate", "a.zip", "b.zip", *flags)
+        assert f"(.zip), which {named} is not" in stderr
+    code, _, stderr = call(capsys, "evaluate", "a.zip", "b.zip", *flags)
     assert code == 2
-    assert "--normalize belongs to one policy" in said
+    assert "--normalize belongs to one policy" in stderr
 
 
 def test_neighbours_of_one_name_do_not_share_files() -> None:
@@ -290,12 +290,12 @@ def test_neighbours_of_one_name_do_not_share_files() -> None:
 
 
 def test_a_file_of_no_known_kind_is_refused(
-    here: Path, capsys: pytest.CaptureFixture[str], task: Task[Any]
+    here: Path, capsys: pytest.CaptureFixture[str], task: EnvFactory
 ) -> None:
     Path("policy.h5").touch()
-    code, _, said = call(capsys, "evaluate", "policy.h5")
+    code, _, stderr = call(capsys, "evaluate", "policy.h5")
     assert code == 1
-    assert "policy.h5 is no policy file of this package, which end in .safetensors" in said
+    assert "policy.h5 is no policy file of this package, which end in .safetensors" in stderr
     assert "policy.h5 is of no known kind: .zip, .onnx, .pt or MODULE:FUNCTION" in refusal(
         "policy.h5", task
     )

@@ -12,9 +12,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.interop.gym_envs import TaskEnv, TaskVectorEnv
 from robo_maxent.interop.gym_registration import env_id
 from robo_maxent.tasks import TASKS, make
@@ -47,7 +46,7 @@ def test_an_id_follows_from_the_name_of_the_task() -> None:
 def test_the_checker_of_gymnasium_finds_nothing(name: str) -> None:
     env = gymnasium.make(name)
     with warnings.catch_warnings():
-        # Readings of a robot have no bounds, and Gymnasium's own MuJoCo environments say so too.
+        # Observations of robots have no bounds: Gymnasium's own MuJoCo environments say so too.
         warnings.filterwarnings("ignore", message=".*A Box observation space m.* is -?infinity")
         check_env(env.unwrapped)
 
@@ -74,29 +73,37 @@ def test_no_time_limit_is_put_on_top_of_that_of_the_task() -> None:
     assert "TimeLimit" not in str(env)
     assert isinstance(env.unwrapped, TaskEnv)
     env.reset(seed=0)
-    env.unwrapped.vec.memory.elapsed[:] = env.unwrapped.task.episode_steps - 1
+    env.unwrapped.vec.episode.elapsed[:] = env.unwrapped.task.episode_steps - 1
     _, _, terminated, truncated, info = env.step(np.zeros(12, np.float32))
     assert (terminated, truncated) == (False, True)
-    assert {"is_success", "diverged", "measures"} <= info.keys()
+    assert {"is_success", "diverged", "metrics"} <= info.keys()
 
 
-def test_the_first_episode_of_a_seed_is_the_one_that_evaluate_runs(single: TaskEnv) -> None:
-    row = evaluate(lambda obs: np.ones((len(obs), 12)), single.task, episodes=1, seed=4)[0]
-    single.reset(seed=4)
-    total, length, ended, info = 0.0, 0, False, {}
-    while not ended:
-        _, reward, terminated, truncated, info = single.step(np.ones(12, np.float32))
-        total, length, ended = total + reward, length + 1, terminated or truncated
-    assert length == row.length
-    np.testing.assert_allclose(total, row.reward, rtol=1e-5)
-    assert info["is_success"] is row.success
+def test_the_first_episode_of_a_seed_is_the_one_that_training_runs(single: TaskEnv) -> None:
+    env = MujocoVecEnv(single.task, 1, seed=4)
+    np.testing.assert_array_equal(single.reset(seed=4)[0], env.reset()[0])
+    total, episodes, info = 0.0, [], {}
+    while not episodes:
+        _, reward, _, _, info = single.step(np.full(12, 0.5, np.float32))
+        episodes = env.step(np.full((1, 12), 0.5)).episodes
+        total += reward
+    assert info["is_success"] is episodes[0].success
+    assert info["metrics"] == {k: v for k, v in episodes[0].metrics.items() if v is not None}
+    assert total != 0.0
+    np.testing.assert_allclose(total, episodes[0].reward, rtol=1e-5)
+
+
+def test_the_first_episode_of_a_seed_is_not_one_that_evaluate_runs(single: TaskEnv) -> None:
+    evaluated = single.task.evaluation_env(50, seed=4).reset()
+    start, _ = single.reset(seed=4)
+    assert (evaluated[:, : single.task.policy_size] != start).any(axis=1).all()
 
 
 def test_a_reset_after_the_end_begins_the_very_next_episode(single: TaskEnv) -> None:
     single.reset(seed=4)
     second, _ = single.reset()
     single.reset(seed=4)
-    single.vec.memory.elapsed[:] = single.task.episode_steps - 1
+    single.vec.episode.elapsed[:] = single.task.episode_steps - 1
     last = single.step(np.zeros(12, np.float32))[0]
     with pytest.raises(gymnasium.error.ResetNeeded):
         single.step(np.zeros(12, np.float32))
@@ -166,11 +173,11 @@ def assert_masked(info: dict[str, object]) -> None:
 
 
 def rollout(env: VectorEnv, seed: int, steps: int = 80) -> list[np.ndarray]:  # pyright: ignore[reportMissingTypeArgument]
-    found = [env.reset(seed=seed)[0]]
+    arrays = [env.reset(seed=seed)[0]]
     for action in actions(9, steps):
         obs, reward, terminated, truncated, _ = env.step(action)
-        found += [obs, reward, terminated, truncated]
-    return found
+        arrays += [obs, reward, terminated, truncated]
+    return arrays
 
 
 def test_the_same_seed_gives_the_same_rollout_and_another_seed_another() -> None:
@@ -209,9 +216,9 @@ def test_an_action_moves_only_its_own_simulation(vector: TaskVectorEnv) -> None:
 
 
 def test_every_simulation_is_the_single_environment_of_its_number(vector: TaskVectorEnv) -> None:
-    """An independent slow version: VecEnv of one, begun by hand after each end."""
+    """An independent slow version: MujocoVecEnv of one, begun by hand after each end."""
     acts = actions(2, 300)
-    alone = [VecEnv(make("quadruped-flat"), 1, seed=7, first_sim=sim) for sim in range(N)]
+    alone = [MujocoVecEnv(make("quadruped-flat"), 1, seed=7, first_sim=sim) for sim in range(N)]
     obs, _ = vector.reset(seed=7)
     np.testing.assert_array_equal(obs, np.concatenate([env.reset() for env in alone]))
     ends = 0
@@ -241,15 +248,15 @@ def test_every_simulation_is_the_single_environment_of_its_number(vector: TaskVe
     assert ends > 3, "no episode ended: the test saw nothing"
 
 
-def test_episodes_that_end_together_keep_their_own_last_words(
+def test_episodes_that_end_together_keep_their_own_final_info(
     vector: TaskVectorEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     vector.reset(seed=0)
-    alone = VecEnv(vector.task, N, seed=0)
+    alone = MujocoVecEnv(vector.task, N, seed=0)
     alone.reset()
     for env in (vector.vec, alone):
-        env.memory.elapsed[:] = vector.task.episode_steps - 1
+        env.episode.elapsed[:] = vector.task.episode_steps - 1
         env.batch.bind("qvel")[4] = np.nan
     step = alone.step(np.zeros((N, 12)))
     obs, _, terminated, truncated, info = vector.step(np.zeros((N, 12)))
@@ -272,7 +279,7 @@ def test_infos_have_the_form_that_gymnasium_gives_the_single_ones() -> None:
     )
     ours = gymnasium.make_vec(IDS[0], num_envs=1)
     np.testing.assert_array_equal(theirs.reset(seed=1)[0], ours.reset(seed=1)[0])
-    for action in actions(3, 200, 1):
+    for action in np.sign(actions(3, 1000, 1)):
         one, other = theirs.step(action), ours.step(action)
         for a, b in zip(one[:4], other[:4], strict=True):
             np.testing.assert_array_equal(a, b)
@@ -316,7 +323,7 @@ def test_reset_mask_begins_only_the_chosen_anew(vector: TaskVectorEnv) -> None:
     obs, _ = vector.reset(options={"reset_mask": mask})
     np.testing.assert_array_equal(obs[~mask], running[~mask])
     assert not np.array_equal(obs[1], running[1])
-    assert vector.vec.memory.elapsed.tolist() == [1, 0, 1, 1, 1, 1]
+    assert vector.vec.episode.elapsed.tolist() == [1, 0, 1, 1, 1, 1]
 
 
 def test_mistakes_with_the_vector_are_named(vector: TaskVectorEnv) -> None:

@@ -60,7 +60,8 @@ def test_joint_targets_are_where_the_action_map_puts_the_action(
 ) -> None:
     obs, task = observations(policy, 20), make("quadruped-flat")
     action, target = written(policy, tmp_path).run(None, {"observation": obs})
-    np.testing.assert_allclose(target, task.action_centre + task.action_scale * action, atol=1e-6)
+    space = task.action_space
+    np.testing.assert_allclose(target, space.centre + space.scale * action, atol=1e-6)
 
 
 def test_the_metadata_say_what_the_policy_sees_and_moves(tmp_path: Path, policy: Policy) -> None:
@@ -68,7 +69,7 @@ def test_the_metadata_say_what_the_policy_sees_and_moves(tmp_path: Path, policy:
     assert metadata["format"] == "robo_maxent onnx 1"
     assert Layout.from_json(metadata["layout"]) == policy.layout
     task, read = make("quadruped-flat"), json.loads(metadata["layout"])
-    assert read["joints"] == list(task.joints)
+    assert read["joints"] == list(task.action_space.names)
     assert read["control_dt"] == task.control_dt
     assert [tuple(part) for part in read["observation"]] == list(task.policy_parts)
 
@@ -101,14 +102,16 @@ def test_the_difference_is_that_of_the_worst_action(tmp_path: Path, policy: Poli
     assert 1e-3 < onnx_export.difference(other, path, rng(0)) < 1e-2 * 1.01
 
 
-@pytest.mark.parametrize(("found", "said"), [(0.5, "by up to 0.5"), (float("nan"), "by up to nan")])
+@pytest.mark.parametrize(
+    ("largest", "message"), [(0.5, "by up to 0.5"), (float("nan"), "by up to nan")]
+)
 def test_a_file_that_acts_differently_is_not_kept(
-    tmp_path: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch, found: float, said: str
+    tmp_path: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch, largest: float, message: str
 ) -> None:
     path = tmp_path / "policy.onnx"
     path.write_bytes(b"what was there")
-    monkeypatch.setattr(onnx_export, "difference", lambda *_: found)
-    with pytest.raises(PolicyError, match=f"policy.onnx was not written: .* {said}"):
+    monkeypatch.setattr(onnx_export, "difference", lambda *_: largest)
+    with pytest.raises(PolicyError, match=f"policy.onnx was not written: .* {message}"):
         onnx_export.write(policy, path, np.random.default_rng(0))
     assert path.read_bytes() == b"what was there"
     assert list(tmp_path.iterdir()) == [path]
@@ -134,18 +137,18 @@ def test_a_missing_extra_is_named_with_its_command(
 def test_the_command_writes_beside_the_policy_or_where_it_is_told(
     tmp_path: Path, policy: Policy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = tmp_path / "walker.safetensors"
-    policy.save(own)
+    file = tmp_path / "walker.safetensors"
+    policy.save(file)
     for words, expected in ([], "walker.onnx"), (["--out", f"{tmp_path}/a/b.onnx"], "a/b.onnx"):
         with pytest.raises(SystemExit) as stop:
-            main.main(["export", str(own), *words, "--json"])
+            main.main(["export", str(file), *words, "--json"])
         assert stop.value.code == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["onnx"] == str(tmp_path / expected)
-        assert told["difference"] < 1e-5
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["onnx"] == str(tmp_path / expected)
+        assert printed["difference"] < 1e-5
         assert (tmp_path / expected).is_file()
     with pytest.raises(SystemExit):
-        main.main(["export", str(own)])
+        main.main(["export", str(file)])
     assert "largest difference in 1,000 random observations: " in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main.main(["export", str(tmp_path / "walker.onnx")])

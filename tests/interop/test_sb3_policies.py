@@ -15,8 +15,7 @@ from gymnasium import spaces
 
 from robo_maxent.cli import main
 from robo_maxent.envs.gym_vec_env import GymTask
-from robo_maxent.envs.interface import Learnable
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.interop import external_policies, sb3_policies
@@ -31,7 +30,7 @@ def library() -> Any:
 
 
 @pytest.fixture
-def task() -> Task[Any]:
+def task() -> EnvFactory:
     task = make("quadruped-flat")
     task.episode_steps = 50
     return task
@@ -49,7 +48,7 @@ def archive(path: Path, **data: Any) -> str:
     return str(path)
 
 
-def refusal(named: str, task: Learnable, normalize: str | None = None) -> str:
+def refusal(named: str, task: EnvFactory, normalize: str | None = None) -> str:
     with pytest.raises((PolicyError, UsageError)) as refused:
         external_policies.load(named, task, normalize)
     assert "\n" not in str(refused.value)
@@ -61,7 +60,7 @@ def refusal(named: str, task: Learnable, normalize: str | None = None) -> str:
 
 @pytest.mark.parametrize("algorithm", ["SAC", "TD3", "PPO", "DDPG"])
 def test_an_archive_gives_the_rows_of_its_model(
-    library: Any, tmp_path: Path, task: Task[Any], algorithm: str
+    library: Any, tmp_path: Path, task: EnvFactory, algorithm: str
 ) -> None:
     model = getattr(library, algorithm)("MlpPolicy", gymnasium.make(WALK), **small())
     model.save(tmp_path / "model.zip")
@@ -78,16 +77,16 @@ def test_an_archive_gives_the_rows_of_its_model(
 
 
 def test_another_range_of_actions_is_mapped_to_that_of_the_task(
-    library: Any, tmp_path: Path, task: Task[Any]
+    library: Any, tmp_path: Path, task: EnvFactory
 ) -> None:
     pendulum = GymTask("Pendulum-v1")
     model = library.SAC("MlpPolicy", "Pendulum-v1", **small())
     model.save(tmp_path / "model.zip")
     act = external_policies.load(str(tmp_path / "model.zip"), pendulum)
     obs = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    own = model.predict(obs, deterministic=True)[0]  # in [-2, 2]
-    np.testing.assert_allclose(2.0 * act(obs), own, rtol=1e-6)
-    np.testing.assert_allclose(act(obs), model.policy.scale_action(own), rtol=1e-5)
+    torque = model.predict(obs, deterministic=True)[0]  # N·m, in [-2, 2]
+    np.testing.assert_allclose(2.0 * act(obs), torque, rtol=1e-6)
+    np.testing.assert_allclose(act(obs), model.policy.scale_action(torque), rtol=1e-5)
 
 
 class Fake(gymnasium.Env[Any, Any]):
@@ -102,7 +101,7 @@ def box(size: int, high: float = 1.0) -> spaces.Box:
 
 
 @pytest.mark.parametrize(
-    ("sees", "acts", "said"),
+    ("sees", "acts", "message"),
     [
         (box(45), box(12), "model.zip sees 45 elements of an observation. quadruped-flat gives"),
         (box(50), box(8), "model.zip returns 8 elements of an action. quadruped-flat gives"),
@@ -113,28 +112,28 @@ def box(size: int, high: float = 1.0) -> spaces.Box:
 def test_a_model_that_does_not_fit_is_refused(
     library: Any,
     tmp_path: Path,
-    task: Task[Any],
+    task: EnvFactory,
     sees: spaces.Space[Any],
     acts: spaces.Space[Any],
-    said: str,
+    message: str,
 ) -> None:
     library.PPO("MlpPolicy", Fake(sees, acts), **small()).save(tmp_path / "model.zip")
-    assert said in refusal(str(tmp_path / "model.zip"), task)
+    assert message in refusal(str(tmp_path / "model.zip"), task)
 
 
-def test_discrete_actions_are_refused(library: Any, tmp_path: Path, task: Task[Any]) -> None:
+def test_discrete_actions_are_refused(library: Any, tmp_path: Path, task: EnvFactory) -> None:
     env = Fake(box(50), spaces.Discrete(3))
     library.PPO("MlpPolicy", env, **small()).save(tmp_path / "model.zip")
     assert "model.zip is Discrete(3)" in refusal(str(tmp_path / "model.zip"), task)
 
 
 def test_an_algorithm_that_is_not_read_is_refused(
-    library: Any, tmp_path: Path, task: Task[Any]
+    library: Any, tmp_path: Path, task: EnvFactory
 ) -> None:
     library.A2C("MlpPolicy", gymnasium.make(WALK), **small()).save(tmp_path / "model.zip")
-    told = refusal(str(tmp_path / "model.zip"), task)
-    assert "of another algorithm; SAC, TD3, PPO of Stable-Baselines3 can be read" in told
-    assert "MODULE:FUNCTION" in told
+    refused = refusal(str(tmp_path / "model.zip"), task)
+    assert "of another algorithm; SAC, TD3, PPO of Stable-Baselines3 can be read" in refused
+    assert "MODULE:FUNCTION" in refused
 
 
 class Exploding:
@@ -149,7 +148,7 @@ def _explode() -> None:
 
 
 def test_what_acting_does_not_need_is_not_unpickled(
-    library: Any, tmp_path: Path, task: Task[Any]
+    library: Any, tmp_path: Path, task: EnvFactory
 ) -> None:
     model = library.SAC("MlpPolicy", gymnasium.make(WALK), **small())
     model.extra = Exploding()
@@ -161,8 +160,8 @@ def test_what_acting_does_not_need_is_not_unpickled(
     assert np.random.random() == drawn, "loading a model seeded a global generator"  # noqa: NPY002
     model.policy_kwargs = {"net_arch": [8], "extra": Exploding()}
     model.save(tmp_path / "model.zip")
-    told = refusal(str(tmp_path / "model.zip"), task)
-    assert "model.zip can't be loaded as SAC: AssertionError: unpickled" in told
+    refused = refusal(str(tmp_path / "model.zip"), task)
+    assert "model.zip can't be loaded as SAC: AssertionError: unpickled" in refused
 
 
 def statistics(library: Any, path: Path, size: int, **kwargs: Any) -> Any:
@@ -177,7 +176,7 @@ def statistics(library: Any, path: Path, size: int, **kwargs: Any) -> Any:
 
 @pytest.mark.parametrize("norm_obs", [True, False])
 def test_statistics_of_the_training_are_applied(
-    library: Any, tmp_path: Path, task: Task[Any], norm_obs: bool
+    library: Any, tmp_path: Path, task: EnvFactory, norm_obs: bool
 ) -> None:
     path = tmp_path / "statistics.pkl"
     normalize = statistics(library, path, 50, norm_obs=norm_obs, clip_obs=2.0)
@@ -190,7 +189,9 @@ def test_statistics_of_the_training_are_applied(
     np.testing.assert_allclose(act(obs), model.predict(seen, deterministic=True)[0], atol=1e-5)
 
 
-def test_statistics_that_are_not_are_refused(library: Any, tmp_path: Path, task: Task[Any]) -> None:
+def test_statistics_that_are_not_are_refused(
+    library: Any, tmp_path: Path, task: EnvFactory
+) -> None:
     library.SAC("MlpPolicy", gymnasium.make(WALK), **small()).save(tmp_path / "model.zip")
     path, model = tmp_path / "statistics.pkl", str(tmp_path / "model.zip")
     path.write_text("no pickle")
@@ -198,8 +199,8 @@ def test_statistics_that_are_not_are_refused(library: Any, tmp_path: Path, task:
     path.write_bytes(pickle.dumps({"mean": 0.0}))
     assert "statistics.pkl holds dict, expected VecNormalize" in refusal(model, task, str(path))
     statistics(library, path, 45)
-    told = refusal(model, task, str(path))
-    assert "observations of shape (45,), the task's have shape (50,)" in told
+    refused = refusal(model, task, str(path))
+    assert "observations of shape (45,), the task's have shape (50,)" in refused
 
 
 def test_evaluate_says_that_pickles_run_code(
@@ -218,19 +219,21 @@ def test_evaluate_says_that_pickles_run_code(
 # -- without it ----------------------------------------------------------------
 
 
-def test_statistics_beside_an_archive_have_to_be_named(tmp_path: Path, task: Task[Any]) -> None:
+def test_statistics_beside_an_archive_have_to_be_named(tmp_path: Path, task: EnvFactory) -> None:
     (tmp_path / "vecnormalize.pkl").write_bytes(pickle.dumps(Exploding()))
     named = archive(tmp_path / "model.zip", target_entropy=-1.0)
-    told = refusal(named, task)
-    assert f"Say --normalize {tmp_path}/vecnormalize.pkl, if you trust it: it is a pickle" in told
-    assert "Or say --normalize none" in told
+    refused = refusal(named, task)
+    assert (
+        f"Say --normalize {tmp_path}/vecnormalize.pkl, if you trust it: it is a pickle" in refused
+    )
+    assert "Or say --normalize none" in refused
     assert "Statistics file not found: nowhere.pkl" in refusal(named, task, "nowhere.pkl")
     assert "vecnormalize" not in refusal(named, task, "none")
 
 
 @pytest.mark.parametrize("package", ["sb3_contrib", "sbx"])
 def test_archives_that_only_look_the_same_are_refused(
-    tmp_path: Path, task: Task[Any], package: str
+    tmp_path: Path, task: EnvFactory, package: str
 ) -> None:
     module = {"__module__": f"{package}.tqc.policies"}
     named = archive(tmp_path / "model.zip", target_entropy=-1.0, policy_class=module)
@@ -247,11 +250,11 @@ def test_archives_that_only_look_the_same_are_refused(
     ],
 )
 def test_what_is_no_archive_is_named(
-    tmp_path: Path, task: Task[Any], broken: Callable[[Path], Any]
+    tmp_path: Path, task: EnvFactory, broken: Callable[[Path], Any]
 ) -> None:
     broken(tmp_path / "model.zip")
-    told = refusal(str(tmp_path / "model.zip"), task)
-    assert "model.zip is not an archive of Stable-Baselines3: " in told
+    refused = refusal(str(tmp_path / "model.zip"), task)
+    assert "model.zip is not an archive of Stable-Baselines3: " in refused
 
 
 def zipped(name: str, text: str) -> bytes:
@@ -264,7 +267,7 @@ def zipped(name: str, text: str) -> bytes:
 
 
 def test_a_missing_extra_is_named_with_its_command(
-    tmp_path: Path, task: Task[Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, task: EnvFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     named = archive(tmp_path / "model.zip", clip_range=0.2)

@@ -21,7 +21,7 @@ from torch import Tensor
 from robo_maxent.learning import native
 from robo_maxent.learning import sac as sac_module
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.networks import sample_action
+from robo_maxent.learning.heads import SquashedGaussian, sample_squashed
 from robo_maxent.learning.replay_buffer import ReplayBuffer
 from robo_maxent.learning.sac import Sac, soft_target
 from robo_maxent.training.config import Preset, preset
@@ -129,7 +129,8 @@ class Environment:
         truncated = self.age >= TIME_LIMIT
         terminated = truncated if self.time_limit_is_terminal else np.zeros(len(self.x))
         reward = -(self.x**2 + u**2)[:, 0]
-        self.buffer.add(self.x, action, reward, successor, terminated)
+        sims = np.arange(len(self.x))
+        self.buffer.add(self.x, action, reward, successor, terminated, sims, truncated)
         fresh = self.rng.uniform(-1, 1, self.x.shape)
         self.x = np.where(truncated[:, None], fresh, successor).astype(np.float32)
         self.age[truncated] = 0
@@ -146,8 +147,10 @@ def measure(sac: Sac) -> np.ndarray:
         return (weight * of).sum(0)  # (33,)
 
     noise = nodes.float()[:, None, None].expand(16, len(x), 1)
-    centre, log_std = sac.actor(x[:, None])  # (33, 1)
-    action, log_prob = sample_action(centre, log_std, noise)  # (16, 33, 1), (16, 33)
+    centre, log_std = SquashedGaussian(1, sac.config.log_std_range).gaussian(
+        sac.actor(x[:, None])
+    )  # (33, 1)
+    action, log_prob = sample_squashed(centre, log_std, noise)  # (16, 33, 1), (16, 33)
     obs = x[:, None].expand_as(action)
     q = sac.critics(obs.flatten(0, 1), action.flatten(0, 1)).amin(0).view_as(log_prob)
     u = SCALE * action[..., 0]

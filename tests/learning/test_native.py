@@ -17,7 +17,7 @@ from torch import Tensor
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.networks import Ensemble
-from robo_maxent.learning.replay_buffer import Batch
+from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.sac import Sac
 from robo_maxent.training.config import Preset, preset
 
@@ -37,7 +37,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-def some_transitions(count: int, actions: int, seed: int) -> Batch:
+def some_transitions(count: int, actions: int, seed: int) -> ReplayBatch:
     """As the replay gives them: columns of one array of rows."""
     generator = torch.Generator().manual_seed(seed)
     rows = torch.randn(count, 2 * OBS + actions + 2, generator=generator)
@@ -45,7 +45,7 @@ def some_transitions(count: int, actions: int, seed: int) -> Batch:
     action.tanh_()
     ended.copy_(ended > 1.0)
     obs[::7, 0] = next_obs[::7, 0] = 40.0  # beyond where normalized observations are clipped
-    return Batch(2.0 * obs + 1.0, action, reward[:, 0], next_obs, ended[:, 0])
+    return ReplayBatch(2.0 * obs + 1.0, action, reward[:, 0], next_obs, ended[:, 0])
 
 
 def in_torch(sac: Sac) -> Sac:

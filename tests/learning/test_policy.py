@@ -9,6 +9,7 @@ import torch
 
 from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import PolicyError
+from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.spaces import Layout
@@ -23,7 +24,8 @@ def layout() -> Layout:
 @pytest.fixture(params=[True, False], ids=["layer_norm", "plain"])
 def policy(layout: Layout, request: pytest.FixtureRequest) -> Policy:
     torch.manual_seed(0)
-    actor = Actor(layout.observation_size, len(layout.joints), width=16, layer_norm=request.param)
+    head = SquashedGaussian(len(layout.joints))
+    actor = Actor(layout.observation_size, head, width=16, layer_norm=request.param)
     normalizer = Normalizer(layout.observation_size)
     normalizer.update(3.0 * torch.randn(100, layout.observation_size) + 1.0)
     return Policy(layout, actor, normalizer)
@@ -46,7 +48,8 @@ def test_a_saved_policy_acts_as_before(tmp_path: Path, policy: Policy, layout: L
 def test_a_saved_policy_samples_with_the_spread_that_it_had(
     tmp_path: Path, layout: Layout, span: tuple[float, float]
 ) -> None:
-    actor = Actor(layout.observation_size, len(layout.joints), 16, True, log_std_range=span)
+    head = SquashedGaussian(len(layout.joints), span)
+    actor = Actor(layout.observation_size, head, 16, True)
     policy = Policy(layout, actor, Normalizer(layout.observation_size))
     policy.save(tmp_path / "policy.safetensors")
     loaded, obs = Policy.load(tmp_path / "policy.safetensors"), observations(layout)
@@ -58,7 +61,8 @@ def test_actions_are_the_tanh_of_the_mean_in_the_unit_box(policy: Policy, layout
     obs = observations(layout)
     action = policy(obs)
     with torch.no_grad():
-        mean, _ = policy.actor(policy.normalizer(torch.from_numpy(obs)))
+        raw = policy.actor(policy.normalizer(torch.from_numpy(obs)))
+        mean, _ = SquashedGaussian(len(layout.joints)).gaussian(raw)
     np.testing.assert_allclose(action, np.tanh(mean.numpy()), rtol=1e-6)
     assert np.abs(policy(1e6 * obs)).max() <= 1.0
 
@@ -130,7 +134,8 @@ def test_sampled_actions_are_the_mean_without_noise_and_spread_as_the_actor_says
     np.testing.assert_array_equal(policy.sample(obs, np.zeros_like(mean)), mean)
     noise = np.random.default_rng(1).normal(size=mean.shape)
     with torch.no_grad():
-        _, log_std = policy.actor(policy.normalizer(torch.from_numpy(obs)))
+        raw = policy.actor(policy.normalizer(torch.from_numpy(obs)))
+        _, log_std = SquashedGaussian(len(layout.joints)).gaussian(raw)
     expected = np.tanh(np.arctanh(mean.astype(float)) + np.exp(log_std.numpy()) * noise)
     np.testing.assert_allclose(policy.sample(obs, noise), expected, atol=1e-5)
     with pytest.raises(PolicyError, match="sees observations of shape"):

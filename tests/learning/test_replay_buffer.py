@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from robo_maxent.errors import UsageError
-from robo_maxent.learning.replay_buffer import Batch, ReplayBuffer, row_bytes
+from robo_maxent.learning.replay_buffer import ReplayBatch, ReplayBuffer, row_bytes
 
 OBS, ACTION = 3, 2
+SIMS = 4
 
 capacities = st.integers(1, 20)
 sizes = st.lists(st.integers(0, 50), max_size=12)
@@ -24,13 +25,17 @@ def transitions(index: np.ndarray) -> dict[str, np.ndarray]:
         "reward": start + 200,
         "next_obs": start[:, None] + 300 + np.arange(OBS),
         "terminated": index % 3 == 0,
+        "sim": index % SIMS,
+        "ended": index % 7 == 0,
     }
 
 
-def indices(batch: Batch) -> np.ndarray:
+def indices(batch: ReplayBatch) -> np.ndarray:
     """Which transition each row is, (B,), having checked that all its fields agree."""
     index = np.round((batch.reward.numpy() - 200) / 1000).astype(int)
     for name, expected in transitions(index).items():
+        if name in ("sim", "ended"):
+            continue  # which a batch does not hold
         np.testing.assert_array_equal(getattr(batch, name).numpy(), expected, err_msg=name)
     return index
 
@@ -122,7 +127,8 @@ def test_what_is_stored_is_a_copy_of_what_was_given() -> None:
 def test_a_transition_costs_the_memory_that_was_announced() -> None:
     rows = ReplayBuffer(5, OBS, ACTION)
     rows.add(**transitions(np.arange(5)))
-    assert rows.state_dict()["rows"].nbytes == 5 * row_bytes(OBS, ACTION)
+    stored = sum(rows.state_dict()[name].nbytes for name in ("rows", "sim", "ended", "next_row"))
+    assert stored == 5 * row_bytes(OBS, ACTION)
 
 
 def test_an_empty_buffer_says_that_it_is_empty() -> None:
@@ -151,3 +157,39 @@ def test_a_ring_that_went_round_is_refused_by_a_larger_buffer() -> None:
     saved = filled(4, [6])[0].state_dict()
     with pytest.raises(UsageError, match=r"has shape \(4, 10\), this buffer holds \(8, 10\)"):
         ReplayBuffer(8, OBS, ACTION).load_state_dict(saved)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 15),
+    st.lists(
+        st.lists(st.tuples(st.booleans(), st.booleans()), min_size=3, max_size=3), max_size=12
+    ),
+)
+def test_the_end_of_an_episode_is_found_as_in_a_list(
+    capacity: int, control_steps: list[list[tuple[bool, bool]]]
+) -> None:
+    """Three simulations; each may diverge, which stores no row, or end its episode."""
+    buffer, model = ReplayBuffer(capacity, OBS, ACTION), list[dict[str, int]]()
+    episode, total = [0, 0, 0], 0
+    for step in control_steps:
+        kept = [sim for sim, (diverged, _) in enumerate(step) if not diverged]
+        gone = [sim for sim, (diverged, _) in enumerate(step) if diverged]
+        ended = [step[sim][1] for sim in kept]
+        rows = transitions(np.arange(total, total + len(kept)))
+        rows |= {"sim": np.array(kept, int), "ended": np.array(ended, bool)}
+        buffer.end(gone)
+        buffer.add(**rows)
+        for sim in gone:
+            episode[sim] += 1
+        for sim, over in zip(kept, ended, strict=True):
+            model.append({"row": total % capacity, "sim": sim, "episode": episode[sim]})
+            total += 1
+            episode[sim] += over
+    stored = model[-capacity:]
+    if not stored:
+        return
+    last = {(row["sim"], row["episode"]): row["row"] for row in stored}
+    asked = np.array([row["row"] for row in stored])
+    expected = [last[row["sim"], row["episode"]] for row in stored]
+    np.testing.assert_array_equal(buffer.episode_ends(asked), expected)

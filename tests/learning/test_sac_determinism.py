@@ -33,6 +33,8 @@ def stored() -> ReplayBuffer:
         reward=rng.normal(size=200),
         next_obs=rng.normal(size=(200, OBS)),
         terminated=rng.random(200) < 0.1,
+        sim=np.zeros(200, int),
+        ended=np.zeros(200, bool),
     )
     return buffer
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from robo_maxent.errors import UsageError
 from robo_maxent.learning import native
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.replay_buffer import Batch
+from robo_maxent.learning.heads import SquashedGaussian
+from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.sac import Sac, actor_loss, temperature_loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -32,13 +33,13 @@ OBS, ACTION = 4, 2
 CONFIG = SacConfig(width=16, batch_size=32, actor_every=1)
 
 
-def some_batch(seed: int = 0) -> Batch:
+def some_batch(seed: int = 0) -> ReplayBatch:
     rng = np.random.default_rng(seed)
 
     def draw(*shape: int) -> Tensor:
         return torch.from_numpy(rng.uniform(-1, 1, shape).astype(np.float32))
 
-    return Batch(draw(32, OBS), draw(32, ACTION), draw(32), draw(32, OBS), torch.zeros(32))
+    return ReplayBatch(draw(32, OBS), draw(32, ACTION), draw(32), draw(32, OBS), torch.zeros(32))
 
 
 def weights(net: nn.Module) -> Tensor:
@@ -198,7 +199,8 @@ def test_exploring_samples_the_policy_of_the_normalized_observation() -> None:
     obs = np.repeat(np.random.default_rng(1).normal(size=(1, OBS)), 20_000, 0).astype(np.float32)
     u = np.arctanh(sac.explore(obs).astype(np.float64))
     with torch.no_grad():
-        mean, log_std = sac.actor(sac.normalizer(torch.from_numpy(obs[:1])))
+        head = SquashedGaussian(ACTION, sac.config.log_std_range)
+        mean, log_std = head.gaussian(sac.actor(sac.normalizer(torch.from_numpy(obs[:1]))))
     spread = log_std.exp().numpy()[0]
     error = 4 * spread / math.sqrt(len(u))
     assert (np.abs(u.mean(0) - mean.numpy()[0]) < error).all()

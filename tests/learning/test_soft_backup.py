@@ -9,8 +9,9 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.networks import Actor, Critics
-from robo_maxent.learning.replay_buffer import Batch, ReplayBuffer
+from robo_maxent.learning.replay_buffer import ReplayBatch, ReplayBuffer
 from robo_maxent.learning.sac import Sac, critic_loss, soft_target
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -43,7 +44,7 @@ def test_a_column_among_vectors_is_refused_not_broadcast(name: str) -> None:
 
 def constant_actor(log_std: float) -> Actor:
     """Mean 0 before the tanh and the same standard deviation everywhere."""
-    actor = Actor(obs_size=2, action_size=1, width=4, layer_norm=False)
+    actor = Actor(obs_size=2, head=SquashedGaussian(1), width=4, layer_norm=False)
     low, high = SacConfig().log_std_range
     raw = math.atanh(2 * (log_std - low) / (high - low) - 1)
     with torch.no_grad():
@@ -70,7 +71,7 @@ def goals_of_the_critic_loss(terminated: Tensor, reward: Tensor) -> list[Tensor]
     targets = constant_critics([2.0, 7.0])  # the smaller counts
     critics = constant_critics([0.25, -1.0])
     rows = len(terminated)
-    batch = Batch(
+    batch = ReplayBatch(
         obs=torch.randn(rows, 2, generator=torch.Generator().manual_seed(0)),
         action=torch.zeros(rows, 1),
         reward=reward,
@@ -151,6 +152,8 @@ def learned_values(alpha: float, terminal_from: float = math.inf) -> tuple[Tenso
         reward=np.ones(buffer.capacity),
         next_obs=next_obs[:, None],
         terminated=terminated,
+        sim=np.zeros(buffer.capacity, int),
+        ended=truncated | terminated,
     )
     updates = 1000
     for update in range(updates):

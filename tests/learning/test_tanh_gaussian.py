@@ -12,16 +12,16 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.networks import sample_action
+from robo_maxent.learning.heads import sample_squashed
 
 GAUSSIANS = [(0.0, -0.13), (0.0, 0.0), (0.7, -0.5), (-1.5, -1.0), (0.3, -3.0)]
 
 
 def log_density(action: float, mean: float, log_std: float) -> float:
-    """Log-probability that ``sample_action`` gives to an action, by asking it for that action."""
+    """Log-probability that ``sample_squashed`` gives to an action, by asking it for that action."""
     noise = (math.atanh(action) - mean) / math.exp(log_std)
     terms = (torch.tensor([[x]], dtype=torch.float64) for x in (mean, log_std, noise))
-    sampled, log_prob = sample_action(*terms)
+    sampled, log_prob = sample_squashed(*terms)
     assert sampled.item() == pytest.approx(action, abs=1e-12)
     return log_prob.item()
 
@@ -61,7 +61,7 @@ def test_the_density_is_the_gaussian_one_over_the_slope_of_tanh(
 def test_sampled_actions_fall_where_the_gaussian_says() -> None:
     mean, log_std = 0.4, -0.6
     noise = torch.randn(20_000, 1, generator=torch.Generator().manual_seed(0))
-    action, log_prob = sample_action(torch.tensor([[mean]]), torch.tensor([[log_std]]), noise)
+    action, log_prob = sample_squashed(torch.tensor([[mean]]), torch.tensor([[log_std]]), noise)
     edges = np.linspace(-0.9, 0.9, 7)
     below = (action.numpy() < edges).mean(axis=0)  # (7,)
     expected = norm.cdf((np.arctanh(edges) - mean) / math.exp(log_std))
@@ -75,9 +75,9 @@ def test_sampled_actions_fall_where_the_gaussian_says() -> None:
 def test_independent_dimensions_add_their_log_probabilities() -> None:
     generator = torch.Generator().manual_seed(0)
     mean, log_std, noise = torch.randn(3, 5, 4, generator=generator, dtype=torch.float64)
-    action, joint = sample_action(mean, log_std, noise)
+    action, joint = sample_squashed(mean, log_std, noise)
     single = [
-        sample_action(mean[:, [i]], log_std[:, [i]], noise[:, [i]]) for i in range(4)
+        sample_squashed(mean[:, [i]], log_std[:, [i]], noise[:, [i]]) for i in range(4)
     ]  # per dimension
     torch.testing.assert_close(joint, torch.stack([log_prob for _, log_prob in single]).sum(0))
     torch.testing.assert_close(action, torch.cat([part for part, _ in single], dim=1))
@@ -89,7 +89,7 @@ def test_float32_is_exact_where_tanh_rounds_to_one(u: float) -> None:
     mean = u - noise * math.exp(log_std)
     slope = -2.0 * math.log(math.cosh(u))  # log(1 - tanh(u)²), without its cancellation
     exact = -0.5 * noise**2 - log_std - 0.5 * math.log(2 * math.pi) - slope
-    _, log_prob = sample_action(*(torch.tensor([[x]]) for x in (mean, log_std, noise)))
+    _, log_prob = sample_squashed(*(torch.tensor([[x]]) for x in (mean, log_std, noise)))
     assert log_prob.dtype == torch.float32
     assert log_prob.item() == pytest.approx(exact, rel=1e-6, abs=1e-6)
 
@@ -100,7 +100,7 @@ def test_the_float32_gradient_is_the_one_worked_by_hand(u: float) -> None:
     log_std = torch.tensor([[-1.0]], requires_grad=True)
     reach = 0.5 * math.exp(-1.0)  # noise times standard deviation
     mean = torch.tensor([[u - reach]], requires_grad=True)
-    _, log_prob = sample_action(mean, log_std, noise)
+    _, log_prob = sample_squashed(mean, log_std, noise)
     log_prob.sum().backward()
     assert mean.grad is not None
     assert log_std.grad is not None

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from robo_maxent.envs.gym_vec_env import GymTask
-from robo_maxent.errors import EnvironmentFault, UsageError
+from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.rendering.gym_video import record
 
 
 class Drawn(gym_worlds.Counter):
     """Draws a white picture of odd sides, or fails to."""
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}
 
     def __init__(self, render_mode: str | None = None, fails: bool = False) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def test_an_environment_without_pictures_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no pictures to record; its render modes: none"):
         record(stay, GymTask("test/Counter-v0"), 2, tmp_path / "film.mp4")
     broken = GymTask(gym_worlds.register("Drawn", Drawn, fails=True))
-    with pytest.raises(EnvironmentFault, match="can't draw itself: ImportError: pygame is not"):
+    with pytest.raises(EnvError, match="can't draw itself: ImportError: pygame is not"):
         record(stay, broken, 2, tmp_path / "film.mp4")
     with pytest.raises(UsageError, match="seconds must be > 0"):
         record(stay, broken, 2, tmp_path / "film.mp4", seconds=0.0)

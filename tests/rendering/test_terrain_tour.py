@@ -8,10 +8,10 @@ import pytest
 
 from robo_maxent.errors import UsageError
 from robo_maxent.rendering import terrain_tour
-from robo_maxent.rendering.video import Look
+from robo_maxent.rendering.video import VideoSettings
 from robo_maxent.tasks import make
 
-SMALL = Look(width=160, height=128)
+SMALL = VideoSettings(width=160, height=128)
 
 
 def stand(obs: np.ndarray) -> np.ndarray:

@@ -3,19 +3,23 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import imageio_ffmpeg
+import imageio.v3 as iio
 import mujoco
 import numpy as np
 import pytest
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import RenderingError, UsageError
-from robo_maxent.perturbations.params import nominal
+from robo_maxent.perturbations.params import EpisodeParams, nominal
+from robo_maxent.perturbations.pushes import RGBA
 from robo_maxent.rendering import backend, video
 from robo_maxent.tasks import make
+from robo_maxent.tasks.quadruped import EFFECTS
+from robo_maxent.types import Arrow
 
-SMALL = video.Look(width=160, height=112)
+SMALL = video.VideoSettings(width=160, height=112)
 
 
 def sway(obs: np.ndarray) -> np.ndarray:
@@ -23,16 +27,21 @@ def sway(obs: np.ndarray) -> np.ndarray:
 
 
 def frames(path: Path) -> tuple[dict[str, object], np.ndarray]:
-    reader = imageio_ffmpeg.read_frames(str(path))
-    meta = next(reader)
-    width, height = meta["size"]
-    shots = [np.frombuffer(raw, np.uint8).reshape(height, width, 3) for raw in reader]
-    return meta, np.array(shots)
+    return iio.immeta(path, plugin="FFMPEG"), iio.imread(path, plugin="FFMPEG")
+
+
+def pushed(n: int) -> EpisodeParams:
+    return nominal(EFFECTS, make("quadruped-flat").robot, n)
+
+
+def shown(env: MujocoVecEnv[Any, Any], sim: int) -> list[Arrow]:
+    """The arrows of pushes in a snapshot."""
+    return [arrow for arrow in env.snapshot(sim).arrows if arrow.rgba == RGBA]
 
 
 def test_a_recording_is_decodable_not_black_and_moves(tmp_path: Path) -> None:
     path = tmp_path / "new/walk.mp4"
-    cut = video.record(sway, make("quadruped-flat"), 1, path, seconds=0.8, look=SMALL)
+    cut = video.record(sway, make("quadruped-flat"), 1, path, seconds=0.8, settings=SMALL)
     assert cut is None  # cut short: not an episode
     meta, shots = frames(path)
     assert meta["size"] == (160, 112)
@@ -44,26 +53,28 @@ def test_a_recording_is_decodable_not_black_and_moves(tmp_path: Path) -> None:
 
 
 def test_the_robot_in_the_picture_is_decorated() -> None:
-    env = VecEnv(make("quadruped-flat"), 2, 0)
+    env = MujocoVecEnv(make("quadruped-flat"), 2, 0)
     env.reset()
-    picture = video.render_frame(env, 1, SMALL).astype(int)
+    camera = video.Camera(env.task, "tracking", 160, 112)
+    picture = camera.frame(env.snapshot(1)).astype(int)
+    camera.close()
     orange = (picture[..., 0] > 180) & (picture[..., 2] < 90)
     assert orange.sum() > 5
 
 
 @pytest.mark.parametrize(
-    ("look", "message"),
+    ("settings", "message"),
     [
-        (video.Look(width=100), "multiples of 16, got 100x480"),
-        (video.Look(camera="top"), "unknown camera 'top'; the robot has: tracking, side"),
-        (video.Look(fps=60), r"fps must be in 1\.\.50, got 60"),
+        (video.VideoSettings(width=100), "multiples of 16, got 100x480"),
+        (video.VideoSettings(camera="top"), "unknown camera 'top'; the robot has: tracking, side"),
+        (video.VideoSettings(fps=60), r"fps must be in 1\.\.50, got 60"),
     ],
 )
-def test_a_bad_look_is_refused_and_leaves_no_file(
-    tmp_path: Path, look: video.Look, message: str
+def test_bad_settings_are_refused_and_leaves_no_file(
+    tmp_path: Path, settings: video.VideoSettings, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        video.record(sway, make("quadruped-flat"), 1, tmp_path / "v.mp4", look=look)
+        video.record(sway, make("quadruped-flat"), 1, tmp_path / "v.mp4", settings=settings)
     assert not list(tmp_path.iterdir())
 
 
@@ -86,6 +97,7 @@ def test_a_backend_that_fails_is_found_out_in_a_subprocess() -> None:
 
 def arrows(camera: video.Camera, rgba: tuple[float, ...]) -> list[np.ndarray]:
     """Directions of the arrows of a colour in the last picture, world frame, (3,) each."""
+    assert camera._renderer is not None
     scene = camera._renderer.scene
     kind = mujoco.mjtGeom.mjGEOM_ARROW
     drawn = [geom for geom in scene.geoms[: scene.ngeom] if geom.type == kind]
@@ -94,66 +106,66 @@ def arrows(camera: video.Camera, rgba: tuple[float, ...]) -> list[np.ndarray]:
 
 def test_a_push_is_an_arrow_in_the_picture_along_its_force() -> None:
     task = make("quadruped-flat")
-    draws = nominal(task.robot, 2)
-    draws.push_duration[0, 0], draws.push_impulse[0, 0] = 0.1, [6.0, -8.0, 0.0]
-    env = VecEnv(task, 2, 0, draws=draws)
+    params = pushed(2)
+    params["push_duration"][0, 0], params["push_impulse"][0, 0] = 0.1, [6.0, -8.0, 0.0]
+    env = MujocoVecEnv(task, 2, 0, params=params)
     env.reset()
-    camera = video.Camera(env, "tracking", 64, 64)
+    camera = video.Camera(task, "tracking", 64, 64)
     try:
-        camera.frame(0)
-        assert not arrows(camera, video.PUSH_RGBA), "nothing was pushed yet"
+        camera.frame(env.snapshot(0))
+        assert not arrows(camera, RGBA), "nothing was pushed yet"
         env.step(np.zeros((2, 12)))
-        camera.frame(0)
-        (direction,) = arrows(camera, video.PUSH_RGBA)
-        force = env.batch.bind("xfrc_applied")[0, task.robot.trunk, :3]
+        camera.frame(env.snapshot(0))
+        (direction,) = arrows(camera, RGBA)
+        force = env.batch.bind("xfrc_applied")[0, task.robot.base_body, :3]
         np.testing.assert_allclose(direction, force / np.linalg.norm(force), atol=1e-6)
-        camera.frame(1)
-        assert not arrows(camera, video.PUSH_RGBA), "the other robot was not pushed"
+        camera.frame(env.snapshot(1))
+        assert not arrows(camera, RGBA), "the other robot was not pushed"
     finally:
         camera.close()
 
 
 def test_a_short_push_is_shown_for_a_moment_longer_than_it_acts() -> None:
     task = make("quadruped-flat")
-    draws = nominal(task.robot, 1)
-    draws.push_begin[0, 0], draws.push_duration[0, 0] = 0.2, 0.1
-    draws.push_impulse[0, 0] = [5.0, 0.0, 0.0]
-    env = VecEnv(task, 1, 0, draws=draws)
+    params = pushed(1)
+    params["push_begin"][0, 0], params["push_duration"][0, 0] = 0.2, 0.1
+    params["push_impulse"][0, 0] = [5.0, 0.0, 0.0]
+    env = MujocoVecEnv(task, 1, 0, params=params)
     env.reset()
-    force = env.batch.bind("xfrc_applied")[0, task.robot.trunk, :3]
-    acting, shown = [], []
+    force = env.batch.bind("xfrc_applied")[0, task.robot.base_body, :3]
+    acting, drawn = [], []
     for _ in range(40):
         env.step(np.zeros((1, 12)))
         acting.append(int(force.any()))
-        shown.append(len(video.pushes(env, 0)))
+        drawn.append(len(shown(env, 0)))
     assert acting == [0] * 10 + [1] * 5 + [0] * 25
-    assert shown == [0] * 10 + [1] * 20 + [0] * 10  # of 0.02 s
+    assert drawn == [0] * 10 + [1] * 20 + [0] * 10  # of 0.02 s
 
 
 def test_the_arrow_of_a_push_grows_with_its_force_within_limits() -> None:
     task = make("quadruped-flat")
     impulses = (0.5, 8.0, 12.0, 100.0)
-    draws = nominal(task.robot, len(impulses))
-    draws.push_duration[:, 0], draws.push_impulse[:, 0, 1] = 0.1, impulses
-    env = VecEnv(task, len(impulses), 0, draws=draws)
+    params = pushed(len(impulses))
+    params["push_duration"][:, 0], params["push_impulse"][:, 0, 1] = 0.1, impulses
+    env = MujocoVecEnv(task, len(impulses), 0, params=params)
     env.reset()
-    assert not video.pushes(env, 2), "nothing was pushed yet"
+    assert not shown(env, 2), "nothing was pushed yet"
     env.step(np.zeros((len(impulses), 12)))
-    lengths = [np.linalg.norm(video.pushes(env, sim)[0].vector) for sim in range(len(impulses))]
+    lengths = [np.linalg.norm(shown(env, sim)[0].vector) for sim in range(len(impulses))]
     np.testing.assert_allclose(lengths, [0.25, 0.4, 0.6, 0.8])
 
 
 def test_a_long_push_is_shown_to_its_end_and_a_new_episode_begins_without_it() -> None:
     task = make("quadruped-flat")
     task.episode_steps = 35
-    draws = nominal(task.robot, 1)
-    draws.push_duration[0, 0], draws.push_impulse[0, 0] = 1.0, [0.0, 5.0, 0.0]
-    env = VecEnv(task, 1, 0, draws=draws)
+    params = pushed(1)
+    params["push_duration"][0, 0], params["push_impulse"][0, 0] = 1.0, [0.0, 5.0, 0.0]
+    env = MujocoVecEnv(task, 1, 0, params=params)
     env.reset()
     seen = []
     for _ in range(45):
         env.step(np.zeros((1, 12)))
-        seen.append(len(video.pushes(env, 0)))
+        seen.append(len(shown(env, 0)))
     assert seen == [1] * 34 + [0] * 11
 
 

@@ -1,25 +1,31 @@
 """What a report says about rows, against rows worked by hand."""
 
+import json
 import math
-from typing import Any
 
 import numpy as np
 import pytest
-from hand_rows import many, push, row
+from hand_rows import LABELS, axis_label, declared, many, push, row
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.intervals import CensoredValue
 from robo_maxent.evaluation.severity import severity_curve
 from robo_maxent.report import curves
-from robo_maxent.report.analysis import findings
+from robo_maxent.report.analysis import analyse
 from robo_maxent.report.curves import SEED, curve, outcome_table
-from robo_maxent.report.rows import choose_failures, identity, met, severities_of
+from robo_maxent.report.rows import (
+    StressEpisode,
+    choose_failures,
+    identity,
+    met,
+    severities_of,
+)
 from robo_maxent.report.tables import sector
 
 
 def test_shares_count_what_they_say() -> None:
     rows = [*many(10, 10, severity=1.0), *many(6, 8, severity=0.5), *many(1, 4, severity=0.1)]
-    axis = findings(rows, {}).axes["friction"]
+    axis = analyse(rows, {}).axes["friction"]
     found = axis.success["walker"]
     assert axis.severities == found.severities == (1.0, 0.5, 0.1)
     assert [(s.share, s.count) for s in found.shares] == [(1.0, 10), (0.75, 8), (0.25, 4)]
@@ -27,14 +33,20 @@ def test_shares_count_what_they_say() -> None:
 
 
 def test_the_nominal_severity_is_no_disturbance() -> None:
-    found = findings([*many(5, 5, severity=1.0), *many(0, 5, severity=0.5)], {})
+    found = analyse([*many(5, 5, severity=1.0), *many(0, 5, severity=0.5)], {})
     assert found.axes["friction"].outcomes == {"walker": {"fell": 5}}
     assert found.overall["walker"].share == 0.0
 
 
 def test_undisturbed_episodes_are_not_counted_as_disturbed() -> None:
-    found = findings([*many(9, 10, axis="nominal", severity=0.0), *many(1, 2)], {})
+    found = analyse([*many(9, 10, axis="nominal", severity=0.0), *many(1, 2)], {})
     assert (found.nominal["walker"].share, found.overall["walker"].count) == (0.9, 2)
+
+
+def test_an_axis_says_which_way_is_harder_where_the_conditions_do_not() -> None:
+    rows = [*many(1, 3, severity=0.1), *many(3, 3, severity=1.0)]
+    suite = {"axes": [axis_label("friction", "Friction", severities=[1.0, 0.5, 0.1])]}
+    assert severities_of("friction", rows, suite) == (1.0, 0.1)
 
 
 def test_the_suite_says_which_way_is_harder() -> None:
@@ -46,12 +58,12 @@ def test_the_suite_says_which_way_is_harder() -> None:
 
 def test_surviving_is_success_where_a_task_knows_none() -> None:
     rows = [row(success=None, survived=True), row(success=None, survived=False, sim=1)]
-    assert findings(rows, {}).axes["friction"].disturbed["walker"].share == 0.5
+    assert analyse(rows, {}).axes["friction"].disturbed["walker"].share == 0.5
 
 
 def test_success_and_survival_are_kept_apart() -> None:
     rows = [row(success=False, survived=True), row(success=True, survived=True, sim=1)]
-    axis = findings(rows, {}).axes["friction"]
+    axis = analyse(rows, {}).axes["friction"]
     assert axis.success["walker"].shares[0].share == 0.5
     assert axis.survived["walker"].shares[0].share == 1.0
 
@@ -79,66 +91,110 @@ def test_pushes_are_told_by_where_they_drive_the_robot() -> None:
         push(-math.pi / 2, 0.6, 2.0, 2),
         push(0.0, 0.0, 0.0, 3),  # the nominal severity: no push
     ]
-    found = findings(rows, {"conditions": [{"axis": "push", "severity": s} for s in (0, 1, 2)]})
-    cells = found.pushes["walker"].cells
+    analysis = analyse(rows, declared(push=(0.0, 1.0, 2.0)))
+    grid = analysis.breakdowns[0].grids["walker"]
+    assert analysis.breakdowns[0].breakdown.title == "direction"
+    cells = grid.cells
     assert {place: (s.share, s.count) for place, s in cells.items()} == {
         (2, 1.0): (0.5, 2),
         (6, 2.0): (1.0, 1),
     }
-    assert found.pushes["walker"].columns == (1.0, 2.0)
+    assert grid.columns == (1.0, 2.0)
 
 
 def test_pushes_are_told_by_the_moment_of_the_stride_that_they_began_at() -> None:
-    rows = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1), push(0.0, 0.6, 1.0, 2)]
-    for pushed, phase in zip(rows, (0.99, 0.5, None), strict=True):
-        pushed["pushes"][0]["phase"] = phase  # None: it stood
-    found = findings(rows, {"conditions": [{"axis": "push", "severity": 1.0}]})
-    cells = found.phases["walker"].cells
+    rows = [
+        push(0.0, 0.4, 1.0, 0, phase=0.99),
+        push(0.0, None, 1.0, 1, phase=0.5),
+        push(0.0, 0.6, 1.0, 2, phase=None),  # it stood
+    ]
+    breakdown = analyse(rows, declared(push=(1.0,))).breakdowns[1]
+    assert breakdown.breakdown.title == "stride phase"
+    cells = breakdown.grids["walker"].cells
     assert {place: s.share for place, s in cells.items()} == {(0, 1.0): 1.0, (4, 1.0): 0.0}
 
 
 def test_pushes_that_were_not_recovered_from_are_censored_not_dropped() -> None:
     rows = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1), push(0.0, None, 1.0, 2)]
-    times = findings(rows, {}).recovery["walker"]
+    (recovery,) = analyse(rows, declared(push=(1.0,))).recovery
+    times = recovery.times["walker"]
     assert (times.count, times.events) == (3, 1)
     assert times.median.value == CensoredValue(2.0, ">")
     assert times.curve.when(1 / 3) == CensoredValue(0.4)
 
 
 def test_a_time_without_recovery_does_not_count_as_one() -> None:
-    failed = push(0.0, 0.4, 1.0, 0)
-    failed["pushes"][0]["recovered"] = False
-    assert findings([failed], {}).recovery["walker"].events == 0
+    failed = push(0.0, 0.4, 1.0, 0, recovered=False)
+    (recovery,) = analyse([failed], declared(push=(1.0,))).recovery
+    assert recovery.times["walker"].events == 0
 
 
-def test_joints_are_judged_by_their_faulty_episodes_only() -> None:
+def test_cases_are_judged_by_their_disturbed_episodes_only() -> None:
     rows = [
         *many(4, 4, axis="dead_joint", severity=0.0, case="FR_hip"),
         *many(1, 4, axis="dead_joint", severity=1.0, case="FR_hip"),
-        *many(3, 4, axis="locked_joint", severity=1.0, case="FR_hip"),
     ]
-    cells = findings(rows, {}).joints["walker"].cells
-    assert {place: share.share for place, share in cells.items()} == {
-        ("FR_hip", "dead"): 0.25,
-        ("FR_hip", "locked"): 0.75,
-    }
+    (breakdown,) = analyse(rows, declared(dead_joint=(0.0, 1.0))).breakdowns
+    cells = breakdown.grids["walker"].cells
+    assert {place: share.share for place, share in cells.items()} == {("FR_hip", 1.0): 0.25}
 
 
-def test_held_out_terrain_is_kept_apart() -> None:
+def test_an_axis_nobody_knows_is_broken_down_as_it_declares() -> None:
+    by_side = {"title": "side", "by": "case", "picture": "grid"}
+    rows = [
+        *many(8, 8, axis="wind", severity=0.0),
+        *many(3, 4, axis="wind", severity=10.0, case="left"),
+        *many(1, 4, axis="wind", severity=10.0, case="right"),
+    ]
+    wind = axis_label("wind", "Steady wind", "N", breakdowns=[by_side])
+    analysis = analyse(rows, {"axes": [wind]})
+    label = analysis.axes["wind"].label
+    assert (label.title, label.unit, analysis.axes["wind"].is_scale) == ("Steady wind", "N", True)
+    (breakdown,) = analysis.breakdowns
+    shares = {place: share.share for place, share in breakdown.grids["walker"].cells.items()}
+    assert shares == {("left", 10.0): 0.75, ("right", 10.0): 0.25}
+
+
+def test_a_case_pooled_over_severities_is_the_share_of_all_its_episodes() -> None:
     rows = [
         *many(3, 4, axis="terrain", severity=2.0, case="rough"),
-        *many(1, 4, axis="terrain_heldout", severity=2.0, case="waves"),
+        *many(1, 12, axis="terrain", severity=4.0, case="rough"),
     ]
-    found = findings(rows, {})
-    assert found.terrain["walker"].rows == ("rough",)
-    assert found.heldout["walker"].cells["waves", 2.0].share == 0.25
+    suite = declared(terrain=(0.0, 2.0, 4.0))
+    disturbed = [*many(1, 1, axis="terrain", severity=0.0, case="rough"), *rows]
+    (breakdown,) = analyse(disturbed, suite).breakdowns
+    pooled = breakdown.grids["walker"].pooled("rough")
+    assert (pooled.share, pooled.count) == (0.25, 16)
+
+
+def test_a_breakdown_without_anything_to_tell_apart_is_left_out() -> None:
+    assert analyse(many(1, 4, axis="dead_joint"), declared(dead_joint=(0.5,))).breakdowns == ()
+    stood = [push(0.0, 0.4, 1.0, 0), push(0.0, None, 1.0, 1)]
+    shown = analyse(stood, declared(push=(1.0,))).breakdowns
+    assert [each.breakdown.by for each in shown] == ["push direction"]
+
+
+def test_every_axis_with_a_breakdown_of_pushes_has_its_recovery_times() -> None:
+    rows = [push(0.0, 0.4, 1.0, 0), push(0.0, 0.8, 2.0, 0, axis="shove")]
+    rows += [push(0.0, 0.1, 1.0, 0, axis="timing")]  # declares none
+    shove = axis_label("shove", "Shoves", breakdowns=LABELS["push"]["breakdowns"])
+    suite = declared(timing=(1.0,), push=(1.0,))
+    suite["axes"] = [shove, *suite["axes"]]
+    recovery = analyse(rows, suite).recovery
+    assert [each.label.name for each in recovery] == ["shove", "push"]
+    assert {s: t.count for s, t in recovery[0].by_severity["walker"].items()} == {2.0: 1}
+
+
+def test_an_axis_has_the_unit_of_its_rows_where_it_declares_none() -> None:
+    analysis = analyse(many(1, 1, axis="current", unit="A"), {})
+    assert analysis.axes["current"].label.unit == "A"
 
 
 def test_policies_are_compared_on_the_episodes_they_share() -> None:
     """Of sims 0 to 3, both were run on 1 to 3; the second gains one of them."""
     first = [row(sim=sim, success=sim == 1) for sim in range(4)]
     second = [row(sim=sim, success=sim < 3, policy="other") for sim in range(1, 5)]
-    found = findings(first + second, {})
+    found = analyse(first + second, {})
     gain = found.axes["friction"].differences["other"]
     assert (gain.difference.count, gain.only_first, gain.only_second) == (3, 1, 0)
     assert gain.difference.value == pytest.approx(1 / 3)  # above 0: the second is better
@@ -155,7 +211,7 @@ def test_differences_are_adjusted_for_how_many_there_are() -> None:
         for who, hits in zip(("walker", "other"), both, strict=True)
         for sim, hit in enumerate(hits)
     ]
-    found = findings(rows, {})
+    found = analyse(rows, {})
     assert found.adjusted == pytest.approx(
         {("other", "friction"): 4 / 2**9, ("other", "payload"): 1.0}
     )
@@ -163,12 +219,12 @@ def test_differences_are_adjusted_for_how_many_there_are() -> None:
 
 def test_cases_do_not_pair_with_other_cases() -> None:
     rows = [row(case="left"), row(case="right", policy="other")]
-    assert findings(rows, {}).axes["friction"].differences == {}
+    assert analyse(rows, {}).axes["friction"].differences == {}
 
 
 def test_sampled_actions_are_compared_but_judged_apart() -> None:
     rows = [*many(4, 4), *many(2, 4, mode="sampled")]
-    axis = findings(rows, {}).axes["friction"]
+    axis = analyse(rows, {}).axes["friction"]
     assert axis.disturbed["walker"].share == 1.0
     both = axis.sampled["walker"]
     assert (both.mean.share, both.sampled.share) == (1.0, 0.5)
@@ -178,34 +234,35 @@ def test_sampled_actions_are_compared_but_judged_apart() -> None:
 
 def test_a_policy_that_only_samples_is_judged_by_that() -> None:
     assert (
-        findings(many(1, 4, mode="sampled"), {}).axes["friction"].disturbed["walker"].share == 0.25
+        analyse(many(1, 4, mode="sampled"), {}).axes["friction"].disturbed["walker"].share == 0.25
     )
 
 
-def test_nulls_are_in_the_curves_but_are_no_policies() -> None:
-    rows = [*many(4, 4), *many(0, 4, policy="zero action", mode="null")]
-    found = findings(rows, {})
-    assert (found.policies, found.nulls) == (("walker",), ("zero action",))
+def test_baselines_are_in_the_curves_but_are_no_policies() -> None:
+    rows = [*many(4, 4), *many(0, 4, policy="zero action", mode="baseline")]
+    found = analyse(rows, {})
+    assert (found.policies, found.baselines) == (("walker",), ("zero action",))
     assert list(found.axes["friction"].success) == ["walker", "zero action"]
     assert "zero action" not in found.axes["friction"].outcomes
 
 
 def test_axes_that_were_not_run_are_listed() -> None:
-    found = findings(many(1, 1), {})
-    assert "push" in found.not_run
-    assert "friction" not in found.not_run
-    assert found.pushes == found.phases == found.recovery == found.terrain == found.joints == {}
+    analysis = analyse(many(1, 1), declared(friction=(0.5,), push=(0.0, 1.0)))
+    assert [label.title for label in analysis.not_run] == ["Pushes"]
+    assert analysis.breakdowns == analysis.recovery == ()
 
 
 def test_an_axis_nobody_knows_is_shown_after_the_others() -> None:
-    found = findings([*many(1, 1, axis="moonlight"), *many(1, 1, axis="combined")], {})
-    assert list(found.axes) == ["combined", "moonlight"]
+    rows = [*many(1, 1, axis="moonlight"), *many(1, 1, axis="payload")]
+    found = analyse(rows, declared(payload=(0.5,)))
+    assert list(found.axes) == ["payload", "moonlight"]
+    assert found.axes["moonlight"].label.title == "Moonlight"
 
 
 def test_a_curve_has_its_area_and_its_critical_severity() -> None:
     rows = [*many(20, 20, severity=1.0), *many(19, 20, severity=0.5), *many(17, 20, severity=0.0)]
     suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.0)]}
-    found = findings(rows, suite).axes["friction"].success["walker"]
+    found = analyse(rows, suite).axes["friction"].success["walker"]
     assert found.area is not None
     assert found.critical is not None
     assert found.area.value == pytest.approx((1.95 + 1.8) / 4)
@@ -222,7 +279,7 @@ def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -
         for case in ("left", "right")
     ]
     suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)]}
-    found = findings(rows, suite).axes["friction"].success["walker"]
+    found = analyse(rows, suite).axes["friction"].success["walker"]
     starts = np.repeat(np.arange(10), 2)[:, None] < np.array([10, 8, 3])
     rng = np.random.default_rng(SEED)
     alone = severity_curve(
@@ -230,7 +287,7 @@ def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -
     )
     assert (found.area, found.critical) == (alone.area, alone.critical)
     more = [*reversed(rows), *many(3, 9, axis="payload"), *many(2, 4, axis="payload", severity=3.0)]
-    assert findings(more, suite).axes["friction"].success["walker"] == found
+    assert analyse(more, suite).axes["friction"].success["walker"] == found
 
 
 def test_a_start_that_a_severity_lacks_counts_where_it_was_run() -> None:
@@ -260,7 +317,7 @@ def test_a_curve_knows_whether_it_falls_within_its_range(
 
 def test_severities_without_an_order_have_no_critical_one() -> None:
     rows = [*many(2, 2, severity=1.0), *many(1, 2, severity=0.8), *many(1, 2, severity=1.2)]
-    found = findings(rows, {}).axes["friction"].success["walker"]
+    found = analyse(rows, {}).axes["friction"].success["walker"]
     assert (found.critical, found.area) == (None, None)
 
 
@@ -272,10 +329,10 @@ def test_failures_to_watch_begin_with_the_mildest_disturbance_and_take_turns() -
         *many(0, 1, axis="push", severity=0.0, case="left"),
         *many(0, 1, axis="payload", severity=3.0),
         *many(3, 3, axis="slip"),
-        *many(0, 9, axis="slip", policy="zero action", mode="null"),
+        *many(0, 9, axis="slip", policy="zero action", mode="baseline"),
     ]
     suite = {"conditions": [{"axis": "push", "severity": s} for s in (0.0, 1.0, 2.0)]}
-    chosen = [(r["axis"], r["severity"], r["case"]) for r in choose_failures(rows, suite, 5)]
+    chosen = [(r.axis, r.severity, r.case) for r in choose_failures(rows, suite, 5)]
     assert chosen == [
         ("push", 1.0, "left"),
         ("payload", 3.0, ""),
@@ -301,15 +358,53 @@ def test_no_two_rows_have_the_same_name() -> None:
     ("rows", "said"),
     [
         ([], "there are no rows to report on"),
-        ([{"policy": "walker", "axis": "push"}], "row 1 has no 'severity'; it has axis, policy"),
         ([row(), row(severity=math.nan)], "row 2: severity must be a finite number, got nan"),
-        ([row(mode="best")], "mode must be one of mean, sampled, null, got 'best'"),
-        ([row(success=None, survived=None)], "row 1 says neither 'success' nor 'survived'"),
+        ([row(mode="best")], "mode must be one of mean, sampled, baseline, got 'best'"),
         ([row(), row()], "row walker/mean/friction/0.5/-/1-0-0 is there more than once"),
-        ([row(mode="null")], "nulls alone are nothing to report on"),
-        ([row(), row(mode="null")], "'walker' is the name of a policy and of a null"),
+        ([row(mode="baseline")], "baselines alone are nothing to report on"),
+        ([row(), row(mode="baseline")], "'walker' is the name of a policy and of a baseline"),
     ],
 )
-def test_rows_that_say_nothing_are_refused(rows: list[dict[str, Any]], said: str) -> None:
+def test_rows_that_say_nothing_are_refused(rows: list[StressEpisode], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        findings(rows, {})
+        analyse(rows, {})
+
+
+def test_a_row_is_the_same_after_it_was_stored() -> None:
+    stored = json.loads(json.dumps(push(0.3, 0.4, 1.0, 7).to_json()))
+    assert StressEpisode.from_json(stored) == push(0.3, 0.4, 1.0, 7)
+
+
+@pytest.mark.parametrize("name", ["policy", "axis", "severity", "outcome", "seed"])
+def test_a_row_that_lacks_a_value_is_refused_by_its_name(name: str) -> None:
+    stored = {key: value for key, value in row().to_json().items() if key != name}
+    with pytest.raises(UsageError, match=f"^a row of a stress test lacks '{name}'$"):
+        StressEpisode.from_json(stored)
+
+
+def test_a_row_whose_push_lacks_a_value_is_refused() -> None:
+    stored = push(0.3, 0.4, 1.0, 7).to_json()
+    del stored["pushes"][0]["impulse"]
+    with pytest.raises(UsageError, match="a push lacks 'impulse'"):
+        StressEpisode.from_json(stored)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"by": "colour"}, "by of a breakdown must be one of case, push direction, push phase"),
+        (
+            {"picture": "pie"},
+            "picture of a breakdown must be one of grid, polar, joints, got 'pie'",
+        ),
+    ],
+)
+def test_a_breakdown_that_there_is_not_is_refused(wrong: dict[str, str], said: str) -> None:
+    breakdown = {"title": "side", "by": "case", "picture": "grid"} | wrong
+    with pytest.raises(UsageError, match=said):
+        analyse(many(1, 1), {"axes": [axis_label("wind", "Wind", breakdowns=[breakdown])]})
+
+
+def test_an_axis_without_a_title_is_refused() -> None:
+    with pytest.raises(UsageError, match="an axis of the suite lacks 'title'"):
+        analyse(many(1, 1), {"axes": [{"name": "wind"}]})

@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from fake_suite import Actor, evaluation
 from matplotlib.image import imread
 
 from robo_maxent.report import html
-from robo_maxent.report.analysis import findings
+from robo_maxent.report.analysis import analyse
 from robo_maxent.report.rows import identity
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -48,13 +48,10 @@ addEventListener("load", async () => {
 
 def film(path: Path) -> None:
     """Ten frames of a moving square."""
-    writer = imageio_ffmpeg.write_frames(str(path), (64, 64), fps=20, codec="libx264")
-    writer.send(None)
-    for step in range(10):
-        frame = np.full((64, 64, 3), 40, np.uint8)
+    frames = np.full((10, 64, 64, 3), 40, np.uint8)
+    for step, frame in enumerate(frames):
         frame[20:40, 4 * step : 4 * step + 20] = 220
-        writer.send(frame)
-    writer.close()
+    iio.imwrite(path, frames, plugin="FFMPEG", fps=20)
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +59,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     actors = (
         Actor("walker", "mean", 0.0),
         Actor("bold", "mean", 0.1),
-        Actor("zero action", "null", -0.3),
+        Actor("zero action", "baseline", -0.3),
     )
     rows, suite = evaluation((*actors, Actor("walker", "sampled", -0.1)), each=16)
     folder = tmp_path_factory.mktemp("report")
     film(folder / "a.mp4")
-    failed = findings(rows, suite).failures[:3]
+    failed = analyse(rows, suite).failures[:3]
     html.write(rows, suite, folder / "r.html", {identity(row): folder / "a.mp4" for row in failed})
     return folder / "r.html"
 

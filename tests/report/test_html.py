@@ -1,22 +1,26 @@
-"""The report says what the findings are, in a file that needs nothing else."""
+"""The report says what the analysis is, in a file that needs nothing else."""
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_suite import Actor, evaluation
-from hand_rows import many
+from fake_suite import Actor, evaluation, label
+from hand_rows import LABELS, axis_label, declared, many
 
 from robo_maxent.errors import UsageError
-from robo_maxent.report import formatting, html, plots
-from robo_maxent.report.analysis import findings
-from robo_maxent.report.rows import identity
+from robo_maxent.report import formatting, html, plots, verdict
+from robo_maxent.report.analysis import analyse
+from robo_maxent.report.rows import OUTCOMES, StressEpisode, identity
 
 WALKER = Actor("walker", "mean", 0.0)
-NULLS = (Actor("zero action", "null", -0.3), Actor("hold pose", "null", -0.2))
+BASELINES = (
+    Actor("zero action", "baseline", -0.3),
+    Actor("hold pose", "baseline", -0.2),
+)
 OTHER = Actor("bold", "mean", 0.1)
 VOID = {"meta", "link", "input", "br", "img"}
 HOSTILE = '<script>alert("x")</script> & \'"quoted"'
@@ -55,20 +59,20 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def written(path: Path, rows: list[dict[str, Any]], suite: dict[str, Any], **more: Any) -> Page:
+def written(path: Path, rows: list[StressEpisode], suite: dict[str, Any], **more: Any) -> Page:
     html.write(rows, suite, path, **more)
     return Page(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def full() -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    return evaluation((WALKER, OTHER, *NULLS), each=16)
+def full() -> tuple[list[StressEpisode], dict[str, Any]]:
+    return evaluation((WALKER, OTHER, *BASELINES), each=16)
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path, full: Any) -> None:
     rows, suite = full
     html.write(rows, suite, tmp_path / "a.html")
-    html.write([dict(reversed(row.items())) for row in rows], suite, tmp_path / "deep/b.html")
+    html.write(rows, suite, tmp_path / "deep/b.html")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "deep/b.html").read_bytes()
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["b.html"]
 
@@ -101,9 +105,9 @@ def test_every_picture_is_told_in_words_and_has_its_numbers(tmp_path: Path, full
     assert tables >= figures
 
 
-def test_numbers_of_the_page_are_those_of_the_findings(tmp_path: Path, full: Any) -> None:
+def test_numbers_of_the_page_are_those_of_the_analysis(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    page, found = written(tmp_path / "r.html", rows, suite), findings(rows, suite)
+    page, found = written(tmp_path / "r.html", rows, suite), analyse(rows, suite)
     for axis in found.axes.values():
         for curve in axis.success.values():
             for share in curve.shares if axis.is_scale else ():
@@ -111,20 +115,30 @@ def test_numbers_of_the_page_are_those_of_the_findings(tmp_path: Path, full: Any
             if axis.is_scale:
                 assert formatting.limit(axis, curve) in page.text
                 assert formatting.area(curve.area) in page.text
-    for times in found.recovery.values():
-        assert formatting.median(times) in page.text
-    for grid in (found.pushes["walker"], found.phases["walker"]):
-        for cell in grid.cells.values():
+    for recovery in found.recovery:
+        for times in recovery.times.values():
+            assert formatting.median(times) in page.text
+    for breakdown in found.breakdowns:
+        for cell in breakdown.grids["walker"].cells.values():
             assert formatting.counted(cell) in page.text
 
 
 def test_strings_of_users_are_text_not_markup(tmp_path: Path) -> None:
     rows, suite = evaluation((Actor(HOSTILE, "mean", 0.0),), each=8)
-    for row in rows:
-        if row["axis"] in ("terrain", "dead_joint", "push"):
-            row["case"] = f"{row['case']}{HOSTILE}"
-        row["unit"] = HOSTILE if row["axis"] == "payload" else row["unit"]
-        row["draw"] = {HOSTILE: 1}
+    rows = [
+        replace(
+            row,
+            case=f"{row.case}{HOSTILE}"
+            if row.axis in ("terrain", "dead_joint", "push")
+            else row.case,
+            params={HOSTILE: 1},
+        )
+        for row in rows
+    ]
+    suite["axes"] = [
+        axis | ({"unit": HOSTILE, "title": HOSTILE} if axis["name"] == "payload" else {})
+        for axis in suite["axes"]
+    ]
     suite |= {name: HOSTILE for name in ("suite", "task", "command", "date", "replay")}
     suite |= {"task_options": {HOSTILE: HOSTILE}, "versions": {HOSTILE: HOSTILE}}
     suite["safe_set"] = {HOSTILE: HOSTILE}
@@ -137,7 +151,7 @@ def test_strings_of_users_are_text_not_markup(tmp_path: Path) -> None:
 
 def test_clips_are_inside_the_file(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    failed = [row for row in rows if row["policy"] == "walker" and not row["success"]]
+    failed = [row for row in rows if row.policy == "walker" and not row.success]
     (tmp_path / "b.mp4").write_bytes(b"another film")
     clips = {identity(failed[0]): b"a film", identity(failed[5]): tmp_path / "b.mp4"}
     page = written(tmp_path / "r.html", rows, suite, clips=clips)
@@ -148,7 +162,7 @@ def test_clips_are_inside_the_file(tmp_path: Path, full: Any) -> None:
 
 def test_clips_that_are_missing_are_said_so_at_the_top(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    failed = next(row for row in rows if row["policy"] == "walker" and not row["success"])
+    failed = next(row for row in rows if row.policy == "walker" and not row.success)
     page = written(tmp_path / "r.html", rows, suite, why_no_clips="No OpenGL library here.")
     assert page.text.index("No OpenGL library here.") < page.text.index("Where it breaks")
     assert html.NO_CLIPS in written(tmp_path / "r.html", rows, suite, clips={}).text
@@ -160,7 +174,7 @@ def test_clips_that_are_missing_are_said_so_at_the_top(tmp_path: Path, full: Any
 
 def test_where_nothing_failed_nobody_is_told_of_missing_clips(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    perfect = [row | {"success": True, "terminated": False, "outcome": "success"} for row in rows]
+    perfect = [replace(row, success=True, terminated=False, outcome="success") for row in rows]
     page = written(tmp_path / "r.html", perfect, suite, clips={})
     assert "No episode failed." in page.text
     assert html.NO_CLIPS not in page.text
@@ -168,7 +182,7 @@ def test_where_nothing_failed_nobody_is_told_of_missing_clips(tmp_path: Path, fu
 
 def test_each_failure_has_the_command_that_replays_it(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    found = findings(rows, suite)
+    found = analyse(rows, suite)
     page = written(tmp_path / "r.html", rows, suite | {"replay": "again --row {row}"})
     for row in found.failures:
         assert (
@@ -195,42 +209,114 @@ def test_the_fingerprint_is_of_the_rows_and_their_order(full: Any) -> None:
     rows, _ = full
     before = html.fingerprint(rows)
     assert html.fingerprint([*rows[1:], rows[0]]) != before
-    assert html.fingerprint([rows[0] | {"reward": 1e9}, *rows[1:]]) != before
+    assert html.fingerprint([replace(rows[0], reward=1e9), *rows[1:]]) != before
 
 
 def test_what_was_not_run_is_said_and_nothing_breaks(tmp_path: Path) -> None:
-    bare = {"policy": "walker", "axis": "payload", "severity": 1.0, "survived": True}
-    page = written(tmp_path / "r.html", [bare], {})
-    assert page.text.count("Not run.") == 5
-    assert "Not run: undisturbed, pushes, " in page.text
+    page = written(tmp_path / "r.html", many(1, 1), {"axes": [*LABELS.values()]})
+    assert "Not run: sudden slip, payload, pushes, " in page.text
+    ids = {a["id"] for _, a in page.tags if "id" in a}
+    assert "recovery" not in ids
+    assert "breakdowns" not in ids
     assert "No episode failed." in page.text
     assert "date not recorded" in page.text
 
 
 @pytest.mark.parametrize("axis", ["nominal", "push", "dead_joint", "terrain_heldout", "combined"])
 def test_any_axis_alone_makes_a_report(tmp_path: Path, axis: str) -> None:
-    rows, suite = evaluation((WALKER, *NULLS), each=12, axes=(axis,))
+    rows, suite = evaluation((WALKER, *BASELINES), each=12, axes=(axis,))
     page = written(tmp_path / "r.html", rows, suite)
-    assert formatting.title(axis) in page.text
+    assert label(axis)["title"] in page.text
+
+
+def test_sections_without_data_are_left_out_and_so_are_their_links(tmp_path: Path) -> None:
+    def shown(rows: list[StressEpisode], suite: dict[str, Any]) -> list[str]:
+        page = written(tmp_path / "r.html", rows, suite)
+        ids = [str(a["id"]) for tag, a in page.tags if tag == "section"]
+        links = [str(a["href"])[1:] for tag, a in page.tags if tag == "a"]
+        assert ids == links
+        return ids
+
+    always = ["axes", "outcomes", "failures", "reproduce"]
+    assert shown(many(1, 1), {}) == always
+    assert shown(many(1, 1, axis="nominal"), {}) == always[1:]
+    both = [*many(1, 2), *many(1, 2, mode="sampled"), *many(2, 2, policy="other")]
+    assert shown(both, {}) == ["axes", "differences", "outcomes", "sampled", *always[2:]]
+    strangers = [*many(1, 2), *many(2, 2, policy="other", seed=2)]
+    assert shown(strangers, {}) == always
+    scale = [*many(2, 2, severity=1.0), *many(1, 2, severity=0.5)]
+    assert shown(scale, declared(friction=(1.0, 0.5))) == ["axes", "curves", *always[1:]]
+
+
+def test_an_axis_that_only_the_suite_knows_is_in_every_section(tmp_path: Path) -> None:
+    by_side = {"title": "side", "by": "case", "picture": "grid"}
+    wind = axis_label("wind", "Steady wind", "N", phrase="in the wind", breakdowns=[by_side])
+    rows = [
+        *many(8, 8, axis="wind", severity=0.0),
+        *many(6, 8, axis="wind", severity=10.0, case="left"),
+        *many(2, 8, axis="wind", severity=10.0, case="right", seed=2),
+    ]
+    page = written(tmp_path / "r.html", rows, {"axes": [wind]})
+    assert "Weakest: steady wind above 2 N" in page.text
+    assert "Succeeds in 50 % [28, 72] in the wind (worst: right, 25 %)." in page.text
+    assert "Steady wind 0 → 10 N" in page.text  # the ranking
+    assert "Steady wind: share [95 %] of episodes" in page.text  # the curve
+    assert "Success by side: walker N → 10 left 75 right 25 Numbers" in page.text
+    assert "Percent of episodes that succeeded: by side, from easy to hard." in page.text
+
+
+def test_an_axis_that_not_even_the_suite_knows_is_reported(tmp_path: Path) -> None:
+    rows = [*many(4, 4, axis="full_moon", severity=0.0), *many(1, 4, axis="full_moon")]
+    page = written(tmp_path / "r.html", rows, declared(friction=(1.0,)))
+    assert "Weakest: full moon above" in page.text
+    assert "Full moon: share [95 %] of episodes" in page.text
+    assert "Not run: foot friction." in page.text
+
+
+def test_the_report_says_the_same_whatever_the_names_of_axes_are(tmp_path: Path, full: Any) -> None:
+    """But for that of undisturbed episodes; titles, units and phrases are what it goes by."""
+    rows, suite = full
+    names = {name: f"axis_{place:02}" for place, name in enumerate(LABELS) if name != "nominal"}
+
+    def renamed(saved: dict[str, Any], key: str) -> dict[str, Any]:
+        return saved | {key: names.get(saved[key], saved[key])}
+
+    others = [replace(row, axis=names.get(row.axis, row.axis)) for row in rows]
+    other_suite = suite | {
+        "axes": [renamed(each, "name") for each in suite["axes"]],
+        "conditions": [renamed(each, "axis") for each in suite["conditions"]],
+    }
+    one, other = analyse(rows, suite), analyse(others, other_suite)
+    assert verdict.verdicts(one, suite) == verdict.verdicts(other, other_suite)
+    pages = (written(tmp_path / "r.html", r, s) for r, s in ((rows, suite), (others, other_suite)))
+    here, there = (page.text.split("Failures to watch")[0] for page in pages)
+    assert here == there
+
+
+def test_every_outcome_has_its_colour() -> None:
+    style = (html.FOLDER / "report.css").read_text(encoding="utf-8")
+    for outcome in OUTCOMES:
+        assert f".{html.outcome_class(outcome)} {{" in style
+    assert html.outcome_class("policy error") == "o-policy-error"
 
 
 def test_robots_with_other_joints_get_a_table(tmp_path: Path) -> None:
     rows, suite = evaluation((WALKER,), each=24, axes=("dead_joint",))
-    for row in rows:
-        row["case"] = row["case"].replace("FR_hip", "elbow")
+    rows = [replace(row, case=row.case.replace("FR_hip", "elbow")) for row in rows]
     page = written(tmp_path / "r.html", rows, suite)
     assert "some joints are in the table only" in page.text
-    elbows = [row for row in rows if row["case"] == "elbow"]
-    assert "success with it dead elbow " in written(tmp_path / "r.html", elbows, suite).text
+    elbows = [row for row in rows if row.case == "elbow"]
+    page = written(tmp_path / "r.html", elbows, suite)
+    assert "Success by joint: walker joints → 1 elbow " in page.text  # no leg to draw it on
 
 
 def test_several_policies_are_compared_in_pairs(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    page, found = written(tmp_path / "r.html", rows, suite), findings(rows, suite)
+    page, found = written(tmp_path / "r.html", rows, suite), analyse(rows, suite)
     assert "bold less walker" in page.text
     assert "← walker better bold better →" in page.text
     for axis in found.axes.values():
-        each, p = axis.differences["bold"], found.adjusted["bold", axis.name]
+        each, p = axis.differences["bold"], found.adjusted["bold", axis.label.name]
         told = (
             formatting.points(each),
             formatting.better(each, p, "bold", "walker"),
@@ -239,7 +325,7 @@ def test_several_policies_are_compared_in_pairs(tmp_path: Path, full: Any) -> No
         assert " ".join(told) in page.text
     words = {formatting.better(a.differences["bold"], 0.0, "b", "w") for a in found.axes.values()}
     assert words == {"b", "w"}
-    alone = written(tmp_path / "r.html", [r for r in rows if r["policy"] != "bold"], suite)
+    alone = written(tmp_path / "r.html", [r for r in rows if r.policy != "bold"], suite)
     assert "Differences between policies" not in alone.text
 
 
@@ -263,7 +349,7 @@ def test_the_bar_of_a_critical_severity_ends_at_the_frame_where_it_is_open(risin
             for s, n in zip(order, (mild, hard), strict=True)
             for r in many(n, count, axis="payload", severity=s)
         ]
-        found = findings(rows, suite)
+        found = analyse(rows, suite)
         figure = plots.curves(found.axes["payload"], found, "success")
         return [(min(ends), max(ends)) for ends in bars(str(figure.picture))]
 
@@ -286,8 +372,8 @@ def test_an_interval_is_not_cut_by_the_end_of_a_line() -> None:
 
 def test_a_suite_of_another_format_is_refused(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    with pytest.raises(UsageError, match="the suite has format 2; this report reads 1"):
-        html.write(rows, suite | {"format": 2}, tmp_path / "r.html")
+    with pytest.raises(UsageError, match="the suite has format 1; this report reads 2"):
+        html.write(rows, suite | {"format": 1}, tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 
 

@@ -1,44 +1,45 @@
 """The verdict in words says what the numbers are, and what must be known before believing them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from fake_suite import CAPTURE, Actor, evaluation
-from hand_rows import many, push
+from hand_rows import LABELS, axis_label, declared, many, push
 
 from robo_maxent.evaluation.intervals import Estimate, proportion
 from robo_maxent.evaluation.paired import success_difference
 from robo_maxent.evaluation.survival import waiting_times
 from robo_maxent.report import formatting, verdict
-from robo_maxent.report.analysis import findings
-from robo_maxent.report.caveats import notices
+from robo_maxent.report.analysis import analyse
+from robo_maxent.report.caveats import caveats
+from robo_maxent.report.rows import StressEpisode
 
-ORDER = {
-    "conditions": [
-        *({"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)),
-        *({"axis": "payload", "severity": s} for s in (0.0, 4.0)),
-        *({"axis": "push", "severity": s} for s in (0.0, 1.0, 2.0)),
-    ]
-}
+ORDER = declared(
+    friction=(1.0, 0.5, 0.1),
+    payload=(0.0, 4.0),
+    push=(0.0, 1.0, 2.0),
+    slip=(),
+    dead_joint=(),
+)
 
 
-def said(rows: list[dict[str, Any]], **suite: Any) -> str:
+def said(rows: list[StressEpisode], **suite: Any) -> str:
     suite = ORDER | suite
-    only = verdict.verdicts(findings(rows, suite), suite)[0]
+    only = verdict.verdicts(analyse(rows, suite), suite)[0]
     return " ".join([only.headline, *only.details])
 
 
-def warned(rows: list[dict[str, Any]]) -> str:
-    return " ".join(notices(findings(rows, ORDER), None))
+def warned(rows: list[StressEpisode]) -> str:
+    return " ".join(caveats(analyse(rows, ORDER), None))
 
 
 def test_the_headline_is_survival_of_a_push_of_one_capture_impulse() -> None:
-    unit = {"unit": "capture impulses"}
     rows = [
-        *many(10, 10, axis="push", severity=0.0, **unit),
-        *many(9, 10, axis="push", severity=1.0, **unit),
-        *many(2, 10, axis="push", severity=2.0, **unit),
+        *many(10, 10, axis="push", severity=0.0),
+        *many(9, 10, axis="push", severity=1.0),
+        *many(2, 10, axis="push", severity=2.0),
     ]
     assert said(rows, capture_impulse=CAPTURE).startswith(
         "Survives 90 % [60, 98] of 10 episodes with pushes of 1 capture impulse (9.6 N·s sideways, "
@@ -46,11 +47,33 @@ def test_the_headline_is_survival_of_a_push_of_one_capture_impulse() -> None:
     )
 
 
-def test_pushes_in_newton_seconds_are_judged_at_the_capture_impulse() -> None:
-    rows = many(10, 10, axis="push", severity=0.0, unit="N·s")
-    rows += many(9, 10, axis="push", severity=9.0, unit="N·s")
-    rows += many(0, 10, axis="push", severity=20.0, unit="N·s")
-    assert "pushes of 9 N·s." in said(rows, capture_impulse=CAPTURE)
+def test_the_headline_is_about_the_severity_nearest_to_one_in_the_unit_of_the_axis() -> None:
+    gust = axis_label("gust", "Gusts", "N", phrase="in gusts of {severity}")
+    rows = [
+        *many(10, 10, axis="gust", severity=0.0),
+        *many(9, 10, axis="gust", severity=8.0),
+        *many(0, 10, axis="gust", severity=20.0),
+    ]
+    words = said(rows, axes=[gust], capture_impulse=CAPTURE)
+    assert words.startswith("Survives 90 % [60, 98] of 10 episodes in gusts of 8 N. Weakest: gusts")
+    assert "N·s" not in words
+
+
+def test_the_headline_is_of_the_first_axis_that_has_a_word_for_its_severity() -> None:
+    labels = [
+        axis_label("wind", "Wind", "N", phrase="in the wind"),
+        axis_label("gust", "Gusts", "N", phrase="in gusts of {severity}"),
+        *ORDER["axes"],
+    ]
+    rows = [row for name in ("wind", "gust", "push") for row in many(9, 10, axis=name)]
+    words = said(rows, axes=labels)
+    assert words.startswith("Survives 90 % [60, 98] of 10 episodes in gusts of 0.5 N.")
+    assert "Succeeds in 90 % [60, 98] in the wind." in words
+
+
+def test_without_an_axis_to_speak_of_the_headline_is_undisturbed_success() -> None:
+    rows = [*many(9, 10, axis="nominal", severity=0.0), *many(10, 10)]
+    assert said(rows).startswith("Succeeds in 90 % [60, 98] of 10 undisturbed episodes.")
 
 
 def test_the_weakest_axis_is_the_one_that_fails_first_in_its_range() -> None:
@@ -110,8 +133,31 @@ def test_recovery_counts_those_that_never_came_back() -> None:
 def test_the_worst_joint_is_named() -> None:
     hips = many(8, 10, axis="dead_joint", severity=1.0, case="FR_hip")
     calves = many(1, 10, axis="dead_joint", severity=1.0, case="RL_calf")
-    rows = [*hips, *(row | {"sim": 10 + row["sim"]} for row in calves)]
-    assert "45 % [26, 66] with one joint dead; worst is RL_calf dead, 10 %." in said(rows)
+    rows = [*hips, *(replace(row, sim=10 + row.sim) for row in calves)]
+    assert "45 % [26, 66] with one joint dead (worst: RL_calf, 10 %)." in said(rows)
+
+
+def test_axes_with_a_phrase_share_a_sentence_and_a_case_like_the_others_is_no_worst() -> None:
+    rows = [
+        *many(9, 10, axis="wind", case="left"),
+        *many(5, 10, axis="rain", case="warm"),
+        *(replace(row, sim=10 + row.sim) for row in many(5, 10, axis="rain", case="cold")),
+    ]
+    by_side = [{"title": "side", "by": "case", "picture": "grid"}]
+    labels = [
+        axis_label("rain", "Rain", phrase="in the rain", breakdowns=by_side),
+        axis_label("wind", "Wind", phrase="in the wind", breakdowns=by_side),
+    ]
+    expected = "Succeeds in 50 % [30, 70] in the rain, 90 % [60, 98] in the wind."
+    assert expected in said(rows, axes=labels)
+
+
+def test_recovery_of_several_axes_names_them() -> None:
+    shove = axis_label("shove", "Shoves", breakdowns=LABELS["push"]["breakdowns"])
+    rows = [push(0.0, 0.5, 1.0, 0), push(0.0, None, 1.0, 0, axis="shove")]
+    words = said(rows, axes=[LABELS["push"], shove])
+    assert "Recovers from 1 of 1 pushes along pushes within 2 s" in words
+    assert "Recovers from 0 of 1 pushes along shoves within 2 s; median time not reached" in words
 
 
 def test_the_reader_is_warned_of_a_policy_that_fails_undisturbed() -> None:
@@ -121,29 +167,29 @@ def test_the_reader_is_warned_of_a_policy_that_fails_undisturbed() -> None:
     assert warned(many(95, 100, axis="nominal", severity=0.0)) == ""
 
 
-def test_the_reader_is_warned_of_a_null_that_does_as_well() -> None:
-    null = {"policy": "zero action", "mode": "null"}
-    rows = [*many(50, 100), *many(50, 100, **null)]
+def test_the_reader_is_warned_of_a_baseline_that_does_as_well() -> None:
+    baseline = {"policy": "zero action", "mode": "baseline"}
+    rows = [*many(50, 100), *many(50, 100, **baseline)]
     assert (
         "zero action does as well as walker along: foot friction (50 and 50 % of 100 shared "
         "episodes)." in warned(rows)
     )
-    assert "does as well" not in warned([*many(50, 100), *many(49, 100, **null)])
-    assert "does as well" not in warned([*many(0, 100), *many(0, 100, **null)])
+    assert "does as well" not in warned([*many(50, 100), *many(49, 100, **baseline)])
+    assert "does as well" not in warned([*many(0, 100), *many(0, 100, **baseline)])
 
 
-def test_a_null_is_judged_where_the_policy_met_the_same_starts() -> None:
-    null = {"policy": "zero action", "mode": "null"}
-    # Two of the null's four starts are easy: a larger share than the policy's, which had them too.
-    assert "does as well" not in warned([*many(4, 10), *many(2, 4, **null)])
-    assert "does as well" not in warned([*many(3, 10), *many(2, 4, **null)])
-    assert "(50 and 50 % of 4 shared episodes)" in warned([*many(2, 10), *many(2, 4, **null)])
+def test_a_baseline_is_judged_where_the_policy_met_the_same_starts() -> None:
+    baseline = {"policy": "zero action", "mode": "baseline"}
+    # Two of its four starts are easy: a larger share than the policy's, which had them too.
+    assert "does as well" not in warned([*many(4, 10), *many(2, 4, **baseline)])
+    assert "does as well" not in warned([*many(3, 10), *many(2, 4, **baseline)])
+    assert "(50 and 50 % of 4 shared episodes)" in warned([*many(2, 10), *many(2, 4, **baseline)])
 
 
-def test_the_reader_is_warned_of_few_episodes_and_of_faults() -> None:
-    rows = many(37, 39, outcome="fault")
+def test_the_reader_is_warned_of_few_episodes_and_of_errors() -> None:
+    rows = many(37, 39, outcome="policy error")
     assert "Fewer than 40 episodes a severity, so wide intervals: Foot friction." in warned(rows)
-    assert "39 episodes of walker ended in an unstable simulation or a fault" in warned(rows)
+    assert "39 episodes of walker ended in an unstable simulation or a policy error" in warned(rows)
     assert warned(many(40, 40)) == ""
 
 
@@ -158,6 +204,8 @@ def test_the_reader_is_warned_of_few_episodes_and_of_faults() -> None:
         (2.0, "joints", "2 joints"),
         (1.0, "N·s", "1 N·s"),
         (1.0, "s", "1 s"),
+        (1.0, "ms", "1 ms"),
+        (1.0, "m/s", "1 m/s"),
     ],
 )
 def test_severities_have_their_unit(severity: float, unit: str, expected: str) -> None:
@@ -170,12 +218,12 @@ def test_a_share_short_of_all_is_not_rounded_to_all() -> None:
     assert formatting.percent(proportion(10, 10)).startswith("100 %")
 
 
-def both(first: int, second: int, count: int, **more: Any) -> list[dict[str, Any]]:
+def both(first: int, second: int, count: int, **more: Any) -> list[StressEpisode]:
     return [*many(first, count, **more), *many(second, count, policy="other", **more)]
 
 
-def beside(rows: list[dict[str, Any]]) -> list[str]:
-    found = findings(rows, ORDER)
+def beside(rows: list[StressEpisode]) -> list[str]:
+    found = analyse(rows, ORDER)
     told = (verdict.verdicts(found, ORDER)[place].details for place in (0, 1))
     return [" ".join(d for d in details if d.startswith("Beside")) for details in told]
 
@@ -202,7 +250,7 @@ def test_a_difference_that_chance_may_have_made_is_no_difference() -> None:
     assert beside(both(50, 54, 100))[1].endswith(
         "in points of success: not told apart along any axis."
     )
-    found = findings(both(50, 54, 100), ORDER)
+    found = analyse(both(50, 54, 100), ORDER)
     each = found.axes["friction"].differences["other"]
     assert formatting.better(each, 0.05, "other", "walker") == "not told apart"
     assert formatting.better(each, 0.049, "other", "walker") == "other"
@@ -229,6 +277,6 @@ def test_an_area_has_its_interval() -> None:
 
 def test_every_policy_has_a_verdict() -> None:
     rows, suite = evaluation((Actor("a", "mean", 0.0), Actor("b", "mean", 0.1)), each=8)
-    verdicts = verdict.verdicts(findings(rows, suite), suite)
+    verdicts = verdict.verdicts(analyse(rows, suite), suite)
     assert [v.policy for v in verdicts] == ["a", "b"]
     assert all(v.headline.startswith("Survives") for v in verdicts)

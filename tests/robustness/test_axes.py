@@ -4,133 +4,116 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arm_world import ArmReach
 
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.evaluation.recovery import WINDOW
-from robo_maxent.perturbations import params as drawing
-from robo_maxent.robustness.axes import AXES, TERRAIN, Axis, available, require, world_of
-from robo_maxent.robustness.changes import DIRECTIONS
-from robo_maxent.sim.capture_impulse import Capture, capture
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.perturbations.base import Axis, Plant
+from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.perturbations.pushes import DIRECTIONS
+from robo_maxent.robustness.axes import Disturbance, describe, disturbances, require
 from robo_maxent.sim.terrain import HELD_OUT
 from robo_maxent.tasks import make
 
 FLAT: Any = make("quadruped-flat")
-WORLD = world_of(FLAT)
+ROBOT = FLAT.robot
+PLANT = Plant(ROBOT, FLAT.control_dt)
 SIMS = np.arange(8)
-USUAL = drawing.nominal(FLAT.robot, 1)
-DRAWN = [name for name, axis in AXES.items() if axis.change is not None]
+NOMINAL = episode_params.nominal(FLAT.perturbations, ROBOT, 1)
+DISTURBANCES = disturbances(FLAT)
+WITH_EFFECTS = [name for name, disturbance in DISTURBANCES.items() if disturbance.effects]
+TERRAIN = ("terrain", "terrain_heldout")
+
+TIMES = ("push_begin", "push_duration", "slip_begin", "slip_duration")
+VECTORS = ("push_impulse", "com_offset", "gravity_tilt", "encoder_bias")
+GAINS = ("kp_scale", "kd_scale")
 
 
-# -- capture impulse -----------------------------------------------------------
+def parameters(disturbance: Disturbance) -> set[str]:
+    """Names of the parameters of its effects."""
+    return {name for effect in disturbance.effects for name in effect.nominal(ROBOT)}
 
 
-def test_the_capture_impulse_is_that_of_an_inverted_pendulum() -> None:
-    robot = Capture(mass=10.0, height=0.25, half_length=0.2, half_width=0.1, gravity=9.0)
-    assert robot.impulse(0.0) == pytest.approx(10.0 * 0.2 * 6.0)
-    assert robot.impulse(np.pi / 2) == pytest.approx(10.0 * 0.1 * 6.0)
-    assert robot.impulse(-np.pi / 2) == robot.impulse(np.pi / 2)
-    # At 45 degrees the edge of the rectangle is 0.1 m to the left and 0.1 m ahead.
-    assert robot.impulse(np.pi / 4) == pytest.approx(10.0 * np.hypot(0.1, 0.1) * 6.0)
-    corner = float(np.arctan2(0.1, 0.2))
-    assert robot.impulse(corner) == pytest.approx(10.0 * np.hypot(0.1, 0.2) * 6.0)
+def last_case(disturbance: Disturbance) -> str:
+    return disturbance.axis.cases[-1] if disturbance.axis.cases else ""
 
 
-def test_the_robot_has_the_capture_impulse_of_a_go1() -> None:
-    own = capture(FLAT.robot)
-    assert own.mass == pytest.approx(12.74, abs=0.01)
-    assert own.half_width == pytest.approx(0.127, abs=0.001)
-    assert own.half_length == pytest.approx(0.188, abs=0.001)
-    # 9.6 and 14.2 with the trunk's height of 0.278 m; its centre of mass is a centimetre lower.
-    assert own.impulse(np.pi / 2) == pytest.approx(9.6, rel=0.03)
-    assert own.impulse(0.0) == pytest.approx(14.2, rel=0.03)
-    at_trunk = Capture(own.mass, 0.278, own.half_length, own.half_width, own.gravity)
-    assert at_trunk.impulse(np.pi / 2) == pytest.approx(9.6, abs=0.05)
-    assert at_trunk.impulse(0.0) == pytest.approx(14.2, abs=0.05)
-
-
-def test_a_point_mass_comes_to_rest_above_the_edge_after_the_capture_impulse() -> None:
-    own = capture(FLAT.robot)
-    for direction in (0.0, np.pi / 2):
-        edge = own.half_length if direction == 0.0 else own.half_width
-        x, v, dt = 0.0, own.impulse(direction) / own.mass, 1e-5
-        for _ in range(round(0.6 / dt)):  # the pendulum over the edge, which is its pivot
-            v += own.gravity / own.height * (x - edge) * dt
-            x += v * dt
-        assert x == pytest.approx(edge, rel=0.05)
+def params(
+    name: str, severity: float, case: str = "", sims: np.ndarray = SIMS, seed: int = 1
+) -> EpisodeParams:
+    return DISTURBANCES[name].params(FLAT, PLANT, severity, case, sims, seed)
 
 
 # -- severities ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("severities", "downward"),
-    [((3.0, 2.0, 1.0), False), ((0.1, 0.2), True), ((0.0, 0.0), False), ((), False)],
-)
-def test_severities_upside_down_are_refused(severities: tuple[float, ...], downward: bool) -> None:
-    way = "down" if downward else "up"
-    with pytest.raises(UsageError, match=f"from nominal to worst, which is {way}"):
-        Axis("friction", "", "", severities, downward=downward)
+@pytest.mark.parametrize("severities", [(3.0, 2.0, 2.5), (0.0, 0.0), (), (0.0, np.inf)])
+def test_severities_that_turn_back_are_refused(severities: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="friction must go one way, from nominal to worst, got"):
+        Axis("friction", "", "", "", severities)
 
 
 def test_other_severities_begin_at_nominal_too() -> None:
-    assert AXES["payload"].at([0.0, 4.0]).severities == (0.0, 4.0)
+    payload, friction = DISTURBANCES["payload"].axis, DISTURBANCES["friction"].axis
+    assert payload.at((0.0, 4.0)).severities == (0.0, 4.0)
     with pytest.raises(UsageError, match=r"payload must begin with the nominal one, 0 kg"):
-        AXES["payload"].at([1.0, 4.0])
+        payload.at((1.0, 4.0))
     with pytest.raises(UsageError, match="which is down"):
-        AXES["friction"].at([1.0, 1.2])
+        friction.at((1.0, 1.2))
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_an_axis_changes_its_fields_and_no_other(name: str) -> None:
-    axis = AXES[name]
+@pytest.mark.parametrize("name", WITH_EFFECTS)
+def test_an_axis_changes_the_parameters_of_its_effects_and_no_other(name: str) -> None:
+    disturbance = DISTURBANCES[name]
     changed: set[str] = set()
-    for severity, case in axis.conditions(FLAT):
-        made = axis.draws(WORLD, severity, case, SIMS, seed=1)
-        drawing.check(made, drawing.nominal(FLAT.robot, len(SIMS)), 5.0)
-        changed = drawing.differing(made, USUAL)
-        assert changed <= set(axis.fields)
-        if severity == axis.severities[0]:
+    for severity, case in disturbance.conditions():
+        held = params(name, severity, case)
+        episode_params.check(held, FLAT.perturbations, ROBOT, len(SIMS))
+        changed = held.differing(NOMINAL)
+        assert changed <= parameters(disturbance)
+        if severity == disturbance.axis.severities[0]:
             assert not changed or name == "friction"
-    assert changed == set(axis.fields)  # at its worst
+    assert changed == parameters(disturbance)  # at its worst
 
 
-@pytest.mark.parametrize("name", [name for name in DRAWN if len(AXES[name].severities) > 2])
+@pytest.mark.parametrize(
+    "name", [name for name in WITH_EFFECTS if len(DISTURBANCES[name].axis.severities) > 2]
+)
 def test_directions_and_times_are_the_same_at_every_severity(name: str) -> None:
-    axis = AXES[name]
-    case = "" if axis.cases is None else axis.cases(FLAT)[-1]
-    mild, bad = (axis.draws(WORLD, s, case, SIMS, seed=1) for s in axis.severities[-2:])
-    for field in axis.fields:
-        a, b = (np.asarray(getattr(d, field), float).reshape(len(SIMS), -1) for d in (mild, bad))
-        if field in ("push_begin", "push_duration", "slip_begin", "slip_duration"):
+    disturbance = DISTURBANCES[name]
+    case = last_case(disturbance)
+    mild, bad = (params(name, severity, case) for severity in disturbance.axis.severities[-2:])
+    for parameter in parameters(disturbance):
+        a, b = (np.asarray(held[parameter], float).reshape(len(SIMS), -1) for held in (mild, bad))
+        if parameter in TIMES:
             np.testing.assert_array_equal(a, b)
-        elif field in ("push_impulse", "com_offset", "gravity_tilt", "encoder_bias"):
-            np.testing.assert_allclose(along(a), along(b), atol=1e-12)
-        elif field in ("kp_scale", "kd_scale"):
+        elif parameter in VECTORS:
+            np.testing.assert_allclose(unit(a), unit(b), atol=1e-12)
+        elif parameter in GAINS:
             np.testing.assert_array_equal(np.sign(a - 1.0), np.sign(b - 1.0))
 
 
-def along(vectors: np.ndarray) -> np.ndarray:
+def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("name", ["push", "timing", "com", "gains", "encoder_bias", "slip"])
 def test_an_episode_is_named_by_seed_and_simulation_not_by_how_many_there_are(name: str) -> None:
-    axis = AXES[name]
-    case = "" if axis.cases is None else axis.cases(FLAT)[-1]
-    worst = axis.severities[-1]
-    whole = axis.draws(WORLD, worst, case, SIMS, seed=1)
-    part = axis.draws(WORLD, worst, case, SIMS[5:], seed=1)
-    other = axis.draws(WORLD, worst, case, SIMS, seed=2)
-    for field in axis.fields:
-        np.testing.assert_array_equal(getattr(whole, field)[5:], getattr(part, field))
-    assert drawing.differing(whole, other) or any(
-        (getattr(whole, field) != getattr(other, field)).any() for field in axis.fields
-    )
-    assert len({drawing_row(whole, sim) for sim in range(len(SIMS))}) > 1
+    disturbance = DISTURBANCES[name]
+    case, worst = last_case(disturbance), disturbance.axis.severities[-1]
+    whole = params(name, worst, case)
+    part = params(name, worst, case, SIMS[5:])
+    other = params(name, worst, case, seed=2)
+    for parameter in parameters(disturbance):
+        np.testing.assert_array_equal(whole[parameter][5:], part[parameter])
+    assert any((whole[name] != other[name]).any() for name in parameters(disturbance))
+    assert len({str(whole.record(NOMINAL, row)) for row in range(len(SIMS))}) > 1
 
 
-def drawing_row(draws: Any, sim: int) -> str:
-    return str(drawing.recorded(draws, USUAL, sim))
+def test_no_effect_of_all_at_once_is_drawn_like_another_or_like_its_own_axis() -> None:
+    payload, push = params("combined", 1.0), params("push", 1.0, "left")
+    assert (payload["push_begin"][:, 0] != push["push_begin"][:, 0]).all()
 
 
 # -- pushes --------------------------------------------------------------------
@@ -138,49 +121,52 @@ def drawing_row(draws: Any, sim: int) -> str:
 
 @pytest.mark.parametrize("case", DIRECTIONS)
 def test_a_push_has_the_size_and_the_direction_that_its_case_says(case: str) -> None:
-    made = AXES["push"].draws(WORLD, 1.5, case, SIMS, seed=1)
-    impulse = made.push_impulse[:, 0]
+    impulse = params("push", 1.5, case)["push_impulse"]
     angle = np.deg2rad(DIRECTIONS[case])
-    size = 1.5 * WORLD.capture.impulse(angle)
+    size = 1.5 * PLANT.capture_impulse.towards(angle)
     expected = size * np.array([np.cos(angle), np.sin(angle), 0.0])
-    np.testing.assert_allclose(impulse, np.tile(expected, (len(SIMS), 1)), atol=1e-12)
-    assert not made.push_impulse[:, 1:].any()
+    np.testing.assert_allclose(impulse[:, 0], np.tile(expected, (len(SIMS), 1)), atol=1e-12)
+    assert not impulse[:, 1:].any()
 
 
 def test_directions_are_counted_counter_clockwise_from_ahead() -> None:
-    left = AXES["push"].draws(WORLD, 1.0, "left", SIMS, seed=1).push_impulse[0, 0]
-    behind_right = AXES["push"].draws(WORLD, 1.0, "behind right", SIMS, seed=1).push_impulse[0, 0]
+    left = params("push", 1.0, "left")["push_impulse"][0, 0]
+    behind_right = params("push", 1.0, "behind right")["push_impulse"][0, 0]
     assert left[1] > 9.0
     assert (behind_right[:2] < 0.0).all()
 
 
 @pytest.mark.parametrize("name", ["push", "timing", "combined"])
 def test_every_push_ends_in_time_to_be_judged(name: str) -> None:
-    axis = AXES[name]
     limit = FLAT.trial().episode_steps * FLAT.control_dt - WINDOW
-    for case in ("",) if axis.cases is None else axis.cases(FLAT):
-        made = axis.draws(WORLD, 1.0, case, np.arange(300), seed=3)
-        ends = np.where(made.push_impulse.any(axis=2), made.push_begin + made.push_duration, 0.0)
-        assert 0.0 < ends.max() < limit
+    for case in DISTURBANCES[name].axis.cases or ("",):
+        pushes = params(name, 1.0, case, np.arange(300), seed=3)
+        ends = pushes["push_begin"] + pushes["push_duration"]
+        latest = np.where(pushes["push_impulse"].any(axis=2), ends, 0.0).max()
+        assert 0.0 < latest < limit
+
+
+def gaps(pushes: EpisodeParams) -> np.ndarray:
+    """Time from the end of the first push to the begin of the second, s, (N,)."""
+    begin, duration = pushes["push_begin"], pushes["push_duration"]
+    return begin[:, 1] - (begin[:, 0] + duration[:, 0])
 
 
 def test_two_pushes_far_apart_are_judged_apart_and_pairs_together() -> None:
-    far = AXES["push"].draws(WORLD, 1.0, "repeated", np.arange(300), seed=3)
-    gap = far.push_begin[:, 1] - (far.push_begin[:, 0] + far.push_duration[:, 0])
-    assert gap.min() > WINDOW
-    near = AXES["timing"].draws(WORLD, 1.0, "pair", np.arange(300), seed=3)
-    gap = near.push_begin[:, 1] - (near.push_begin[:, 0] + near.push_duration[:, 0])
-    assert 0.0 < gap.min() < gap.max() < 1.0
+    far = gaps(params("push", 1.0, "repeated", np.arange(300), seed=3))
+    assert far.min() > WINDOW
+    near = gaps(params("timing", 1.0, "pair", np.arange(300), seed=3))
+    assert 0.0 < near.min() < near.max() < 1.0
 
 
 def test_timing_is_what_training_never_has() -> None:
-    early = AXES["timing"].draws(WORLD, 1.0, "early", np.arange(300), seed=3).push_begin[:, 0]
+    early = params("timing", 1.0, "early", np.arange(300), seed=3)["push_begin"][:, 0]
     assert early.min() >= 1.0
     assert early.max() <= 3.0  # training pushes come from 4 s on
 
 
 def test_pushes_meet_every_phase_of_a_stride() -> None:
-    begins = AXES["push"].draws(WORLD, 1.0, "left", np.arange(400), seed=3).push_begin[:, 0]
+    begins = params("push", 1.0, "left", np.arange(400), seed=3)["push_begin"][:, 0]
     share = np.histogram(begins * 2.5 % 1.0, bins=4, range=(0.0, 1.0))[0] / 400
     assert share.min() > 0.18
 
@@ -189,38 +175,55 @@ def test_pushes_meet_every_phase_of_a_stride() -> None:
 
 
 def test_a_task_on_a_plane_has_no_axis_of_terrain() -> None:
-    assert set(AXES) - set(available(FLAT)) == set(TERRAIN)
+    assert set(disturbances(make("quadruped-rough"))) - set(DISTURBANCES) == set(TERRAIN)
     with pytest.raises(
-        UsageError, match=r"quadruped-flat has no axis terrain: .* It has: nominal, push"
+        UsageError, match=r"quadruped-flat has no axis terrain\. It has: nominal, .*push"
     ):
         require(["push", "terrain"], FLAT)
-    with pytest.raises(UnknownNameError, match=r"axis 'pusch'. Did you mean 'push'"):
+    with pytest.raises(
+        UnknownNameError, match=r"axis of quadruped-flat 'pusch'\. Did you mean 'push'"
+    ):
         require(["pusch"], FLAT)
 
 
-def test_a_task_that_lacks_a_field_lacks_the_axes_that_need_it() -> None:
+def test_a_task_that_lacks_an_effect_lacks_its_axes() -> None:
     task = make("quadruped-flat")
-    task.perturbations = ("foot_friction",)
-    assert list(available(task)) == ["nominal", "friction"]
-    with pytest.raises(UsageError, match=r"does not support payload. It has: nominal, friction"):
+    task.perturbations = tuple(e for e in task.perturbations if e.name == "friction")
+    assert list(disturbances(task)) == ["nominal", "friction"]
+    with pytest.raises(UnknownNameError, match=r"'payload'. Known: friction, nominal"):
         require(["payload"], task)
+    arm = ArmReach()
+    assert not set(disturbances(arm)) & {"push", "timing", "slip", "friction", "terrain"}
+    assert {"sensor_noise", "motor_strength"} <= set(disturbances(arm))
 
 
 def test_what_was_not_trained_on_is_held_out() -> None:
-    rough = make("quadruped-rough")
-    both = [AXES[name].cases for name in TERRAIN]
-    known, new = (cases(rough) for cases in both if cases is not None)
+    def kinds(task: Any) -> list[tuple[str, ...]]:
+        return [disturbances(task)[name].axis.cases for name in TERRAIN]
+
+    known, new = kinds(make("quadruped-rough"))
     assert set(new) == set(HELD_OUT)
     assert not set(known) & set(new)
     assert "flat" not in {*known, *new}
-    few = make("quadruped-rough", kinds=("waves", "gaps"))
-    known, new = (cases(few) for cases in both if cases is not None)
+    known, new = kinds(make("quadruped-rough", kinds=("waves", "gaps")))
     assert known == ("waves", "gaps")
     assert "fractal" in new
     assert "stairs_up" in new
 
 
 def test_a_robot_that_gets_up_is_not_pushed() -> None:
-    names = set(available(make("quadruped-getup")))
+    task = make("quadruped-getup")
+    names = set(disturbances(task))
     assert not names & {"push", "timing", "slip", "combined"}
     assert {"payload", "dead_joint", "terrain"} <= names
+    with pytest.raises(
+        UsageError, match=r"has no axis push: it does not say its deviations. It has: nominal, "
+    ):
+        require(["push"], task)
+
+
+def test_a_report_learns_of_an_axis_what_it_is_called_and_how_it_is_broken_down() -> None:
+    (push,) = describe([DISTURBANCES["push"].axis])
+    assert (push["name"], push["title"], push["unit"]) == ("push", "Pushes", "capture impulses")
+    assert [each["by"] for each in push["breakdowns"]] == ["push direction", "push phase"]
+    assert "suites" not in push

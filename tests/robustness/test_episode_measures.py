@@ -1,27 +1,32 @@
 """What a row says of an episode, worked by hand."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from robo_maxent.envs.task import DEVIATIONS
 from robo_maxent.evaluation.recovery import SafeSet
+from robo_maxent.report.rows import StressEpisode
 from robo_maxent.robustness.episode_measures import (
     Effort,
     Gait,
-    along,
+    Scale,
     covered,
+    inside_safe_set,
+    measured,
     outcome,
     push_spans,
-    row,
     tracking,
 )
 from robo_maxent.types import Episode
 
 DT = 0.02
+GRAVITY = 9.81
+SCALE = Scale(DT, 12.0 * GRAVITY, GRAVITY)
+LABEL = {"policy": "p", "mode": "mean", "axis": "push", "severity": 1.0, "case": "", "unit": ""}
+DEVIATIONS = ("tilt", "height")
 SAFE = SafeSet(dict.fromkeys(DEVIATIONS, 0.5), 1, 1)
 EPISODE = Episode(
     task="t",
@@ -33,14 +38,14 @@ EPISODE = Episode(
     success=True,
     terminated=False,
     diverged=False,
-    measures={},
-    draw={"foot_friction": 0.8},
+    metrics={},
+    params={"foot_friction": 0.8},
     realized={"total_mass": 10.0},
 )
 
 
 def pushed(*pushes: tuple[float, float, list[float]]) -> dict[str, Any]:
-    """A draw with pushes: begin s, duration s, impulse N·s."""
+    """Parameters with pushes: begin s, duration s, impulse N·s."""
     rest = 4 - len(pushes)
     begin, duration, impulse = zip(*pushes, strict=True)
     return {
@@ -51,18 +56,30 @@ def pushed(*pushes: tuple[float, float, list[float]]) -> dict[str, Any]:
 
 
 def gait(length: int = 500, command: tuple[float, ...] = (1.0, 0.0, 0.0)) -> Gait:
-    return Gait(
-        np.array(command), np.ones(length), np.zeros(length), np.zeros((length, len(DEVIATIONS)))
-    )
+    return Gait(np.array(command), np.ones(length), np.zeros(length), np.zeros(length))
 
 
 def effort(length: int = 500) -> Effort:
     return Effort(*np.zeros((2, length)), *np.zeros((2, length), bool))
 
 
-def rows(episode: Episode, own: Gait | None) -> dict[str, Any]:
-    made = row(episode, own, effort(episode.length), SAFE, DT, 9.81)
-    assert json.loads(json.dumps(made, allow_nan=False)) == made
+def upright(length: int = 500) -> np.ndarray:
+    return np.zeros((length, len(DEVIATIONS)))
+
+
+def row(
+    episode: Episode,
+    deviations: np.ndarray | None = None,
+    own: Gait | None = None,
+    took: Effort | None = None,
+    safe: SafeSet | None = SAFE,
+) -> StressEpisode:
+    length = episode.length
+    deviations = upright(length) if deviations is None else deviations
+    inside = inside_safe_set(safe, deviations, DEVIATIONS)
+    own, took = own or gait(length), took or effort(length)
+    made = measured(episode, own, took, inside, SCALE, LABEL)
+    assert StressEpisode.from_json(json.loads(json.dumps(made.to_json(), allow_nan=False))) == made
     return made
 
 
@@ -70,12 +87,12 @@ def rows(episode: Episode, own: Gait | None) -> dict[str, Any]:
 
 
 def test_a_push_is_told_with_its_time_size_direction_phase_and_recovery() -> None:
-    own = gait()
+    own, deviations = gait(), upright()
     own.phase[:] = np.arange(500) / 1000
-    own.deviations[205:240, 0] = 0.6  # tilted, from the push's end at 4.1 s until 4.8 s
-    episode = replace(EPISODE, draw=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
-    made = rows(episode, own)
-    assert made["pushes"] == [
+    deviations[205:240, 0] = 0.6  # tilted, from the push's end at 4.1 s until 4.8 s
+    episode = replace(EPISODE, params=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
+    made = row(episode, deviations, own)
+    assert [asdict(push) for push in made.pushes] == [
         {
             "begin": 4.0,
             "impulse": 5.0,
@@ -86,81 +103,81 @@ def test_a_push_is_told_with_its_time_size_direction_phase_and_recovery() -> Non
             "volley": 0,
         }
     ]
-    assert made["recovered"] is True
+    assert made.recovered is True
 
 
 def test_who_comes_back_too_late_has_not_recovered_and_is_not_dropped() -> None:
-    own = gait()
-    own.deviations[205 : 205 + 101, 3] = 0.6
-    made = rows(replace(EPISODE, draw=pushed((4.0, 0.1, [0.0, 9.0, 0.0]))), own)
-    assert [(push["recovered"], push["seconds"]) for push in made["pushes"]] == [(False, None)]
-    assert made["recovered"] is False
-    assert made["survived"] is True
+    deviations = upright()
+    deviations[205 : 205 + 101, 1] = 0.6
+    made = row(replace(EPISODE, params=pushed((4.0, 0.1, [0.0, 9.0, 0.0]))), deviations)
+    assert [(push.recovered, push.seconds) for push in made.pushes] == [(False, None)]
+    assert made.recovered is False
+    assert made.survived is True
 
 
 def test_a_fall_after_a_push_is_no_recovery() -> None:
-    draw = pushed((4.0, 0.1, [0.0, 9.0, 0.0]))
-    fell = replace(EPISODE, draw=draw, length=240, terminated=True, success=False)
-    made = rows(fell, gait(240))
-    assert [push["recovered"] for push in made["pushes"]] == [False]
-    assert (made["recovered"], made["survived"], made["outcome"]) == (False, False, "fell")
+    params = pushed((4.0, 0.1, [0.0, 9.0, 0.0]))
+    fell = replace(EPISODE, params=params, length=240, terminated=True, success=False)
+    made = row(fell)
+    assert [push.recovered for push in made.pushes] == [False]
+    assert (made.recovered, made.survived, made.outcome) == (False, False, "fell")
 
 
 def test_a_fall_long_after_the_last_push_leaves_the_push_recovered_but_not_the_episode() -> None:
-    draw = pushed((4.0, 0.1, [0.0, 9.0, 0.0]))
-    fell = replace(EPISODE, draw=draw, length=450, terminated=True, success=False)
-    made = rows(fell, gait(450))
-    assert [push["recovered"] for push in made["pushes"]] == [True]
-    assert made["recovered"] is False
+    params = pushed((4.0, 0.1, [0.0, 9.0, 0.0]))
+    fell = replace(EPISODE, params=params, length=450, terminated=True, success=False)
+    made = row(fell)
+    assert [push.recovered for push in made.pushes] == [True]
+    assert made.recovered is False
 
 
 def test_a_push_that_the_episode_did_not_come_to_is_not_told() -> None:
-    draw = pushed((4.0, 0.1, [0.0, 9.0, 0.0]), (6.0, 0.1, [0.0, 9.0, 0.0]))
-    fell = replace(EPISODE, draw=draw, length=240, terminated=True, success=False)
-    made = rows(fell, gait(240))
-    assert len(made["pushes"]) == 1
-    assert made["recovered"] is False
+    params = pushed((4.0, 0.1, [0.0, 9.0, 0.0]), (6.0, 0.1, [0.0, 9.0, 0.0]))
+    fell = replace(EPISODE, params=params, length=240, terminated=True, success=False)
+    made = row(fell)
+    assert len(made.pushes) == 1
+    assert made.recovered is False
 
 
 def test_an_episode_recovers_if_all_its_pushes_do() -> None:
-    draw = pushed((1.5, 0.1, [0.0, 9.0, 0.0]), (6.0, 0.1, [0.0, 9.0, 0.0]))
-    own = gait()
-    own.deviations[400:, 1] = 0.6  # from 8 s on; the second push ends at 6.1 s
-    made = rows(replace(EPISODE, draw=draw), own)
-    assert [(p["recovered"], p["volley"]) for p in made["pushes"]] == [(True, 0), (True, 1)]
-    own.deviations[300:420, 1] = 0.6
-    made = rows(replace(EPISODE, draw=draw), own)
-    assert [push["recovered"] for push in made["pushes"]] == [True, False]
-    assert made["recovered"] is False
+    params = pushed((1.5, 0.1, [0.0, 9.0, 0.0]), (6.0, 0.1, [0.0, 9.0, 0.0]))
+    deviations = upright()
+    deviations[400:, 1] = 0.6  # from 8 s on; the second push ends at 6.1 s
+    made = row(replace(EPISODE, params=params), deviations)
+    assert [(p.recovered, p.volley) for p in made.pushes] == [(True, 0), (True, 1)]
+    deviations[300:420, 1] = 0.6
+    made = row(replace(EPISODE, params=params), deviations)
+    assert [push.recovered for push in made.pushes] == [True, False]
+    assert made.recovered is False
 
 
 def test_a_quick_pair_is_judged_from_the_end_of_its_second_push() -> None:
-    draw = pushed((3.0, 0.1, [0.0, 9.0, 0.0]), (3.5, 0.1, [0.0, 9.0, 0.0]))
-    own = gait()
-    own.deviations[180:230, 0] = 0.6  # until 4.6 s; the second push ends at 3.6 s
-    made = rows(replace(EPISODE, draw=draw), own)
-    assert [p["seconds"] for p in made["pushes"]] == [pytest.approx(1.0)] * 2
-    assert [p["volley"] for p in made["pushes"]] == [0, 0]
+    params = pushed((3.0, 0.1, [0.0, 9.0, 0.0]), (3.5, 0.1, [0.0, 9.0, 0.0]))
+    deviations = upright()
+    deviations[180:230, 0] = 0.6  # until 4.6 s; the second push ends at 3.6 s
+    made = row(replace(EPISODE, params=params), deviations)
+    assert [p.seconds for p in made.pushes] == [pytest.approx(1.0)] * 2
+    assert [p.volley for p in made.pushes] == [0, 0]
 
 
 def test_without_a_safe_set_nothing_recovers() -> None:
-    episode = replace(EPISODE, draw=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
-    made = row(episode, gait(), effort(), None, DT, 9.81)
-    assert [push["recovered"] for push in made["pushes"]] == [False]
+    episode = replace(EPISODE, params=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
+    made = row(episode, safe=None)
+    assert [push.recovered for push in made.pushes] == [False]
 
 
 def test_standing_has_no_phase_and_an_undisturbed_episode_no_recovery() -> None:
     own = gait(command=(0.0, 0.0, 0.0))
     own.phase[:] = np.nan
-    episode = replace(EPISODE, draw=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
-    assert rows(episode, own)["pushes"][0]["phase"] is None
-    assert rows(EPISODE, own)["recovered"] is None
-    assert rows(EPISODE, own)["pushes"] == []
+    episode = replace(EPISODE, params=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
+    assert row(episode, own=own).pushes[0].phase is None
+    assert row(EPISODE, own=own).recovered is None
+    assert row(EPISODE, own=own).pushes == ()
 
 
 def test_pushes_are_told_in_the_order_of_their_times() -> None:
-    draw = pushed((6.0, 0.1, [1.0, 0.0, 0.0]), (1.0, 0.005, [2.0, 0.0, 0.0]))
-    assert push_spans(draw, DT) == [(1, 50, 51), (0, 300, 305)]
+    params = pushed((6.0, 0.1, [1.0, 0.0, 0.0]), (1.0, 0.005, [2.0, 0.0, 0.0]))
+    assert push_spans(params, DT) == [(1, 50, 51), (0, 300, 305)]
 
 
 # -- tracking, way, effort -----------------------------------------------------
@@ -168,7 +185,7 @@ def test_pushes_are_told_in_the_order_of_their_times() -> None:
 
 def test_tracking_is_told_before_the_first_disturbance_and_after_the_last() -> None:
     own = gait()
-    error = own.deviations[:, list(DEVIATIONS).index("linear_error")]
+    error = own.error
     error[:50], error[50:200], error[200:205], error[205:] = 9.0, 0.1, 7.0, 0.3
     push = pushed((4.0, 0.1, [3.0, 4.0, 0.0]))
     assert tracking(push, own, DT) == (pytest.approx(0.1), pytest.approx(0.3))
@@ -180,9 +197,9 @@ def test_tracking_is_told_before_the_first_disturbance_and_after_the_last() -> N
 
 
 def test_an_episode_that_ends_before_its_push_has_nothing_after() -> None:
-    draw = pushed((4.0, 0.1, [3.0, 4.0, 0.0]))
-    assert tracking(draw, gait(100), DT) == (0.0, None)
-    assert tracking(draw, gait(40), DT) == (None, None)
+    params = pushed((4.0, 0.1, [3.0, 4.0, 0.0]))
+    assert tracking(params, gait(100), DT) == (0.0, None)
+    assert tracking(params, gait(40), DT) == (None, None)
 
 
 def test_the_way_is_counted_along_the_command() -> None:
@@ -195,12 +212,6 @@ def test_the_way_is_counted_along_the_command() -> None:
     assert covered(gait(command=(0.0, 0.0, 0.0))) is None
 
 
-def test_velocity_along_a_command_turns_with_it() -> None:
-    command = np.array([[0.6, 0.8, 0.3], [0.0, 0.0, -0.5], [0.0, 0.0, 0.0], [-2.0, 0.0, 0.0]])
-    linear, angular = np.tile([1.0, 2.0, 3.0], (4, 1)), np.tile([0.0, 0.0, 0.7], (4, 1))
-    np.testing.assert_allclose(along(command, linear, angular), [2.2, -0.7, 0.0, -1.0])
-
-
 def test_effort_is_summed_over_time() -> None:
     took = Effort(
         speed=np.full(500, 0.5),
@@ -208,23 +219,23 @@ def test_effort_is_summed_over_time() -> None:
         saturated=np.arange(500) < 50,
         beyond=np.arange(500) < 5,
     )
-    made = row(EPISODE, gait(), took, SAFE, DT, 9.81)
-    assert made["energy"] == pytest.approx(981.0)
-    assert made["distance"] == pytest.approx(5.0)
-    assert made["cost_of_transport"] == pytest.approx(981.0 / (10.0 * 9.81 * 5.0))
-    assert made["torque_violation"] == pytest.approx(0.1)
-    assert made["limit_violation"] == pytest.approx(0.01)
+    made = row(EPISODE, took=took)
+    assert made.energy == pytest.approx(981.0)
+    assert made.distance == pytest.approx(5.0)
+    assert made.cost_of_transport == pytest.approx(981.0 / (10.0 * 9.81 * 5.0))
+    assert made.torque_violation == pytest.approx(0.1)
+    assert made.limit_violation == pytest.approx(0.01)
 
 
 def test_who_goes_nowhere_has_no_cost_of_transport() -> None:
-    assert rows(EPISODE, gait())["cost_of_transport"] is None
+    assert row(EPISODE).cost_of_transport is None
 
 
 # -- outcomes ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("changes", "progress", "walks", "expected"),
+    ("changes", "progress", "moves", "expected"),
     [
         ({}, 0.9, True, "success"),
         ({"success": False}, 0.19, True, "stuck"),
@@ -234,21 +245,26 @@ def test_who_goes_nowhere_has_no_cost_of_transport() -> None:
         ({"success": False}, None, False, "stuck"),  # it did not get up
         ({"success": False, "terminated": True}, 0.9, True, "fell"),
         ({"success": False, "terminated": True, "diverged": True}, 0.9, True, "diverged"),
-        ({"success": False, "fault": "policy returned NaN at step 3"}, 0.9, True, "fault"),
         (
-            {"success": False, "fault": "policy returned NaN at step 3", "terminated": True},
+            {"success": False, "policy_error": "policy returned NaN at step 3"},
             0.9,
             True,
-            "fault",
+            "policy error",
+        ),
+        (
+            {"success": False, "policy_error": "policy returned NaN at step 3", "terminated": True},
+            0.9,
+            True,
+            "policy error",
         ),
     ],
 )
 def test_an_episode_ends_in_one_word(
-    changes: dict[str, Any], progress: float | None, walks: bool, expected: str
+    changes: dict[str, Any], progress: float | None, moves: bool, expected: str
 ) -> None:
-    assert outcome(replace(EPISODE, **changes), progress, walks) == expected
+    assert outcome(replace(EPISODE, **changes), progress, moves) == expected
 
 
 def test_a_policy_that_faults_does_not_survive() -> None:
-    fault = replace(EPISODE, success=False, fault="policy returned NaN at step 3")
-    assert rows(fault, gait())["survived"] is False
+    faulty = replace(EPISODE, success=False, policy_error="policy returned NaN at step 3")
+    assert row(faulty).survived is False

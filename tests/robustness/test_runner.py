@@ -12,23 +12,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hand_rows import row as row_by_hand
 
 from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import UnknownNameError, UsageError
+from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
+from robo_maxent.perturbations.base import Share
+from robo_maxent.perturbations.pushes import Pushes
+from robo_maxent.report.rows import StressEpisode
 from robo_maxent.robustness import plan, runner, traced_rollout
-from robo_maxent.robustness.axes import AXES
-from robo_maxent.robustness.baselines import HOLD, ZERO, nulls
+from robo_maxent.robustness.axes import disturbances
+from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
 from robo_maxent.robustness.plan import batch_of, planned
 from robo_maxent.robustness.runner import replay, run
 from robo_maxent.robustness.store import Store
-from robo_maxent.robustness.suites import CASES, SUITES, Entry, Suite, find
-from robo_maxent.robustness.traced_rollout import Contestant
+from robo_maxent.robustness.suites import CASES, SUITES, Suite, find
 from robo_maxent.tasks import getup, make, quadruped
 from robo_maxent.types import Episode
 
-Rows = list[dict[str, Any]]
+Rows = list[StressEpisode]
+ZERO, HOLD = "zero action", "hold pose"
 
 FLAT: Any = make("quadruped-flat")
 A, P = FLAT.action_size, FLAT.policy_size
@@ -39,26 +44,26 @@ SMALL = Suite(
     "small",
     "",
     {
-        "nominal": Entry(24, 24, sampled=6),
-        "push": Entry(2, 1, severities=(0.0, 1.0, 2.0)),
-        "timing": Entry(3, 2, severities=(0.0, 1.5)),
-        "friction": Entry(4, 2, severities=(1.0, 0.1)),
-        "payload": Entry(4, 2, severities=(0.0, 7.0)),
-        "locked_joint": Entry(1, 1),
-        "sensor_noise": Entry(4, 2, sampled=3, severities=(0.0, 4.0)),
-        "packet_loss": Entry(4, 2, severities=(0.0, 0.4)),
-        "gravity_tilt": Entry(4, 2, severities=(0.0, 0.3)),
-        "combined": Entry(4, 2, severities=(0.0, 1.0)),
+        "nominal": Share(24, 24, sampled=6),
+        "push": Share(2, 1, severities=(0.0, 1.0, 2.0)),
+        "timing": Share(3, 2, severities=(0.0, 1.5)),
+        "friction": Share(4, 2, severities=(1.0, 0.1)),
+        "payload": Share(4, 2, severities=(0.0, 7.0)),
+        "locked_joint": Share(1, 1),
+        "sensor_noise": Share(4, 2, sampled=3, severities=(0.0, 4.0)),
+        "packet_loss": Share(4, 2, severities=(0.0, 0.4)),
+        "gravity_tilt": Share(4, 2, severities=(0.0, 0.3)),
+        "combined": Share(4, 2, severities=(0.0, 1.0)),
     },
 )
 TINY = Suite(
     "tiny",
     "",
     {
-        "nominal": Entry(6, 3, sampled=4),
-        "payload": Entry(4, 2, severities=(0.0, 7.0)),
-        "sensor_noise": Entry(4, 2, sampled=2, severities=(0.0, 4.0)),
-        "friction": Entry(4, 2, severities=(1.0, 0.1)),
+        "nominal": Share(6, 3, sampled=4),
+        "payload": Share(4, 2, severities=(0.0, 7.0)),
+        "sensor_noise": Share(4, 2, sampled=2, severities=(0.0, 4.0)),
+        "friction": Share(4, 2, severities=(1.0, 0.1)),
     },
 )
 
@@ -72,7 +77,7 @@ def wobble_more(obs: np.ndarray, noise: np.ndarray) -> np.ndarray:
     return np.tanh(obs @ WEIGHTS + 0.3 * noise)
 
 
-WOBBLE = Contestant("wobble", wobble, wobble_more)
+WOBBLE = PolicyUnderTest("wobble", wobble, wobble_more)
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(path: Path) -> Rows:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [StressEpisode.from_json(json.loads(line)) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -96,15 +101,15 @@ def rows(directory: Path) -> Rows:
 
 
 def of(rows: Rows, policy: str, mode: str = "mean") -> Rows:
-    return [row for row in rows if row["policy"] == policy and row["mode"] == mode]
+    return [row for row in rows if row.policy == policy and row.mode == mode]
 
 
-def condition(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["axis"], row["severity"], row["case"], row["seed"], row["sim"], row["index"]
+def condition(row: StressEpisode) -> tuple[Any, ...]:
+    return row.axis, row.severity, row.case, row.seed, row.sim, row.index
 
 
-def key(row: dict[str, Any]) -> str:
-    return str((row["policy"], row["mode"], *condition(row)))
+def key(row: StressEpisode) -> str:
+    return str((row.policy, row.mode, *condition(row)))
 
 
 # -- what is run ---------------------------------------------------------------
@@ -116,42 +121,40 @@ def test_every_condition_has_its_episodes_and_no_more(rows: Rows, directory: Pat
     own = of(rows, "wobble")
     taken: dict[int, set[tuple[str, str]]] = {}
     for key, count in asked.items():
-        sims = [row["sim"] for row in own if condition(row)[:3] == key]
+        sims = [row.sim for row in own if condition(row)[:3] == key]
         assert sims == list(range(sims[0], sims[0] + count))
         for sim in sims if sims[0] else ():
             taken.setdefault(sim, set()).add((key[0], key[2]))
     assert len(taken) == 60
     assert {len(users) for users in taken.values()} == {1}  # an axis and a case, at all severities
     assert len(own) == sum(asked.values())
-    assert {row["mode"] for row in rows} == {"mean", "sampled", "null"}
+    assert {row.mode for row in rows} == {"mean", "sampled", "baseline"}
 
 
 def test_a_row_says_everything_that_statistics_and_reports_read(rows: Rows) -> None:
-    told = {field.name for field in fields(Episode)}
-    told |= {"policy", "mode", "axis", "severity", "case", "unit", "pushes", "recovered"}
-    told |= {"tracking_before", "tracking_after", "distance", "progress", "command", "energy"}
-    told |= {"cost_of_transport", "torque_violation", "limit_violation", "outcome", "survived"}
+    told = {field.name for field in fields(StressEpisode)}
+    assert told > {field.name for field in fields(Episode)}
     for row in rows:
-        assert row.keys() == told
-        assert (row["outcome"] == "success") == row["success"]
-        json.dumps(row, allow_nan=False)
+        assert row.to_json().keys() == told
+        assert (row.outcome == "success") == row.success
+        json.dumps(row.to_json(), allow_nan=False)
 
 
 def test_rows_of_two_policies_pair(rows: Rows) -> None:
     paired = {condition(row): row for row in of(rows, "wobble")}
-    for null in (ZERO, HOLD):
-        others = of(rows, null, "null")
+    for label in (ZERO, HOLD):
+        others = of(rows, label, "baseline")
         assert others
         for row in others:
             mate = paired[condition(row)]
-            for name in ("draw", "command", "terrain", "level", "task", "unit"):
-                assert row[name] == mate[name]
+            for name in ("params", "command", "terrain", "level", "task", "unit"):
+                assert getattr(row, name) == getattr(mate, name)
 
 
 def test_the_same_simulation_has_the_same_command_at_every_severity(rows: Rows) -> None:
     commands: dict[int, set[str]] = {}
     for row in rows:
-        commands.setdefault(row["sim"], set()).add(str(row["command"]))
+        commands.setdefault(row.sim, set()).add(str(row.command))
     assert {len(own) for own in commands.values()} == {1}
     assert len({str(own) for own in commands.values()}) > len(commands) // 2
 
@@ -160,81 +163,81 @@ def test_severity_changes_the_episode_and_nominal_is_the_same_on_every_axis(rows
     own = {condition(row): row for row in of(rows, "wobble")}
     nominal = own["nominal", 0.0, "", SEED, 1, 0]
     for axis in ("payload", "gravity_tilt"):
-        assert own[axis, 0.0, "", SEED, 1, 0]["reward"] == nominal["reward"]
+        assert own[axis, 0.0, "", SEED, 1, 0].reward == nominal.reward
     nudged, shoved = (
-        {row["sim"]: row for row in of(rows, "wobble") if (row["axis"], row["severity"]) == which}
+        {row.sim: row for row in of(rows, "wobble") if (row.axis, row.severity) == which}
         for which in (("push", 1.0), ("push", 2.0))
     )
     assert nudged.keys() == shoved.keys()
-    assert all(nudged[sim]["draw"] != shoved[sim]["draw"] for sim in nudged)
+    assert all(nudged[sim].params != shoved[sim].params for sim in nudged)
     # Not all: some fall before they are pushed.
-    assert any(nudged[sim]["reward"] != shoved[sim]["reward"] for sim in nudged)
+    assert any(nudged[sim].reward != shoved[sim].reward for sim in nudged)
 
 
 def test_an_episode_that_conditions_share_is_run_once_and_equals_its_own_run(rows: Rows) -> None:
     (works,) = [w for w in planned(SMALL, FLAT, [WOBBLE], SEED) if w.mode == "mean"]
     assert len(works.sims) < sum(len(own) for own in works.conditions) - 20
     shared = next(row for row in of(rows, "wobble") if condition(row)[:2] == ("push", 0.0))
-    assert replay(shared, FLAT, WOBBLE).reward == shared["reward"]
+    assert replay(shared, FLAT, WOBBLE).reward == shared.reward
 
 
 def test_commands_do_not_change_within_an_episode(rows: Rows) -> None:
     batch = batch_of(rows[0], FLAT)
     task = batch.task
-    memory = task.memory(200)
+    episode = task.episode_state(200)
     kinds = set()
     for sim in range(200):
-        task.begin(memory, sim, np.random.default_rng(sim))
-        assert (memory.commands[sim] == memory.command[sim]).all()
-        assert memory.begins[sim, 1] >= task.episode_steps
-        ahead, left, turning = memory.command[sim].tolist()
+        task.reset(episode, sim, np.random.default_rng(sim))
+        assert (episode.commands[sim] == episode.command[sim]).all()
+        assert episode.begins[sim, 1] >= task.episode_steps
+        ahead, left, turning = episode.command[sim].tolist()
         kinds.add((np.sign(ahead), np.sign(left), np.sign(turning)))
     mixture = {(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1), (0, 0, 0)}
     assert mixture | {(1, 0, 1), (1, 0, -1)} == kinds
 
 
 def test_the_statue_succeeds_where_it_was_told_to_stand_only(rows: Rows) -> None:
-    statue = of(rows, ZERO, "null")
-    walking = [row for row in statue if any(row["command"])]
-    standing = [row for row in statue if not any(row["command"])]
+    statue = of(rows, ZERO, "baseline")
+    walking = [row for row in statue if any(row.command or ())]
+    standing = [row for row in statue if not any(row.command or ())]
     assert len(walking) > 30
-    assert not any(row["success"] for row in walking)
-    assert {row["outcome"] for row in walking} <= {"stuck", "fell"}
-    assert any(row["success"] for row in standing)
+    assert not any(row.success for row in walking)
+    assert {row.outcome for row in walking} <= {"stuck", "fell"}
+    assert any(row.success for row in standing)
 
 
 def test_delivered_impulse_is_that_of_the_pushes(rows: Rows) -> None:
-    pushed = [row for row in rows if row["pushes"] and row["survived"]]
+    pushed = [row for row in rows if row.pushes and row.survived]
     assert len(pushed) > 20
     for row in pushed:
-        total = sum(push["impulse"] for push in row["pushes"])
-        assert row["realized"]["impulse"] == pytest.approx(total, rel=1e-6)
-        assert len(row["pushes"]) == (2 if row["case"] in ("repeated", "pair") else 1)
+        total = sum(push.impulse for push in row.pushes)
+        assert row.realized["impulse"] == pytest.approx(total, rel=1e-6)
+        assert len(row.pushes) == (2 if row.case in ("repeated", "pair") else 1)
 
 
 def test_realized_friction_is_that_of_the_axis(rows: Rows) -> None:
-    slippery = [row for row in rows if row["axis"] == "friction"]
-    assert {(row["severity"], row["realized"]["foot_friction"]) for row in slippery} == {
+    slippery = [row for row in rows if row.axis == "friction"]
+    assert {(row.severity, row.realized["foot_friction"]) for row in slippery} == {
         (1.0, 1.0),
         (0.1, 0.1),
     }
 
 
-def test_null_policies_are_judged_by_the_safe_set_of_the_first_policy(directory: Path) -> None:
+def test_baselines_are_judged_by_the_safe_set_of_the_first_policy(directory: Path) -> None:
     described = json.loads((directory / "suite.json").read_text())
     assert list(described["safe_set"]) == ["wobble"]
     assert set(described["safe_set"]["wobble"]) == {"mean", "sampled"}
 
 
 def test_to_hold_the_pose_is_to_sag_less_than_action_zero() -> None:
-    assert [null.label for null in nulls(FLAT)] == [ZERO, HOLD]
-    suite = Suite("s", "", {"nominal": Entry(4, 4)})
+    assert [policy.label for policy in baselines(FLAT)] == [ZERO, HOLD]
+    suite = Suite("s", "", {"nominal": Share(4, 4)})
     height = {}
     for own in planned(suite, FLAT, [WOBBLE], 1):
         batch = plan.Stages(FLAT, 1).batch(own, np.arange(4))
-        episodes, trace = traced_rollout.run(batch, own.contestant, own.mode)
-        assert own.mode != "null" or not any(episode.terminated for episode in episodes)
-        height[own.contestant.label] = trace.deviations[:, 300:, 1].mean()
+        episodes, trace = traced_rollout.run(batch, own.policy, own.mode)
+        assert own.mode != "baseline" or not any(episode.terminated for episode in episodes)
+        height[own.policy.label] = trace.deviations[:, 300:, 1].mean()
     assert height[HOLD] < 0.03 < 0.06 < height[ZERO]
 
 
@@ -245,14 +248,14 @@ def test_any_row_can_be_run_again_bit_for_bit(rows: Rows) -> None:
     rng = np.random.default_rng(1)
     several = [rows[int(i)] for i in rng.choice(len(rows), 10, replace=False)]
     own = of(rows, "wobble")
-    several += [[row for row in own if row["axis"] == axis][-1] for axis in SMALL.entries]
+    several += [[row for row in own if row.axis == axis][-1] for axis in SMALL.shares or ()]
     several += of(rows, "wobble", "sampled")[-2:]
     ends = set()
     for row in several:
-        episode = replay(row, FLAT, WOBBLE if row["mode"] != "null" else None)
+        episode = replay(row, FLAT, WOBBLE if row.mode != "baseline" else None)
         for name, value in vars(episode).items():
-            assert json.loads(json.dumps(value)) == row[name], name
-        ends.add(row["outcome"])
+            assert json.loads(json.dumps(value)) == row.to_json()[name], name
+        ends.add(row.outcome)
     assert len(ends) >= 2
 
 
@@ -261,11 +264,11 @@ def test_a_network_gives_the_same_rows_in_any_batch_on_any_threads(
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     layout = layout_of(FLAT)
-    actor, normalizer = Actor(P, A, 256, layer_norm=True), Normalizer(P)
+    actor, normalizer = Actor(P, SquashedGaussian(A), 256, layer_norm=True), Normalizer(P)
     for layer in actor.layers():
         layer[0].copy_(0.1 * torch.randn(layer[0].shape, generator=generator))
     policy = Policy(layout, actor, normalizer)
-    network = Contestant("network", policy, policy.sample)
+    network = PolicyUnderTest("network", policy, policy.sample)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -278,7 +281,7 @@ def test_a_network_gives_the_same_rows_in_any_batch_on_any_threads(
     assert sorted(rows, key=key) == sorted(parts, key=key)
     sampled = of(rows, "network", "sampled")
     for row in (rows[3], sampled[-1], sampled[1]):
-        assert replay(row, FLAT, network).reward == row["reward"]
+        assert replay(row, FLAT, network).reward == row.reward
 
 
 def test_neither_batches_nor_threads_change_a_row(
@@ -293,10 +296,10 @@ def test_neither_batches_nor_threads_change_a_row(
 
 def test_other_policies_beside_it_change_nothing(short: None, tmp_path: Path) -> None:
     alone = read(run(TINY, FLAT, [WOBBLE], tmp_path / "a"))
-    other = Contestant("other", lambda obs: np.ones((len(obs), A)))
+    other = PolicyUnderTest("other", lambda obs: np.ones((len(obs), A)))
     both = read(run(TINY, FLAT, [WOBBLE, other], tmp_path / "b"))
     assert of(both, "wobble") == of(alone, "wobble")
-    assert of(both, ZERO, "null") == of(alone, ZERO, "null")
+    assert of(both, ZERO, "baseline") == of(alone, ZERO, "baseline")
     assert len(of(both, "other")) == len(of(alone, "wobble"))
     assert not of(both, "other", "sampled")
 
@@ -316,22 +319,22 @@ def test_a_policy_is_asked_about_the_same_number_of_observations_each_time() -> 
 
 def test_another_seed_gives_other_episodes(short: None, tmp_path: Path) -> None:
     one, two = (read(run(TINY, FLAT, [WOBBLE], tmp_path / str(s), seed=s)) for s in (1, 2))
-    assert [row["reward"] for row in one] != [row["reward"] for row in two]
-    assert [row["sim"] for row in one] == [row["sim"] for row in two]
+    assert [row.reward for row in one] != [row.reward for row in two]
+    assert [row.sim for row in one] == [row.sim for row in two]
 
 
 def test_sampled_actions_are_others_and_the_same_each_time(rows: Rows) -> None:
     means = {condition(row): row for row in of(rows, "wobble")}
     sampled = of(rows, "wobble", "sampled")
     assert sampled
-    assert all(row["reward"] != means[condition(row)]["reward"] for row in sampled)
+    assert all(row.energy != means[condition(row)].energy for row in sampled)
 
 
 # -- faults of a policy --------------------------------------------------------
 
 
 def test_a_policy_that_returns_nan_fails_those_episodes_only(short: None, tmp_path: Path) -> None:
-    marked = Suite("s", "", {"nominal": Entry(8, 2)})
+    marked = Suite("s", "", {"nominal": Share(8, 2)})
     healthy = read(run(marked, FLAT, [WOBBLE], tmp_path / "a"))
     calls = []
 
@@ -344,17 +347,17 @@ def test_a_policy_that_returns_nan_fails_those_episodes_only(short: None, tmp_pa
             action[[3, 5], 0] = np.inf
         return action
 
-    sick = read(run(marked, FLAT, [Contestant("wobble", ill)], tmp_path / "b"))
+    sick = read(run(marked, FLAT, [PolicyUnderTest("wobble", ill)], tmp_path / "b"))
     sick, healthy = of(sick, "wobble"), of(healthy, "wobble")
-    assert [row["fault"] for row in sick if row["fault"]] == [
+    assert [row.policy_error for row in sick if row.policy_error] == [
         "policy returned NaN at step 10",
         "policy returned infinity at step 12",
     ]
     for row, mate in zip(sick, healthy, strict=True):
-        if row["sim"] in (3, 5):
-            assert (row["outcome"], row["success"], row["survived"]) == ("fault", False, False)
+        if row.sim in (3, 5):
+            assert (row.outcome, row.success, row.survived) == ("policy error", False, False)
         else:
-            assert row | {"tracking_after": None} == mate | {"tracking_after": None}
+            assert replace(row, tracking_after=None) == replace(mate, tracking_after=None)
 
 
 def test_a_policy_that_always_falls_has_no_safe_set_and_recovers_from_nothing(
@@ -363,13 +366,13 @@ def test_a_policy_that_always_falls_has_no_safe_set_and_recovers_from_nothing(
     def flail(obs: np.ndarray) -> np.ndarray:
         return np.sign(np.sin(37.0 * obs[:, 12:24]))
 
-    suite = Suite("s", "", {"nominal": Entry(4, 0), "timing": Entry(4, 0, severities=(0.0, 1.0))})
-    rows = read(run(suite, FLAT, [Contestant("flail", flail)], tmp_path))
-    assert {row["outcome"] for row in rows} == {"fell"}
+    suite = Suite("s", "", {"nominal": Share(4, 0), "timing": Share(4, 0, severities=(0.0, 1.0))})
+    rows = read(run(suite, FLAT, [PolicyUnderTest("flail", flail)], tmp_path))
+    assert {row.outcome for row in rows} == {"fell"}
     described = json.loads((tmp_path / "suite.json").read_text())
     assert described["safe_set"] == {"flail": {"mean": None}}
-    assert not any(push["recovered"] for row in rows for push in row["pushes"])
-    assert not any(row["recovered"] for row in rows)
+    assert not any(push.recovered for row in rows for push in row.pushes)
+    assert not any(row.recovered for row in rows)
 
 
 # -- stopping and going on -----------------------------------------------------
@@ -426,7 +429,7 @@ def test_an_interrupted_suite_goes_on_and_ends_byte_for_byte_the_same(
         return wobble(obs)
 
     with pytest.raises(KeyboardInterrupt):
-        run(TINY, FLAT, [Contestant("wobble", impatient, wobble_more)], tmp_path / "parts")
+        run(TINY, FLAT, [PolicyUnderTest("wobble", impatient, wobble_more)], tmp_path / "parts")
     done = sorted(path.name for path in (tmp_path / "parts/rows").iterdir())
     assert done == ["00-mean-nominal-000.jsonl"]
     assert not (tmp_path / "parts/episodes.jsonl").exists()
@@ -437,7 +440,7 @@ def test_an_interrupted_suite_goes_on_and_ends_byte_for_byte_the_same(
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import test_runner as t
 t.quadruped.TRIAL_STEPS = 100
 calls = []
@@ -446,13 +449,15 @@ def act(obs):
     if len(calls) == 150:
         os.kill(os.getpid(), signal.SIGKILL)
     return t.wobble(obs)
-t.run(t.TINY, t.FLAT, [t.Contestant("wobble", act, t.wobble_more)], {out!r})
+t.run(t.TINY, t.FLAT, [t.PolicyUnderTest("wobble", act, t.wobble_more)], {out!r})
 """
 
 
 def test_a_killed_suite_goes_on_too(short: None, tmp_path: Path) -> None:
     out = str(tmp_path / "parts")
-    code = KILLED.format(tests=str(Path(__file__).parent), out=out)
+    code = KILLED.format(
+        tests=[str(Path(__file__).parent), str(Path(__file__).parents[1])], out=out
+    )
     died = subprocess.run([sys.executable, "-c", code], check=False)
     assert died.returncode == -signal.SIGKILL
     run(TINY, FLAT, [WOBBLE], out)
@@ -469,7 +474,7 @@ def test_what_is_finished_is_not_run_again(short: None, tmp_path: Path) -> None:
     def never(obs: np.ndarray) -> np.ndarray:
         raise AssertionError("asked again")
 
-    again = Contestant("wobble", never, lambda obs, noise: never(obs))
+    again = PolicyUnderTest("wobble", never, lambda obs, noise: never(obs))
     run(TINY, FLAT, [again], tmp_path, progress=lambda *done: shown.append(done))
     assert path.read_bytes() == before
     assert not shown
@@ -488,7 +493,7 @@ def test_a_directory_belongs_to_one_evaluation(short: None, tmp_path: Path) -> N
     with pytest.raises(UsageError, match="another evaluation: its seed is 1, this one's is 2"):
         run(TINY, FLAT, [WOBBLE], tmp_path, seed=2)
     with pytest.raises(UsageError, match=r"its policies is .* Give another directory"):
-        run(TINY, FLAT, [Contestant("another", wobble)], tmp_path)
+        run(TINY, FLAT, [PolicyUnderTest("another", wobble)], tmp_path)
 
 
 def test_two_evaluations_do_not_run_in_one_directory(tmp_path: Path) -> None:
@@ -501,7 +506,7 @@ def test_two_evaluations_do_not_run_in_one_directory(tmp_path: Path) -> None:
 
 def test_a_damaged_or_foreign_shard_is_found(tmp_path: Path) -> None:
     store = Store(tmp_path, {"seed": 1}, ["a", "b"], {})
-    store.write("a", [{"x": 1}, {"x": 2}])
+    store.write("a", [row_by_hand(), row_by_hand("push")])
     assert store.has("a")
     assert not store.has("b")
     path = tmp_path / "rows/a.jsonl"
@@ -534,32 +539,33 @@ def test_terrain_is_new_ground_of_every_kind_and_all_else_a_plane(
     short: None, tmp_path: Path
 ) -> None:
     task = make("quadruped-rough")
-    policy = Contestant("still", lambda obs: np.zeros((len(obs), A)))
+    policy = PolicyUnderTest("still", lambda obs: np.zeros((len(obs), A)))
     suite = Suite(
         "s",
         "",
         {
-            "nominal": Entry(4, 2),
-            "payload": Entry(2, 1, severities=(0.0, 3.0)),
-            "terrain": Entry(2, 1, severities=(0.0, 10.0)),
-            "terrain_heldout": Entry(2, 1, severities=(0.0, 10.0)),
+            "nominal": Share(4, 2),
+            "payload": Share(2, 1, severities=(0.0, 3.0)),
+            "terrain": Share(2, 1, severities=(0.0, 10.0)),
+            "terrain_heldout": Share(2, 1, severities=(0.0, 10.0)),
         },
     )
     rows = of(read(run(suite, task, [policy], tmp_path)), "still")
     for row in rows:
-        if row["axis"].startswith("terrain"):
-            assert (row["terrain"], row["level"]) == (row["case"], row["severity"])
-            assert row["command"][2] == 0.0
-            assert row["command"][:2] != [0.0, 0.0]
+        if row.axis.startswith("terrain"):
+            assert (row.terrain, row.level) == (row.case, row.severity)
+            assert row.command is not None
+            assert row.command[2] == 0.0
+            assert row.command[:2] != (0.0, 0.0)
         else:
-            assert (row["terrain"], row["level"]) == ("flat", 0)
-    held_out = {row["case"] for row in rows if row["axis"] == "terrain_heldout"}
+            assert (row.terrain, row.level) == ("flat", 0)
+    held_out = {row.case for row in rows if row.axis == "terrain_heldout"}
     assert held_out == {"waves", "blocks", "fractal"}
-    assert not held_out & {row["case"] for row in rows if row["axis"] == "terrain"}
-    for row in rows[:1] + rows[-1:] + [r for r in rows if r["case"] in ("rough", "stairs_up")]:
+    assert not held_out & {row.case for row in rows if row.axis == "terrain"}
+    for row in rows[:1] + rows[-1:] + [r for r in rows if r.case in ("rough", "stairs_up")]:
         episode = replay(row, task, policy)
-        assert (episode.reward, episode.length) == (row["reward"], row["length"])
-        assert (episode.terrain, episode.level) == (row["terrain"], row["level"])
+        assert (episode.reward, episode.length) == (row.reward, row.length)
+        assert (episode.terrain, episode.level) == (row.terrain, row.level)
 
 
 def test_nobody_leaves_the_plane() -> None:
@@ -574,15 +580,17 @@ def test_nobody_leaves_the_plane() -> None:
 
 def test_getting_up_is_judged_by_the_time_it_takes(tmp_path: Path) -> None:
     task = make("quadruped-getup")
-    suite = Suite("s", "", {"nominal": Entry(12, 12), "payload": Entry(2, 1)})
-    rows = read(run(suite, task, [Contestant("still", lambda o: np.zeros((len(o), A)))], tmp_path))
-    assert {row["outcome"] for row in rows} <= {"success", "stuck"}
+    suite = Suite("s", "", {"nominal": Share(12, 12), "payload": Share(2, 1)})
+    rows = read(
+        run(suite, task, [PolicyUnderTest("still", lambda o: np.zeros((len(o), A)))], tmp_path)
+    )
+    assert {row.outcome for row in rows} <= {"success", "stuck"}
     for row in rows:
-        rose = row["measures"]["rise_time"]
-        assert (rose is not None) == row["success"]
-        assert row["length"] == getup.RISE_STEPS + getup.HOLD_STEPS
-        assert row["tracking_before"] is None
-        assert (row["pushes"], row["recovered"], row["command"]) == ([], None, None)
+        rose = row.metrics["rise_time"]
+        assert (rose is not None) == row.success
+        assert row.length == getup.RISE_STEPS + getup.HOLD_STEPS
+        assert row.tracking_before is None
+        assert (row.pushes, row.recovered, row.command) == ((), None, None)
 
 
 # -- the suites ----------------------------------------------------------------
@@ -592,9 +600,9 @@ def test_getting_up_is_judged_by_the_time_it_takes(tmp_path: Path) -> None:
 def test_a_suite_has_every_axis_of_a_task_or_only_the_nominal_one(name: str) -> None:
     task = make("quadruped-rough")
     found = {c.axis for c in find(name).conditions(task, "mean")}
-    assert found == ({"nominal"} if name == "nominal" else set(plan.AXES))
-    everywhere = {c.axis for c in find(name).conditions(task, "null")}
-    assert everywhere == found  # null policies are on every axis
+    assert found == ({"nominal"} if name == "nominal" else set(disturbances(task)))
+    everywhere = {c.axis for c in find(name).conditions(task, "baseline")}
+    assert everywhere == found  # baselines are on every axis
 
 
 def test_the_full_suite_is_about_ten_thousand_episodes() -> None:
@@ -609,13 +617,14 @@ def test_wrong_names_list_the_right_ones() -> None:
         find("full").only(["terrain"], FLAT)
     with pytest.raises(UnknownNameError, match="axis of suite nominal 'push'"):
         find("nominal").only(["push"], FLAT)
-    assert list(find("full").only(["push"], FLAT).entries) == ["nominal", "push"]
+    assert list(find("full").only(["push"], FLAT).axes(FLAT)) == ["nominal", "push"]
 
 
 def test_an_axis_of_too_many_cases_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def having(n: int) -> None:
-        axis = replace(AXES["push"], cases=lambda _: tuple(map(str, range(n))))
-        monkeypatch.setitem(AXES, "push", axis)
+        (push,) = (a for a in Pushes().axes(FLAT.robot) if a.name == "push")
+        axis = replace(push, cases=tuple(map(str, range(n))))
+        monkeypatch.setattr(Pushes, "axes", lambda self, robot: (axis,))
 
     having(CASES)
     own = {c.first for c in SMALL.conditions(FLAT, "mean") if c.axis == "push"}
@@ -633,9 +642,9 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="labels must differ, got wobble, wobble, zero action"):
         run(TINY, FLAT, [WOBBLE, WOBBLE], tmp_path)
     with pytest.raises(UsageError, match="needs episodes of the axis nominal"):
-        Suite("s", "", {"push": Entry(3, 1)})
-    row = {"policy": "wobble", "mode": "sampled"}
+        Suite("s", "", {"push": Share(3, 1)})
+    row = row_by_hand(policy="wobble", mode="sampled")
     with pytest.raises(UsageError, match="its policy is needed"):
         replay(row, FLAT)
     with pytest.raises(UsageError, match="can't be sampled"):
-        replay(row, FLAT, Contestant("wobble", wobble))
+        replay(row, FLAT, PolicyUnderTest("wobble", wobble))

@@ -1,6 +1,7 @@
 """A stress test from the command line: rows, films, report, and a failure again bit for bit."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,17 @@ import pytest
 from command_line import call
 
 from robo_maxent.cli import demo
+from robo_maxent.perturbations.base import Share
 from robo_maxent.rendering import backend
 from robo_maxent.report.rows import identity
 from robo_maxent.robustness import stress_test, suites
-from robo_maxent.robustness.suites import Entry, Suite
+from robo_maxent.robustness.suites import Suite
 from robo_maxent.training.config import TrainConfig
 
 SMALL = Suite(
     "quick",
     "a small one",
-    {"nominal": Entry(4, 2, sampled=2), "push": Entry(1, 1, severities=(0.0, 2.0))},
+    {"nominal": Share(4, 2, sampled=2), "push": Share(1, 1, severities=(0.0, 2.0))},
 )
 
 
@@ -51,9 +53,9 @@ def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
     assert told["verdict"][0]["headline"]
 
     rows, described = stress_test.read(trained / "robustness-quick")
-    assert {row["policy"] for row in rows} >= {"zero action", "hold pose"}
-    failed = next(row for row in rows if row["mode"] == "mean" and not row["success"])
-    for row in (failed, next(row for row in rows if row["mode"] == "null")):
+    assert {row.policy for row in rows} >= {"zero action", "hold pose"}
+    failed = next(row for row in rows if row.mode == "mean" and not row.success)
+    for row in (failed, next(row for row in rows if row.mode == "baseline")):
         name = identity(row)
         words = ["replay", str(trained / "robustness-quick"), "--row", name, "--json"]
         code, out, said = call(capsys, *words)
@@ -61,8 +63,8 @@ def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
         assert json.loads(out)["same"]
     assert described["replay"].endswith("--row {row}")
     differences, known = benchmark("replays").differences, dict[str, Any]()
-    assert differences(dict(failed), described, known) == []
-    assert differences(dict(failed) | {"reward": 0.5}, described, known) == ["reward"]
+    assert differences(failed, described, known) == []
+    assert differences(replace(failed, reward=0.5), described, known) == ["reward"]
 
     code, _, said = call(capsys, "replay", str(trained / "robustness-quick"), "--row", "x")
     assert code == 2
@@ -74,7 +76,7 @@ def test_a_policy_that_changed_since_is_not_replayed(
 ) -> None:
     assert call(capsys, "evaluate", str(trained), "--suite", "quick", "--clips", "0")[0] == 0
     rows, _ = stress_test.read(trained / "robustness-quick")
-    row = identity(next(row for row in rows if row["mode"] == "mean"))
+    row = identity(next(row for row in rows if row.mode == "mean"))
     policy = trained / "policy.safetensors"
     policy.write_bytes((trained / "policy-last.safetensors").read_bytes())
     described = json.loads((trained / "robustness-quick" / "suite.json").read_text())

@@ -1,17 +1,22 @@
-"""The compiled robot against its published numbers, its symmetry, and what a bad file says."""
+"""The compiled robot against its published numbers, names against positions, bad files."""
 
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
 import pytest
+from arm_world import ARM, ARM_SPEC
+from mujoco.batch import Batch
 
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError, UnknownNameError
-from robo_maxent.sim.robot import Robot, in_base, load
+from robo_maxent.sim.robot import LeggedState, Robot, RobotSpec, RobotState, load
 
 FILE = asset("quadruped.xml")
 LEGS = ("FR", "FL", "RR", "RL")
+SPEC = RobotSpec(FILE, home="stand", base="trunk", feet=LEGS)
 JOINTS = [f"{leg}_{part}" for leg in LEGS for part in ("hip", "thigh", "calf")]
 
 MODEL = load(FILE)
@@ -40,17 +45,17 @@ def simulated(model: mujoco.MjModel, controls: np.ndarray) -> np.ndarray:
 
 
 def test_the_compiled_model_is_the_one_everything_was_measured_on() -> None:
-    robot = Robot(MODEL, feet=LEGS)
+    robot = Robot(MODEL, SPEC)
     summary = {
         "nq, nv, nu": (MODEL.nq, MODEL.nv, MODEL.nu),
-        "mass": round(float(MODEL.body_mass.sum()), 6),
+        "mass": round(robot.mass, 6),
         "joints": list(robot.joints),
         "timestep": MODEL.opt.timestep,
         "keyframes": [MODEL.key(i).name for i in range(MODEL.nkey)],
         "cameras": [MODEL.camera(i).name for i in range(MODEL.ncam)],
         "foot radius": robot.foot_radius,
-        "stand height": robot.stand_height,
-        "stand pose": robot.stand_pose.tolist(),
+        "standing height": robot.home_height,
+        "standing pose": robot.home_pose.tolist(),
     }
     assert summary == {
         "nq, nv, nu": (19, 18, 12),
@@ -60,8 +65,8 @@ def test_the_compiled_model_is_the_one_everything_was_measured_on() -> None:
         "keyframes": ["stand", "lying"],
         "cameras": ["tracking", "side"],
         "foot radius": 0.023,
-        "stand height": 0.288,
-        "stand pose": [0.0, 0.9, -1.8] * 4,
+        "standing height": 0.288,
+        "standing pose": [0.0, 0.9, -1.8] * 4,
     }
 
 
@@ -231,45 +236,265 @@ def test_a_directory_and_a_binary_file_are_refused_too(tmp_path: Path) -> None:
         load(path)
 
 
-def test_a_missing_foot_lists_the_geoms_there_are() -> None:
-    with pytest.raises(RobotError, match=r"no geom named 'XX_foot'. It has: .*FR_foot.*RL_foot"):
-        Robot(MODEL, feet=("XX",))
-
-
-def test_a_missing_keyframe_lists_the_keyframes_there_are() -> None:
-    with pytest.raises(RobotError) as error:
-        Robot(MODEL, feet=LEGS, stand="sit")
-    assert str(error.value) == "The robot has no key named 'sit'. It has: stand, lying."
-
-
-def test_a_missing_sensor_is_named(tmp_path: Path) -> None:
-    path = robot_with(tmp_path, '<touch name="RR_foot_touch"', '<touch name="RR_touch"')
-    with pytest.raises(RobotError, match=r"no sensor named 'RR_foot_touch'. It has: .*RR_touch"):
-        Robot(load(path), feet=LEGS)
-
-
-def test_joints_in_another_order_than_their_actuators_are_refused(tmp_path: Path) -> None:
-    path = robot_with(tmp_path, 'name="FR_hip" joint="FR_hip"', 'name="FR_hip" joint="FL_hip"')
-    with pytest.raises(RobotError, match="in actuator order; got nq=19, nu=12"):
-        Robot(load(path), feet=LEGS)
-
-
-@pytest.mark.parametrize("feet", [("FL", "FR", "RR", "RL"), ("FR", "RR", "FL", "RL"), ("FR", "RR")])
-def test_feet_in_another_order_than_their_sensors_are_refused(feet: tuple[str, ...]) -> None:
-    with pytest.raises(RobotError, match="one after the other"):
-        Robot(MODEL, feet=feet)
-
-
 def test_an_unknown_asset_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"Unknown asset 'quadrupd.xml'. Did you mean"):
         asset("quadrupd.xml")
 
 
-def test_vectors_turn_into_the_base_frame_as_mujoco_turns_them() -> None:
-    rng = np.random.default_rng(0)
-    orientation, vectors = rng.normal(size=(20, 4)), rng.normal(size=(20, 3))
-    orientation /= np.linalg.norm(orientation, axis=1, keepdims=True)
-    expected = np.empty((20, 3))
-    for one, turn, vector in zip(expected, orientation, vectors, strict=True):
-        mujoco.mju_rotVecQuat(one, vector, turn * [1, -1, -1, -1])
-    np.testing.assert_allclose(in_base(orientation, vectors), expected, atol=1e-12)
+def test_a_robot_may_be_given_as_text(tmp_path: Path) -> None:
+    assert load(FILE.read_text()).nq == 19
+    with pytest.raises(RobotError, match=r"^The MJCF is not a valid robot: .*'bdy'"):
+        load("  <mujoco><worldbody><bdy/></worldbody></mujoco>")
+
+
+# -- names, not positions ------------------------------------------------------
+
+MIXED = """
+<mujoco>
+  <compiler angle="radian"/>
+  <worldbody>
+    <geom name="ground" type="plane" size="0 0 1"/>
+    <body name="door" pos="0 3 1">
+      <joint name="door" type="hinge" axis="0 0 1"/>
+      <geom type="box" size="0.5 0.02 1" mass="3" contype="0" conaffinity="0"/>
+    </body>
+    <body name="ball" pos="0 -3 1">
+      <joint name="ball" type="ball"/>
+      <geom type="sphere" size="0.1" mass="1"/>
+    </body>
+    <body name="torso" pos="0 0 0.5">
+      <freejoint name="free"/>
+      <geom type="box" size="0.2 0.1 0.05" mass="4"/>
+      <site name="imu"/>
+      <body name="L_leg" pos="0 0.1 0">
+        <joint name="L_leg" axis="0 1 0" range="-1 1"/>
+        <geom type="capsule" size="0.02" fromto="0 0 0 0 0 -0.3" mass="0.5"/>
+        <geom name="L_foot" type="sphere" size="0.03" pos="0 0 -0.3"/>
+        <site name="L_foot" pos="0 0 -0.3" size="0.04"/>
+      </body>
+      <body name="tail" pos="-0.2 0 0">
+        <joint name="tail" axis="0 1 0"/>
+        <geom type="capsule" size="0.02" fromto="0 0 0 -0.2 0 0" mass="0.1"/>
+        <site name="tip" pos="-0.2 0 0"/>
+      </body>
+      <body name="R_leg" pos="0 -0.1 0">
+        <joint name="R_leg" type="slide" axis="0 0 1" range="-0.1 0.2"/>
+        <geom type="capsule" size="0.02" fromto="0 0 0 0 0 -0.3" mass="0.5"/>
+        <geom name="R_foot" type="sphere" size="0.03" pos="0 0 -0.3"/>
+        <site name="R_foot" pos="0 0 -0.3" size="0.04"/>
+      </body>
+    </body>
+  </worldbody>
+  <tendon><fixed name="string"><joint joint="tail" coef="1"/></fixed></tendon>
+  <actuator>
+    <position name="R" joint="R_leg" kp="100"/>
+    <position name="wag" tendon="string" kp="1"/>
+    <position name="spin" joint="ball" kp="1"/>
+    <position name="L" joint="L_leg" kp="50"/>
+  </actuator>
+  <sensor>
+    <touch name="R_foot_touch" site="R_foot"/>
+    <framelinvel name="R_foot_velocity" objtype="site" objname="R_foot"/>
+    <gyro name="base_angular_velocity" site="imu"/>
+    <framepos name="L_foot_position" objtype="site" objname="L_foot"/>
+    <touch name="L_foot_touch" site="L_foot"/>
+    <velocimeter name="base_linear_velocity" site="imu"/>
+    <framelinvel name="L_foot_velocity" objtype="site" objname="L_foot"/>
+    <framezaxis name="up_in_base" objtype="body" objname="world" reftype="site" refname="imu"/>
+    <framepos name="R_foot_position" objtype="site" objname="R_foot"/>
+  </sensor>
+  <keyframe>
+    <key name="home" qpos="0.1  1 0 0 0  0 0 0.31 1 0 0 0  0.2 0.3 0.05"/>
+  </keyframe>
+</mujoco>
+"""
+"""Passive joints before and between those that are driven; actuators and sensors in any order."""
+
+MIXED_SPEC = RobotSpec(
+    MIXED, base="torso", actuators=("L", "R"), feet=("L", "R"), sites={"tail tip": "tip"}
+)
+
+
+def mixed(**changes: Any) -> Robot:
+    return Robot(load(MIXED), replace(MIXED_SPEC, **changes))
+
+
+def thrown(robot: Robot, n: int) -> Batch:
+    """Simulations in which everything moves and some feet touch the ground."""
+    batch, rng = Batch(robot.model, n, 1), np.random.default_rng(0)
+    robot.read(batch)  # what follows from the state is kept up from now on
+    batch.reset(np.arange(n), keyframe=robot.home)
+    batch.bind("qvel")[:] = rng.normal(0.0, 0.5, (n, robot.model.nv))
+    for _ in range(20):
+        batch.bind("ctrl")[:] = rng.normal(0.0, 0.1, (n, robot.model.nu))
+        batch.step(nstep=5)
+    batch.forward()
+    return batch
+
+
+def assert_named(state: LeggedState, robot: Robot, data: mujoco.MjData, row: int) -> None:
+    """One row of a state is what MuJoCo says of the parts of these names."""
+    joints, feet = ("L_leg", "R_leg"), robot.spec.feet
+    torso, orientation = data.body("torso"), data.joint("free").qpos[3:]
+    expected = {
+        "time": data.time,
+        "joint_position": [data.joint(name).qpos[0] for name in joints],
+        "joint_velocity": [data.joint(name).qvel[0] for name in joints],
+        "joint_torque": [data.actuator(name).force[0] for name in ("L", "R")],
+        "base_position": torso.xpos,
+        "base_orientation": orientation,
+        "base_linear_velocity": data.sensor("base_linear_velocity").data,
+        "base_angular_velocity": data.sensor("base_angular_velocity").data,
+        "up": torso.xmat.reshape(3, 3)[2],
+        "foot_position": [data.geom(f"{foot}_foot").xpos for foot in feet],
+        "foot_velocity": [data.sensor(f"{foot}_foot_velocity").data for foot in feet],
+        "foot_touch": [data.sensor(f"{foot}_foot_touch").data[0] for foot in feet],
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(getattr(state, name)[row], value, atol=1e-12, err_msg=name)
+    tip = state.site_position["tail tip"][row]
+    np.testing.assert_allclose(tip, data.site("tip").xpos, atol=1e-12)
+
+
+def test_a_robot_is_read_by_its_names_wherever_its_parts_stand() -> None:
+    robot = mixed()
+    assert robot.joints == ("L_leg", "R_leg")
+    assert robot.home_pose.tolist() == [0.2, 0.05]
+    assert robot.home_height == 0.31
+    assert robot.joint_range.tolist() == [[-1, 1], [-0.1, 0.2]]
+    assert robot.model.body(robot.base_body).name == "torso"
+    assert robot.mass == pytest.approx(robot.model.body_mass.sum())
+    batch = thrown(robot, 3)
+    state = robot.read(batch)
+    assert isinstance(state, LeggedState)
+    for row in range(3):
+        data = batch.get_data(row)
+        mujoco.mj_forward(robot.model, data)
+        assert_named(state, robot, data, row)
+    assert state.foot_touch.any()
+
+
+def test_a_spec_may_name_feet_and_actuators_in_any_order() -> None:
+    one, other = mixed(), mixed(actuators=("R", "L"), feet=("R", "L"))
+    batch = thrown(one, 3)
+    left, right = one.read(batch), other.read(batch)
+    assert isinstance(left, LeggedState)
+    assert isinstance(right, LeggedState)
+    for name in ("joint_position", "joint_velocity", "joint_torque"):
+        np.testing.assert_array_equal(getattr(left, name), getattr(right, name)[:, ::-1], name)
+    for name in ("foot_position", "foot_velocity", "foot_touch"):
+        np.testing.assert_array_equal(getattr(left, name), getattr(right, name)[:, ::-1], name)
+    np.testing.assert_array_equal(left.base_position, right.base_position)
+
+
+def test_the_state_of_the_quadruped_is_live_and_that_of_a_mixed_robot_is_a_copy() -> None:
+    for robot, is_live in ((Robot(MODEL, SPEC), True), (mixed(), False)):
+        batch = Batch(robot.model, 2, 1)
+        batch.reset(np.arange(2), keyframe=robot.home)
+        batch.forward()
+        before = robot.read(batch)
+        assert robot.is_live is is_live
+        batch.step(nstep=25)
+        after = robot.read(batch)
+        assert isinstance(before, LeggedState)
+        assert isinstance(after, LeggedState)
+        follows = [
+            np.array_equal(getattr(before, field.name), getattr(after, field.name))
+            for field in fields(before)
+            if field.name != "site_position"
+        ]
+        assert all(follows) is is_live
+
+
+def test_without_a_list_a_policy_acts_on_all_actuators_in_the_order_of_the_model() -> None:
+    robot = Robot(MODEL, SPEC)
+    assert robot.actuators.tolist() == list(range(12))
+    assert Robot(load(ARM), replace(ARM_SPEC, actuators=())).joints == (
+        "shoulder",
+        "elbow",
+        "finger",
+    )
+
+
+def test_an_arm_on_the_world_has_neither_base_nor_feet() -> None:
+    arm = Robot(load(ARM), ARM_SPEC)
+    assert arm.joints == ("elbow", "shoulder")
+    assert arm.home_pose.tolist() == [1.2, -0.8]
+    assert arm.home_qpos.tolist() == [-0.8, 1.2, 0.01]
+    for name in ("base_body", "base_qpos", "base_dof", "home_height"):
+        with pytest.raises(RobotError) as error:
+            getattr(arm, name)
+        assert str(error.value) == "This robot is fixed to the world: its spec names no base."
+    batch = thrown(arm, 2)
+    state = arm.read(batch)
+    assert type(state) is RobotState
+    qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
+    np.testing.assert_array_equal(state.joint_position, qpos[:, [1, 0]])
+    np.testing.assert_array_equal(state.joint_velocity, qvel[:, [1, 0]])
+    angle = qpos[:, 0] + qpos[:, 1]  # both turn about y, from x towards the ground
+    x = 0.3 * np.cos(qpos[:, 0]) + 0.25 * np.cos(angle)
+    z = -0.3 * np.sin(qpos[:, 0]) - 0.25 * np.sin(angle)
+    expected = np.stack([x, np.zeros(2), z], axis=1)
+    np.testing.assert_allclose(state.site_position["fingertip"], expected, atol=1e-12)
+
+
+def test_bounding_spheres_hold_all_that_can_touch_the_ground() -> None:
+    robot = mixed()
+    qpos = robot.home_qpos.copy()
+    qpos[robot.base_qpos + 2] += 1.0
+    centres, radii = robot.spheres(qpos)
+    assert len(centres) == len(radii) == 7  # all but the door and the ground
+    lower, _ = robot.spheres(robot.home_qpos)
+    np.testing.assert_allclose((centres - lower)[1:], np.tile([0, 0, 1.0], (6, 1)), atol=1e-12)
+    assert radii.min() >= 0.03
+
+
+# -- names that there are not --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"home": "sit"}, "The robot has no key named 'sit'. It has: home."),
+        (
+            {"base": "trunk"},
+            "The robot has no body named 'trunk'. It has: world, door, ball, torso,",
+        ),
+        (
+            {"actuators": ("L", "M")},
+            "The robot has no actuator named 'M'. It has: R, wag, spin, L.",
+        ),
+        (
+            {"sites": {"x": "y"}},
+            "The robot has no site named 'y'. It has: imu, L_foot, tip, R_foot.",
+        ),
+        (
+            {"feet": ("L", "X")},
+            "The robot has no geom named 'X_foot'. It has: ground, L_foot, R_foot.",
+        ),
+        ({"base": "door"}, "The base 'door' must have a free joint."),
+        ({"base": "world"}, "The base 'world' must have a free joint."),
+        ({"actuators": ("wag",)}, "Actuator 'wag' must drive a hinge or slide joint directly."),
+        ({"actuators": ("spin",)}, "Actuator 'spin' must drive a hinge or slide joint directly."),
+        ({"actuators": ()}, "Actuator 'wag' must drive a hinge or slide joint directly."),
+    ],
+)
+def test_a_name_that_does_not_fit_is_refused_with_those_there_are(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RobotError) as error:
+        mixed(**changes)
+    assert str(error.value).startswith(message)
+
+
+def test_a_missing_sensor_is_named(tmp_path: Path) -> None:
+    path = robot_with(tmp_path, '<touch name="RR_foot_touch"', '<touch name="RR_touch"')
+    with pytest.raises(RobotError, match=r"no sensor named 'RR_foot_touch'. It has: .*RR_touch"):
+        Robot(load(path), SPEC)
+
+
+def test_a_robot_without_actuators_is_refused() -> None:
+    text = ARM[: ARM.index("<actuator>")] + ARM[ARM.index("</actuator>") + len("</actuator>") :]
+    text = text.replace(' ctrl="-0.8 1.2 0.01"', "")
+    with pytest.raises(RobotError, match="The robot has no actuators"):
+        Robot(load(text), replace(ARM_SPEC, actuators=()))

@@ -1,5 +1,6 @@
 """The pool is what MuJoCo collides with, and switching patches is what a world of its own does."""
 
+import zlib
 from collections.abc import Callable
 
 import mujoco
@@ -9,15 +10,16 @@ from mujoco.batch import Batch
 
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError, UnknownNameError, UsageError
+from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import load
 from robo_maxent.sim.terrain import CELL, ELEVATION, KINDS, PATCH, SAMPLES, TRAINED, heights
-from robo_maxent.sim.terrain_pool import GROUND, Patch, Pool, attach, scan, write
+from robo_maxent.sim.terrain_pool import GROUND, Patch, TerrainPool, attach, scan, write
 
-POOL = Pool(tuple(KINDS), levels=3, variants=1, seed=7)
+POOL = TerrainPool(tuple(KINDS), levels=3, variants=1, seed=7)
 K = len(POOL.patches)
 
 
-def world(pool: Pool) -> mujoco.MjModel:
+def world(pool: TerrainPool) -> mujoco.MjModel:
     """The quadruped on a pool."""
     spec = mujoco.MjSpec.from_file(str(asset("quadruped.xml")))
     attach(spec, pool)
@@ -35,32 +37,47 @@ def model() -> mujoco.MjModel:
 
 
 def test_every_patch_is_where_the_index_says_and_made_as_its_label_says() -> None:
-    pool = Pool(("rough", "stairs_down"), levels=5, variants=2)
+    pool = TerrainPool(("rough", "stairs_down"), levels=5, variants=2)
     assert pool.heights.shape == (20, SAMPLES, SAMPLES)
     assert pool.heights.dtype == np.float32
-    found = [
+    in_order = [
         pool.patches[pool.index(kind, level, variant)]
         for kind in ("rough", "stairs_down")
         for level in range(5)
         for variant in range(2)
     ]
-    assert tuple(found) == pool.patches
-    assert found[7] == Patch("rough", level=3, difficulty=0.75, variant=1)
+    assert tuple(in_order) == pool.patches
+    assert in_order[7] == Patch("rough", level=3, difficulty=0.75, variant=1)
     stairs = heights("stairs_down", 0.75, np.random.default_rng(0)).astype(np.float32)
     np.testing.assert_array_equal(pool.heights[pool.index("stairs_down", 3, 0)], stairs)
 
 
-def test_a_seed_is_a_pool_another_is_unseen_and_no_two_random_patches_are_alike() -> None:
-    same, other = Pool(tuple(KINDS), 3, 1, seed=7), Pool(tuple(KINDS), 3, 1, seed=8)
+def test_a_seed_is_a_pool_and_another_seed_or_purpose_is_unseen() -> None:
+    same = TerrainPool(tuple(KINDS), 3, 1, seed=7)
     np.testing.assert_array_equal(same.heights, POOL.heights)
-    for k, patch in enumerate(POOL.patches):
-        assert np.array_equal(other.heights[k], POOL.heights[k]) != KINDS[patch.kind].random
-    twins = Pool(("blocks",), levels=2, variants=3)
+    for other in (
+        TerrainPool(tuple(KINDS), 3, 1, seed=8),
+        TerrainPool(tuple(KINDS), 3, 1, seed=7, purpose=Purpose.EVALUATION),
+    ):
+        for k, patch in enumerate(POOL.patches):
+            assert np.array_equal(other.heights[k], POOL.heights[k]) != KINDS[patch.kind].random
+
+
+def test_no_two_random_patches_are_alike() -> None:
+    twins = TerrainPool(("blocks",), levels=2, variants=3)
     assert len({patch.tobytes() for patch in twins.heights}) == 6
 
 
+def test_a_patch_is_made_from_the_branch_of_its_name_in_the_tree_of_seeds() -> None:
+    kind = zlib.crc32(b"obstacles")
+    seeds = np.random.SeedSequence(7, spawn_key=(int(Purpose.TRAINING), kind, 2, 0))
+    expected = heights("obstacles", 1.0, np.random.Generator(np.random.PCG64(seeds)))
+    made = POOL.heights[POOL.index("obstacles", 2, 0)]
+    np.testing.assert_array_equal(made, expected.astype(np.float32))
+
+
 def test_a_patch_does_not_depend_on_what_else_is_in_the_pool() -> None:
-    alone = Pool(("obstacles",), levels=3, variants=2, seed=7)
+    alone = TerrainPool(("obstacles",), levels=3, variants=2, seed=7)
     for level in range(3):
         k = POOL.index("obstacles", level, 0)
         np.testing.assert_array_equal(
@@ -69,7 +86,7 @@ def test_a_patch_does_not_depend_on_what_else_is_in_the_pool() -> None:
 
 
 def test_the_default_pool_has_eleven_levels_of_the_trained_kinds_only() -> None:
-    pool = Pool()
+    pool = TerrainPool()
     assert len(pool.patches) == len(TRAINED) * 11 * 2
     assert {patch.kind for patch in pool.patches} == set(TRAINED)
     assert {patch.difficulty for patch in pool.patches} == {level / 10 for level in range(11)}
@@ -78,12 +95,16 @@ def test_the_default_pool_has_eleven_levels_of_the_trained_kinds_only() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Pool(("ruff",)), UnknownNameError, "Unknown terrain kind 'ruff'"),
-        (lambda: Pool(()), UsageError, "at least one, each once, got none"),
-        (lambda: Pool(("flat", "flat")), UsageError, "each once, got flat, flat"),
-        (lambda: Pool(("flat",), levels=1), UsageError, "levels must be at least 2, got 1"),
-        (lambda: Pool(("flat",), variants=0), UsageError, "variants must be at least 1, got 0"),
-        (lambda: Pool(("flat",), seed=-1), UsageError, "seed must be at least 0, got -1"),
+        (lambda: TerrainPool(("ruff",)), UnknownNameError, "Unknown terrain kind 'ruff'"),
+        (lambda: TerrainPool(()), UsageError, "at least one, each once, got none"),
+        (lambda: TerrainPool(("flat", "flat")), UsageError, "each once, got flat, flat"),
+        (lambda: TerrainPool(("flat",), levels=1), UsageError, "levels must be at least 2, got 1"),
+        (
+            lambda: TerrainPool(("flat",), variants=0),
+            UsageError,
+            "variants must be at least 1, got 0",
+        ),
+        (lambda: TerrainPool(("flat",), seed=-1), UsageError, "seed must be at least 0, got -1"),
         (lambda: POOL.index("ruff", 0, 0), UnknownNameError, "of this pool 'ruff'"),
         (lambda: POOL.index("flat", 3, 0), UsageError, "level must be from 0 to 2, got 3"),
         (lambda: POOL.index("flat", 0, -1), UsageError, "variant must be from 0 to 0, got -1"),
@@ -215,7 +236,7 @@ def test_a_world_without_a_plane_named_ground_is_refused() -> None:
 
 def test_a_model_with_other_patches_is_refused(model: mujoco.MjModel) -> None:
     with pytest.raises(RobotError, match=f"{K} height fields, which are not the 3 patches"):
-        write(model, Pool(("flat",), levels=3, variants=1))
+        write(model, TerrainPool(("flat",), levels=3, variants=1))
 
 
 # -- what a robot asks -------------------------------------------------------------
@@ -245,7 +266,7 @@ def test_a_robot_is_outside_before_its_feet_are() -> None:
 
 
 def test_a_plane_is_flat_ground_without_a_border_and_the_plane_of_the_file() -> None:
-    plane = Pool.plane()
+    plane = TerrainPool.plane()
     position = np.array([[0, 0, 0.3], [50, -3.4, 9], [-1e4, 2e4, 0]])
     assert not plane.outside(position).any()
     assert not plane.height(np.zeros(3, int), position[:, :1], position[:, 1:2]).any()

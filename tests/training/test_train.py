@@ -14,12 +14,11 @@ import pytest
 import torch
 from privileged_world import QuadrupedSeen
 
-from robo_maxent.envs.mujoco_vec_env import VecEnv
-from robo_maxent.envs.task import Task
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import CheckpointError, UsageError
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.policy import Policy
-from robo_maxent.spaces import mirror
 from robo_maxent.tasks import make
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
@@ -50,7 +49,7 @@ def run_steps(
     directory: Path,
     steps: int,
     resume: bool = False,
-    task: Task[Any] | None = None,
+    task: MujocoTask[Any, Any] | None = None,
     **changes: Any,
 ) -> Trainer:
     """Step a trainer without evaluation: the state that continues, and nothing else."""
@@ -75,12 +74,12 @@ def flat_state(trainer: Trainer) -> dict[str, np.ndarray]:
         else:
             found[name] = value.numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
-    walk("learner", trainer.learner.state_dict())
-    walk("env", trainer.env.state_dict())
-    walk("replay", trainer.replay.state_dict())
-    walk("action_rng", trainer.action_rng.bit_generator.state)
-    walk("replay_rng", trainer.replay_rng.bit_generator.state)
-    found["obs"] = trainer.obs
+    walk("learner", trainer.learner.agent.state_dict())
+    walk("env", trainer.collector.env.state_dict())
+    walk("replay", trainer.learner.replay.state_dict())
+    walk("action_rng", trainer.collector.rng.bit_generator.state)
+    walk("replay_rng", trainer.learner.rng.bit_generator.state)
+    found["obs"] = trainer.collector.obs
     return found
 
 
@@ -93,7 +92,7 @@ def assert_equal_bits(a: Trainer, b: Trainer) -> None:
 
 @pytest.mark.parametrize("task", [make("quadruped-flat"), QuadrupedSeen()], ids=lambda t: t.name)
 def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
-    tmp_path: Path, task: Task[Any]
+    tmp_path: Path, task: MujocoTask[Any, Any]
 ) -> None:
     whole = run_steps(tmp_path / "whole", 40, task=task)
     part = run_steps(tmp_path / "part", 23, task=task)
@@ -107,7 +106,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Pat
     first, second = run_steps(tmp_path / "a", 25), run_steps(tmp_path / "b", 25)
     assert_equal_bits(first, second)
     other = run_steps(tmp_path / "c", 25, seed=4)
-    assert not np.array_equal(first.obs, other.obs)
+    assert not np.array_equal(first.collector.obs, other.collector.obs)
 
 
 def test_the_number_of_physics_threads_changes_nothing(tmp_path: Path) -> None:
@@ -131,25 +130,24 @@ def test_evaluation_logging_and_saving_do_not_touch_what_continues(tmp_path: Pat
 
 def test_truncation_is_not_stored_as_termination(tmp_path: Path) -> None:
     trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
-    assert isinstance(trainer.env, VecEnv)
-    trainer.env.memory.elapsed[:] = trainer.task.episode_steps - 1
+    assert isinstance(trainer.collector.env, MujocoVecEnv)
+    trainer.collector.env.episode.elapsed[:] = trainer.task.episode_steps - 1
     step, _ = trainer.step()
     assert step.truncated.all()
-    assert not trainer.replay.state_dict()["rows"][:, -1].any()
-    stored_next = trainer.replay.state_dict()["rows"][:, -1 - step.next_obs.shape[1] : -1]
+    assert not trainer.learner.replay.state_dict()["rows"][:, -1].any()
+    stored_next = trainer.learner.replay.state_dict()["rows"][:, -1 - step.next_obs.shape[1] : -1]
     np.testing.assert_array_equal(stored_next, step.next_obs)
     assert not np.array_equal(stored_next, step.obs)
 
 
 def test_each_transition_is_stored_with_its_mirror_image(tmp_path: Path) -> None:
     trainer = run_steps(tmp_path, 1, symmetric=True)
-    rows = trainer.replay.state_dict()["rows"]
+    rows = trainer.learner.replay.state_dict()["rows"]
     assert len(rows) == 2 * ENVS
     size = trainer.task.observation_size
     task = make("quadruped-flat")
-    reflect = mirror(task.observation)
+    reflect, joints = task.mirrors or pytest.fail("it declares its reflection")
     np.testing.assert_array_equal(rows[ENVS:, :size], reflect(rows[:ENVS, :size]))
-    joints = mirror(task.action)
     np.testing.assert_array_equal(
         rows[ENVS:, size : size + 12], joints(rows[:ENVS, size : size + 12])
     )
@@ -158,12 +156,12 @@ def test_each_transition_is_stored_with_its_mirror_image(tmp_path: Path) -> None
 
 def test_a_diverged_transition_is_not_stored(tmp_path: Path) -> None:
     trainer = Trainer(make("quadruped-flat"), config(), tmp_path)
-    assert isinstance(trainer.env, VecEnv)
-    trainer.env.batch.bind("qvel")[2] = np.nan
+    assert isinstance(trainer.collector.env, MujocoVecEnv)
+    trainer.collector.env.batch.bind("qvel")[2] = np.nan
     step, _ = trainer.step()
     assert step.diverged.nonzero()[0].tolist() == [2]
-    assert len(trainer.replay) == ENVS - 1
-    assert np.isfinite(trainer.replay.state_dict()["rows"]).all()
+    assert len(trainer.learner.replay) == ENVS - 1
+    assert np.isfinite(trainer.learner.replay.state_dict()["rows"]).all()
     assert list((tmp_path / "diverged").glob("*.npz"))
 
 

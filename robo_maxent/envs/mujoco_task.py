@@ -1,0 +1,176 @@
+"""A task in MuJoCo: its robot, its ground, its effects, and the simulations that run it."""
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from robo_maxent.envs.task import E, S, Task
+from robo_maxent.perturbations.base import Perturbation
+from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.perturbations.ranges import Randomization, randomization
+from robo_maxent.seeds import Purpose
+from robo_maxent.sim.robot import Robot, RobotSpec, load
+from robo_maxent.sim.terrain_pool import TerrainPool
+from robo_maxent.spaces import Box
+
+if TYPE_CHECKING:
+    from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+
+
+class MujocoTask(Task[E, S]):
+    """A task whose episodes are simulated by ``mujoco.batch``."""
+
+    robot_spec: RobotSpec
+    """The robot of its own."""
+    action_scale: np.ndarray
+    """Joint-target offset from the home pose at action 1, rad (m of a slide), (A,)."""
+    substeps: int
+    """Physics steps in a control step."""
+    perturbations: tuple[Perturbation, ...] = ()
+    """Effects that mean something here, in the order in which they are written."""
+    default_randomization: str | Mapping[str, Any] = "none"
+    """What differs between episodes where nobody asks for more: a level, or ranges."""
+    terrain: TerrainPool | None = None
+    """Patches that its robots stand on; None: the plane of the robot file."""
+    patches: np.ndarray | None = None
+    """Patch of each simulation, int, (N,); None: the task chooses as an episode begins."""
+
+    tours = False
+    """Its robots walk over terrain, so that they can be filmed on a tour of it."""
+
+    exact_resume = True
+    notes: tuple[str, ...] = ()
+    most_simulations = 256
+
+    _unseen: Any = None  # the task on the ground of its last evaluation
+
+    def __init__(
+        self,
+        robot_file: str | os.PathLike[str] | None = None,
+        randomization: Randomization | str | Mapping[str, Any] | None = None,
+        terrain: TerrainPool | None = None,
+    ) -> None:
+        """Build the world.
+
+        Args:
+            robot_file: MJCF of a robot with the names of the task's own; None: that robot.
+            randomization: What differs between episodes: ranges, or the name of a level; None: the
+                task's own choice.
+            terrain: Patches in the place of the plane of the robot file.
+        """
+        self.robot_file = robot_file
+        if robot_file is not None:
+            self.robot_spec = replace(self.robot_spec, model=robot_file)
+        self.terrain = terrain
+        self.robot = Robot(load(self.robot_spec.model, pool=terrain), self.robot_spec)
+        self.control_dt = self.substeps * float(self.robot.model.opt.timestep)
+        chosen = self.default_randomization if randomization is None else randomization
+        self.randomization = self.ranges(chosen)
+
+    def ranges(self, given: Randomization | str | Mapping[str, Any]) -> Randomization:
+        """What a level, or ranges by name, mean for this task.
+
+        Raises:
+            UsageError: There is no such level or range, or it is not allowed.
+        """
+        return randomization(given, self.perturbations, self.robot)
+
+    @property
+    def action_space(self) -> Box:
+        """Joint targets around the home pose."""
+        return Box(self.robot.joints, self.robot.home_pose, self.action_scale)
+
+    def control(self, episode: E, state: S, action: np.ndarray) -> np.ndarray:
+        """Controls of the robot's actuators for actions in [-1, 1], (N, A)."""
+        return self.robot.home_pose + self.action_scale * action
+
+    def randomization_of(self, episode: E, sim: int) -> Randomization:
+        """What the next episode of ``sim`` is drawn from, never wider than ``randomization``."""
+        return self.randomization
+
+    def goes_ahead(self, episode: E, sim: int) -> bool:
+        """Whether an episode that begins leads straight off its platform, as a tour needs it."""
+        return False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What builds this task again, beside its name."""
+        robot = None if self.robot_file is None else str(Path(self.robot_file).resolve())
+        return {"robot_file": robot, "randomization": self.randomization.describe()}
+
+    # The same task elsewhere.
+
+    def on(self, terrain: TerrainPool) -> Self:
+        """The same task on other ground."""
+        other = copy.copy(self)
+        other.terrain = terrain
+        other.robot = Robot(load(self.robot_spec.model, pool=terrain), self.robot_spec)
+        return other
+
+    def at(self, patches: np.ndarray) -> Self:
+        """The same task with the patch of each simulation chosen, int, (N,)."""
+        other = copy.copy(self)
+        other.patches = patches
+        return other
+
+    def trial(self, terrain: TerrainPool | None = None) -> Self:
+        """The same task as a stress test runs it.
+
+        Nothing differs between its episodes but what their parameters say, and commands do not
+        change within one. It takes place on a plane without end, unless patches are given.
+        """
+        other = copy.copy(self)
+        if terrain is not None or self.terrain is not None:
+            other = self.on(terrain or TerrainPool.plane())
+        other.randomization = self.ranges("none")
+        return other
+
+    def unseen(self, seed: int, purpose: Purpose = Purpose.EVALUATION) -> Self:
+        """The same task on ground that no training saw: the kinds are the same, the patches new."""
+        if self.terrain is None or self.terrain.is_plane:
+            return self
+        pool, kept = self.terrain, self._unseen
+        if kept is None or (kept.terrain.seed, kept.terrain.purpose) != (seed, purpose):
+            # Kept: evaluations come again with the seed of the first.
+            fresh = TerrainPool(pool.kinds, pool.levels, pool.variants, seed, purpose)
+            self._unseen = kept = self.on(fresh)
+        return kept
+
+    # What simulates it.
+
+    def training_env(
+        self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
+    ) -> "MujocoVecEnv[E, S]":
+        """N simulations to learn from; what diverges is dumped in the run's ``directory``.
+
+        ``threads`` are those that the learner leaves free. Contacts with terrain take twice the
+        time of those with a plane: there, physics shares the learner's too.
+        """
+        from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv  # which is built on this class
+
+        threads = threads if self.terrain is None else 2 * threads
+        return MujocoVecEnv(self, n, seed, threads, dump_dir=Path(directory) / "diverged")
+
+    def evaluation_env(
+        self,
+        n: int,
+        seed: int,
+        first_sim: int = 0,
+        purpose: Purpose = Purpose.EVALUATION,
+        params: EpisodeParams | None = None,
+    ) -> "MujocoVecEnv[E, S]":
+        """N simulations of one episode each, to be judged, the first being number ``first_sim``.
+
+        They have these parameters, if given, rather than some of the task's ranges.
+        """
+        from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+
+        task = self.unseen(seed, purpose)
+        return MujocoVecEnv(
+            task, n, seed, first_sim=first_sim, params=params, once=True, purpose=purpose
+        )

@@ -1,0 +1,63 @@
+"""What a training run needs of an algorithm; ``sac.Sac`` is one."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from robo_maxent.learning.policy import Policy
+from robo_maxent.learning.replay_buffer import ReplayBatch
+from robo_maxent.spaces import Layout
+
+
+class Agent(Protocol):
+    """Acts to gather experience, and learns from it off-policy."""
+
+    @property
+    def updates(self) -> int:
+        """Gradient updates made so far."""
+        ...
+
+    def observe(self, obs: np.ndarray) -> None:
+        """Take note of fresh observations, once each, float32, (N, O)."""
+        ...
+
+    def explore(self, obs: np.ndarray) -> np.ndarray:
+        """Actions to gather experience with, in [-1, 1], float32, (N, A), at (N, O)."""
+        ...
+
+    def update(
+        self, batch: ReplayBatch, crew: Callable[[], int] | None = None
+    ) -> dict[str, Tensor]:
+        """Learn from one or more batches, gathered at once.
+
+        Args:
+            batch: Transitions of all batches, observations not normalized.
+            crew: How many threads may work on the next update, asked before each; it changes the
+                time and nothing else. None: those of torch.
+
+        Returns:
+            Metrics of the last update, to be read only when they are shown.
+        """
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """What a run should log of the agent as it is now, by name."""
+        ...
+
+    def policy(self, layout: Layout) -> Policy:
+        """The policy to evaluate and keep; it changes as the agent learns.
+
+        Args:
+            layout: What it sees and moves.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that continues after a restart of the program."""
+        ...
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue exactly where :meth:`state_dict` was taken."""
+        ...

@@ -1,0 +1,121 @@
+"""What the output of a policy network means: a head turns it into actions.
+
+Losses, exploration and policy files ask the head, so that another distribution is another class.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Head(Protocol):
+    """A distribution over actions, given by the raw output of a network."""
+
+    @property
+    def name(self) -> str:
+        """What policy files call it."""
+        ...
+
+    @property
+    def action_size(self) -> int:
+        """Number of elements of an action, A."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Number of elements of the raw output."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What builds it again, beside the number of actions; goes into policy files."""
+        ...
+
+    @property
+    def compiled_range(self) -> tuple[float, float] | None:
+        """Range of the log standard deviation that ``sac_update.c`` should keep to.
+
+        None: that update does not know this head, and learning runs in torch.
+        """
+        ...
+
+    def mode(self, raw: Tensor) -> Tensor:
+        """The action without noise, in [-1, 1], (B, A), of raw outputs (B, outputs)."""
+        ...
+
+    def sample(self, raw: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Reparameterized sample of the distribution.
+
+        Args:
+            raw: Output of the network, (B, outputs).
+            noise: Standard normal draws, (B, A).
+
+        Returns:
+            Action in [-1, 1], (B, A), and its log-probability, (B,).
+        """
+        ...
+
+
+class SquashedGaussian:
+    """The tanh of a Gaussian with independent elements; raw outputs are means, then spreads."""
+
+    name = "squashed gaussian"
+
+    def __init__(self, action_size: int, log_std_range: tuple[float, float] = (-5.0, 0.0)) -> None:
+        """Describe the distribution.
+
+        Args:
+            action_size: A.
+            log_std_range: Range of the log standard deviation before the tanh.
+        """
+        self.action_size, self.outputs = action_size, 2 * action_size
+        self.log_std_range = log_std_range
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The range of the log standard deviation."""
+        return {"log_std_range": self.log_std_range}
+
+    @property
+    def compiled_range(self) -> tuple[float, float]:
+        """The range of the log standard deviation: this is the head of ``sac_update.c``."""
+        return self.log_std_range
+
+    def gaussian(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation before the tanh, each (B, A)."""
+        mean, spread = raw.chunk(2, dim=-1)
+        low, high = self.log_std_range
+        return mean, low + 0.5 * (high - low) * (torch.tanh(spread) + 1.0)
+
+    def mode(self, raw: Tensor) -> Tensor:
+        """The tanh of the mean, (B, A)."""
+        return torch.tanh(self.gaussian(raw)[0])
+
+    def sample(self, raw: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Action in (-1, 1), (B, A), and its log-probability, (B,), for normal draws (B, A)."""
+        mean, log_std = self.gaussian(raw)
+        return sample_squashed(mean, log_std, noise)
+
+
+def sample_squashed(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Reparameterized sample of a tanh-squashed Gaussian.
+
+    These are equations 20 and 21 of Haarnoja et al. 2018, arXiv 1812.05905. The log-determinant of
+    tanh is 2 (log 2 - u - softplus(-2 u)), exact where 1 - tanh(u)² is rounded to zero.
+
+    Args:
+        mean: Mean before the tanh, (B, A).
+        log_std: Log standard deviation before the tanh, (B, A).
+        noise: Standard normal draws, (B, A).
+
+    Returns:
+        Action in (-1, 1), (B, A), and its log-probability, (B,).
+    """
+    u = mean + log_std.exp() * noise
+    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    log_det = 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
+    return torch.tanh(u), (log_normal - log_det).sum(-1)

@@ -1,0 +1,184 @@
+"""The effects of a task at work in N simulations: written at reset, acting step by step.
+
+Everything is exact on control steps, and an effect that no episode asks for is skipped.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from robo_maxent.errors import UsageError
+from robo_maxent.perturbations.base import Perturbation, Running
+from robo_maxent.perturbations.model_fields import ModelFields
+from robo_maxent.perturbations.params import Effects, EpisodeParams
+from robo_maxent.sim.physics import Batch
+from robo_maxent.sim.robot import Robot, RobotState
+from robo_maxent.spaces import Field
+from robo_maxent.types import Arrow
+
+Pair = tuple[Perturbation, Running]
+
+
+class ActiveEffects:
+    """All effects of a task on a batch, of which those act that were activated."""
+
+    def __init__(
+        self,
+        effects: Effects,
+        robot: Robot,
+        batch: Batch,
+        params: EpisodeParams,
+        observation: tuple[Field, ...],
+        control_dt: float,
+    ) -> None:
+        """Prepare all of them; nothing acts until :meth:`activate` says what may.
+
+        Args:
+            effects: In the order in which they are written.
+            robot: Whose batch it is.
+            batch: N simulations.
+            params: What is different about the running episodes, N rows, which change.
+            observation: What sensors there are.
+            control_dt: Time between two actions, s.
+        """
+        n = batch.nsim
+        self._batch, self._robot = batch, robot
+        self._fields = ModelFields(robot.model, batch)
+        self._key = np.zeros(n, np.uint64)
+        forces = batch.bind("xfrc_applied")
+        base = robot.base_body if robot.spec.base else 0
+        pushing = forces[:, base, :3]  # (N, 3), in the state
+        wanted = [np.zeros((n, 3)) for _ in effects]
+        self._all: list[Pair] = []
+        self._active: list[Pair] = []
+        self._pushing: list[np.ndarray] = []  # the wanted forces of active effects
+        for effect, force in zip(effects, wanted, strict=True):
+            running = Running(
+                robot=robot,
+                control_dt=control_dt,
+                observation=observation,
+                params=params,
+                fields=self._fields,
+                body_force=force,
+                pushing=pushing,
+                others=self._pushing,
+                key=self._key,
+                realized={name: np.zeros(n) for name in effect.realized},
+            )
+            effect.prepare(running)
+            self._all.append((effect, running))
+
+    def activate(self, effects: Iterable[Perturbation]) -> None:
+        """From now on let these effects act too.
+
+        Raises:
+            UsageError: The robot lacks what one takes.
+        """
+        wanted = [effect for effect in effects if effect not in self._effects]
+        for effect in wanted:
+            lacking = effect.lacking(self._robot)
+            if lacking is not None:
+                raise UsageError(f"{effect.name} can't act: the robot has {lacking}")
+        if wanted:
+            on = [*self._effects, *wanted]
+            self._active = [pair for pair in self._all if pair[0] in on]
+            self._pushing[:] = [running.body_force for _, running in self._active]
+
+    @property
+    def _effects(self) -> list[Perturbation]:
+        return [effect for effect, _ in self._active]
+
+    def begin(self, ids: np.ndarray, key: np.ndarray) -> None:
+        """Begin the episodes of ``ids``, ascending, whose parameters are set.
+
+        ``key`` names their random numbers, uint64, (k,).
+        """
+        self._key[ids] = key
+        self._write(ids)
+        for effect, running in self._all:
+            running.body_force[ids] = 0.0
+            effect.begin(running, ids)
+
+    def start(self, ids: np.ndarray, qpos: np.ndarray) -> None:
+        """Change the pose that the episodes of ``ids`` start in, (N, nq)."""
+        for effect, running in self._active:
+            effect.start(running, ids, qpos)
+
+    def received(self, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """What reaches the motors of the actions sent, (N, A)."""
+        for effect, running in self._active:
+            action = effect.on_action(running, action, steps)
+        return action
+
+    def before_step(self, state: RobotState, steps: np.ndarray) -> None:
+        """Begin and end what is due at this control step."""
+        for effect, running in self._active:
+            effect.before_step(running, state, steps)
+
+    def after_step(self) -> None:
+        """Tally what was done in the control step."""
+        for effect, running in self._active:
+            effect.after_step(running)
+
+    def sensed(self, state: RobotState) -> RobotState:
+        """What the sensors measure of a state, noise aside."""
+        for effect, running in self._active:
+            state = effect.on_state(running, state)
+        return state
+
+    def add_noise(self, obs: np.ndarray, steps: np.ndarray) -> None:
+        """Add what sensors add to observations, (N, O), in place."""
+        for effect, running in self._active:
+            effect.on_observation(running, obs, steps)
+
+    def arrows(self, state: RobotState, sim: int, step: int) -> list[Arrow]:
+        """What a picture of one simulation should show."""
+        return [
+            arrow
+            for effect, running in self._active
+            for arrow in effect.arrows(running, state, sim, step)
+        ]
+
+    def torque_limits(self) -> np.ndarray:
+        """Largest torque of each motor as it is now, N·m, (N, A); 0: it has no limit, or none."""
+        ids = np.arange(self._batch.nsim)
+        limits = self._fields.read("actuator_forcerange", ids)
+        return limits[:, self._robot.actuators, 1]
+
+    def realized(self, sim: int) -> dict[str, float]:
+        """What the simulation did of all effects in one running episode."""
+        return {
+            name: float(values[sim])
+            for _, running in self._all
+            for name, values in running.realized.items()
+        }
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """What continues, beside the simulation state, in which the forces are."""
+        return {
+            f"{effect.name}.{name}": values
+            for effect, running in self._all
+            for name, values in (
+                *running.memory.items(),
+                *((f"realized.{name}", values) for name, values in running.realized.items()),
+                ("body_force", running.body_force),
+            )
+        }
+
+    def load_state_dict(
+        self, saved: dict[str, np.ndarray], steps: np.ndarray, key: np.ndarray
+    ) -> None:
+        """Continue, with the parameters already loaded, at these control steps."""
+        self._key[:] = key
+        for name, values in self.state_dict().items():
+            values[:] = saved[name]
+        self._write(np.arange(self._batch.nsim))
+        for effect, running in self._active:
+            effect.resume(running, steps)
+
+    def _write(self, ids: np.ndarray) -> None:
+        self._fields.restore(ids)
+        for effect, running in self._active:
+            effect.write(running, ids)
+        if any(effect.changes_constants for effect, _ in self._active):
+            self._batch.set_const(ids)

@@ -1,0 +1,355 @@
+"""Motors that are weak, stuck or gone, servos that are tuned otherwise, encoders that are off.
+
+A position servo gives ``s clip(kp (target - q - b) - kd qvel, limits)``, with the gains scaled, the
+encoder bias b, and the strength s. The effects are written one after the other, in the order in
+which they stand here, each into what the one before left.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from robo_maxent.perturbations.base import (
+    Axis,
+    Breakdown,
+    Perturbation,
+    Plant,
+    Range,
+    Ranges,
+    Running,
+    Share,
+    Values,
+)
+from robo_maxent.sim.physics import mujoco
+from robo_maxent.sim.robot import Robot, RobotState
+
+LOCK_INERTIA = 1.0
+"""kg m², added at a locked joint. It acts on what moves there, which is next to nothing, and tells
+the contact solver that the leg is one stiff piece: with the spring alone a robot on locked legs
+bounces on its feet for ever, as if they were as light as free ones."""
+LOCK_STIFFNESS = 1e4
+"""N·m/rad: 35 N·m, the strongest motor, moves a locked joint by 0.0035 rad."""
+LOCK_DAMPING = 200.0
+"""N·m·s/rad: twice the square root of inertia times stiffness, no overshoot."""
+
+BY_JOINT = (Breakdown("joint", "case", "joints"),)
+
+
+class ServoEffect(Perturbation):
+    """What is done to position servos."""
+
+    def lacking(self, robot: Robot) -> str | None:
+        """Position servos."""
+        other = ~position_servos(robot)
+        if not other.any():
+            return None
+        names = [robot.model.actuator(int(i)).name for i in robot.actuators[other]]
+        return f"actuators that are no position servos: {', '.join(names)}"
+
+
+class ServoGains(ServoEffect):
+    """Factors of the position gains and of the velocity gains, all joints alike."""
+
+    name = "gains"
+    title = "Servo gains"
+    summary = "stiffness and damping of the servos are off by this share, either way"
+    severities = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.2, 0.4))}
+    ranges: Ranges = {"kp_scale": (1.0, 1.0), "kd_scale": (1.0, 1.0)}
+    levels = {
+        "default": {"kp_scale": (0.9, 1.1), "kd_scale": (0.9, 1.1)},  # HIMLoco, DreamWaQ, holosoma
+        "hard": {"kp_scale": (0.8, 1.2), "kd_scale": (0.8, 1.2)},  # chosen: twice the usual
+    }
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """As compiled."""
+        return {"kp_scale": np.array(1.0), "kd_scale": np.array(1.0)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """Beyond, a stiff joint needs shorter steps."""
+        return {"kp_scale": (0.0, 4.0), "kd_scale": (0.0, 4.0)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform, each."""
+        return {name: rng.uniform(*ranges[name]) for name in ("kp_scale", "kd_scale")}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """Both are off by the severity, each either way."""
+        stiffer, damped = rng.choice([-1.0, 1.0], 2)
+        return {"kp_scale": 1.0 + severity * stiffer, "kd_scale": 1.0 + severity * damped}
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Scale the gains."""
+        kp, kd = running.params["kp_scale"][ids, None], running.params["kd_scale"][ids, None]
+        rows = np.ix_(ids, running.robot.actuators)
+        gain, bias = (running.fields[f"actuator_{part}prm"] for part in ("gain", "bias"))
+        gain[*rows, 0] *= kp
+        bias[*rows, 1] *= kp
+        bias[*rows, 2] *= kd
+
+
+class MotorStrength(ServoEffect):
+    """Share of the torque that a motor gives at the same target and state, its limit included.
+
+    The torque constant is off by this factor. Published sets scale the torque ahead of an unchanged
+    limit, which is the same below it.
+    """
+
+    name = "motor_strength"
+    title = "Weak motors"
+    summary = "share of the torque that all motors give"
+    noun = "motor strength"
+    severities = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+    suites = {"quick": Share(24, 4, severities=(1.0, 0.8, 0.6)), "full": Share(80, 10)}
+    ranges: Ranges = {"motor_strength": (1.0, 1.0)}  # of each joint
+    levels = {
+        "default": {"motor_strength": (0.9, 1.1)},  # HIMLoco, DreamWaQ, Walk-These-Ways, RMA
+        "hard": {"motor_strength": (0.8, 1.2)},  # RMA tests 0.88 to 1.22
+    }
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """All of it."""
+        return {"motor_strength": np.ones(len(robot.joints))}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """From none to twice as much."""
+        return {"motor_strength": (0.0, 2.0)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform for each joint."""
+        return {"motor_strength": rng.uniform(*ranges["motor_strength"], size=len(robot.joints))}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The severity, of all joints."""
+        return {"motor_strength": severity}
+
+    def combined(self, share: float, robot: Robot) -> float | None:
+        """A fifth weaker."""
+        return 1.0 - 0.2 * share
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Scale all that makes the torque."""
+        scale_torque(running, ids, running.params["motor_strength"][ids])
+
+
+class DeadJoint(ServoEffect):
+    """Joints whose motor gives no torque."""
+
+    name = "dead_joint"
+    title = "One dead joint"
+    unit = "joints"
+    summary = "one motor gives no torque"
+    severities = (0.0, 1.0)
+    is_scale = False
+    suites = {"quick": Share(4, 2), "full": Share(40, 5)}
+    ranges: Ranges = {"dead_joint": 0.0}  # probability that one joint is, any
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """None."""
+        return {"dead_joint": np.zeros(len(robot.joints), bool)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """True or false."""
+        return {"dead_joint": (0.0, 1.0)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """At most one."""
+        return {"dead_joint": _one_of(len(robot.joints), ranges["dead_joint"], rng)}
+
+    def axes(self, robot: Robot) -> tuple[Axis, ...]:
+        """A case for each joint."""
+        return (self.axis(cases=robot.joints, phrase="with one joint dead", breakdowns=BY_JOINT),)
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The joint of the case."""
+        return {"dead_joint": _only(case, plant.robot)} if severity else {}
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Take the torque away."""
+        scale_torque(running, ids, np.where(running.params["dead_joint"][ids], 0.0, 1.0))
+
+
+class LockedJoint(ServoEffect):
+    """Joints that are stuck at their angle in the home pose."""
+
+    name = "locked_joint"
+    title = "One locked joint"
+    unit = "joints"
+    summary = "one joint is stuck at its angle in the standing pose"
+    severities = (0.0, 1.0)
+    is_scale = False
+    suites = {"quick": Share(4, 2), "full": Share(40, 5)}
+    ranges: Ranges = {"locked_joint": 0.0}  # probability that one joint is, any
+    changes_constants = True
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """None."""
+        return {"locked_joint": np.zeros(len(robot.joints), bool)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """True or false."""
+        return {"locked_joint": (0.0, 1.0)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """At most one."""
+        return {"locked_joint": _one_of(len(robot.joints), ranges["locked_joint"], rng)}
+
+    def axes(self, robot: Robot) -> tuple[Axis, ...]:
+        """A case for each joint."""
+        return (self.axis(cases=robot.joints, phrase="with one joint locked", breakdowns=BY_JOINT),)
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The joint of the case."""
+        return {"locked_joint": _only(case, plant.robot)} if severity else {}
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Hold the joints by stiff springs, and take their torque away."""
+        robot, fields, locked = running.robot, running.fields, running.params["locked_joint"][ids]
+        scale_torque(running, ids, np.where(locked, 0.0, 1.0))
+        fields["dof_damping"][np.ix_(ids, robot.dof_adr)] += LOCK_DAMPING * locked
+        fields["jnt_stiffness"][np.ix_(ids, robot.joint_ids)] += LOCK_STIFFNESS * locked
+        fields["dof_armature"][np.ix_(ids, robot.dof_adr)] += LOCK_INERTIA * locked
+        rest = fields["qpos_spring"]
+        place = np.ix_(ids, robot.qpos_adr)
+        rest[place] = np.where(locked, robot.home_pose, rest[place])
+
+    def start(self, running: Running, ids: np.ndarray, qpos: np.ndarray) -> None:
+        """Begin with the joint where it is stuck."""
+        stuck, joint = np.nonzero(running.params["locked_joint"][ids])
+        qpos[ids[stuck], running.robot.qpos_adr[joint]] = running.robot.home_pose[joint]
+
+
+class NoLoadSpeed(ServoEffect):
+    """Joint speed at which a motor has no torque left in the direction of motion, rad/s.
+
+    With a no-load speed w, the torque in the direction of motion can't exceed the limit times
+    ``1 - |qvel| / w``, as in a DC motor on a constant voltage: current that back-EMF leaves.
+    Against the motion back-EMF adds to the voltage, and the limit is ``1 + |qvel| / w``. It is
+    exact at each physics step: the slope ``limit / w`` is a damping of the joint, which the servo
+    compensates within its limits.
+    """
+
+    name = "no_load_speed"
+    title = "No-load speed"
+    unit = "rad/s"
+    summary = "joint speed at which a motor has no torque left"
+    ranges: Ranges = {"no_load_speed": (np.inf, np.inf)}  # its inverse is uniform
+    levels = {"hard": {"no_load_speed": (20.0, 100.0)}}  # chosen: a fast step needs about 10 rad/s
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """Full torque at any speed."""
+        return {"no_load_speed": np.array(np.inf)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """From a crawl."""
+        return {"no_load_speed": (1.0, np.inf)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """The inverse, the slope of the torque curve, is uniform."""
+        slowest, fastest = ranges["no_load_speed"]
+        slope = rng.uniform(1.0 / fastest, 1.0 / slowest)
+        return {"no_load_speed": 1.0 / slope if slope else np.inf}
+
+    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
+        """The slope in proportion."""
+        ends = tuple(end / share if share else np.inf for end in ranges["no_load_speed"])
+        return {"no_load_speed": ends}
+
+    def lacking(self, robot: Robot) -> str | None:
+        """Servos whose torque is limited the same both ways."""
+        model, ids = robot.model, robot.actuators
+        low, high = model.actuator_forcerange[ids].T
+        limited = (low == -high) & (model.actuator_forcelimited[ids] > 0)
+        if not limited.all():
+            return "actuators without a forcerange that is the same both ways"
+        return super().lacking(robot)
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Damp the joints, and let the servos compensate it."""
+        robot, fields = running.robot, running.fields
+        rows = np.ix_(ids, robot.actuators)
+        limit = fields["actuator_forcerange"][*rows, 1]
+        slope = limit / running.params["no_load_speed"][ids, None]  # (k, A)
+        fields["actuator_biasprm"][*rows, 2] += slope
+        fields["dof_damping"][np.ix_(ids, robot.dof_adr)] += slope
+
+
+class EncoderBias(ServoEffect):
+    """Angle by which the encoder of a joint reads too high, rad.
+
+    The policy sees it, and the position servo acts on it.
+    """
+
+    name = "encoder_bias"
+    title = "Encoder bias"
+    unit = "rad"
+    summary = "encoders read wrong by up to this, each by another angle"
+    severities = (0.0, 0.01, 0.02, 0.04, 0.06, 0.1)
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.04, 0.1))}
+    ranges: Ranges = {"encoder_bias": (0.0, 0.0)}  # rad, of each joint
+    levels = {
+        "default": {"encoder_bias": (-0.015, 0.015)},  # mjlab 1.6
+        "hard": {"encoder_bias": (-0.03, 0.03)},  # chosen: twice the usual
+    }
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """They read right."""
+        return {"encoder_bias": np.zeros(len(robot.joints))}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """Half a radian."""
+        return {"encoder_bias": (-0.5, 0.5)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform for each joint."""
+        return {"encoder_bias": rng.uniform(*ranges["encoder_bias"], size=len(robot.joints))}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """Each by up to the severity."""
+        return {"encoder_bias": severity * rng.uniform(-1.0, 1.0, len(plant.robot.joints))}
+
+    def combined(self, share: float, robot: Robot) -> float | None:
+        """A degree."""
+        return 0.02 * share
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Mislead the servos."""
+        rows = np.ix_(ids, running.robot.actuators)
+        gains = running.fields["actuator_gainprm"][*rows, 0]
+        running.fields["actuator_biasprm"][*rows, 0] -= gains * running.params["encoder_bias"][ids]
+
+    def on_state(self, running: Running, state: RobotState) -> RobotState:
+        """Mislead the policy."""
+        measured = state.joint_position + running.params["encoder_bias"]
+        return replace(state, joint_position=measured)
+
+
+def position_servos(robot: Robot) -> np.ndarray:
+    """Whether each actuator is a position servo, bool, (A,)."""
+    model, ids = robot.model, robot.actuators
+    return (
+        (model.actuator_gaintype[ids] == mujoco.mjtGain.mjGAIN_FIXED)
+        & (model.actuator_biastype[ids] == mujoco.mjtBias.mjBIAS_AFFINE)
+        & (model.actuator_gainprm[ids, 0] == -model.actuator_biasprm[ids, 1])
+    )
+
+
+def scale_torque(running: Running, ids: np.ndarray, share: np.ndarray) -> None:
+    """Scale the torque that motors give at the same target and state, and its limit, (k, A)."""
+    fields, rows = running.fields, np.ix_(ids, running.robot.actuators)
+    fields["actuator_gainprm"][*rows, 0] *= share
+    for term in range(3):
+        fields["actuator_biasprm"][*rows, term] *= share
+    for end in range(2):
+        fields["actuator_forcerange"][*rows, end] *= share
+
+
+def _one_of(joints: int, probability: float, rng: np.random.Generator) -> np.ndarray:
+    """At most one true, (joints,)."""
+    happens, which = rng.random() < probability, int(rng.random() * joints)
+    return np.arange(joints) == (which if happens else -1)
+
+
+def _only(joint: str, robot: Robot) -> np.ndarray:
+    return np.array([name == joint for name in robot.joints])

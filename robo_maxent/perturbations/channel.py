@@ -1,0 +1,130 @@
+"""Between the policy and the motors: actions that are lost, and actions that come late.
+
+A task lists lost packets ahead of the delay: a lost action leaves the last one in force, and what
+is in force arrives late.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robo_maxent.perturbations.base import (
+    Perturbation,
+    Plant,
+    Range,
+    Ranges,
+    Running,
+    Share,
+    Values,
+)
+from robo_maxent.perturbations.counter_rng import Stream, uniform
+from robo_maxent.sim.robot import Robot
+
+MAX_DELAY = 3
+"""Control steps: 60 ms at 50 Hz, the longest delay of the usual sweeps."""
+
+
+class PacketLoss(Perturbation):
+    """Probability that the action of a control step is lost, and the last one held."""
+
+    name = "packet_loss"
+    title = "Lost packets"
+    summary = "share of the actions that are lost, the last one is held"
+    severities = (0.0, 0.05, 0.1, 0.2, 0.4)
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.4))}
+    ranges: Ranges = {"packet_loss": (0.0, 0.0)}
+    levels = {"hard": {"packet_loss": (0.0, 0.1)}}  # chosen
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """None."""
+        return {"packet_loss": np.array(0.0)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """A probability."""
+        return {"packet_loss": (0.0, 1.0)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform."""
+        return {"packet_loss": rng.uniform(*ranges["packet_loss"])}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The severity."""
+        return {"packet_loss": severity}
+
+    def combined(self, share: float, robot: Robot) -> float | None:
+        """One in twenty."""
+        return 0.05 * share
+
+    def prepare(self, running: Running) -> None:
+        """Remember the action in force; before the first arrives it is the home pose, action 0."""
+        running.memory["held"] = np.zeros((len(running.key), len(running.robot.joints)))
+
+    def begin(self, running: Running, ids: np.ndarray) -> None:
+        """Forget the last episode."""
+        running.memory["held"][ids] = 0.0
+
+    def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Lose some."""
+        chance = uniform(Stream.PACKET_LOSS, running.key, steps, 1)
+        lost = chance[:, 0] < running.params["packet_loss"]
+        held = running.memory["held"]
+        held[~lost] = action[~lost]
+        return held
+
+
+class ActionDelay(Perturbation):
+    """Control steps by which an action arrives late."""
+
+    name = "action_delay"
+    title = "Action delay"
+    unit = "control steps"
+    summary = "actions arrive late"
+    severities = (0.0, 1.0, 2.0, 3.0)
+    suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 3.0)), "full": Share(80, 10)}
+    ranges: Ranges = {"action_delay": (0, 0)}  # both ends included
+    levels = {
+        "default": {"action_delay": (0, 1)},  # holosoma; DreamWaQ has up to 15 ms
+        "hard": {"action_delay": (0, 2)},  # chosen: up to 40 ms
+    }
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """At once."""
+        return {"action_delay": np.array(0, np.int64)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """What is remembered."""
+        return {"action_delay": (0.0, float(MAX_DELAY))}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Each as often."""
+        low, high = ranges["action_delay"]
+        return {"action_delay": low + int(rng.random() * (high - low + 1))}
+
+    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
+        """In whole control steps."""
+        return {"action_delay": tuple(round(share * steps) for steps in ranges["action_delay"])}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The severity."""
+        return {"action_delay": int(severity)}
+
+    def combined(self, share: float, robot: Robot) -> float | None:
+        """One step, from half of everything on."""
+        return float(share >= 0.5)
+
+    def prepare(self, running: Running) -> None:
+        """Remember the last actions, the newest first."""
+        shape = (len(running.key), MAX_DELAY + 1, len(running.robot.joints))
+        running.memory["sent"] = np.zeros(shape)
+        running.prepared["rows"] = np.arange(len(running.key))
+
+    def begin(self, running: Running, ids: np.ndarray) -> None:
+        """Forget the last episode."""
+        running.memory["sent"][ids] = 0.0
+
+    def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Hand out an earlier one."""
+        sent = running.memory["sent"]
+        sent[:, 1:] = sent[:, :-1].copy()
+        sent[:, 0] = action
+        return sent[running.prepared["rows"], running.params["action_delay"]]

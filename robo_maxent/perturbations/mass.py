@@ -1,0 +1,206 @@
+"""What the robot carries, and where its mass is."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from robo_maxent.perturbations.base import (
+    Axis,
+    Perturbation,
+    Plant,
+    Range,
+    Ranges,
+    Running,
+    Share,
+    Values,
+    horizontal,
+    mass_scale,
+)
+from robo_maxent.sim.physics import mujoco
+from robo_maxent.sim.robot import Robot
+
+PAYLOAD_BOX = np.array([0.20, 0.12, 0.10])
+"""Edges of the box that a payload is, of even density, m, on a robot of the reference mass."""
+PAYLOAD_AT = np.array([0.0, 0.0, 0.105])
+"""Its centre, base frame, m: on the back of a trunk that is 0.11 m thick."""
+LEAST_SHARE = 0.1
+"""Of its mass that a base keeps where a payload takes some away."""
+BODY = ("body_mass", "body_ipos", "body_inertia", "body_iquat")
+"""Fields of a model that make the inertia of a body."""
+
+
+class CentreOfMass(Perturbation):
+    """Shift of the centre of mass of the base, base frame, m."""
+
+    name = "com"
+    title = "Shifted centre of mass"
+    unit = "m"
+    summary = "the centre of mass of the trunk is off, in any horizontal direction"
+    severities = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.04, 0.1))}
+    ranges: Ranges = {"com_offset": (0.0, 0.0)}  # m, along each axis
+    levels = {
+        "default": {"com_offset": (-0.03, 0.03)},  # mjlab 1.6 has 0.025 to 0.03, Isaac Lab 0.05
+        "hard": {"com_offset": (-0.05, 0.05)},  # DreamWaQ, HIMLoco, Isaac Lab
+    }
+    changes_constants = True
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """Nowhere."""
+        return {"com_offset": np.zeros(3)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """About the length of the trunk."""
+        return {"com_offset": (-0.2, 0.2)}
+
+    def lacking(self, robot: Robot) -> str | None:
+        """A floating base."""
+        return None if robot.spec.base else "no floating base"
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform along each axis."""
+        return {"com_offset": rng.uniform(*ranges["com_offset"], size=3)}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """So far in any horizontal direction."""
+        offset = horizontal(severity, rng.uniform(-np.pi, np.pi))
+        return {"com_offset": np.append(offset, 0.0)}
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Shift it."""
+        base = running.robot.base_body
+        running.fields["body_ipos"][ids, base] += running.params["com_offset"][ids]
+
+
+class Payload(Perturbation):
+    """Mass added on the back of the base, kg; negative: a base that is lighter by so much.
+
+    Its inertia goes in proportion. The mass scales with that of the robot, and the box with its
+    cube root.
+    """
+
+    name = "payload"
+    title = "Payload"
+    unit = "kg"
+    summary = "a mass on the back"
+    severities = (0.0, 1.0, 2.0, 3.0, 5.0, 7.0)
+    suites = {
+        "quick": Share(24, 4, severities=(0.0, 3.0, 7.0)),
+        "full": Share(80, 10),
+    }
+    ranges: Ranges = {"payload": (0.0, 0.0)}  # kg
+    levels = {
+        "default": {"payload": (-1.0, 2.0)},  # HIMLoco, DreamWaQ
+        "hard": {"payload": (-1.0, 5.0)},  # RMA has 0 to 6
+    }
+    realized = ("total_mass",)
+    changes_constants = True
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """None."""
+        return {"payload": np.array(0.0)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """A base keeps a tenth of its mass."""
+        own = float(robot.model.body_mass[robot.base_body])
+        lowest = max(-2.0 * mass_scale(robot), (LEAST_SHARE - 1.0) * own)
+        return {"payload": (lowest, 20.0 * mass_scale(robot))}
+
+    def lacking(self, robot: Robot) -> str | None:
+        """A floating base."""
+        return None if robot.spec.base else "no floating base"
+
+    def level(self, name: str, robot: Robot) -> Ranges:
+        """In proportion to the mass of the robot."""
+        scale = mass_scale(robot)
+        return {
+            name: (scale * low, scale * high)
+            for name, (low, high) in self.levels.get(name, {}).items()
+        }
+
+    def axes(self, robot: Robot) -> tuple[Axis, ...]:
+        """In proportion to the mass of the robot."""
+        scale = mass_scale(robot)
+        shares = {
+            suite: replace(share, severities=_scaled(share.severities, scale))
+            if share.severities
+            else share
+            for suite, share in self.suites.items()
+        }
+        return (self.axis(severities=_scaled(self.severities, scale), suites=shares),)
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform."""
+        return {"payload": rng.uniform(*ranges["payload"])}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The severity."""
+        return {"payload": severity}
+
+    def combined(self, share: float, robot: Robot) -> float | None:
+        """A quarter of the reference robot."""
+        return 3.0 * mass_scale(robot) * share
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Join it with the base, or take it away."""
+        base, size = running.robot.base_body, mass_scale(running.robot) ** (1 / 3)
+        mass, centre, inertia, axes = (running.fields[name] for name in BODY)
+        payload = running.params["payload"]
+        for sim in ids[payload[ids] != 0.0]:
+            mass[sim, base], centre[sim, base], inertia[sim, base], axes[sim, base] = loaded(
+                float(mass[sim, base]),
+                centre[sim, base],
+                inertia[sim, base],
+                axes[sim, base],
+                float(payload[sim]),
+                size,
+            )
+
+    def begin(self, running: Running, ids: np.ndarray) -> None:
+        """Read back the mass of the whole robot, kg."""
+        running.realized["total_mass"][ids] = running.fields.read("body_mass", ids).sum(axis=1)
+
+
+def loaded(
+    mass: float,
+    centre: np.ndarray,
+    inertia: np.ndarray,
+    axes: np.ndarray,
+    payload: float,
+    size: float = 1.0,
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """A base with a payload.
+
+    Args:
+        mass: Of the base, kg.
+        centre: Its centre of mass, base frame, m, (3,).
+        inertia: Its principal moments, kg m², (3,).
+        axes: Orientation of its principal axes in the base frame, quaternion w x y z, (4,).
+        payload: Mass of the box on its back, kg. Negative: the base is lighter by so much.
+        size: Of the box and its distance, over those on the reference robot.
+
+    Returns:
+        The same four of both together.
+    """
+    if payload <= 0.0:
+        share = (mass + payload) / mass
+        return mass + payload, centre, share * inertia, axes
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, axes)
+    turn = matrix.reshape(3, 3)
+    total, at = mass + payload, size * PAYLOAD_AT
+    apart = at - centre
+    edges = (size * PAYLOAD_BOX) ** 2
+    box = payload / 12.0 * np.diag(edges.sum() - edges)
+    # Parallel-axis theorem for two bodies: their reduced mass at the distance between them.
+    between = mass * payload / total * (apart @ apart * np.eye(3) - np.outer(apart, apart))
+    moments, vectors = np.linalg.eigh(turn @ np.diag(inertia) @ turn.T + box + between)
+    if np.linalg.det(vectors) < 0.0:
+        vectors[:, 0] *= -1.0
+    mujoco.mju_mat2Quat(quaternion := np.zeros(4), vectors.ravel())
+    return total, (mass * centre + payload * at) / total, moments, quaternion
+
+
+def _scaled(severities: tuple[float, ...], scale: float) -> tuple[float, ...]:
+    return tuple(scale * severity for severity in severities)

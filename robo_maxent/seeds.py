@@ -1,0 +1,65 @@
+"""One tree of seeds: what is drawn for one purpose is never met for another.
+
+A run, an evaluation, a stress test and a film may all be given the same seed by the user; each has
+a branch of its own below it, so that no policy is judged by the episodes that it was trained on.
+"""
+
+import zlib
+from enum import IntEnum
+
+import numpy as np
+
+
+class Purpose(IntEnum):
+    """What episodes are for: the first branching of the tree."""
+
+    TRAINING = 0
+    VALIDATION = 1
+    """The periodic evaluations of a training run, which choose the policy that is kept."""
+    EVALUATION = 2
+    STRESS_TEST = 3
+    FILM = 4
+
+
+def episode_rng(purpose: Purpose, seed: int, sim: int, episode: int) -> np.random.Generator:
+    """The generator of what a task draws at the beginning of an episode.
+
+    Args:
+        purpose: What the episode is for.
+        seed: Seed of the environment, at least 0.
+        sim: Number of the simulation.
+        episode: How many episodes that simulation had before.
+    """
+    return _generator(seed, (purpose, sim, episode))
+
+
+def named_rng(
+    purpose: Purpose, seed: int, sim: int, episode: int, name: str
+) -> np.random.Generator:
+    """The generator of one named part of an episode, so that a further part moves no other."""
+    return _generator(seed, (purpose, sim, episode, word(name)))
+
+
+def patch_rng(
+    purpose: Purpose, seed: int, kind: str, level: int, variant: int
+) -> np.random.Generator:
+    """The generator of a patch of terrain."""
+    return _generator(seed, (purpose, word(kind), level, variant))
+
+
+def environment_seed(purpose: Purpose, seed: int, sim: int, episode: int) -> int:
+    """Seed of an episode of someone else's environment, 32 bits, since many take no more.
+
+    The first three bits are the purpose: hashes of so few bits would meet by chance.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(purpose, sim, episode))
+    return (purpose << 29) | (int(sequence.generate_state(1)[0]) >> 3)
+
+
+def word(name: str) -> int:
+    """A name as a number of 32 bits."""
+    return zlib.crc32(name.encode())
+
+
+def _generator(seed: int, key: tuple[int, ...]) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

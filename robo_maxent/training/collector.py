@@ -1,0 +1,109 @@
+"""One half of a run: simulations that are acted in, and blocks of transitions to learn from."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robo_maxent.envs.interface import VecEnv
+from robo_maxent.spaces import Mirror
+from robo_maxent.types import Act, Step
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """What one control step of N simulations gives to learn from: n <= N rows.
+
+    A simulation that diverged gives no row. Rows are in the order of the simulations.
+    """
+
+    obs: np.ndarray
+    """Observation, float32, (n, O)."""
+    action: np.ndarray
+    """Action in [-1, 1], float32, (n, A)."""
+    reward: np.ndarray
+    """Reward, float32, (n,)."""
+    next_obs: np.ndarray
+    """True successor, before any reset, float32, (n, O)."""
+    terminated: np.ndarray
+    """The episode ended in a state without a future, bool, (n,)."""
+    sim: np.ndarray
+    """Number of the simulation, int32, (n,)."""
+    ended: np.ndarray
+    """The episode ended here, terminated or truncated, bool, (n,)."""
+    diverged: np.ndarray
+    """Numbers of the simulations that gave no row: their episodes ended with the row before, int32,
+    (N - n,)."""
+
+    def mirrored(self, see: Mirror, act: Mirror, sims: int) -> "Transitions":
+        """The left-right reflections, as if they were from simulations of their own.
+
+        Args:
+            see: Reflection of an observation.
+            act: Reflection of an action.
+            sims: What to add to the number of a simulation.
+        """
+        return replace(
+            self,
+            obs=see(self.obs),
+            action=act(self.action),
+            next_obs=see(self.next_obs),
+            sim=self.sim + sims,
+            diverged=self.diverged + sims,
+        )
+
+
+class Collector:
+    """Acts in simulations: at random at first, then as it is told."""
+
+    def __init__(
+        self, env: VecEnv, action_size: int, random_steps: int, rng: np.random.Generator
+    ) -> None:
+        """Begin the first episodes.
+
+        Args:
+            env: The simulations, N of them.
+            action_size: A.
+            random_steps: Control steps with uniform random actions at the start.
+            rng: Source of those actions.
+        """
+        self.env, self.rng = env, rng
+        self.control_steps = 0
+        self.obs = env.reset()  # (N, O)
+        self._action_size, self._random_steps = action_size, random_steps
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the next actions are uniform random ones."""
+        return self.control_steps < self._random_steps
+
+    def act(self, explore: Act) -> np.ndarray:
+        """Actions at the present observations, (N, A), of ``explore`` unless they are random."""
+        if not self.is_random:
+            return explore(self.obs)
+        shape = (self.env.n, self._action_size)
+        return self.rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+
+    def step(self, action: np.ndarray) -> tuple[Step, Transitions]:
+        """Act for one control step: all that the simulations report, and what to learn from it.
+
+        Args:
+            action: Actions in [-1, 1], (N, A).
+
+        Raises:
+            EnvError: An environment crashed or returned NaN or infinity.
+        """
+        step = self.env.step(action)
+        keep = ~step.diverged  # (N,)
+        transitions = Transitions(
+            obs=self.obs[keep],
+            action=action[keep],
+            reward=step.reward[keep],
+            next_obs=step.next_obs[keep],
+            terminated=step.terminated[keep],
+            sim=np.flatnonzero(keep).astype(np.int32),
+            ended=(step.terminated | step.truncated)[keep],
+            diverged=np.flatnonzero(step.diverged).astype(np.int32),
+        )
+        self.obs = step.obs
+        self.control_steps += 1
+        return step, transitions

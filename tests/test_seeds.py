@@ -1,0 +1,256 @@
+"""What is trained on is never what is evaluated, stress-tested or filmed, whatever the seeds."""
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import gym_worlds  # noqa: F401 (registers what it has)
+import numpy as np
+import pytest
+
+from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.evaluation.rollout import evaluate
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.perturbations.counter_rng import episode_key
+from robo_maxent.rendering.video import VideoSettings, record
+from robo_maxent.robustness.traced_rollout import Batch
+from robo_maxent.seeds import Purpose, environment_seed, episode_rng, named_rng, patch_rng
+from robo_maxent.sim.terrain import KINDS
+from robo_maxent.sim.terrain_pool import TerrainPool
+from robo_maxent.tasks import TASKS, make
+from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.train import train
+
+N = 40
+SEED = 0
+"""The seed of a training that nobody chose, and the likeliest to meet others by mistake."""
+PAIRS = tuple(combinations(Purpose, 2))
+
+
+# -- the tree -----------------------------------------------------------------------
+
+
+def words(rng: np.random.Generator) -> tuple[int, ...]:
+    return tuple(rng.integers(2**63, size=2).tolist())
+
+
+def test_every_branch_of_the_tree_is_another_generator() -> None:
+    seen = [
+        words(rng)
+        for purpose in Purpose
+        for seed in range(4)
+        for number in range(4)
+        for other in range(4)
+        for rng in (
+            episode_rng(purpose, seed, number, other),
+            named_rng(purpose, seed, number, other, "payload"),
+            named_rng(purpose, seed, number, other, "friction"),
+            patch_rng(purpose, seed, "waves", number, other),
+            patch_rng(purpose, seed, "gaps", number, other),
+        )
+    ]
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_same_branch_is_the_same_generator() -> None:
+    for purpose in Purpose:
+        assert words(episode_rng(purpose, 3, 1, 2)) == words(episode_rng(purpose, 3, 1, 2))
+        names = [words(named_rng(purpose, 3, 1, 2, "payload")) for _ in range(2)]
+        assert names[0] == names[1]
+
+
+# -- environments of others -----------------------------------------------------------
+
+
+def environment_seeds(purpose: Purpose, episodes: int, seed: int = SEED) -> set[int]:
+    """Seeds of the first episodes of ten simulations."""
+    return {environment_seed(purpose, seed, i % 10, i // 10) for i in range(episodes)}
+
+
+def test_environments_of_others_never_meet_a_seed_for_two_purposes() -> None:
+    many = {purpose: environment_seeds(purpose, 10_000) for purpose in Purpose}
+    few = {purpose: environment_seeds(purpose, 1_000) for purpose in Purpose}
+    for one, other in PAIRS:
+        assert not many[one] & few[other], (one, other)
+        assert not few[one] & many[other], (one, other)
+    # Within a purpose, so few of 29 bits meet almost never.
+    assert all(len(seeds) > 10_000 - 5 for seeds in many.values())
+    assert all(0 <= seed < 2**32 for seeds in many.values() for seed in seeds)
+
+
+def test_seeds_of_environments_follow_from_purpose_and_seed() -> None:
+    for purpose in Purpose:
+        seeds = environment_seeds(purpose, 500)
+        assert environment_seeds(purpose, 500) == seeds
+        assert not environment_seeds(purpose, 500, seed=1) & seeds
+
+
+def gym_starts(task: GymTask, purpose: Purpose, seed: int) -> np.ndarray:
+    """What the first two episodes of each simulation draw from their seeds, (2 n,)."""
+    env = GymVecEnv(task, 8, seed, purpose=purpose)
+    first = env.reset()[:, 0]
+    steps = [env.step(np.zeros((8, 1))) for _ in range(3)]
+    env.close()
+    return np.concatenate([first, steps[-1].obs[:, 0]])
+
+
+def test_episodes_of_a_gymnasium_id_have_nothing_in_common_for_two_purposes() -> None:
+    task = GymTask("test/Seeded-v0")
+    starts = {purpose: gym_starts(task, purpose, SEED) for purpose in Purpose}
+    for one, other in PAIRS:
+        assert not np.intersect1d(starts[one], starts[other]).size, (one, other)
+    np.testing.assert_array_equal(gym_starts(task, Purpose.FILM, SEED), starts[Purpose.FILM])
+    assert not np.intersect1d(gym_starts(task, Purpose.FILM, 1), starts[Purpose.FILM]).size
+
+
+# -- terrain --------------------------------------------------------------------------
+
+RANDOM = [name for name, kind in KINDS.items() if kind.random]
+
+
+def hardest(kind: str, purpose: Purpose, seed: int = SEED) -> np.ndarray:
+    """Heights of two variants of the hardest patch of a kind, m, (2, S, S)."""
+    return TerrainPool((kind,), levels=2, variants=2, seed=seed, purpose=purpose).heights[2:]
+
+
+def test_random_terrain_differs_for_every_two_purposes() -> None:
+    for kind in RANDOM:
+        patches = {purpose: hardest(kind, purpose) for purpose in Purpose}
+        np.testing.assert_array_equal(hardest(kind, Purpose.FILM), patches[Purpose.FILM])
+        for one, other in PAIRS:
+            for patch in patches[one]:
+                assert not any(np.array_equal(patch, each) for each in patches[other]), kind
+        assert not np.array_equal(hardest(kind, Purpose.FILM, seed=1), patches[Purpose.FILM])
+
+
+@pytest.mark.parametrize("name", ["quadruped-rough", "quadruped-getup"])
+def test_a_policy_is_judged_and_filmed_on_patches_that_no_training_has(name: str) -> None:
+    trained = make(name, kinds=("waves",))
+    assert trained.terrain is not None
+    known = {patch.tobytes() for patch in trained.terrain.heights}
+    for purpose in (Purpose.VALIDATION, Purpose.EVALUATION, Purpose.FILM):
+        unseen = trained.unseen(trained.terrain.seed, purpose).terrain
+        assert unseen is not None
+        bumpy = [patch for patch in unseen.heights if patch.any()]  # level 0 may be flat
+        assert bumpy
+        assert not known & {patch.tobytes() for patch in bumpy}
+
+
+# -- episodes of our tasks ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def task(request: pytest.FixtureRequest) -> Any:
+    return make(request.param)
+
+
+def begun(task: Any, purpose: Purpose, seed: int, directory: Path) -> MujocoVecEnv[Any, Any]:
+    """N simulations as whoever has the purpose makes them, at their beginning."""
+    if purpose is Purpose.TRAINING:
+        env = task.training_env(N, seed, 1, directory)
+    elif purpose is Purpose.STRESS_TEST:
+        trial = task.trial().at(np.zeros(N, np.int64))
+        nominal = episode_params.nominal(trial.perturbations, trial.robot, N)
+        env = Batch(trial, nominal, np.arange(N), seed).env()
+    else:
+        env = task.evaluation_env(N, seed, purpose=purpose)
+    env.reset()
+    return env
+
+
+def draws(env: MujocoVecEnv[Any, Any]) -> dict[str, np.ndarray]:
+    """Numbers that N episodes drew from ranges, by name, (numbers,); constants are left out."""
+    robot = env.task.robot
+    joints = env.batch.bind("qpos")[:, robot.qpos_adr]
+    inside = (joints > robot.joint_range[:, 0]) & (joints < robot.joint_range[:, 1])
+    drawn = {"joint position": joints[inside]}
+    tracking = env.task.tracking(env.episode, env.state)
+    if tracking is not None:
+        drawn["command"] = tracking.command[tracking.command != 0.0]
+    nominal = episode_params.nominal(env.task.perturbations, robot, env.n)
+    for name, values in env.params.items():
+        varied = values[values != nominal[name]]
+        if values.dtype.kind == "f" and len(np.unique(varied)) > 1:
+            drawn[name] = varied
+    return {name: numbers for name, numbers in drawn.items() if numbers.size}
+
+
+def test_episodes_of_two_purposes_have_nothing_in_common(task: Any, tmp_path: Path) -> None:
+    drawn = {purpose: draws(begun(task, purpose, SEED, tmp_path)) for purpose in Purpose}
+    for one, other in PAIRS:
+        for name in drawn[one].keys() & drawn[other].keys():
+            assert not np.intersect1d(drawn[one][name], drawn[other][name]).size, (one, other, name)
+    assert drawn[Purpose.STRESS_TEST].keys() <= {"joint position", "command"}
+    assert len(drawn[Purpose.TRAINING]) >= 3, "hardly anything was drawn: the test saw nothing"
+    assert drawn[Purpose.TRAINING].keys() == drawn[Purpose.EVALUATION].keys()
+
+
+def test_purpose_and_seed_say_what_an_episode_is(task: Any, tmp_path: Path) -> None:
+    for purpose in (Purpose.TRAINING, Purpose.STRESS_TEST, Purpose.FILM):
+        first, again, other = (
+            draws(begun(task, purpose, seed, tmp_path)) for seed in (SEED, SEED, SEED + 1)
+        )
+        assert first.keys() == again.keys() == other.keys()
+        for name, numbers in first.items():
+            np.testing.assert_array_equal(again[name], numbers)
+            assert not np.intersect1d(other[name], numbers).size, (purpose, name)
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2, 3, 4)], ids=str)
+def test_noise_of_two_purposes_or_seeds_has_nothing_in_common(seeds: tuple[int, ...]) -> None:
+    sims, episodes = (part.ravel() for part in np.meshgrid(np.arange(200), np.arange(20)))
+    keys = [episode_key(purpose, seed, sims, episodes) for purpose in Purpose for seed in seeds]
+    assert len(np.unique(keys)) == np.size(keys)
+    np.testing.assert_array_equal(episode_key(Purpose(0), seeds[0], sims, episodes), keys[0])
+
+
+# -- from end to end ------------------------------------------------------------------
+
+
+Starts = dict[Purpose, set[bytes]]
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """Every state in which an episode begins while a test runs, by what its simulations are for."""
+    seen: Starts = {purpose: set() for purpose in Purpose}
+    begin = MujocoVecEnv._begin
+
+    def noting(env: MujocoVecEnv[Any, Any], ids: np.ndarray) -> None:
+        begin(env, ids)
+        seen[env.purpose] |= {row.tobytes() for row in env.batch.bind("qpos")[ids]}
+
+    monkeypatch.setattr(MujocoVecEnv, "_begin", noting)
+    return seen
+
+
+def stand(obs: np.ndarray) -> np.ndarray:
+    return np.zeros((len(obs), 12))
+
+
+def test_a_run_and_all_that_judges_it_with_its_seed_share_no_start(
+    starts: Starts, tmp_path: Path
+) -> None:
+    task = make("quadruped-flat")
+    task.episode_steps = 20
+    config = TrainConfig(
+        steps=400,
+        envs=8,
+        seed=SEED,
+        random_steps=16,
+        replay_capacity=1000,
+        evaluate_every=200,
+        evaluation_episodes=10,
+        threads=1,
+        sac=SacConfig(width=16, batch_size=16),
+    )
+    train(task, config, tmp_path / "run")
+    evaluate(stand, task, episodes=50, seed=SEED)
+    settings = VideoSettings(width=64, height=64, fps=10)
+    record(stand, task, SEED, tmp_path / "film.mp4", settings=settings)
+    begun(task, Purpose.STRESS_TEST, SEED, tmp_path)
+    assert all(len(states) > 0 for states in starts.values())
+    for one, other in PAIRS:
+        assert not starts[one] & starts[other], (one, other)
