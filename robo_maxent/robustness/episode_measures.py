@@ -84,6 +84,7 @@ def measured(
     spans = push_spans(episode.params, dt)
     survived = not episode.terminated and episode.policy_error is None
     pushes = () if inside is None else judged_pushes(episode, gait, inside, dt)
+    judged = bool(spans) and inside is not None
     before, after = (None, None) if gait is None else tracking(episode.params, gait, dt)
     progress = None if gait is None else covered(gait)
     energy = float(effort.power.sum()) * dt
@@ -92,7 +93,7 @@ def measured(
         **vars(episode),
         **label,
         pushes=pushes,
-        recovered=survived and all(push.recovered for push in pushes) if spans else None,
+        recovered=survived and all(push.recovered for push in pushes) if judged else None,
         tracking_before=before,
         tracking_after=after,
         command=None if gait is None else tuple(gait.command.tolist()),

@@ -3,7 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
-from perturbed import ROBOT, A, environment, held, in_the_air, quadruped, written
+from perturbed import ROBOT, A, drawn, environment, held, in_the_air, quadruped, ranges, written
 
 from robo_maxent.errors import UsageError
 
@@ -138,3 +138,35 @@ def test_torque_falling_with_speed_needs_a_limit_to_fall_from() -> None:
         "no_load_speed can't act: the robot has actuators without a forcerange that is the same "
         "both ways"
     )
+
+
+@pytest.mark.parametrize("name", ["dead_joint", "locked_joint"])
+def test_at_most_one_joint_breaks_with_the_stated_probability(name: str) -> None:
+    broken = drawn(ranges(**{name: 0.4}), 2000)[name]
+    assert broken.sum(axis=1).max() == 1
+    assert broken.any(axis=1).mean() == pytest.approx(0.4, abs=0.055)  # 5 sigma
+    assert broken.any(axis=0).all()
+
+
+def test_the_inverse_of_a_no_load_speed_fills_its_range_evenly() -> None:
+    speeds = drawn(ranges(no_load_speed=(20.0, 100.0)), 3000)["no_load_speed"]
+    assert 20.0 <= speeds.min() < 20.2
+    assert 95.0 < speeds.max() <= 100.0
+    assert (1.0 / speeds).mean() == pytest.approx((1 / 20 + 1 / 100) / 2, rel=0.04)  # 5 sigma
+
+
+def test_an_episode_begins_with_a_locked_joint_where_it_is_stuck_and_the_others_anywhere() -> None:
+    locked = np.arange(A) % 3 == 1
+    away = environment(held(4, locked_joint=locked)).state.joint_position - ROBOT.home_pose
+    assert not away[:, locked].any()
+    assert away[:, ~locked].all()
+
+
+def test_torque_limits_are_those_of_the_motors_as_they_are_now() -> None:
+    strength = np.linspace(0.5, 1.5, A)
+    params = held(3, motor_strength=[np.ones(A), strength, np.ones(A)])
+    params["dead_joint"][2, 5] = True
+    expected = LIMIT * np.stack([np.ones(A), strength, np.arange(A) != 5])
+    np.testing.assert_allclose(written(ROBOT, params).torque_limits(), expected)
+    nothing_acts = written(ROBOT, held(2)).torque_limits()
+    np.testing.assert_array_equal(nothing_acts, np.tile(LIMIT, (2, 1)))

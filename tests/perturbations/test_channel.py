@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from perturbed import ROBOT, TASK, A, actions, environment, held, ranges
+from perturbed import ROBOT, TASK, A, actions, drawn, environment, held, ranges
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.tasks import make
@@ -85,3 +85,8 @@ def test_a_new_episode_does_not_hold_an_action_of_the_last(
     assert env.episode.elapsed[0] == 0
     env.step(np.ones((1, A)))
     np.testing.assert_array_equal(env.batch.bind("ctrl")[0], ROBOT.home_pose)
+
+
+def test_every_delay_of_the_range_is_drawn_as_often() -> None:
+    delays = drawn(ranges(action_delay=(0, 2)), 3000)["action_delay"]
+    np.testing.assert_allclose(np.bincount(delays) / 3000, [1 / 3] * 3, atol=0.045)  # 5 sigma

@@ -4,16 +4,22 @@ import mujoco
 import numpy as np
 import pytest
 from perturbed import (
+    DT,
+    EFFECT,
     ROBOT,
     A,
     batch_of,
+    drawn,
     environment,
     held,
     quadruped,
+    ranges,
     realized,
     stiff_and_standing,
     written,
 )
+
+from robo_maxent.perturbations.base import Plant
 
 
 @pytest.mark.parametrize("friction", [0.05, 0.1, 0.2])  # at more, a foot sticks while others slide
@@ -73,3 +79,33 @@ def test_a_slip_ends_with_the_friction_of_its_episode() -> None:
         env.step(np.zeros((1, A)))
         seen.append(friction[0, ROBOT.foot_geoms[0], 0])
     assert seen == [0.5] * 5 + [0.06] * 5 + [0.5] * 2
+
+
+def test_a_new_episode_does_not_slip_on() -> None:
+    env = environment(held(1, slip_begin=0.04, slip_duration=10.0, slip_friction=0.06))
+    friction = env.batch.expand("geom_friction")[0, ROBOT.foot_geoms, 0]
+    assert (friction == 0.8).all()
+    for _ in range(5):
+        env.step(np.zeros((1, A)))
+    assert (env.batch.expand("geom_friction")[0, ROBOT.foot_geoms, 0] == 0.06).all()
+    env.restart(np.array([0]))
+    expected = env.params["foot_friction"][0]
+    for _ in range(5):
+        env.step(np.zeros((1, A)))
+        np.testing.assert_array_equal(
+            env.batch.expand("geom_friction")[0, ROBOT.foot_geoms, 0], expected
+        )
+    assert realized(env, "lowest_foot_friction") == expected
+
+
+def test_a_slip_happens_with_the_stated_probability() -> None:
+    durations = drawn(ranges(slip=0.3), 2000)["slip_duration"]
+    assert (durations > 0).mean() == pytest.approx(0.3, abs=0.055)  # 5 sigma
+
+
+def test_ground_that_is_no_more_slippery_than_the_feet_is_no_slip() -> None:
+    plant, slip = Plant(ROBOT, DT), EFFECT["slip"]
+    for severity in (0.8, 1.5):
+        assert slip.at(severity, "any", np.random.default_rng(0), plant) == {}
+    values = slip.at(0.3, "any", np.random.default_rng(0), plant)
+    assert (values["slip_friction"], values["slip_duration"]) == (0.3, 1.0)

@@ -12,6 +12,7 @@ from perturbed import (
     environment,
     heavy,
     held,
+    quadruped,
     realized,
     stiff_and_standing,
     written,
@@ -22,8 +23,9 @@ from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
 from robo_maxent.perturbations.base import mass_scale
 from robo_maxent.perturbations.mass import PAYLOAD_AT, PAYLOAD_BOX, loaded
+from robo_maxent.perturbations.params import check
 from robo_maxent.sim.robot import Robot, load
-from robo_maxent.tasks.quadruped import QUADRUPED
+from robo_maxent.tasks.quadruped import EFFECTS, QUADRUPED
 
 TRUNK = 5.204  # kg
 TOTAL = 12.743448  # kg
@@ -117,6 +119,14 @@ def test_a_lighter_trunk_keeps_its_shape() -> None:
     np.testing.assert_allclose(moments, 0.8 * inertia)
     assert at is centre
     assert turned is axes
+
+
+def test_a_light_trunk_keeps_a_tenth_of_its_mass() -> None:
+    def lighten(spec: mujoco.MjSpec) -> None:
+        spec.body("trunk").mass = 0.8
+
+    with pytest.raises(UsageError, match=r"payload must be within \[-0\.72, .*\], got -0.9"):
+        check(held(1, payload=-0.9), EFFECTS, quadruped(lighten), 1)
 
 
 def test_a_payload_that_leaves_no_trunk_is_refused() -> None:

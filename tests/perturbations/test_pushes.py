@@ -6,7 +6,7 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from perturbed import DT, ROBOT, A, environment, held, realized, run
+from perturbed import DT, ROBOT, A, drawn, environment, held, ranges, realized, run
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.base import Perturbation, Running
@@ -183,3 +183,25 @@ def test_what_pushes_at_the_end_of_an_episode_does_not_act_in_the_next() -> None
     env.restart(np.array([0]))
     assert not env.batch.bind("xfrc_applied").any()
     assert not forces(env, 8).any()  # given parameters are those of the first episode alone
+
+
+def test_training_pushes_come_from_everywhere_five_to_ten_seconds_apart() -> None:
+    params = drawn(ranges("default"), 2000)
+    apart = np.diff(params["push_begin"], axis=1, prepend=0.0)
+    assert 5.0 <= apart.min() < 5.1
+    assert 9.9 < apart.max() <= 10.0
+    impulse = params["push_impulse"]
+    assert 6.3 < np.linalg.norm(impulse, axis=2).max() <= 6.4
+    direction = np.arctan2(impulse[..., 1], impulse[..., 0])
+    eighths = np.histogram(direction, bins=8, range=(-np.pi, np.pi))[0] / direction.size
+    np.testing.assert_allclose(eighths, 1 / 8, atol=0.02)  # 5 sigma
+    assert not impulse[..., 2].any()
+
+
+def test_forces_of_two_effects_go_on_from_a_saved_state() -> None:
+    env, restored = (windy(north=NORTH, east=EAST) for _ in range(2))
+    forces(env, 6)  # both blow
+    restored.load_state_dict(env.state_dict())
+    acting = forces(env, 9)
+    np.testing.assert_array_equal(forces(restored, 9), acting)
+    np.testing.assert_array_equal(acting[[0, 3, -1]], [NORTH + EAST, EAST, np.zeros(3)])

@@ -259,12 +259,40 @@ def test_who_goes_nowhere_has_no_cost_of_transport() -> None:
         ),
     ],
 )
-def test_an_episode_ends_in_one_word(
+def test_an_episode_ends_in_a_word_or_two(
     changes: dict[str, Any], progress: float | None, moves: bool, expected: str
 ) -> None:
     assert outcome(replace(EPISODE, **changes), progress, moves) == expected
 
 
-def test_a_policy_that_faults_does_not_survive() -> None:
-    faulty = replace(EPISODE, success=False, policy_error="policy returned NaN at step 3")
-    assert row(faulty).survived is False
+def test_a_policy_that_errs_neither_survives_nor_recovers() -> None:
+    erred = replace(EPISODE, success=False, policy_error="policy returned NaN at step 3")
+    assert row(erred).survived is False
+    pushes = row(replace(erred, params=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))).pushes
+    assert [push.recovered for push in pushes] == [False]
+
+
+# -- other robots --------------------------------------------------------------
+
+
+def test_a_robot_without_a_floating_base_covers_no_distance() -> None:
+    took = replace(effort(), speed=None, power=np.ones(500))
+    made = measured(EPISODE, None, took, None, SCALE, LABEL)
+    assert made.energy == pytest.approx(10.0)
+    assert (made.distance, made.cost_of_transport) == (None, None)
+    assert (made.command, made.progress, made.tracking_before) == (None, None, None)
+
+
+def test_a_task_that_does_not_say_its_deviations_has_no_judged_push() -> None:
+    assert inside_safe_set(SafeSet({}, 1, 1), np.zeros((500, 0)), ()) is None
+    episode = replace(EPISODE, params=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
+    made = measured(episode, gait(), effort(), None, SCALE, LABEL)
+    assert (made.pushes, made.recovered, made.survived) == ((), None, True)
+
+
+def test_an_episode_is_safe_where_no_deviation_is_beyond_its_limit() -> None:
+    safe = SafeSet({"tilt": 0.5, "height": 0.1}, 1, 1)
+    deviations = np.array([[0.5, 0.1], [0.6, 0.0], [0.0, 0.2]])
+    inside = inside_safe_set(safe, deviations, DEVIATIONS)
+    assert inside is not None
+    assert inside.tolist() == [True, False, False]
