@@ -1,8 +1,11 @@
-"""What simulations report: a control step of all of them, the episodes that ended, a snapshot."""
+"""What simulations report: a control step of all of them, the episodes that ended, a snapshot.
+
+And how a report should break the episodes of a stress test down.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -93,3 +96,19 @@ class Snapshot:
     patch: int
     """Patch of terrain that it takes place on; 0 on a plane."""
     arrows: tuple[Arrow, ...]
+
+
+By = Literal["case", "push direction", "push phase"]
+"""What a breakdown tells episodes, or the pushes in them, apart by."""
+Picture = Literal["grid", "polar", "joints"]
+"""A table of shades, rings around the robot, or marks on its joints."""
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Shares of an axis by one of its properties, for a picture of their own in the report."""
+
+    title: str
+    """For example "direction"."""
+    by: By
+    picture: Picture

@@ -13,18 +13,9 @@ from typing import Any
 import numpy as np
 from hand_rows import LABELS
 
+from robo_maxent.report.maps import DIRECTIONS
 from robo_maxent.report.rows import SUITE_FORMAT, Push, StressEpisode
 
-DIRECTIONS = (
-    "ahead",
-    "ahead left",
-    "left",
-    "back left",
-    "back",
-    "back right",
-    "right",
-    "ahead right",
-)
 JOINTS = tuple(
     f"{leg}_{part}" for leg in ("FR", "FL", "RR", "RL") for part in ("hip", "thigh", "calf")
 )

@@ -94,7 +94,7 @@ class Evaluate:
         self._print(f"{named} on {task.name}, seed {self.seed}")
         if summary.success is not None:
             self._print(f"  success     {summary.success}  (95 % Wilson interval)")
-        self._print(f"  terminated  {summary.fallen}")
+        self._print(f"  terminated  {summary.terminated}")
         self._print(f"  return      {summary.mean_return}  (95 % t interval){metrics}")
         self._print(f"  length      {summary.mean_length:.1f} control steps")
         wrong = [row for row in rows if row.policy_error is not None]

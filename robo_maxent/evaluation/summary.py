@@ -20,7 +20,7 @@ class Summary:
 
     success: Proportion | None
     """None: no episode says whether it succeeded."""
-    fallen: Proportion
+    terminated: Proportion
     """Episodes that terminated, rather than being cut off by their time limit."""
     diverged: int
     """Episodes whose simulation became unstable; they count as failures."""
@@ -62,7 +62,7 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
     rewards = np.array([e.reward for e in episodes])
     return Summary(
         success=proportion(sum(judged), len(judged)) if judged else None,
-        fallen=proportion(sum(e.terminated for e in episodes), count),
+        terminated=proportion(sum(e.terminated for e in episodes), count),
         diverged=sum(e.diverged for e in episodes),
         policy_errors=sum(e.policy_error is not None for e in episodes),
         mean_reward=float(rewards.mean()),

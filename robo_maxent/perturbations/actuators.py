@@ -12,7 +12,6 @@ import numpy as np
 
 from robo_maxent.perturbations.base import (
     Axis,
-    Breakdown,
     Perturbation,
     Plant,
     Range,
@@ -23,6 +22,7 @@ from robo_maxent.perturbations.base import (
 )
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import Robot, RobotState
+from robo_maxent.types import Breakdown
 
 LOCK_INERTIA = 1.0
 """kg m², added at a locked joint. It acts on what moves there, which is next to nothing, and tells
@@ -56,6 +56,7 @@ class ServoGains(ServoEffect):
     summary = "stiffness and damping of the servos are off by this share, either way"
     severities = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
     suites = {"quick": Share(24, 4, severities=(0.0, 0.2, 0.4))}
+    bounds = {"kp_scale": (0.0, 4.0), "kd_scale": (0.0, 4.0)}  # stiffer ones need shorter steps
     ranges: Ranges = {"kp_scale": (1.0, 1.0), "kd_scale": (1.0, 1.0)}
     levels = {
         "default": {"kp_scale": (0.9, 1.1), "kd_scale": (0.9, 1.1)},  # HIMLoco, DreamWaQ, holosoma
@@ -65,10 +66,6 @@ class ServoGains(ServoEffect):
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """As compiled."""
         return {"kp_scale": np.array(1.0), "kd_scale": np.array(1.0)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Beyond, a stiff joint needs shorter steps."""
-        return {"kp_scale": (0.0, 4.0), "kd_scale": (0.0, 4.0)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
         """Uniform, each."""
@@ -102,6 +99,7 @@ class MotorStrength(ServoEffect):
     noun = "motor strength"
     severities = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     suites = {"quick": Share(24, 4, severities=(1.0, 0.8, 0.6)), "full": Share(80, 10)}
+    bounds = {"motor_strength": (0.0, 2.0)}
     ranges: Ranges = {"motor_strength": (1.0, 1.0)}  # of each joint
     levels = {
         "default": {"motor_strength": (0.9, 1.1)},  # HIMLoco, DreamWaQ, Walk-These-Ways, RMA
@@ -111,10 +109,6 @@ class MotorStrength(ServoEffect):
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """All of it."""
         return {"motor_strength": np.ones(len(robot.joints))}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """From none to twice as much."""
-        return {"motor_strength": (0.0, 2.0)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
         """Uniform for each joint."""
@@ -133,75 +127,62 @@ class MotorStrength(ServoEffect):
         scale_torque(running, ids, running.params["motor_strength"][ids])
 
 
-class DeadJoint(ServoEffect):
+class JointFault(ServoEffect):
+    """A fault that a joint has or has not, one at most in training; its parameter has its name."""
+
+    phrase: str
+    """What a verdict says of it."""
+    unit = "joints"
+    severities = (0.0, 1.0)
+    is_scale = False
+    suites = {"quick": Share(4, 2), "full": Share(40, 5)}
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """No joint has it."""
+        return {self.name: np.zeros(len(robot.joints), bool)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """True or false."""
+        return {self.name: (0.0, 1.0)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """At most one, with the probability that the range is."""
+        joints = len(robot.joints)
+        happens, which = rng.random() < ranges[self.name], int(rng.random() * joints)
+        return {self.name: np.arange(joints) == (which if happens else -1)}
+
+    def axes(self, robot: Robot) -> tuple[Axis, ...]:
+        """A case for each joint."""
+        return (self.axis(cases=robot.joints, phrase=self.phrase, breakdowns=BY_JOINT),)
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The joint of the case."""
+        return {self.name: np.array(plant.robot.joints) == case} if severity else {}
+
+
+class DeadJoint(JointFault):
     """Joints whose motor gives no torque."""
 
     name = "dead_joint"
     title = "One dead joint"
-    unit = "joints"
     summary = "one motor gives no torque"
-    severities = (0.0, 1.0)
-    is_scale = False
-    suites = {"quick": Share(4, 2), "full": Share(40, 5)}
+    phrase = "with one joint dead"
     ranges: Ranges = {"dead_joint": 0.0}  # probability that one joint is, any
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """None."""
-        return {"dead_joint": np.zeros(len(robot.joints), bool)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """True or false."""
-        return {"dead_joint": (0.0, 1.0)}
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """At most one."""
-        return {"dead_joint": _one_of(len(robot.joints), ranges["dead_joint"], rng)}
-
-    def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """A case for each joint."""
-        return (self.axis(cases=robot.joints, phrase="with one joint dead", breakdowns=BY_JOINT),)
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The joint of the case."""
-        return {"dead_joint": _only(case, plant.robot)} if severity else {}
 
     def write(self, running: Running, ids: np.ndarray) -> None:
         """Take the torque away."""
         scale_torque(running, ids, np.where(running.params["dead_joint"][ids], 0.0, 1.0))
 
 
-class LockedJoint(ServoEffect):
+class LockedJoint(JointFault):
     """Joints that are stuck at their angle in the home pose."""
 
     name = "locked_joint"
     title = "One locked joint"
-    unit = "joints"
     summary = "one joint is stuck at its angle in the standing pose"
-    severities = (0.0, 1.0)
-    is_scale = False
-    suites = {"quick": Share(4, 2), "full": Share(40, 5)}
+    phrase = "with one joint locked"
     ranges: Ranges = {"locked_joint": 0.0}  # probability that one joint is, any
     changes_constants = True
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """None."""
-        return {"locked_joint": np.zeros(len(robot.joints), bool)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """True or false."""
-        return {"locked_joint": (0.0, 1.0)}
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """At most one."""
-        return {"locked_joint": _one_of(len(robot.joints), ranges["locked_joint"], rng)}
-
-    def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """A case for each joint."""
-        return (self.axis(cases=robot.joints, phrase="with one joint locked", breakdowns=BY_JOINT),)
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The joint of the case."""
-        return {"locked_joint": _only(case, plant.robot)} if severity else {}
 
     def write(self, running: Running, ids: np.ndarray) -> None:
         """Hold the joints by stiff springs, and take their torque away."""
@@ -234,16 +215,13 @@ class NoLoadSpeed(ServoEffect):
     title = "No-load speed"
     unit = "rad/s"
     summary = "joint speed at which a motor has no torque left"
+    bounds = {"no_load_speed": (1.0, np.inf)}
     ranges: Ranges = {"no_load_speed": (np.inf, np.inf)}  # its inverse is uniform
     levels = {"hard": {"no_load_speed": (20.0, 100.0)}}  # chosen: a fast step needs about 10 rad/s
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """Full torque at any speed."""
         return {"no_load_speed": np.array(np.inf)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """From a crawl."""
-        return {"no_load_speed": (1.0, np.inf)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
         """The inverse, the slope of the torque curve, is uniform."""
@@ -287,6 +265,7 @@ class EncoderBias(ServoEffect):
     summary = "encoders read wrong by up to this, each by another angle"
     severities = (0.0, 0.01, 0.02, 0.04, 0.06, 0.1)
     suites = {"quick": Share(24, 4, severities=(0.0, 0.04, 0.1))}
+    bounds = {"encoder_bias": (-0.5, 0.5)}
     ranges: Ranges = {"encoder_bias": (0.0, 0.0)}  # rad, of each joint
     levels = {
         "default": {"encoder_bias": (-0.015, 0.015)},  # mjlab 1.6
@@ -296,10 +275,6 @@ class EncoderBias(ServoEffect):
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """They read right."""
         return {"encoder_bias": np.zeros(len(robot.joints))}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Half a radian."""
-        return {"encoder_bias": (-0.5, 0.5)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
         """Uniform for each joint."""
@@ -343,13 +318,3 @@ def scale_torque(running: Running, ids: np.ndarray, share: np.ndarray) -> None:
         fields["actuator_biasprm"][*rows, term] *= share
     for end in range(2):
         fields["actuator_forcerange"][*rows, end] *= share
-
-
-def _one_of(joints: int, probability: float, rng: np.random.Generator) -> np.ndarray:
-    """At most one true, (joints,)."""
-    happens, which = rng.random() < probability, int(rng.random() * joints)
-    return np.arange(joints) == (which if happens else -1)
-
-
-def _only(joint: str, robot: Robot) -> np.ndarray:
-    return np.array([name == joint for name in robot.joints])

@@ -22,7 +22,7 @@ from robo_maxent.perturbations.model_fields import ModelFields
 from robo_maxent.sim.capture_impulse import CaptureImpulse, capture_impulse
 from robo_maxent.sim.robot import Robot, RobotState
 from robo_maxent.spaces import Field
-from robo_maxent.types import Arrow
+from robo_maxent.types import Arrow, Breakdown
 
 Range = tuple[float, float]
 Ranges = Mapping[str, Any]
@@ -30,6 +30,8 @@ Ranges = Mapping[str, Any]
 Values = dict[str, Any]
 """Parameter -> its value in one episode."""
 
+PARTS = {"base": "no floating base", "feet": "no feet"}
+"""Part of a robot that an effect may need -> what one lacks that has none."""
 REFERENCE_MASS = 12.74
 """kg, of the quadruped that masses and impulses are given for; see :func:`mass_scale`."""
 
@@ -51,18 +53,6 @@ class Share:
     """The same of sampled actions."""
     severities: tuple[float, ...] | None = None
     """None: those of the axis."""
-
-
-@dataclass(frozen=True)
-class Breakdown:
-    """Shares of an axis by one of its properties, for a picture of their own in the report."""
-
-    title: str
-    """For example "direction"."""
-    by: Literal["case", "push direction", "push phase"]
-    """What episodes, or the pushes in them, are told apart by."""
-    picture: Literal["grid", "polar", "joints"]
-    """A table of shades, rings around the robot, or marks on its joints."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +189,10 @@ class Perturbation:
     """See :class:`Axis`."""
     suites: Mapping[str, Share] = {}
     """Suite -> how many episodes of it, where that is not the usual."""
+    needs: tuple[Literal["base", "feet"], ...] = ()
+    """Parts of a robot that it acts on, of which not every robot has one."""
+    bounds: Mapping[str, Range] = {}
+    """Parameter -> the values that a stable simulation accepts, in its unit."""
     ranges: Ranges = {}
     """Range -> its nominal value, at which training varies nothing."""
     levels: Mapping[str, Ranges] = {}
@@ -215,8 +209,8 @@ class Perturbation:
         raise NotImplementedError
 
     def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Parameter -> the values that a stable simulation accepts, in its unit."""
-        raise NotImplementedError
+        """The bounds of its parameters for a robot; unless overridden, those of any."""
+        return self.bounds
 
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
         """Range -> where its ends may be; unless overridden, where the parameter may be."""
@@ -224,7 +218,7 @@ class Perturbation:
 
     def lacking(self, robot: Robot) -> str | None:
         """What a robot lacks for it, in words such as "no feet"; None: nothing."""
-        return None
+        return next((PARTS[part] for part in self.needs if not getattr(robot.spec, part)), None)
 
     def level(self, name: str, robot: Robot) -> Ranges:
         """The ranges of a level of randomization, scaled to the robot."""
@@ -321,6 +315,25 @@ class Perturbation:
     def arrows(self, running: Running, state: RobotState, sim: int, step: int) -> list[Arrow]:
         """What a picture of one simulation should show of it."""
         return []
+
+
+class ScalarEffect(Perturbation):
+    """An effect of one number: uniform in training, and the severity itself in a stress test."""
+
+    parameter: str
+    """What it is called; the range that it is drawn from is called so too."""
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """Zero."""
+        return {self.parameter: np.array(0.0)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform."""
+        return {self.parameter: rng.uniform(*ranges[self.parameter])}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The severity."""
+        return {self.parameter: severity}
 
 
 def _narrowed(ends: Any, nominal: Any, share: float) -> Any:

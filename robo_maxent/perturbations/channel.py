@@ -11,9 +11,9 @@ import numpy as np
 from robo_maxent.perturbations.base import (
     Perturbation,
     Plant,
-    Range,
     Ranges,
     Running,
+    ScalarEffect,
     Share,
     Values,
 )
@@ -24,32 +24,17 @@ MAX_DELAY = 3
 """Control steps: 60 ms at 50 Hz, the longest delay of the usual sweeps."""
 
 
-class PacketLoss(Perturbation):
+class PacketLoss(ScalarEffect):
     """Probability that the action of a control step is lost, and the last one held."""
 
-    name = "packet_loss"
+    name = parameter = "packet_loss"
     title = "Lost packets"
     summary = "share of the actions that are lost, the last one is held"
     severities = (0.0, 0.05, 0.1, 0.2, 0.4)
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.4))}
+    bounds = {"packet_loss": (0.0, 1.0)}
     ranges: Ranges = {"packet_loss": (0.0, 0.0)}
     levels = {"hard": {"packet_loss": (0.0, 0.1)}}  # chosen
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """None."""
-        return {"packet_loss": np.array(0.0)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """A probability."""
-        return {"packet_loss": (0.0, 1.0)}
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform."""
-        return {"packet_loss": rng.uniform(*ranges["packet_loss"])}
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The severity."""
-        return {"packet_loss": severity}
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """One in twenty."""
@@ -81,6 +66,7 @@ class ActionDelay(Perturbation):
     summary = "actions arrive late"
     severities = (0.0, 1.0, 2.0, 3.0)
     suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 3.0)), "full": Share(80, 10)}
+    bounds = {"action_delay": (0.0, float(MAX_DELAY))}
     ranges: Ranges = {"action_delay": (0, 0)}  # both ends included
     levels = {
         "default": {"action_delay": (0, 1)},  # holosoma; DreamWaQ has up to 15 ms
@@ -90,10 +76,6 @@ class ActionDelay(Perturbation):
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """At once."""
         return {"action_delay": np.array(0, np.int64)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """What is remembered."""
-        return {"action_delay": (0.0, float(MAX_DELAY))}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
         """Each as often."""

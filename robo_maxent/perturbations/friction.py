@@ -8,9 +8,9 @@ from robo_maxent.perturbations.base import (
     Axis,
     Perturbation,
     Plant,
-    Range,
     Ranges,
     Running,
+    ScalarEffect,
     Share,
     Values,
 )
@@ -22,10 +22,11 @@ WET_FLOOR = 0.3
 SLIP_BEGIN, SLIP_SECONDS = (4.0, 6.0), 1.0  # of a stress test, s
 
 
-class FootFriction(Perturbation):
+class FootFriction(ScalarEffect):
     """Sliding friction coefficient of the feet, which is that of their contacts."""
 
     name = "friction"
+    parameter = "foot_friction"
     title = "Foot friction"
     summary = "friction of the feet"
     severities = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1)
@@ -38,31 +39,17 @@ class FootFriction(Perturbation):
         "default": {"foot_friction": (0.3, 1.5)},  # mjlab 1.6
         "hard": {"foot_friction": (0.1, 2.0)},  # Walk-These-Ways has 0.1 to 3
     }
+    bounds = {"foot_friction": LIMITS}
     realized = ("foot_friction",)
+    needs = ("feet",)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """The friction of the first foot."""
         return {"foot_friction": np.array(_own_friction(robot))}
 
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """From ice to rubber, and beyond."""
-        return {"foot_friction": LIMITS}
-
-    def lacking(self, robot: Robot) -> str | None:
-        """Feet."""
-        return None if robot.spec.feet else "no feet"
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform."""
-        return {"foot_friction": rng.uniform(*ranges["foot_friction"])}
-
     def narrowed(self, ranges: Ranges, share: float) -> Ranges:
         """The same: its nominal value is the robot's own."""
         return ranges
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The severity."""
-        return {"foot_friction": severity}
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """Towards a wet floor."""
@@ -93,7 +80,13 @@ class Slip(Perturbation):
         "slip_friction": (0.05, 0.2),
     }
     levels = {"hard": {"slip": 0.3}}  # chosen
+    bounds = {
+        "slip_begin": (0.0, 1e6),  # s
+        "slip_duration": (0.0, 1e6),  # s
+        "slip_friction": LIMITS,
+    }
     realized = ("lowest_foot_friction",)
+    needs = ("feet",)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """Begin and duration in s, 0: it does not happen; and the friction meanwhile."""
@@ -102,18 +95,6 @@ class Slip(Perturbation):
             "slip_duration": np.array(0.0),
             "slip_friction": np.array(_own_friction(robot)),
         }
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Times in s, and what friction can be."""
-        return {
-            "slip_begin": (0.0, 1e6),
-            "slip_duration": (0.0, 1e6),
-            "slip_friction": LIMITS,
-        }
-
-    def lacking(self, robot: Robot) -> str | None:
-        """Feet."""
-        return None if robot.spec.feet else "no feet"
 
     def varies(self, ranges: Ranges) -> bool:
         """Whether it can happen."""

@@ -34,6 +34,7 @@ class GravityTilt(Perturbation):
     summary = "gravity is tilted: to the robot, the ground slopes"
     severities = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.3))}
+    bounds = {"gravity_tilt": (-1.0, 1.0)}
     ranges: Ranges = {"gravity_tilt": (0.0, 0.0)}  # rad, about any horizontal direction
     levels = {
         # Walk-These-Ways has up to 1 m/s2 on each axis: 0.1 rad.
@@ -43,10 +44,6 @@ class GravityTilt(Perturbation):
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """Straight down."""
         return {"gravity_tilt": np.zeros(2)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """A radian."""
-        return {"gravity_tilt": (-1.0, 1.0)}
 
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
         """Its size, which is not negative."""

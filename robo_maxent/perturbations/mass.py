@@ -12,6 +12,7 @@ from robo_maxent.perturbations.base import (
     Range,
     Ranges,
     Running,
+    ScalarEffect,
     Share,
     Values,
     horizontal,
@@ -44,19 +45,13 @@ class CentreOfMass(Perturbation):
         "default": {"com_offset": (-0.03, 0.03)},  # mjlab 1.6 has 0.025 to 0.03, Isaac Lab 0.05
         "hard": {"com_offset": (-0.05, 0.05)},  # DreamWaQ, HIMLoco, Isaac Lab
     }
+    bounds = {"com_offset": (-0.2, 0.2)}  # about the length of the trunk
+    needs = ("base",)
     changes_constants = True
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """Nowhere."""
+        """No shift."""
         return {"com_offset": np.zeros(3)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """About the length of the trunk."""
-        return {"com_offset": (-0.2, 0.2)}
-
-    def lacking(self, robot: Robot) -> str | None:
-        """A floating base."""
-        return None if robot.spec.base else "no floating base"
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
         """Uniform along each axis."""
@@ -73,14 +68,14 @@ class CentreOfMass(Perturbation):
         running.fields["body_ipos"][ids, base] += running.params["com_offset"][ids]
 
 
-class Payload(Perturbation):
+class Payload(ScalarEffect):
     """Mass added on the back of the base, kg; negative: a base that is lighter by so much.
 
     Its inertia goes in proportion. The mass scales with that of the robot, and the box with its
     cube root.
     """
 
-    name = "payload"
+    name = parameter = "payload"
     title = "Payload"
     unit = "kg"
     summary = "a mass on the back"
@@ -95,21 +90,14 @@ class Payload(Perturbation):
         "hard": {"payload": (-1.0, 5.0)},  # RMA has 0 to 6
     }
     realized = ("total_mass",)
+    needs = ("base",)
     changes_constants = True
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """None."""
-        return {"payload": np.array(0.0)}
 
     def limits(self, robot: Robot) -> Mapping[str, Range]:
         """A base keeps a tenth of its mass."""
         own = float(robot.model.body_mass[robot.base_body])
         lowest = max(-2.0 * mass_scale(robot), (LEAST_SHARE - 1.0) * own)
         return {"payload": (lowest, 20.0 * mass_scale(robot))}
-
-    def lacking(self, robot: Robot) -> str | None:
-        """A floating base."""
-        return None if robot.spec.base else "no floating base"
 
     def level(self, name: str, robot: Robot) -> Ranges:
         """In proportion to the mass of the robot."""
@@ -129,14 +117,6 @@ class Payload(Perturbation):
             for suite, share in self.suites.items()
         }
         return (self.axis(severities=_scaled(self.severities, scale), suites=shares),)
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform."""
-        return {"payload": rng.uniform(*ranges["payload"])}
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The severity."""
-        return {"payload": severity}
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """A quarter of the reference robot."""

@@ -6,7 +6,6 @@ import numpy as np
 
 from robo_maxent.perturbations.base import (
     Axis,
-    Breakdown,
     Perturbation,
     Plant,
     Range,
@@ -18,7 +17,7 @@ from robo_maxent.perturbations.base import (
 )
 from robo_maxent.sim.robot import LeggedState, Robot, RobotState
 from robo_maxent.sim.rotations import from_heading, yaw
-from robo_maxent.types import Arrow
+from robo_maxent.types import Arrow, Breakdown
 
 MAX_PUSHES = 4
 """Pushes in an episode: one every 5 to 10 s is at most three in 20 s."""
@@ -80,7 +79,13 @@ class Pushes(Perturbation):
             "push_interval": (4.0, 8.0),  # chosen
         },
     }
+    bounds = {
+        "push_begin": (0.0, 1e6),  # s
+        "push_duration": (0.0, 1e3),  # s
+        "push_impulse": (-1e3, 1e3),  # N·s
+    }
     realized = ("impulse",)
+    needs = ("base", "feet")  # feet say how hard a push it can take
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """Of each push: begin and duration in s, and impulse, heading frame, N·s; 0: none.
@@ -94,24 +99,10 @@ class Pushes(Perturbation):
             "push_impulse": np.zeros((MAX_PUSHES, 3)),
         }
 
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Times in s, impulses in N·s."""
-        return {
-            "push_begin": (0.0, 1e6),
-            "push_duration": (0.0, 1e3),
-            "push_impulse": (-1e3, 1e3),
-        }
-
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
         """The size of an impulse is not negative, and one comes after the other."""
         size = {"push_impulse": (0.0, 1e3), "push_interval": (0.02, 1e6)}
-        return {**self.limits(robot), **size}
-
-    def lacking(self, robot: Robot) -> str | None:
-        """A floating base, and feet, which say how hard a push it can take."""
-        if not robot.spec.base:
-            return "no floating base"
-        return None if robot.spec.feet else "no feet"
+        return {**self.bounds, **size}
 
     def level(self, name: str, robot: Robot) -> Ranges:
         """Impulses in proportion to the mass of the robot."""

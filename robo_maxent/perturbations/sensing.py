@@ -1,52 +1,32 @@
 """Noise of the sensors."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from robo_maxent.perturbations.base import (
-    Perturbation,
-    Plant,
-    Range,
     Ranges,
     Running,
+    ScalarEffect,
     Share,
-    Values,
 )
 from robo_maxent.perturbations.counter_rng import Stream, uniform
 from robo_maxent.sim.robot import Robot
 
 
-class SensorNoise(Perturbation):
+class SensorNoise(ScalarEffect):
     """Multiple of the sensor noise that the task declares, see ``spaces.Field``."""
 
-    name = "sensor_noise"
+    name = parameter = "sensor_noise"
     title = "Sensor noise"
     unit = "of declared"
     summary = "multiple of the sensor noise that the task declares"
     severities = (0.0, 1.0, 2.0, 4.0)
     suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 4.0)), "full": Share(80, 10)}
+    bounds = {"sensor_noise": (0.0, 100.0)}
     ranges: Ranges = {"sensor_noise": (0.0, 0.0)}
     levels = {
         "default": {"sensor_noise": (1.0, 1.0)},  # what the task declares
         "hard": {"sensor_noise": (0.0, 2.0)},  # chosen
     }
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """None."""
-        return {"sensor_noise": np.array(0.0)}
-
-    def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """From none."""
-        return {"sensor_noise": (0.0, 100.0)}
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform."""
-        return {"sensor_noise": rng.uniform(*ranges["sensor_noise"])}
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The severity."""
-        return {"sensor_noise": severity}
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """What is declared."""

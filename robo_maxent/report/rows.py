@@ -9,10 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import islice
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from robo_maxent.errors import UsageError
-from robo_maxent.types import Episode
+from robo_maxent.types import Breakdown, By, Episode, Picture
 
 SUITE_FORMAT = 2
 """Of a suite's file, which says what was run."""
@@ -106,38 +106,6 @@ class StressEpisode(Episode):
         return cls(**values)
 
 
-By = Literal["case", "push direction", "push phase"]
-"""What a breakdown tells episodes, or the pushes in them, apart by."""
-Picture = Literal["grid", "polar", "joints"]
-"""A table of shades, rings around the robot, or marks on its joints."""
-
-
-@dataclass(frozen=True)
-class Breakdown:
-    """Shares of an axis by one of its properties, as the axis declares it."""
-
-    title: str
-    """For example "direction"."""
-    by: By
-    picture: Picture
-
-    @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> "Breakdown":
-        """What a suite's file has of it.
-
-        Raises:
-            UsageError: It lacks a value, or is by, or has a picture, that there is not.
-        """
-        values = _values(cls, saved, "a breakdown of an axis")
-        for name, allowed in (("by", get_args(By)), ("picture", get_args(Picture))):
-            if values[name] not in allowed:
-                choices = ", ".join(allowed)
-                raise UsageError(
-                    f"{name} of a breakdown must be one of {choices}, got {values[name]!r}"
-                )
-        return cls(**values)
-
-
 @dataclass(frozen=True)
 class AxisLabel:
     """What a report calls an axis and shows of it, as the axis declares it in the suite's file."""
@@ -164,7 +132,7 @@ class AxisLabel:
             UsageError: It lacks its name or its title; the message says which.
         """
         values = _values(cls, saved, "an axis of the suite")
-        values["breakdowns"] = tuple(map(Breakdown.from_json, saved.get("breakdowns") or ()))
+        values["breakdowns"] = tuple(map(_breakdown, saved.get("breakdowns") or ()))
         values["severities"] = tuple(map(float, saved.get("severities") or ()))
         return cls(**values)
 
@@ -277,6 +245,22 @@ def _by_turns(queue: list[StressEpisode], severities: Sequence[float]) -> list[S
         turns.append((taken[row.severity, row.case], rank[row.severity], identity(row), row))
         taken[row.severity, row.case] += 1
     return [row for *_, row in sorted(turns, key=lambda turn: turn[:3])]
+
+
+def _breakdown(saved: Mapping[str, Any]) -> Breakdown:
+    """A breakdown of an axis, as a suite's file has it.
+
+    Raises:
+        UsageError: It lacks a value, or is by, or has a picture, that there is not.
+    """
+    values = _values(Breakdown, saved, "a breakdown of an axis")
+    for name, allowed in (("by", get_args(By)), ("picture", get_args(Picture))):
+        if values[name] not in allowed:
+            choices = ", ".join(allowed)
+            raise UsageError(
+                f"{name} of a breakdown must be one of {choices}, got {values[name]!r}"
+            )
+    return Breakdown(**values)
 
 
 def _values(kind: type, saved: Mapping[str, Any], what: str) -> dict[str, Any]:

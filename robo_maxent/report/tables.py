@@ -1,6 +1,6 @@
 """Shares by two properties at once, such as direction and impulse, kind and level, joint and fault.
 
-Which ones there are, the axes declare: see :class:`robo_maxent.report.rows.Breakdown`.
+Which ones there are, the axes declare: see :class:`robo_maxent.types.Breakdown`.
 """
 
 import math
@@ -13,13 +13,13 @@ import numpy as np
 from robo_maxent.evaluation.intervals import Proportion, proportion
 from robo_maxent.report.rows import (
     AxisLabel,
-    Breakdown,
     Push,
     Start,
     StressEpisode,
     is_disturbed,
     met,
 )
+from robo_maxent.types import Breakdown
 
 SECTORS = 8
 """Directions that pushes are counted in, 0 ahead, 2 left; and moments of a stride."""

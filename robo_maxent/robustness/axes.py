@@ -14,10 +14,11 @@ import numpy as np
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.perturbations import params as episode_params
-from robo_maxent.perturbations.base import Axis, Breakdown, Perturbation, Plant, Share, Values
+from robo_maxent.perturbations.base import Axis, Perturbation, Plant, Share, Values
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose, named_rng
 from robo_maxent.sim.terrain import KINDS
+from robo_maxent.types import Breakdown
 
 AnyTask = MujocoTask[Any, Any]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.perturbations.base import Axis, Share
+from robo_maxent.report.rows import NOMINAL
 from robo_maxent.robustness.axes import AnyTask, Disturbance, disturbances, require
 from robo_maxent.seeds import word
 
@@ -13,7 +14,6 @@ MOST = 1000
 """Episodes that a condition may have."""
 CASES = 100
 """Cases that an axis may have."""
-NOMINAL = "nominal"
 
 USUAL = {"quick": Share(24, 4), "full": Share(60, 8)}
 """Suite -> how much it has of an axis that does not say."""

@@ -250,7 +250,7 @@ class _Loop:
         values = {
             "eval/mean_reward": summary.mean_reward,
             "eval/mean_ep_length": summary.mean_length,
-            "eval/fall_rate": summary.fallen.share,
+            "eval/termination_rate": summary.terminated.share,
         }
         if summary.success is not None:
             values["eval/success_rate"] = summary.success.share

@@ -64,7 +64,7 @@ def test_splitting_into_groups_changes_nothing(
 
 def test_standing_still_is_not_following_commands(standing: list[Episode]) -> None:
     summary = summarize(standing)
-    assert summary.fallen.share == 0.0
+    assert summary.terminated.share == 0.0
     assert summary.success is not None
     assert summary.success.share < 0.5
 

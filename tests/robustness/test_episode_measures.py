@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from samples import episode
 
 from robo_maxent.evaluation.recovery import SafeSet
 from robo_maxent.report.rows import StressEpisode
@@ -28,19 +29,8 @@ SCALE = Scale(DT, 12.0 * GRAVITY, GRAVITY)
 LABEL = {"policy": "p", "mode": "mean", "axis": "push", "severity": 1.0, "case": "", "unit": ""}
 DEVIATIONS = ("tilt", "height")
 SAFE = SafeSet(dict.fromkeys(DEVIATIONS, 0.5), 1, 1)
-EPISODE = Episode(
-    task="t",
-    seed=0,
-    sim=0,
-    index=0,
-    length=500,
-    reward=1.0,
-    success=True,
-    terminated=False,
-    diverged=False,
-    metrics={},
-    params={"foot_friction": 0.8},
-    realized={"total_mass": 10.0},
+EPISODE = episode(
+    length=500, reward=1.0, params={"foot_friction": 0.8}, realized={"total_mass": 10.0}
 )
 
 
