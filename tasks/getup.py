@@ -103,10 +103,9 @@ class QuadrupedGetup(OnPatches[Rise]):
     def reset(self, episode: Rise, sim: int, rng: np.random.Generator) -> Initial:
         """Drop the robot in a random pose."""
         episode.patch[sim] = self._draw_patch(episode, sim, rng)
-        episode.elapsed[sim] = episode.standing[sim] = 0
+        episode.standing[sim] = 0
         episode.rose[sim] = -1
         episode.contact[sim] = False
-        episode.last_action[sim] = 0.0
 
         x, y = rng.uniform(-START_REACH, START_REACH, 2)
         orientation = rng.normal(size=4)  # uniform over rotations, once it is normalized

@@ -207,8 +207,8 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
         episode.command[sim] = commands[0]
         episode.begins[sim, 1:] = np.cumsum(np.rint(seconds / self.control_dt))
         episode.phase[sim] = rng.uniform()
-        episode.elapsed[sim] = episode.segment[sim] = episode.judged[sim] = 0
-        episode.last_action[sim] = episode.linear_error[sim] = episode.angular_error[sim] = 0.0
+        episode.segment[sim] = episode.judged[sim] = 0
+        episode.linear_error[sim] = episode.angular_error[sim] = 0.0
 
         facing = rng.uniform(-np.pi, np.pi)
         height = self.robot.home_height + rng.uniform(0.0, START_ABOVE)

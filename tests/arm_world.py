@@ -90,8 +90,6 @@ class ArmReach(MujocoTask[Reaching, RobotState]):
         target = rng.uniform([0.3, 0.0, -0.2], [0.5, 0.0, 0.3])
         finger = rng.uniform(0.0, 0.05)
         episode.target[sim] = target
-        episode.elapsed[sim] = 0
-        episode.last_action[sim] = 0.0
         return Initial(
             self.robot.home_qpos,
             ctrl=np.append(self.robot.home_qpos[:2], finger),

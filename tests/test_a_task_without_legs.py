@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import EpisodeState, Initial
+from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
 from robo_maxent.interop import onnx_export
@@ -90,7 +91,7 @@ class Reach(MujocoTask[Reaching, RobotState]):
     def reset(self, episode: Reaching, sim: int, rng: np.random.Generator) -> Initial:
         angle, radius = rng.uniform(-1.0, 1.5), rng.uniform(0.3, 0.5)
         episode.target[sim] = radius * np.cos(angle), radius * np.sin(angle), 0.0
-        episode.elapsed[sim] = episode.last_action[sim] = episode.distance[sim] = 0.0
+        episode.distance[sim] = 0.0
         return Initial(self.robot.home_qpos, mocap_pos=episode.target[sim : sim + 1])
 
     def observe(self, episode: Reaching, state: RobotState) -> np.ndarray:
@@ -151,6 +152,26 @@ def test_it_has_no_base_no_mirror_and_no_ground() -> None:
     assert not hasattr(task.evaluation_env(1, seed=0).state, "base_position")
 
 
+class Observing(Reach):
+    """It forgot that its target has two elements."""
+
+    observation = (*Reach.observation[:-1], Field("target", "m", 1))
+
+
+class Lifting(Reach):
+    """It has an action more than its robot has actuators."""
+
+    action_scale = np.ones(3)
+
+
+def test_a_task_whose_arrays_are_not_as_declared_is_refused_by_name() -> None:
+    message = r"arm-reach: observe gives shape \(2, 8\), its fields say \(2, 7\)"
+    with pytest.raises(UsageError, match=message):
+        Observing().evaluation_env(2, seed=0).reset()
+    with pytest.raises(UsageError, match=r"arm-reach: the robot has 2 actuators, .* shape \(3,\)"):
+        Lifting()
+
+
 def test_it_learns_to_reach_on_episodes_that_it_was_not_trained_on(run: Run) -> None:
     reached = summarize(evaluate(run.policy, Reach(), 64)).success
     idle = summarize(evaluate(Reach().baselines()["zero action"], Reach(), 64)).success
@@ -170,7 +191,7 @@ def test_a_training_that_was_interrupted_goes_on_exactly(tmp_path: Path) -> None
 
 def test_it_is_filmed_with_its_target(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "arm.mp4"
-    record(run.policy, Reach(), 0, path, settings=VideoSettings("above", 320, 240))
+    record(run.policy, Reach(), 0, path, settings=VideoSettings(width=320, height=240))
     frames = iio.imread(path, plugin="FFMPEG")
     assert frames.shape == (30, 240, 320, 3)
     assert frames[0].std() > 5.0

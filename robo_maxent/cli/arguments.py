@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
@@ -232,7 +233,7 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
         if not path.is_file():
             raise PolicyError(
                 f"{named} has no {POLICY} yet: it is written at the first evaluation. "
-                f"Train on: robo-maxent train --resume {named} --minutes 5"
+                f"Train on: robo-maxent train --resume {quote(str(named))} --minutes 5"
             )
     elif not path.exists():
         runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))

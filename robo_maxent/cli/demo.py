@@ -61,7 +61,7 @@ class Demo:
         stressed = evaluate.stress(DEMO_SUITE, again)
         watch = f"Watch {video}, and open" if video else "Open"
         say(f"{watch} {stressed['report']} in a browser.")
-        say(f"Next: robo-maxent train --resume {run} --minutes 5")
+        say(f"Next: robo-maxent train --resume {shlex.quote(run)} --minutes 5")
         tested = {name: stressed[name] for name in ("report", "verdict")}
         return evaluated | trained | {"video": video} | tested
 

@@ -141,7 +141,7 @@ class Evaluate:
                 self._print(f"  {line}")
         say(f"  report, for a browser: {result.report}")
         say(f"  episodes: {result.rows}")
-        say(f"A failure again: robo-maxent replay {out} --row ROW")
+        say(f"A failure again: robo-maxent replay {shlex.quote(str(out))} --row ROW")
         return {
             "report": str(result.report),
             "episodes": str(result.rows),

@@ -38,7 +38,7 @@ class Record:
     seconds: float | None = None
     """Stop after this time; by default at the end of the episode."""
     camera: str | None = None
-    """Camera of the robot file: tracking, which is the default, or side."""
+    """Camera of the robot file, such as side; by default its first, which follows the quadruped."""
     tour: bool = False
     """Six kinds of ground at rising levels, six seconds each, rather than one episode."""
     out: Path | None = None
@@ -69,7 +69,7 @@ class Record:
                 raise UsageError("a gym: environment draws itself: no --camera and no --tour")
             return gym_video.record(policy, task, self.seed, path, self.seconds, progress)
         assert isinstance(task, MujocoTask)
-        settings = video.VideoSettings(camera=self.camera or video.VideoSettings.camera)
+        settings = video.VideoSettings(camera=self.camera)
         if self.tour:
             stops = tour(policy, task, self.seed, path, settings=settings, progress=progress)
             for kind, level, fell in stops:

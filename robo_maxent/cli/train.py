@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
@@ -76,10 +77,11 @@ class Train:
         _draw(run.directory)
         for line in _files(run.directory):
             say(f"  {line}")
+        directory = quote(str(run.directory))
         if run.interrupted:
-            say(f"Interrupted. Continue: robo-maxent train --resume {run.directory} --minutes 5")
+            say(f"Interrupted. Continue: robo-maxent train --resume {directory} --minutes 5")
         else:
-            say(f"Next: robo-maxent evaluate {run.directory}")
+            say(f"Next: robo-maxent evaluate {directory}")
         return result
 
 

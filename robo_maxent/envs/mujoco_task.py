@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from robo_maxent.envs.task import E, S, Task
+from robo_maxent.errors import UsageError
 from robo_maxent.perturbations.base import Perturbation
-from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.perturbations.params import EpisodeParams, require_distinct
 from robo_maxent.perturbations.ranges import Randomization, randomization
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import Robot, RobotSpec, load
@@ -68,6 +69,8 @@ class MujocoTask(Task[E, S]):
             self.robot_spec = replace(self.robot_spec, model=robot_file)
         self.terrain = terrain
         self.robot = Robot(load(self.robot_spec.model, pool=terrain), self.robot_spec)
+        require_distinct(self.perturbations, self.robot)
+        self._check_action()
         self.control_dt = self.substeps * float(self.robot.model.opt.timestep)
         chosen = self.default_randomization if randomization is None else randomization
         self.randomization = self.ranges(chosen)
@@ -96,6 +99,15 @@ class MujocoTask(Task[E, S]):
     def goes_ahead(self, episode: E, sim: int) -> bool:
         """Whether an episode that begins leads straight off its platform, as a tour needs it."""
         return False
+
+    def _check_action(self) -> None:
+        joints = len(self.robot.joints)
+        declared = sum(part.size for part in self.action), *np.shape(self.action_scale)
+        if declared != (joints, joints):
+            raise UsageError(
+                f"{self.name}: the robot has {joints} actuators, but the fields of action have "
+                f"{declared[0]} elements and action_scale has shape {np.shape(self.action_scale)}"
+            )
 
     @property
     def options(self) -> dict[str, Any]:

@@ -127,10 +127,18 @@ class MujocoVecEnv(Generic[E, S]):
 
         Returns:
             Observations, (N, O).
+
+        Raises:
+            UsageError: The task observes another number of elements than it declares.
         """
         self._index[:] = 0
         self._begin(np.arange(self.n))
-        return self._observe()
+        obs, declared = self._observe(), (self.n, self.task.observation_size)
+        if obs.shape != declared:
+            raise UsageError(
+                f"{self.task.name}: observe gives shape {obs.shape}, its fields say {declared}"
+            )
+        return obs
 
     def restart(self, ids: np.ndarray) -> np.ndarray:
         """Give up the running episodes of some simulations and begin their next ones.
@@ -339,6 +347,8 @@ class MujocoVecEnv(Generic[E, S]):
         if task.randomization is not self._ranges:  # they may widen as training goes on
             self._use(task.randomization)
         batch.reset(ids, keyframe=task.robot.home, stage=0)
+        self.episode.elapsed[ids] = 0
+        self.episode.last_action[ids] = 0.0
         self.params.fill(ids, self._nominal)
         for row in ids.tolist():
             self._place(row, self._episode_rng(row))

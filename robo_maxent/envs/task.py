@@ -114,7 +114,11 @@ class Task(ABC, Generic[E, S]):
 
     @abstractmethod
     def reset(self, episode: E, sim: int, rng: np.random.Generator) -> Initial:
-        """Begin an episode in simulation ``sim``: draw all of its randomness now."""
+        """Begin an episode in simulation ``sim``: draw all of its randomness now.
+
+        ``elapsed`` and ``last_action`` are zero already; what a subclass of
+        :class:`EpisodeState` adds still holds the episode before.
+        """
 
     @abstractmethod
     def observe(self, episode: E, state: S) -> np.ndarray:

@@ -9,6 +9,7 @@ Effects have no state of their own, so that one object serves any number of envi
 to be remembered of running episodes stands in :class:`Running`, and is saved with a checkpoint.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -170,7 +171,7 @@ class Running:
         self.pushing[ids] = total
 
 
-class Perturbation:
+class Perturbation(ABC):
     """One effect. A subclass says its names, limits and ranges, and overrides what it does."""
 
     name: str
@@ -204,9 +205,9 @@ class Perturbation:
 
     # What it is for a robot.
 
+    @abstractmethod
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """One episode's parameters where nothing is different; their shapes are those of all."""
-        raise NotImplementedError
 
     def limits(self, robot: Robot) -> Mapping[str, Range]:
         """The bounds of its parameters for a robot; unless overridden, those of any."""
@@ -235,7 +236,7 @@ class Perturbation:
 
         What it takes from the generator must not depend on how wide they are.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has ranges, so it has to define sample()")
 
     def narrowed(self, ranges: Ranges, share: float) -> Ranges:
         """The ranges drawn in towards nominal, linearly: 1 leaves them, 0 is nominal."""
@@ -272,7 +273,7 @@ class Perturbation:
             rng: Of this effect in this episode.
             plant: The robot and its control.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has an axis, so it has to define at()")
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """Its severity where all effects act at once, of a share in [0, 1]; None: it does not."""

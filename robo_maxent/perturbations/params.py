@@ -89,6 +89,26 @@ def owner(effects: Effects, robot: Robot) -> dict[str, Perturbation]:
     return {name: effect for effect in effects for name in effect.nominal(robot)}
 
 
+def require_distinct(effects: Effects, robot: Robot) -> None:
+    """Check that no two effects claim one name, parameter, range or axis.
+
+    Raises:
+        UsageError: The message says which two, and what they share.
+    """
+    owners: dict[tuple[str, str], Perturbation] = {}
+    for effect in effects:
+        claims = [("name", effect.name)]
+        claims += [("parameter", name) for name in effect.nominal(robot)]
+        claims += [("range", name) for name in effect.ranges]
+        if effect.lacking(robot) is None:
+            claims += [("axis", axis.name) for axis in effect.axes(robot)]
+        for kind, name in claims:
+            if (kind, name) in owners:
+                one, two = type(owners[kind, name]).__name__, type(effect).__name__
+                raise UsageError(f"the effects {one} and {two} have the same {kind}, {name!r}")
+            owners[kind, name] = effect
+
+
 def from_records(
     records: Sequence[Mapping[str, Any]], effects: Effects, robot: Robot
 ) -> EpisodeParams:

@@ -24,17 +24,21 @@ from robo_maxent.types import Act, Arrow, Episode, Snapshot
 BLOCK = 16
 """Video codecs want frame sides that are a multiple of this, pixels."""
 QUALITY = 7  # of 10
+FREE_CAMERA = -1
+"""MuJoCo's number of the camera that looks at the whole model, of a robot file that has none."""
 
 
 class Camera:
     """Draws snapshots of a task's simulations, decorations included."""
 
-    def __init__(self, task: MujocoTask[Any, Any], camera: str, width: int, height: int) -> None:
+    def __init__(
+        self, task: MujocoTask[Any, Any], camera: str | None, width: int, height: int
+    ) -> None:
         """Look for an OpenGL backend; a renderer is opened for the first picture.
 
         Args:
             task: What is simulated.
-            camera: Camera of the robot file.
+            camera: Camera of the robot file; None: its first.
             width: Multiple of 16, pixels.
             height: Multiple of 16, pixels.
 
@@ -47,9 +51,11 @@ class Camera:
         find_backend()
         model = task.robot.model
         names = [model.camera(i).name for i in range(model.ncam)]
-        if camera not in names:
-            raise UsageError(f"unknown camera {camera!r}; the robot has: {', '.join(names)}")
-        self._task, self._camera, self._size = task, camera, (height, width)
+        if camera is not None and camera not in names:
+            known = ", ".join(names) or "none"
+            raise UsageError(f"unknown camera {camera!r}; the robot has: {known}")
+        chosen = camera or (names[0] if names else FREE_CAMERA)
+        self._task, self._camera, self._size = task, chosen, (height, width)
         self._patch: int | None = None
         self._renderer: mujoco.Renderer | None = None
 
@@ -89,8 +95,8 @@ class Camera:
 class VideoSettings:
     """How a video looks."""
 
-    camera: str = "tracking"
-    """Camera of the robot file: tracking or side."""
+    camera: str | None = None
+    """Camera of the robot file, such as side; None: its first."""
     width: int = 640
     """Pixels, a multiple of 16."""
     height: int = 480

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
         rows = [StressEpisode.from_json(json.loads(line)) for line in lines]
     except (OSError, ValueError) as error:
         raise UsageError(f"{directory} holds no finished evaluation: {error}") from error
-    description["replay"] = f"robo-maxent replay {directory} --row {{row}}"
+    description["replay"] = f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}"
     return rows, description
 
 

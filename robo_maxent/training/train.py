@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import Any, get_args
 
@@ -207,7 +208,7 @@ class _Loop:
             return EnvError(f"{env_error} {error}")
         return EnvError(
             f"{env_error} The run is saved at {trainer.steps:,} steps: mend the environment, then "
-            f"continue with robo-maxent train --resume {trainer.directory} --minutes 5"
+            f"continue with robo-maxent train --resume {quote(str(trainer.directory))} --minutes 5"
         )
 
     def _fraction(self) -> float:

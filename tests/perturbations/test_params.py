@@ -1,6 +1,7 @@
 """Parameters of episodes: what is allowed, what differs, what is recorded and comes back."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,20 @@ from perturbed import EFFECT, NOMINAL, PARAMETERS, ROBOT, TASK, A, drawn, heavy,
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UnknownNameError, UsageError
-from robo_maxent.perturbations.params import EpisodeParams, check, from_records, nominal, owner
+from robo_maxent.perturbations.base import Perturbation, Plant
+from robo_maxent.perturbations.friction import FootFriction
+from robo_maxent.perturbations.mass import Payload
+from robo_maxent.perturbations.params import (
+    EpisodeParams,
+    check,
+    from_records,
+    nominal,
+    owner,
+    require_distinct,
+)
+from robo_maxent.sim.robot import Robot
 from robo_maxent.tasks import make
-from robo_maxent.tasks.quadruped import EFFECTS
+from robo_maxent.tasks.quadruped import EFFECTS, QuadrupedFlat
 
 
 def changed(n: int, **values: Any) -> EpisodeParams:
@@ -165,3 +177,38 @@ def test_an_unknown_parameter_in_a_record_lists_the_known_ones() -> None:
         UnknownNameError, match=r"'packet_los'. Did you mean 'packet_loss'\? Known: a"
     ):
         from_records([{"packet_los": 0.5}], EFFECTS, ROBOT)
+
+
+class SecondFriction(FootFriction):
+    """Another effect, of the same parameter and axis."""
+
+    name = "second_friction"
+
+
+class BothFrictions(QuadrupedFlat):
+    perturbations = (FootFriction(), SecondFriction())
+
+
+def test_two_effects_that_claim_the_same_are_refused() -> None:
+    with pytest.raises(UsageError, match="Payload and Payload have the same name, 'payload'"):
+        require_distinct((*EFFECTS, Payload()), ROBOT)
+    with pytest.raises(UsageError, match="and SecondFriction have the same parameter, 'foot_fri"):
+        BothFrictions()
+
+
+class Half(Perturbation):
+    """An effect that was not finished."""
+
+    name = title = summary = "half"
+    severities = (0.0, 1.0)
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        return {"half": np.array(0.0)}
+
+
+def test_an_effect_says_which_method_it_lacks() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(NotImplementedError, match=r"Half has ranges, so it has to define sample"):
+        Half().sample({}, rng, ROBOT)
+    with pytest.raises(NotImplementedError, match=r"Half has an axis, so it has to define at\(\)"):
+        Half().at(1.0, "", rng, Plant(ROBOT, 0.02))

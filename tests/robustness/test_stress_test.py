@@ -1,6 +1,7 @@
 """A stress test from the command line: rows, films, report, and a failure again bit for bit."""
 
 import json
+import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,11 @@ def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
         assert code == 0, said
         assert json.loads(out)["same"]
     assert described["replay"].endswith("--row {row}")
+    spaced = trained / "with spaces"
+    (trained / "robustness-quick").rename(spaced)
+    again = shlex.split(stress_test.read(spaced)[1]["replay"])
+    assert again == ["robo-maxent", "replay", str(spaced), "--row", "{row}"]
+    spaced.rename(trained / "robustness-quick")
     differences, known = benchmark("replays").differences, dict[str, Any]()
     assert differences(failed, described, known) == []
     assert differences(replace(failed, reward=0.5), described, known) == ["reward"]
