@@ -106,14 +106,29 @@ ActionSpace = Box | Discrete
 
 @dataclass(frozen=True)
 class GoalSpec:
-    """Which parts of an observation say what was achieved and what was desired."""
+    """Which fields of an observation are goals, and what a transition is worth for another goal.
+
+    Hindsight relabelling writes a goal that was achieved later into the place of the desired one,
+    and asks for the reward again; both functions must depend on nothing but their arguments.
+    """
 
     achieved: str
-    """Name of a field of the observation."""
+    """Name of the field that says what was achieved; it may be privileged."""
     desired: str
-    """Name of a field of the same size."""
-    reward: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    """Reward of having achieved one, (B, G), where the other was desired, (B, G): (B,)."""
+    """Name of the field that says what was desired, of the same size."""
+    reward: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    """Rewards, (B,), of observations (B, O), actions (B, A) and successors (B, O), whatever goals
+    stand in these; without the cost of a termination."""
+    success: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """Whether having achieved one, (B, G), meets the other that was desired, (B, G): bool, (B,)."""
+    terminates: bool = False
+    """Success ends the episode."""
+    share: float = 0.8
+    """Of the transitions of finished episodes, those that are relabelled; 0.8 is four relabelled
+    ones for each as it was (Andrychowicz et al. 2017, arXiv 1707.01495: "future", k = 4)."""
+    least_move: float = 0.0
+    """Episodes in which the achieved goal moved by less from first to last, in its unit, are not
+    relabelled: that nothing happens teaches nothing."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 And how a report should break the episodes of a stress test down.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -96,6 +96,9 @@ class Snapshot:
     patch: int
     """Patch of terrain that it takes place on; 0 on a plane."""
     arrows: tuple[Arrow, ...]
+    geoms: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Field of the model -> its values for the geoms of the physics, where they differ from those
+    compiled, (geoms, ...)."""
 
 
 By = Literal["case", "push direction", "push phase"]

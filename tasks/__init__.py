@@ -4,12 +4,24 @@ from typing import Any
 
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UnknownNameError
+from robo_maxent.tasks.arm_pick import ArmPick
+from robo_maxent.tasks.arm_push import ArmPush
+from robo_maxent.tasks.arm_reach import ArmReach
 from robo_maxent.tasks.getup import QuadrupedGetup
 from robo_maxent.tasks.quadruped import QuadrupedFlat
 from robo_maxent.tasks.rough import QuadrupedRough, QuadrupedRoughScan
 
 TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
-    task.name: task for task in (QuadrupedFlat, QuadrupedRough, QuadrupedRoughScan, QuadrupedGetup)
+    task.name: task
+    for task in (
+        QuadrupedFlat,
+        QuadrupedRough,
+        QuadrupedRoughScan,
+        QuadrupedGetup,
+        ArmReach,
+        ArmPush,
+        ArmPick,
+    )
 }
 
 

@@ -102,7 +102,6 @@ class QuadrupedGetup(OnPatches[Rise]):
 
     def reset(self, episode: Rise, sim: int, rng: np.random.Generator) -> Initial:
         """Drop the robot in a random pose."""
-        episode.patch[sim] = self._draw_patch(episode, sim, rng)
         episode.standing[sim] = 0
         episode.rose[sim] = -1
         episode.contact[sim] = False

@@ -72,8 +72,8 @@ class OnPatches(MujocoTask[P, LeggedState]):
         ground = self.pool.height(np.array([patch]), x.reshape(1, -1), y.reshape(1, -1))
         return float((ground.reshape(x.shape).max(axis=1) + radius - centre[:, 2]).max())
 
-    def _draw_patch(self, episode: P, sim: int, rng: np.random.Generator) -> int:
-        """Where the next episode takes place."""
+    def draw_patch(self, episode: P, sim: int, rng: np.random.Generator) -> int:
+        """The patch that was chosen, or one of the kind of the simulation and the level due."""
         if self.patches is not None:
             return int(self.patches[sim])
         kind, level = self._draw_ground(episode, sim, rng)

@@ -192,7 +192,6 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Stand on a patch of the level that is due, on its platform or, in training, anywhere."""
         initial = super().reset(episode, sim, rng)
         qpos = initial.qpos
-        episode.patch[sim] = self._draw_patch(episode, sim, rng)
         episode.commanded[sim] = episode.covered[sim] = episode.pace[sim] = 0.0
         episode.odometry[sim] = 0.0
         episode.contact[sim] = False

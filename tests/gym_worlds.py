@@ -121,6 +121,41 @@ class Endless(World):
     """Never ends, and has no time limit."""
 
 
+class Near(World):
+    """A point that actions move by up to 0.1 in a square; its goal is drawn from the seed."""
+
+    radius = 0.3
+    """Distance at which the goal is met, as in ``compute_reward``."""
+
+    def __init__(self, ends: bool = False) -> None:
+        goal = spaces.Box(-1.0, 1.0, (2,), np.float64)
+        self.parts = {"observation": UNIT, "achieved_goal": goal, "desired_goal": goal}
+        super().__init__(spaces.Dict(self.parts), spaces.Box(-1.0, 1.0, (2,), np.float32))
+        self.ends = ends
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        gymnasium.Env.reset(self, seed=seed)
+        self.t, self.at = 0, np.zeros(2)
+        self.goal = self.np_random.uniform(-1.0, 1.0, 2)
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.t += 1
+        self.at = np.clip(self.at + 0.1 * np.asarray(action, np.float64), -1.0, 1.0)
+        reward = float(self.compute_reward(self.at, self.goal, {}))
+        return self.observe(), reward, self.ends and reward == 0.0, self.t == 20, {}
+
+    def observe(self) -> Any:
+        clock = np.array([self.t / 20], np.float32)
+        return {"observation": clock, "achieved_goal": self.at, "desired_goal": self.goal}
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        return -(np.linalg.norm(achieved - desired, axis=-1) > self.radius).astype(np.float64)
+
+    def compute_terminated(self, achieved: Any, desired: Any, info: Any) -> bool:
+        return self.ends and bool(np.linalg.norm(achieved - desired) <= self.radius)
+
+
 def broken(**_: Any) -> gymnasium.Env[Any, Any]:
     raise ValueError("the mesh file is missing")
 
@@ -132,6 +167,6 @@ def register(name: str, world: Any, **kwargs: Any) -> str:
     return f"test/{name}-v0"
 
 
-for _world in (World, Counter, Seeded, Echo, Bad, Endless):
+for _world in (World, Counter, Seeded, Echo, Bad, Endless, Near):
     register(_world.__name__, _world)
 register("Broken", broken)

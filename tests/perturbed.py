@@ -67,7 +67,9 @@ def written(robot: Robot, params: EpisodeParams, names: str | None = None) -> Ac
         names: The effects that act, one space between them; None: those whose parameters differ.
     """
     n = len(params["payload"])
-    effects = ActiveEffects(EFFECTS, robot, Batch(robot.model, n, 1), params, TASK.observation, DT)
+    effects = ActiveEffects(
+        EFFECTS, robot, Batch(robot.model, n, 1), params, TASK.observation, TASK.action_size, DT
+    )
     of = owner(EFFECTS, robot)
     differing = {of[name] for name in params.differing(nominal(EFFECTS, robot, 1))}
     effects.activate(differing if names is None else [EFFECT[name] for name in names.split()])

@@ -83,7 +83,12 @@ class Reach(MujocoTask[Reaching, RobotState]):
     episode_steps = 60
     perturbations = (MotorStrength(), SensorNoise())
     deviation_units = {"distance": "m"}
-    goal = GoalSpec("fingertip", "target", lambda got, want: -np.linalg.norm(got - want, axis=1))
+    goal = GoalSpec(
+        "fingertip",
+        "target",
+        lambda obs, action, after: 1.0 - np.tanh(5.0 * _apart(after[:, 4:6], after[:, 6:8])),
+        lambda got, want: _apart(got, want) < CLOSE,
+    )
 
     def episode_state(self, n: int) -> Reaching:
         return Reaching.blank(n, self.action_size, target=np.zeros((n, 3)), distance=np.zeros(n))
@@ -122,6 +127,10 @@ class Reach(MujocoTask[Reaching, RobotState]):
 
     def _distance(self, episode: Reaching, state: RobotState) -> np.ndarray:
         return np.linalg.norm(state.site_position["fingertip"] - episode.target, axis=1)
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(one - other, axis=1)
 
 
 CONFIG = TrainConfig(

@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from robo_maxent.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
+    from robo_maxent.envs.gym_vec_env import GymTask
     from robo_maxent.envs.interface import EnvFactory
     from robo_maxent.envs.mujoco_task import MujocoTask
     from robo_maxent.learning.policy import Policy
@@ -95,7 +97,6 @@ def make(name: str, options: Mapping[str, Any]) -> "EnvFactory":
         UsageError: There is no such task, or it has not that option.
     """
     from robo_maxent.envs.gym_spec import PREFIX
-    from robo_maxent.envs.gym_vec_env import GymTask
     from robo_maxent.tasks import TASKS
     from robo_maxent.tasks import make as make_ours
 
@@ -111,8 +112,16 @@ def make(name: str, options: Mapping[str, Any]) -> "EnvFactory":
                 f"{', '.join(has)}"
             )
     if gym:
-        return GymTask(name.removeprefix(PREFIX), options.get("action_repeat", 1))
+        return gym_task(name.removeprefix(PREFIX), options.get("action_repeat", 1))
     return make_ours(name, **options)
+
+
+@lru_cache(maxsize=8)
+def gym_task(env_id: str, action_repeat: int = 1) -> "GymTask":
+    """A Gymnasium id as a task; looking at one takes a second, so each is kept."""
+    from robo_maxent.envs.gym_vec_env import GymTask
+
+    return GymTask(env_id, action_repeat)
 
 
 def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args
 import tyro
 
 from robo_maxent import __version__
+from robo_maxent.cli import arguments
 from robo_maxent.cli.demo import Demo
 from robo_maxent.cli.evaluate import Evaluate
 from robo_maxent.cli.export import Export
@@ -50,12 +51,14 @@ def _chosen_preset(args: list[str]) -> Preset:
 def _preset_of_task(words: list[str]) -> str:
     """The recipe of the first task among words."""
     from robo_maxent.envs.gym_spec import PREFIX
-    from robo_maxent.envs.gym_vec_env import GymTask
     from robo_maxent.tasks import TASKS
 
     for word in words:
         if word.startswith(PREFIX):
-            return GymTask.preset
+            try:
+                return arguments.gym_task(word.removeprefix(PREFIX)).preset
+            except RoboMaxentError:
+                return "single"  # the command will say what is wrong with it
         if word in TASKS:
             return TASKS[word].preset
     return "default"

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
+from robo_maxent.envs.gym_robotics_shim import repair_for
 from robo_maxent.envs.gym_wrapper import one_line
 from robo_maxent.errors import EnvError, UsageError
 
@@ -59,6 +60,7 @@ def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
         EnvError: Its own code raised.
     """
     try:
+        repair_for(spec)
         return gymnasium.make(spec, disable_env_checker=True)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(f"{name} can't be made: {error}. Fix: install what it names") from error

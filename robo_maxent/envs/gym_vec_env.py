@@ -1,16 +1,19 @@
 """Any Gymnasium id as something to learn on: ``gym:HalfCheetah-v5``, ``gym:dm_control/dog-run-v0``.
 
 The action space must be a bounded Box of floats; SAC acts in [-1, 1] and is mapped to it affinely.
-The observation space may be anything of numbers that flattens, but pictures.
+The observation space may be anything of numbers that flattens, but pictures. Where it has goals
+whose reward can be computed, they are a ``GoalSpec``, for hindsight.
 """
 
 import os
 import warnings
 from typing import Any
 
+import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
+from robo_maxent.envs.gym_goals import NoHindsightError, find_goal, names_goals
 from robo_maxent.envs.gym_spec import (
     PREFIX,
     find_spec,
@@ -22,7 +25,7 @@ from robo_maxent.envs.gym_spec import (
 from robo_maxent.envs.gym_wrapper import ERROR, TRACE, WrapperFactory, one_line
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.seeds import Purpose
-from robo_maxent.spaces import Box
+from robo_maxent.spaces import Box, GoalSpec
 from robo_maxent.types import Episode, Step
 
 ENDLESS_STEPS = 100_000
@@ -33,7 +36,6 @@ class GymTask:
     """A Gymnasium environment to learn on; satisfies ``interface.EnvFactory``."""
 
     preset = "single"
-    goal = None
     exact_resume = False
     mirrors = None
     most_simulations = 16
@@ -62,8 +64,12 @@ class GymTask:
             self.policy_parts, self.notes = observation_parts(self.name, env.observation_space)
             self.control_dt = step_seconds(env) * action_repeat
             self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
+            self.goal = self._goal(env)
         finally:
             env.close()
+        if self.goal is not None:
+            self.preset = "goals"
+        self.observation_parts = self.policy_parts
         self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
         low, high = box.low.astype(np.float64).ravel(), box.high.astype(np.float64).ravel()
         names = tuple(f"action {i}" for i in range(len(low)))
@@ -93,6 +99,23 @@ class GymTask:
     ) -> "GymVecEnv":
         """N simulations in this process, the first being number ``first_sim``."""
         return GymVecEnv(self, n, seed, first_sim=first_sim, purpose=purpose)
+
+    def _goal(self, env: gymnasium.Env[Any, Any]) -> GoalSpec | None:
+        """The goals of an environment; None with a note on why hindsight does not work."""
+        if not names_goals(env.observation_space):
+            return None
+        try:
+            if self.action_repeat > 1:
+                raise NoHindsightError(
+                    f"with action_repeat {self.action_repeat} a reward is a sum over several "
+                    "states, of which only the last is kept; use action_repeat 1"
+                )
+            goal, notes = find_goal(self.name, self.spec, env, self.policy_parts)
+        except NoHindsightError as error:
+            self.notes += (f"{self.name} can't be learnt with hindsight: {error}",)
+            return None
+        self.notes += notes
+        return goal
 
 
 class GymVecEnv:

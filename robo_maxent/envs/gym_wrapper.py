@@ -9,6 +9,7 @@ import os
 import signal
 import traceback
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -16,6 +17,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
+from robo_maxent.envs.gym_robotics_shim import repair_for
 from robo_maxent.seeds import Purpose, environment_seed
 
 ERROR = "env_error"
@@ -95,8 +97,8 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             if terminated or truncated:
                 break
         ended = bool(terminated or truncated)
-        judged = ended and "is_success" in info
-        final_info = {"is_success": bool(info["is_success"])} if judged else {}
+        success = _success(info) if ended else None
+        final_info = {} if success is None else {"is_success": success}
         return self._flat(raw), total, bool(terminated), bool(truncated), final_info
 
     def _scaled(self, action: np.ndarray) -> np.ndarray:
@@ -142,6 +144,18 @@ def one_line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
+def _success(info: dict[str, Any]) -> bool | None:
+    """What an environment says of its last step; None: nothing.
+
+    The key is ``is_success``; where that is missing ``success``, if it is a number, as mazes and
+    Adroit of gymnasium-robotics have it.
+    """
+    if "is_success" in info:
+        return bool(info["is_success"])
+    success = info.get("success")
+    return bool(success) if isinstance(success, Real | np.bool_) else None
+
+
 class _NotFinite(ValueError):
     """NaN or infinity: what, for a message."""
 
@@ -166,5 +180,6 @@ class WrapperFactory:
             # Ctrl-C reaches every process of a terminal; the one that trains ends the workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        repair_for(self.spec)
         env = gymnasium.make(self.spec, disable_env_checker=True, **self.kwargs)
         return GymWrapper(env, self.label, self.repeat, self.seed, self.sim, self.purpose)

@@ -74,6 +74,11 @@ class EnvFactory(Protocol):
         ...
 
     @property
+    def observation_parts(self) -> tuple[tuple[str, int, str], ...]:
+        """The same of all parts, also those for critics."""
+        ...
+
+    @property
     def observation_size(self) -> int:
         """Number of elements of an observation, O."""
         ...

@@ -93,20 +93,30 @@ class MujocoTask(Task[E, S]):
         return self.robot.home_pose + self.action_scale * action
 
     def randomization_of(self, episode: E, sim: int) -> Randomization:
-        """What the next episode of ``sim`` is drawn from, never wider than ``randomization``."""
+        """What the next episode of ``sim``, whose ``patch`` is set, is drawn from.
+
+        Never wider than ``randomization``.
+        """
         return self.randomization
+
+    def draw_patch(self, episode: E, sim: int, rng: np.random.Generator) -> int:
+        """Where in the pool of terrain the next episode of ``sim`` takes place."""
+        return 0 if self.patches is None else int(self.patches[sim])
 
     def goes_ahead(self, episode: E, sim: int) -> bool:
         """Whether an episode that begins leads straight off its platform, as a tour needs it."""
         return False
 
     def _check_action(self) -> None:
-        joints = len(self.robot.joints)
-        declared = sum(part.size for part in self.action), *np.shape(self.action_scale)
-        if declared != (joints, joints):
+        space = self.action_space
+        declared = sum(part.size for part in self.action), *np.shape(space.scale)
+        if declared != (space.size, space.size):
+            what = f"acts on {space.size} quantities"
+            if space.names == self.robot.joints:
+                what = f"the robot has {space.size} actuators"
             raise UsageError(
-                f"{self.name}: the robot has {joints} actuators, but the fields of action have "
-                f"{declared[0]} elements and action_scale has shape {np.shape(self.action_scale)}"
+                f"{self.name}: {what}, but the fields of action have {declared[0]} elements and "
+                f"action_scale has shape {np.shape(space.scale)}"
             )
 
     @property
@@ -153,6 +163,10 @@ class MujocoTask(Task[E, S]):
             self._unseen = kept = self.on(fresh)
         return kept
 
+    def in_training(self) -> Self:
+        """The same task as it is trained: episodes may begin where those of a test do not."""
+        return self
+
     # What simulates it.
 
     def training_env(
@@ -166,7 +180,8 @@ class MujocoTask(Task[E, S]):
         from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv  # which is built on this class
 
         threads = threads if self.terrain is None else 2 * threads
-        return MujocoVecEnv(self, n, seed, threads, dump_dir=Path(directory) / "diverged")
+        dump_dir = Path(directory) / "diverged"
+        return MujocoVecEnv(self.in_training(), n, seed, threads, dump_dir=dump_dir)
 
     def evaluation_env(
         self,

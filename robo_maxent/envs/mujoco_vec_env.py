@@ -94,12 +94,19 @@ class MujocoVecEnv(Generic[E, S]):
         self._nominal = episode_params.nominal(effects, robot, 1)
         self._ctrl = self.batch.bind("ctrl")
         self.episode.number[:] = sims
+        self.episode.params = self.params
         self._patched = task.terrain is not None and not task.terrain.is_plane
         if self._patched:
             self._dataid = self.batch.expand("geom_dataid")  # (N, geoms)
             self._ground = robot.model.geom(GROUND).id
         self.effects = ActiveEffects(
-            effects, robot, self.batch, self.params, task.observation, task.control_dt
+            effects,
+            robot,
+            self.batch,
+            self.params,
+            task.observation,
+            task.action_size,
+            task.control_dt,
         )
         self._owner = episode_params.owner(effects, robot)
         self._dump_dir = Path(dump_dir)
@@ -214,6 +221,7 @@ class MujocoVecEnv(Generic[E, S]):
             mocap_quat=self.batch.bind("mocap_quat")[sim].copy(),
             patch=int(self.episode.patch[sim]),
             arrows=tuple(arrows),
+            geoms=self.effects.geoms(sim),
         )
 
     def metrics(self) -> dict[str, float]:
@@ -227,7 +235,7 @@ class MujocoVecEnv(Generic[E, S]):
         """Copies of everything that continues: simulations, episodes, parameters, counters."""
         parts = {"state": self.batch.state, "index": self._index, "return": self._return}
         parts["rests"] = self._rests
-        parts |= {f"episode.{f.name}": getattr(self.episode, f.name) for f in fields(self.episode)}
+        parts |= {f"episode.{name}": array for name, array in self._remembered().items()}
         parts |= {f"params.{name}": values for name, values in self.params.items()}
         parts |= {f"effects.{name}": array for name, array in self.effects.state_dict().items()}
         return {name: array.copy() for name, array in parts.items()}
@@ -241,8 +249,8 @@ class MujocoVecEnv(Generic[E, S]):
         self.batch.state[:] = saved["state"]
         self._index[:], self._return[:] = saved["index"], saved["return"]
         self._rests[:] = saved["rests"]
-        for part in fields(self.episode):
-            getattr(self.episode, part.name)[:] = saved[f"episode.{part.name}"]
+        for name, array in self._remembered().items():
+            array[:] = saved[f"episode.{name}"]
         for name, values in self.params.items():
             values[:] = saved[f"params.{name}"]
         if self._patched:
@@ -254,6 +262,11 @@ class MujocoVecEnv(Generic[E, S]):
         self.effects.load_state_dict(effects, self.episode.elapsed, keys)
         self.batch.forward(stage=_VELOCITY_STAGE)
         return self._observe()
+
+    def _remembered(self) -> dict[str, np.ndarray]:
+        """What the task remembers of the episodes."""
+        names = (part.name for part in fields(self.episode) if part.name != "params")
+        return {name: getattr(self.episode, name) for name in names}
 
     def _use(self, ranges: Randomization) -> None:
         """Draw from these ranges from now on."""
@@ -351,10 +364,7 @@ class MujocoVecEnv(Generic[E, S]):
         self.episode.last_action[ids] = 0.0
         self.params.fill(ids, self._nominal)
         for row in ids.tolist():
-            self._place(row, self._episode_rng(row))
-            task.randomization_of(self.episode, row).draw(self._named_rng(row), self.params, row)
-        if self._given is not None:
-            self.params.copy_rows(self._given, ids[self._index[ids] == 0])
+            self._place(row)
         self.effects.start(ids, batch.bind("qpos"))
         self._return[ids], self._rests[ids] = 0.0, False
         if self._patched:
@@ -362,9 +372,14 @@ class MujocoVecEnv(Generic[E, S]):
         self.effects.begin(ids, self._keys(ids))
         batch.forward(ids, stage=_VELOCITY_STAGE)
 
-    def _place(self, sim: int, rng: np.random.Generator) -> None:
+    def _place(self, sim: int) -> None:
         """Put a simulation, which stands at its keyframe, where the task begins its episode."""
-        initial = self.task.reset(self.episode, sim, rng)
+        task, episode, rng = self.task, self.episode, self._episode_rng(sim)
+        episode.patch[sim] = task.draw_patch(episode, sim, rng)
+        task.randomization_of(episode, sim).draw(self._named_rng(sim), self.params, sim)
+        if self._given is not None and self._index[sim] == 0:
+            self.params.copy_rows(self._given, np.array([sim]))
+        initial = task.reset(episode, sim, rng)
         for name, value in vars(initial).items():
             if value is not None:
                 self.batch.bind(name)[sim] = value

@@ -35,6 +35,9 @@ class EpisodeState:
     """Number of each simulation in the set that it belongs to, int, (N,)."""
     patch: np.ndarray
     """Where each episode takes place in the task's pool of terrain, int, (N,); 0 on a plane."""
+    params: Mapping[str, np.ndarray]
+    """What is different about each episode, by parameter, (N, ...), see ``perturbations.params``:
+    live, and kept by the environment."""
 
     @classmethod
     def blank(cls, n: int, action_size: int, **fields: np.ndarray) -> Self:
@@ -44,6 +47,7 @@ class EpisodeState:
             last_action=np.zeros((n, action_size)),
             number=np.arange(n),
             patch=np.zeros(n, np.int64),
+            params={},
             **fields,
         )
 
@@ -116,8 +120,8 @@ class Task(ABC, Generic[E, S]):
     def reset(self, episode: E, sim: int, rng: np.random.Generator) -> Initial:
         """Begin an episode in simulation ``sim``: draw all of its randomness now.
 
-        ``elapsed`` and ``last_action`` are zero already; what a subclass of
-        :class:`EpisodeState` adds still holds the episode before.
+        Its ``patch`` and its ``params`` are set, and ``elapsed`` and ``last_action`` are zero; what
+        a subclass of :class:`EpisodeState` adds still holds the episode before.
         """
 
     @abstractmethod
@@ -199,6 +203,11 @@ class Task(ABC, Generic[E, S]):
     def policy_parts(self) -> tuple[tuple[str, int, str], ...]:
         """Name, size and unit of each part of the observation that a policy sees, in order."""
         return tuple((part.name, part.size, part.unit) for part in unprivileged(self.observation))
+
+    @property
+    def observation_parts(self) -> tuple[tuple[str, int, str], ...]:
+        """Name, size and unit of each part of an observation, privileged ones too, in order."""
+        return tuple((part.name, part.size, part.unit) for part in self.observation)
 
     @property
     def mirrors(self) -> tuple[Mirror, Mirror] | None:

@@ -1,7 +1,6 @@
 """A ring of transitions, one row each, so that a batch is one gather.
 
-Beside the rows stands which simulation each came from and how its episode went on, for whoever
-wants to look further along an episode than one step.
+Where a task has goals, the rows of an episode are indexed, and a share of each batch is relabelled.
 """
 
 from collections.abc import Iterable
@@ -11,9 +10,8 @@ import numpy as np
 import torch
 
 from robo_maxent.errors import UsageError
-
-NO_ROW = -1
-"""In the place of the next row, where none is stored."""
+from robo_maxent.learning.episode_index import EpisodeIndex
+from robo_maxent.learning.hindsight import Columns, Hindsight
 
 
 @dataclass(frozen=True)
@@ -37,20 +35,22 @@ class ReplayBatch:
 
 def row_bytes(obs_size: int, action_size: int) -> int:
     """Memory of one stored transition, bytes."""
-    floats = 2 * obs_size + action_size + 2
-    return 4 * floats + 4 + 4 + 1  # and simulation, next row, whether the episode ended
+    return 4 * (2 * obs_size + action_size + 2)
 
 
 class ReplayBuffer:
     """The last ``capacity`` transitions, in memory, float32."""
 
-    def __init__(self, capacity: int, obs_size: int, action_size: int) -> None:
+    def __init__(
+        self, capacity: int, obs_size: int, action_size: int, hindsight: Hindsight | None = None
+    ) -> None:
         """Reserve the memory.
 
         Args:
             capacity: Number of transitions kept, at least 1.
             obs_size: O.
             action_size: A.
+            hindsight: How to relabel what is drawn; None: it is drawn as it was.
 
         Raises:
             UsageError: ``capacity`` is out of range.
@@ -58,14 +58,12 @@ class ReplayBuffer:
         if capacity < 1:
             raise UsageError(f"capacity must be at least 1, got {capacity}")
         self.capacity = capacity
-        self._splits = np.cumsum([obs_size, action_size, 1, obs_size, 1]).tolist()
-        self._rows = np.zeros((capacity, self._splits[-1]), np.float32)
-        self._sim = np.zeros(capacity, np.int32)
-        self._ended = np.zeros(capacity, bool)
-        self._next_row = np.full(capacity, NO_ROW, np.int32)
+        a, b, c, d, e = np.cumsum([obs_size, action_size, 1, obs_size, 1]).tolist()
+        self._columns = Columns(slice(0, a), slice(a, b), b, slice(c, d), d)
+        self._rows = np.zeros((capacity, e), np.float32)
         self._added = 0
-        self._running: dict[int, int] = {}
-        """Simulation -> how many rows had been added before the last one of its episode."""
+        self._hindsight = hindsight
+        self._episodes = None if hindsight is None else EpisodeIndex(capacity)
 
     def __len__(self) -> int:
         """Number of transitions stored."""
@@ -99,12 +97,9 @@ class ReplayBuffer:
         self._added += len(rows)
         kept = slice(max(len(rows) - self.capacity, 0), None)
         serials = np.arange(self._added - len(rows), self._added)[kept]
-        places = serials % self.capacity
-        self._rows[places] = rows[kept]
-        self._sim[places] = sim[kept]
-        self._ended[places] = ended[kept]
-        self._next_row[places] = NO_ROW
-        self._link(serials.tolist(), sim[kept].tolist(), ended[kept].tolist())
+        self._rows[serials % self.capacity] = rows[kept]
+        if self._episodes is not None:
+            self._episodes.add(sim, ended)
 
     def end(self, sims: Iterable[int] | None = None) -> None:
         """Count running episodes as ended where their last transition is stored.
@@ -112,10 +107,8 @@ class ReplayBuffer:
         Args:
             sims: Simulations whose next step is missing here; None: all of them.
         """
-        for sim in list(self._running if sims is None else sims):
-            serial = self._running.pop(int(sim), NO_ROW)
-            if self._is_stored(serial):
-                self._ended[serial % self.capacity] = True
+        if self._episodes is not None:
+            self._episodes.end(sims)
 
     def sample(self, rng: np.random.Generator, size: int) -> ReplayBatch:
         """Draw transitions uniformly with replacement.
@@ -129,43 +122,25 @@ class ReplayBuffer:
         """
         if not self._added:
             raise UsageError("nothing to sample: the replay buffer is empty")
-        picked = torch.from_numpy(self._rows[rng.integers(0, len(self), size)])
-        a, b, c, d, _ = self._splits
+        columns, places = self._columns, rng.integers(0, len(self), size)
+        rows = self._rows[places]
+        if self._hindsight is not None and self._episodes is not None:
+            self._hindsight.relabel(rows, places, self._rows, columns, self._episodes, rng)
+        picked = torch.from_numpy(rows)
         return ReplayBatch(
-            obs=picked[:, :a],
-            action=picked[:, a:b],
-            reward=picked[:, b],
-            next_obs=picked[:, c:d],
-            terminated=picked[:, d],
+            obs=picked[:, columns.obs],
+            action=picked[:, columns.action],
+            reward=picked[:, columns.reward],
+            next_obs=picked[:, columns.next_obs],
+            terminated=picked[:, columns.terminated],
         )
-
-    def episode_ends(self, rows: np.ndarray) -> np.ndarray:
-        """The last stored transition of the same episode, for each of some transitions.
-
-        Args:
-            rows: Places of transitions in the ring, each below ``len``, int, (B,).
-
-        Returns:
-            Places in the ring, int, (B,).
-        """
-        ends = np.array(rows)
-        going_on = np.arange(len(ends))
-        while len(going_on):
-            following = self._next_row[ends[going_on]]
-            going_on = going_on[following != NO_ROW]
-            ends[going_on] = following[following != NO_ROW]
-        return ends
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """What is stored, and the number ever added; views, to be written at once."""
-        size = len(self)
-        return {
-            "rows": self._rows[:size],
-            "sim": self._sim[:size],
-            "ended": self._ended[:size],
-            "next_row": self._next_row[:size],
-            "added": np.array(self._added),
-        }
+        saved = {"rows": self._rows[: len(self)], "added": np.array(self._added)}
+        if self._episodes is not None:
+            saved |= {f"episodes.{k}": array for k, array in self._episodes.state_dict().items()}
+        return saved
 
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> None:
         """Continue exactly where :meth:`state_dict` was taken.
@@ -178,26 +153,8 @@ class ReplayBuffer:
             raise UsageError(
                 f"saved replay has shape {rows.shape}, this buffer holds {self._rows.shape}"
             )
-        size = len(rows)
-        self._rows[:size] = rows
-        self._sim[:size], self._ended[:size] = saved["sim"], saved["ended"]
-        self._next_row[:size] = saved["next_row"]
+        self._rows[: len(rows)] = rows
         self._added = added
-        open_rows = np.flatnonzero(~self._ended[:size] & (self._next_row[:size] == NO_ROW))
-        serials = added - 1 - (added - 1 - open_rows) % self.capacity
-        sims = self._sim[open_rows].tolist()
-        self._running = dict(zip(sims, serials.tolist(), strict=True))
-
-    def _link(self, serials: list[int], sims: list[int], ended: list[bool]) -> None:
-        """Note for each new row that it follows the one before it in its episode."""
-        for serial, sim, is_last in zip(serials, sims, ended, strict=True):
-            before = self._running.get(sim, NO_ROW)
-            if self._is_stored(before):
-                self._next_row[before % self.capacity] = serial % self.capacity
-            self._running[sim] = serial
-            if is_last:
-                del self._running[sim]
-
-    def _is_stored(self, serial: int) -> bool:
-        """Whether the row that so many were added before is still there."""
-        return serial >= max(self._added - self.capacity, 0)
+        if self._episodes is not None:
+            names = self._episodes.state_dict()
+            self._episodes.load_state_dict({name: saved[f"episodes.{name}"] for name in names})

@@ -29,6 +29,7 @@ class ActiveEffects:
         batch: Batch,
         params: EpisodeParams,
         observation: tuple[Field, ...],
+        action_size: int,
         control_dt: float,
     ) -> None:
         """Prepare all of them; nothing acts until :meth:`activate` says what may.
@@ -39,6 +40,7 @@ class ActiveEffects:
             batch: N simulations.
             params: What is different about the running episodes, N rows, which change.
             observation: What sensors there are.
+            action_size: Elements of an action, A.
             control_dt: Time between two actions, s.
         """
         n = batch.nsim
@@ -57,8 +59,11 @@ class ActiveEffects:
                 robot=robot,
                 control_dt=control_dt,
                 observation=observation,
+                action_size=action_size,
                 params=params,
                 fields=self._fields,
+                qvel=batch.bind("qvel"),
+                mocap_pos=batch.bind("mocap_pos"),
                 body_force=force,
                 pushing=pushing,
                 others=self._pushing,
@@ -138,6 +143,10 @@ class ActiveEffects:
             for effect, running in self._active
             for arrow in effect.arrows(running, state, sim, step)
         ]
+
+    def geoms(self, sim: int) -> dict[str, np.ndarray]:
+        """Where the geoms of one simulation are and how large, as far as effects changed that."""
+        return self._fields.changed(("geom_pos", "geom_quat", "geom_size"), sim)
 
     def torque_limits(self) -> np.ndarray:
         """Largest torque of each motor as it is now, N·m, (N, A); 0: it has no limit, or none."""

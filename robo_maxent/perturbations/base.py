@@ -31,7 +31,15 @@ Ranges = Mapping[str, Any]
 Values = dict[str, Any]
 """Parameter -> its value in one episode."""
 
-PARTS = {"base": "no floating base", "feet": "no feet"}
+Part = Literal["base", "feet", "objects", "table", "goal", "gripper"]
+PARTS: Mapping[Part, str] = {
+    "base": "no floating base",
+    "feet": "no feet",
+    "objects": "no object to handle",
+    "table": "no table",
+    "goal": "no goal",
+    "gripper": "no gripper",
+}
 """Part of a robot that an effect may need -> what one lacks that has none."""
 REFERENCE_MASS = 12.74
 """kg, of the quadruped that masses and impulses are given for; see :func:`mass_scale`."""
@@ -143,9 +151,15 @@ class Running:
     control_dt: float
     """Time between two actions, s."""
     observation: tuple[Field, ...]
+    action_size: int
+    """Elements of an action, A."""
     params: Mapping[str, np.ndarray]
     """The parameters of all effects, (N, ...)."""
     fields: ModelFields
+    qvel: np.ndarray
+    """Generalized velocities, which may be changed before a step, (N, nv)."""
+    mocap_pos: np.ndarray
+    """Positions of the mocap bodies, world frame, m, which may be changed, (N, nmocap, 3)."""
     body_force: np.ndarray
     """Force on the base that this effect wants, world frame, N, (N, 3): what acts is the sum over
     all effects. Set it by :meth:`push`."""
@@ -190,7 +204,7 @@ class Perturbation(ABC):
     """See :class:`Axis`."""
     suites: Mapping[str, Share] = {}
     """Suite -> how many episodes of it, where that is not the usual."""
-    needs: tuple[Literal["base", "feet"], ...] = ()
+    needs: tuple[Part, ...] = ()
     """Parts of a robot that it acts on, of which not every robot has one."""
     bounds: Mapping[str, Range] = {}
     """Parameter -> the values that a stable simulation accepts, in its unit."""

@@ -42,7 +42,7 @@ class PacketLoss(ScalarEffect):
 
     def prepare(self, running: Running) -> None:
         """Remember the action in force; before the first arrives it is the home pose, action 0."""
-        running.memory["held"] = np.zeros((len(running.key), len(running.robot.joints)))
+        running.memory["held"] = np.zeros((len(running.key), running.action_size))
 
     def begin(self, running: Running, ids: np.ndarray) -> None:
         """Forget the last episode."""
@@ -96,7 +96,7 @@ class ActionDelay(Perturbation):
 
     def prepare(self, running: Running) -> None:
         """Remember the last actions, the newest first."""
-        shape = (len(running.key), MAX_DELAY + 1, len(running.robot.joints))
+        shape = (len(running.key), MAX_DELAY + 1, running.action_size)
         running.memory["sent"] = np.zeros(shape)
         running.prepared["rows"] = np.arange(len(running.key))
 

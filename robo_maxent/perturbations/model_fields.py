@@ -1,5 +1,6 @@
 """Fields of a compiled model with a value for each simulation, always written from the defaults."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ class ModelFields:
             return self._rows[name][ids]
         default = self.default(name)
         return np.broadcast_to(default, (len(ids), *default.shape))
+
+    def changed(self, names: Iterable[str], sim: int) -> dict[str, np.ndarray]:
+        """Copies of one simulation's values of these fields, of those that were ever written."""
+        return {name: self._rows[name][sim].copy() for name in names if name in self._rows}
 
     def restore(self, ids: np.ndarray) -> None:
         """Set everything that was ever written back to its compiled value."""

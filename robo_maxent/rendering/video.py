@@ -18,7 +18,7 @@ from robo_maxent.files import atomic_path
 from robo_maxent.rendering.backend import find_backend
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.physics import mujoco
-from robo_maxent.sim.robot import load
+from robo_maxent.sim.robot import DECORATION_GROUP, load
 from robo_maxent.types import Act, Arrow, Episode, Snapshot
 
 BLOCK = 16
@@ -62,6 +62,8 @@ class Camera:
     def frame(self, snapshot: Snapshot) -> np.ndarray:
         """Picture of a simulation, uint8, (height, width, 3)."""
         renderer = self._opened(snapshot.patch)
+        for name, values in snapshot.geoms.items():
+            getattr(self._model, name)[self._physical] = values
         self._data.qpos[:] = snapshot.qpos
         self._data.mocap_pos[:], self._data.mocap_quat[:] = snapshot.mocap_pos, snapshot.mocap_quat
         mujoco.mj_forward(self._model, self._data)
@@ -87,6 +89,7 @@ class Camera:
             pool = None if task.terrain is None else task.terrain.only(patch)
             self._model = load(task.robot_spec.model, decorations=True, pool=pool)
             self._data, self._patch = mujoco.MjData(self._model), patch
+            self._physical = np.flatnonzero(self._model.geom_group != DECORATION_GROUP)
             self._renderer = mujoco.Renderer(self._model, *self._size)
         return self._renderer
 

@@ -15,6 +15,7 @@ DECORATION_GROUP = 2
 """Geom group of parts that only the eye sees: no mass, no contact."""
 
 BASE_SENSORS = ("base_linear_velocity", "base_angular_velocity", "up_in_base")
+SHAPES = ("box", "cylinder")
 FOOT_SENSORS = ("foot_position", "foot_velocity", "foot_touch")
 
 Columns = slice | np.ndarray
@@ -38,6 +39,17 @@ class RobotSpec:
     ``FR_foot_velocity`` and ``FR_foot_touch``."""
     sites: Mapping[str, str] = field(default_factory=dict)
     """What a task calls a site -> its name in the model."""
+    objects: tuple[str, ...] = ()
+    """Bodies with a free joint that the robot handles: ``cup`` has the geoms ``cup_box`` and
+    ``cup_cylinder``, of which one is what it is and the other a grain at its centre."""
+    table: str | None = None
+    """Geom that objects lie on."""
+    goal: str | None = None
+    """Mocap body that shows where an object, or the hand, should be."""
+    gripper: str | None = None
+    """Actuator that closes the hand."""
+    pads: tuple[str, ...] = ()
+    """Geoms that the hand holds by."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,22 @@ class LeggedState(RobotState):
     """Normal contact force on each foot, N, (N, feet)."""
 
 
+@dataclass(frozen=True)
+class ManipulationState(RobotState):
+    """The same of robots that handle K objects."""
+
+    object_position: np.ndarray
+    """Centres of the objects, world frame, m, (N, K, 3)."""
+    object_orientation: np.ndarray
+    """World frame, unit quaternions w x y z, (N, K, 4)."""
+    object_velocity: np.ndarray
+    """Velocities of the centres, world frame, m/s, (N, K, 3)."""
+    object_spin: np.ndarray
+    """Angular velocities, object frames, rad/s, (N, K, 3)."""
+    goal: np.ndarray
+    """Where an object, or the hand, should be, world frame, m, (N, 3)."""
+
+
 class Robot:
     """A compiled robot, with the addresses of everything that a task names."""
 
@@ -121,6 +149,26 @@ class Robot:
             "velocity": _columns(self.dof_adr),
             "torque": _columns(self.actuators),
         }
+        self.object_bodies = np.array([self._id("body", name) for name in spec.objects], int)
+        self.object_geoms = np.array(
+            [[self._id("geom", f"{name}_{shape}") for shape in SHAPES] for name in spec.objects],
+            int,
+        ).ravel()
+        """The box and the cylinder of each object, one pair after the other, (2 K,)."""
+        self.object_half = model.geom_size[self.object_geoms[::2]].copy()
+        """Half-sizes of the objects, m, (K, 3)."""
+        self.object_qpos, self.object_dof = self._free_joints("object", self.object_bodies)
+        """Where the pose, seven elements, and the velocity, six, of each object begin, (K,)."""
+        self.table = -1 if spec.table is None else self._id("geom", spec.table)
+        self.goal = -1 if spec.goal is None else self._mocap(spec.goal)
+        """Which of the mocap bodies it is."""
+        self.pads = np.array([self._id("geom", pad) for pad in spec.pads], int)
+        self.gripper = -1 if spec.gripper is None else self._id("actuator", spec.gripper)
+        if spec.objects:
+            self._columns |= {
+                "pose": _columns((self.object_qpos[:, None] + np.arange(7)).ravel()),
+                "motion": _columns((self.object_dof[:, None] + np.arange(6)).ravel()),
+            }
         self._base: _Base | None = None if spec.base is None else self._floating(spec.base)
         if self._base is not None:
             self._sensors = {name: self._elements([name]) for name in BASE_SENSORS}
@@ -188,6 +236,17 @@ class Robot:
             "joint_torque": batch.bind("actuator_force")[:, self._columns["torque"]],
             "site_position": {name: sites[:, site] for name, site in self._sites.items()},
         }
+        if self.spec.objects:
+            pose = qpos[:, self._columns["pose"]].reshape(batch.nsim, -1, 7)
+            motion = qvel[:, self._columns["motion"]].reshape(batch.nsim, -1, 6)
+            return ManipulationState(
+                **state,
+                object_position=pose[:, :, :3],
+                object_orientation=pose[:, :, 3:],
+                object_velocity=motion[:, :, :3],
+                object_spin=motion[:, :, 3:],
+                goal=batch.bind("mocap_pos")[:, self.goal],
+            )
         if self._base is None:
             return RobotState(**state)
         values, feet, start = batch.bind("sensordata"), len(self.spec.feet), self._base.qpos
@@ -226,10 +285,23 @@ class Robot:
 
     def _floating(self, body: str) -> "_Base":
         number = self._id("body", body)
-        joint = int(self.model.body_jntadr[number])
-        if joint < 0 or self.model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE.value:
-            raise RobotError(f"The base {body!r} must have a free joint.")
-        return _Base(number, int(self.model.jnt_qposadr[joint]), int(self.model.jnt_dofadr[joint]))
+        qpos, dof = self._free_joints("base", np.array([number]))
+        return _Base(number, int(qpos[0]), int(dof[0]))
+
+    def _free_joints(self, what: str, bodies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Addresses of the free joints of bodies in position and velocity, int, (K,) both."""
+        model, joints = self.model, self.model.body_jntadr[bodies]
+        for body, joint in zip(bodies.tolist(), joints.tolist(), strict=True):
+            if joint < 0 or model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE.value:
+                name = model.body(body).name
+                raise RobotError(f"The {what} {name!r} must have a free joint.")
+        return model.jnt_qposadr[joints], model.jnt_dofadr[joints]
+
+    def _mocap(self, body: str) -> int:
+        mocap = int(self.model.body_mocapid[self._id("body", body)])
+        if mocap < 0:
+            raise RobotError(f"The goal {body!r} must be a mocap body.")
+        return mocap
 
     def _id(self, kind: str, name: str) -> int:
         count = getattr(self.model, f"n{kind}")

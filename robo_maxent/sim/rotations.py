@@ -47,3 +47,34 @@ def from_heading(
         x, y = place[..., 0] + x, place[..., 1] + y
     x, y = x - sine * left, y + cosine * left
     return np.stack([x, y, *(np.broadcast_to(height, x.shape) for height in up)], axis=-1)
+
+
+def product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Quaternions of turning by ``second``, then by ``first``, (N, 4) each."""
+    a, b, c, d = first.T
+    w, x, y, z = second.T
+    return np.stack(
+        [
+            (a * w - b * x) - (c * y + d * z),
+            (a * x + b * w) + (c * z - d * y),
+            (a * y + c * w) + (d * x - b * z),
+            (a * z + d * w) + (b * y - c * x),
+        ],
+        axis=1,
+    )
+
+
+def turned(orientation: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Vectors, (N, 3), turned by orientations, (N, 4): body frame to world frame."""
+    return to_base(orientation * np.array([1.0, -1.0, -1.0, -1.0]), vectors)
+
+
+def axes(orientation: np.ndarray) -> np.ndarray:
+    """The first two axes of a body in the world frame, one after the other, (N, 6).
+
+    They say how it is turned without a jump anywhere.
+    """
+    w, x, y, z = orientation.T
+    first = [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)]
+    second = [2.0 * (x * y - w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z + w * x)]
+    return np.stack(first + second, axis=1)

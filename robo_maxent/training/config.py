@@ -27,6 +27,8 @@ class TrainConfig:
     """Transitions kept."""
     symmetric: bool = True
     """Store each transition's left-right mirror image too, where the task declares one."""
+    relabelled: float | None = None
+    """Share of transitions whose goal is replaced in hindsight; None: what the task says."""
     evaluate_every: int = 200_000
     """Environment steps between evaluations of the mean action."""
     evaluation_episodes: int = 32
@@ -48,6 +50,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be > 0, got {value}")
+        if self.relabelled is not None and not 0 <= self.relabelled <= 1:
+            raise UsageError(f"relabelled must be within [0, 1], got {self.relabelled}")
         for name in ("envs", "evaluate_every", "evaluation_episodes", "replay_capacity"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -56,8 +60,9 @@ class TrainConfig:
                 raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
 
 
-Preset = Literal["default", "rough", "single", "classic"]
-"""Recipes by name: many simulations, on terrain, one environment, the published algorithm."""
+Preset = Literal["default", "rough", "arm", "single", "goals", "classic"]
+"""Recipes by name: many simulations, on terrain, of an arm, one environment, one with goals, the
+published algorithm."""
 
 
 def preset(name: str) -> TrainConfig:
@@ -66,9 +71,11 @@ def preset(name: str) -> TrainConfig:
     Args:
         name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
             looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
-            ``single``: one environment at a time, one update per step. ``classic``: the algorithm
-            as published (Haarnoja et al. 2018, table 1) with the settings of common
-            implementations, to compare with their tables. One of :data:`Preset`.
+            ``arm``: for manipulation, looking less far ahead. ``single``: one environment at a
+            time, one update per step. ``goals``: a few of them, whose goals are exchanged in
+            hindsight. ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1) with
+            the settings of common implementations, to compare with their tables. One of
+            :data:`Preset`.
 
     Raises:
         UsageError: There is no such recipe.
@@ -78,6 +85,8 @@ def preset(name: str) -> TrainConfig:
     if name == "rough":
         sac = SacConfig(width=256, learning_rate=1e-3, gamma=0.95, target_entropy_per_action=-1.0)
         return TrainConfig(evaluate_every=500_000, evaluation_episodes=110, sac=sac)
+    if name == "arm":
+        return TrainConfig(envs=64, evaluate_every=100_000, sac=SacConfig(gamma=0.95))
     one: dict[str, Any] = {
         "envs": 1,
         "updates_per_step": 1,
@@ -88,6 +97,16 @@ def preset(name: str) -> TrainConfig:
         sac = SacConfig(width=256, batch_size=256, learning_rate=3e-4, learning_rate_held=None)
         sac = replace(sac, gamma=0.99, tau=0.01, actor_every=2, initial_alpha=0.1)
         return TrainConfig(**one, random_steps=2_000, sac=sac)
+    if name == "goals":
+        sac = SacConfig(width=256, batch_size=512, learning_rate=1e-3, gamma=0.95, tau=0.02)
+        return TrainConfig(
+            envs=4,
+            updates_per_step=2,
+            random_steps=500,
+            evaluate_every=20_000,
+            symmetric=False,
+            sac=sac,
+        )
     if name == "classic":
         sac = SacConfig(
             width=256,

@@ -30,7 +30,7 @@ from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.seeds import Purpose
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.metrics import MetricsLog
-from robo_maxent.training.trainer import Trainer
+from robo_maxent.training.trainer import Trainer, relabelling
 from robo_maxent.types import Episode
 
 BASE_MEMORY = 500_000_000
@@ -106,6 +106,7 @@ def train(
         raise UsageError("give a budget: minutes or steps")
     target = Path(directory) if directory is not None else new_directory(task, config)
     _require_memory(task, config)
+    relabelling(task, config.relabelled)  # raises before a directory is made
     _claim(task, config, target, resume)
     trainer = Trainer(task, config, target)
     try:

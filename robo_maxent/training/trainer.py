@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from robo_maxent.envs.interface import EnvFactory, layout_of
-from robo_maxent.errors import CheckpointError
+from robo_maxent.errors import CheckpointError, UsageError
 from robo_maxent.learning.agent import Agent
 from robo_maxent.learning.hardware import cpus, resolve
+from robo_maxent.learning.hindsight import Hindsight, hindsight
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBuffer
 from robo_maxent.learning.sac import Sac
@@ -65,7 +66,12 @@ class Trainer:
         )
         return Learner(
             agent,
-            ReplayBuffer(config.replay_capacity, task.observation_size, task.action_space.size),
+            ReplayBuffer(
+                config.replay_capacity,
+                task.observation_size,
+                task.action_space.size,
+                relabelling(task, config.relabelled),
+            ),
             np.random.default_rng(replay_seed),
             update_size=config.updates_per_step * config.sac.batch_size,
             sims=config.envs,
@@ -161,3 +167,20 @@ class Trainer:
         """Wait for a step that is under way, and end worker processes."""
         self._physics.shutdown()
         self.collector.env.close()
+
+
+def relabelling(task: EnvFactory, share: float | None) -> Hindsight | None:
+    """How transitions of a task are relabelled; None: they are not.
+
+    Raises:
+        UsageError: It is asked for, and the task has no goals.
+    """
+    if task.goal is None:
+        if share:
+            reasons = "".join(f" {note}." for note in task.notes if "hindsight" in note)
+            raise UsageError(
+                f"{task.name} has no goals that could be relabelled: leave relabelled out.{reasons}"
+            )
+        return None
+    found = hindsight(task.goal, task.observation_parts, share)
+    return found if found.share else None

@@ -213,6 +213,8 @@ REFLECTED: dict[str, Callable[[Any], dict[str, np.ndarray]]] = {
 
 def copy_episode(source: EpisodeState, into: EpisodeState, **changed: np.ndarray) -> None:
     for field in fields(source):
+        if field.name == "params":
+            continue  # which belong to the environment
         getattr(into, field.name)[:] = changed.get(field.name, getattr(source, field.name))
 
 

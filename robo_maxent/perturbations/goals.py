@@ -1,0 +1,92 @@
+"""The goal is moved in mid-task."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robo_maxent.perturbations.base import (
+    Plant,
+    Range,
+    Ranges,
+    Running,
+    Share,
+    Values,
+    horizontal,
+)
+from robo_maxent.perturbations.timed import INSTANT, TimedEffect
+from robo_maxent.sim.robot import Robot
+
+MIDST = (0.8, 1.2)  # s at which it is moved in a stress test
+
+
+class GoalMoved(TimedEffect):
+    """The goal jumps to another place, horizontally, towards the middle of the table."""
+
+    name = "goal_moved"
+    title = "Moved goal"
+    unit = "m"
+    summary = "the goal is moved in mid-task"
+    noun = "goal moved by"
+    severities = (0.0, 0.05, 0.1, 0.15, 0.2)
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.2))}
+    ranges: Ranges = {
+        "goal_moved": 0.0,  # probability that it happens
+        "goal_moved_begin": (0.4, 1.6),  # s
+        "goal_moved_by": (0.05, 0.2),  # m
+    }
+    levels = {"hard": {"goal_moved": 0.3}}
+    needs = ("goal", "table")
+    bounds = {
+        "goal_moved_begin": (0.0, 1e6),
+        "goal_moved_seconds": (0.0, 1e6),
+        "goal_shift": (-1.0, 1.0),
+    }
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """It stays."""
+        return {
+            "goal_moved_begin": np.array(0.0),
+            "goal_moved_seconds": np.array(0.0),
+            "goal_shift": np.zeros(2),
+        }
+
+    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
+        """How far is not negative."""
+        limits = {"goal_moved": (0.0, 1.0), "goal_moved_begin": (0.0, 1e6)}
+        return limits | {"goal_moved_by": (0.0, 1.0)}
+
+    def varies(self, ranges: Ranges) -> bool:
+        """Whether it can happen."""
+        return ranges["goal_moved"] > 0.0
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Once, with the probability, in any direction."""
+        happens, begin = (
+            rng.random() < ranges["goal_moved"],
+            rng.uniform(*ranges["goal_moved_begin"]),
+        )
+        shift = horizontal(rng.uniform(*ranges["goal_moved_by"]), rng.uniform(-np.pi, np.pi))
+        return _once(begin, shift) if happens else {}
+
+    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
+        """Less often."""
+        return {**ranges, "goal_moved": share * ranges["goal_moved"]}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """So far, in any direction."""
+        begin, direction = rng.uniform(*MIDST), rng.uniform(-np.pi, np.pi)
+        return _once(begin, horizontal(severity, direction)) if severity else {}
+
+    def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
+        """Move it, by the mirrored way where that is nearer to the middle of the table."""
+        moved, robot = ids[on], running.robot
+        goal, shift = running.mocap_pos[moved, robot.goal, :2], running.params["goal_shift"][moved]
+        away = (goal - robot.model.geom_pos[robot.table, :2]) * shift > 0.0
+        running.mocap_pos[moved, robot.goal, :2] = goal + np.where(away, -shift, shift)
+
+    def resume(self, running: Running, steps: np.ndarray) -> None:
+        """It was moved already, in the saved state."""
+
+
+def _once(begin: float, shift: np.ndarray) -> Values:
+    return {"goal_moved_begin": begin, "goal_moved_seconds": INSTANT, "goal_shift": shift}

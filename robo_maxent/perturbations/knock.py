@@ -1,0 +1,147 @@
+"""An object is knocked in mid-task."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from robo_maxent.perturbations.base import (
+    Axis,
+    Plant,
+    Range,
+    Ranges,
+    Running,
+    Share,
+    Values,
+    horizontal,
+)
+from robo_maxent.perturbations.timed import INSTANT, NEVER, TimedEffect
+from robo_maxent.sim.robot import ManipulationState, Robot, RobotState
+from robo_maxent.types import Arrow, Breakdown
+
+MIDST = (0.8, 1.2)  # s at which it comes in a stress test: objects are held by then
+SLIDES = 0.05  # m that an object slides from a knock of severity 1
+DIRECTIONS = {"away": 0.0, "left": 90.0, "near": 180.0, "right": -90.0}  # deg from forward
+SHOWN_SECONDS, LENGTH = 0.4, 0.12  # of the arrow: s, m
+RGBA, RADIUS = (0.9, 0.1, 0.7, 1.0), 0.006
+
+
+class Knock(TimedEffect):
+    """A horizontal impulse on the object, N·s, that acts at once.
+
+    In a stress test it is given in multiples of the one that would make the object slide by 5 cm on
+    the level table, lying freely: m sqrt(2 g mu d).
+    """
+
+    name = "knock"
+    title = "Knocked object"
+    unit = "of what slides it 5 cm"
+    summary = "the object is knocked once, from any side"
+    noun = "a knock"
+    severities = (0.0, 1.0, 2.0, 3.0, 4.0)
+    ranges: Ranges = {
+        "knock": 0.0,  # probability that it happens
+        "knock_begin": (0.4, 1.6),  # s
+        "knock_size": (0.05, 0.15),  # N·s
+    }
+    levels = {"hard": {"knock": 0.5}}
+    realized = ("knocked",)
+    needs = ("objects", "table")
+    bounds = {
+        "knock_begin": (0.0, 1e6),
+        "knock_seconds": (0.0, 1e6),
+        "knock_impulse": (-10.0, 10.0),
+    }
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """None."""
+        return {
+            "knock_begin": np.array(0.0),
+            "knock_seconds": np.array(0.0),
+            "knock_impulse": np.zeros(2),
+        }
+
+    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
+        """Its size is not negative."""
+        return {"knock": (0.0, 1.0), "knock_begin": (0.0, 1e6), "knock_size": (0.0, 10.0)}
+
+    def varies(self, ranges: Ranges) -> bool:
+        """Whether it can happen."""
+        return ranges["knock"] > 0.0
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Once, with the probability, from any side."""
+        happens, begin = rng.random() < ranges["knock"], rng.uniform(*ranges["knock_begin"])
+        impulse = horizontal(rng.uniform(*ranges["knock_size"]), rng.uniform(-np.pi, np.pi))
+        return _once(begin, impulse) if happens else {}
+
+    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
+        """Less often."""
+        return {**ranges, "knock": share * ranges["knock"]}
+
+    def axes(self, robot: Robot) -> tuple[Axis, ...]:
+        """From four sides."""
+        return (
+            self.axis(
+                cases=tuple(DIRECTIONS),
+                phrase="with knocks of {severity}",
+                breakdowns=(Breakdown("direction", "case", "grid"),),
+                suites={
+                    "quick": Share(8, 2, severities=(0.0, 1.0, 2.0, 3.0)),
+                    "full": Share(30, 5),
+                },
+            ),
+        )
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """Of so many times what slides it 5 cm, from the side of the case."""
+        begin, anywhere = rng.uniform(*MIDST), rng.uniform(-np.pi, np.pi)
+        towards = np.deg2rad(DIRECTIONS[case]) if case in DIRECTIONS else anywhere
+        return (
+            _once(begin, horizontal(severity * sliding(plant.robot), towards)) if severity else {}
+        )
+
+    def combined(self, share: float, robot: Robot) -> float | None:
+        """What slides it 5 cm."""
+        return share
+
+    def begin(self, running: Running, ids: np.ndarray) -> None:
+        """Forget the last episode."""
+        running.realized["knocked"][ids] = 0.0
+
+    def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
+        """Change the velocity of the first object at once."""
+        hit, robot = ids[on], running.robot
+        mass = running.fields.read("body_mass", hit)[:, robot.object_bodies[0]]
+        impulse = running.params["knock_impulse"][hit]
+        start = robot.object_dof[0]
+        running.qvel[hit, start : start + 2] += impulse / mass[:, None]
+        running.realized["knocked"][hit] = np.sqrt((impulse**2).sum(axis=1))
+
+    def resume(self, running: Running, steps: np.ndarray) -> None:
+        """It is over at once, and in the velocities."""
+
+    def arrows(self, running: Running, state: RobotState, sim: int, step: int) -> list[Arrow]:
+        """Where it goes, for a moment."""
+        assert isinstance(state, ManipulationState)
+        begin = int(running.memory["steps"][sim, 0])
+        since = (step - begin) * running.control_dt
+        if begin == NEVER or not 0.0 < since <= SHOWN_SECONDS:
+            return []
+        impulse = running.params["knock_impulse"][sim]
+        vector = np.append(LENGTH * impulse / np.linalg.norm(impulse), 0.0)
+        start = state.object_position[sim, 0] - vector + [0.0, 0.0, 0.04]
+        return [Arrow(start, vector, RGBA, RADIUS)]
+
+
+def sliding(robot: Robot) -> float:
+    """Impulse from which the first object slides by SLIDES on the level table, N·s."""
+    model, body = robot.model, int(robot.object_bodies[0])
+    gravity = float(np.linalg.norm(model.opt.gravity))
+    friction = max(
+        model.geom_friction[robot.table, 0], model.geom_friction[robot.object_geoms[0], 0]
+    )
+    return float(model.body_mass[body] * np.sqrt(2.0 * gravity * friction * SLIDES))
+
+
+def _once(begin: float, impulse: np.ndarray) -> Values:
+    return {"knock_begin": begin, "knock_seconds": INSTANT, "knock_impulse": impulse}

@@ -1,0 +1,389 @@
+"""What the tasks of the arm have in common: the hand, the table, the objects, what is seen.
+
+The hand points down. An action moves a target for it, which is integrated rather than measured, by
+up to 3 cm along each axis, and opens or closes the gripper; joint targets follow by inverse
+kinematics. Each task has a page of its own for its goals, its reward and its starts.
+"""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from robo_maxent.assets import path
+from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.task import EpisodeState, Initial
+from robo_maxent.perturbations.actuators import DeadJoint, LockedJoint, MotorStrength
+from robo_maxent.perturbations.channel import ActionDelay, PacketLoss
+from robo_maxent.perturbations.goals import GoalMoved
+from robo_maxent.perturbations.gripper import GripperLost, GripSlips
+from robo_maxent.perturbations.knock import Knock
+from robo_maxent.perturbations.objects import ObjectMass, ObjectShape, ObjectSize
+from robo_maxent.perturbations.sensing import SensorNoise
+from robo_maxent.perturbations.table import TableFriction, TableHeight, TableTilt, rotation
+from robo_maxent.sim.kinematics import Chain
+from robo_maxent.sim.robot import ManipulationState, RobotSpec
+from robo_maxent.sim.rotations import axes, product, turned
+from robo_maxent.spaces import Box, Field
+from robo_maxent.types import Act
+
+JOINTS = tuple(f"joint{number}" for number in range(1, 8))
+ARM = RobotSpec(
+    path("arm.xml"),
+    sites={"hand": "grasp"},
+    objects=("object",),
+    table="table",
+    goal="goal",
+    gripper="gripper",
+    pads=("pad_left", "pad_right"),
+)
+
+# What may differ between episodes, in the order in which it is written.
+EFFECTS = (
+    TableTilt(),
+    TableHeight(),
+    TableFriction(),
+    ObjectShape(),
+    ObjectSize(),
+    ObjectMass(),
+    MotorStrength(),
+    DeadJoint(),
+    LockedJoint(),
+    SensorNoise(),
+    PacketLoss(),
+    ActionDelay(),
+    Knock(),
+    GoalMoved(),
+    GripperLost(),
+    GripSlips(),
+)
+# What differs unless asked for more or less: the surface and the object.
+VARIED = {
+    "table_tilt": (0.0, 0.15),  # rad, 9 degrees
+    "table_height": (-0.04, 0.04),  # m
+    "table_friction": (0.3, 0.9),
+    "cylinders": 0.5,
+    "object_size": (0.75, 1.25),
+    "object_mass": (0.05, 0.3),  # kg
+}
+
+# Control: 25 Hz.
+SUBSTEPS = 10  # of 4 ms
+STEP = 0.03  # m that the target of the hand moves in a control step, at most, along each axis
+LEASH = 0.06  # m that the target may be ahead of the hand
+OPENING_STEP = 0.02  # m that each finger may move in a control step
+WORKSPACE = np.array([[0.28, -0.36, -0.12], [0.78, 0.36, 0.45]])  # m, of the target
+
+# Where episodes begin and end, world frame, m.
+OBJECTS = np.array([[0.40, -0.20], [0.62, 0.20]])
+STARTS = np.array([[0.36, -0.24, 0.02], [0.66, 0.24, 0.32]])  # of the hand
+START_COUNT = 1024
+CLEARANCE = (0.10, 0.35)  # m of the hand above the table, where it begins apart from the object
+NEAR = (0.02, 0.08)  # the same where it begins above the object
+FALLEN = 0.12  # m below the table: the object is lost
+
+APPROACH = 0.07  # m above the object that a script comes from
+TOLERANCE = 0.05  # m: nearer is success
+DEVIATIONS = {"distance": "m"}  # from the goal
+
+# Reflection in the plane ahead: vectors keep x and z; of the axes of a body, the second one turns.
+POLAR, AXES = (1, -1, 1), (1, -1, 1, -1, 1, -1)
+CAMERA = 0.003  # m, half-width of the noise of a position that a camera sees
+HAND = (
+    Field("hand", "m", 3, POLAR),
+    Field("hand velocity", "m/s", 3, POLAR),
+    Field("lead of the target of the hand", "m", 3, POLAR),
+    Field("gripper opening", "m", 1, (1,)),
+    Field("target of the gripper opening", "m", 1, (1,)),
+)
+OBJECT = (
+    Field("object as seen", "m", 3, POLAR, noise=CAMERA),
+    Field("object from hand", "m", 3, POLAR, noise=CAMERA),
+    Field("axes of the object", "1", 6, AXES, noise=0.02),
+    Field("velocity of the object", "m/s", 3, POLAR, noise=0.02),
+    Field("size of the object", "of its own", 1, (1,)),
+)
+GOAL = (Field("goal", "m", 3, POLAR),)
+SEEN = HAND + OBJECT + GOAL
+TRUTH = (
+    Field("object", "m", 3, POLAR, privileged=True),
+    Field("mass of the object", "kg", 1, (1,), privileged=True),
+    Field("slope of the table", "rad", 2, (-1, 1), privileged=True),
+    Field("height of the table", "m", 1, (1,), privileged=True),
+    Field("friction of the table", "1", 1, (1,), privileged=True),
+)
+"""What only a simulator knows."""
+
+
+@dataclass
+class Handling(EpisodeState):
+    """Running episodes of the arm."""
+
+    target: np.ndarray
+    """Target of the hand, world frame, m, (N, 3)."""
+    joints: np.ndarray
+    """Joint targets, rad, (N, 7)."""
+    opening: np.ndarray
+    """Target of each finger, m from the middle, (N,)."""
+    hand: np.ndarray
+    """Where the hand was at the last observation, world frame, m, (N, 3)."""
+    object: np.ndarray
+    """The same of the object, (N, 3)."""
+    distance: np.ndarray
+    """From what should be at the goal to it, m, (N,)."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The top of the table in one episode."""
+
+    middle: np.ndarray
+    """World frame, m, (3,)."""
+    orientation: np.ndarray
+    """Unit quaternion w x y z, (1, 4)."""
+
+    @property
+    def normal(self) -> np.ndarray:
+        """Away from the table, unit vector, (3,)."""
+        return turned(self.orientation, np.array([[0.0, 0.0, 1.0]]))[0]
+
+    def height(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Height of the top, world frame, m, of the shape of x and y."""
+        a, b, c = self.normal
+        return self.middle[2] - (a * (x - self.middle[0]) + b * (y - self.middle[1])) / c
+
+
+class ArmTask(MujocoTask[Handling, ManipulationState]):
+    """A hand, a table and an object, or none."""
+
+    robot_spec = ARM
+    perturbations = EFFECTS
+    default_randomization = VARIED
+    observation = SEEN + TRUTH
+    action = (
+        Field("motion of the hand", "3 cm", 3, POLAR),
+        Field("opening of the gripper", "2 cm", 1, (1,)),
+    )
+    substeps = SUBSTEPS
+    episode_steps = 50
+    preset = "arm"
+    deviation_units = DEVIATIONS
+    assisted = False
+    """Episodes may begin in the middle of the task, as they do in training."""
+
+    @property
+    def action_space(self) -> Box:
+        """Motion of the target of the hand, m, and of the fingers, m."""
+        names = ("hand x", "hand y", "hand z", "gripper")
+        return Box(names, np.zeros(4), np.array([STEP, STEP, STEP, OPENING_STEP]))
+
+    @cached_property
+    def chain(self) -> Chain:
+        """From the base to the hand."""
+        return Chain(
+            self.robot.model, self.robot.spec.sites["hand"], JOINTS, self.robot.home_pose[:7]
+        )
+
+    @cached_property
+    def starts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the hand that episodes begin in, m, (M, 3), and the joints, rad, (M, 7)."""
+        wanted = np.random.default_rng(0).uniform(*STARTS, size=(START_COUNT, 3))
+        home = np.tile(self.robot.home_pose[:7], (START_COUNT, 1))
+        joints = self.chain.solve(home, wanted, steps=40)
+        reached = self.chain.pose(joints)[0]
+        return reached, joints
+
+    @property
+    def widest(self) -> float:
+        """Of the opening of a finger, m from the middle."""
+        return float(self.robot.joint_range[-1, 1])
+
+    def in_training(self) -> Self:
+        """The same task, begun in its middle at times."""
+        other = copy.copy(self)
+        other.assisted = True
+        return other
+
+    def episode_state(self, n: int) -> Handling:
+        """N episodes that have not begun."""
+        own = {name: np.zeros((n, 3)) for name in ("target", "hand", "object")}
+        own |= {"joints": np.zeros((n, 7)), "opening": np.zeros(n), "distance": np.zeros(n)}
+        return Handling.blank(n, self.action_size, **own)
+
+    def control(
+        self, episode: Handling, state: ManipulationState, action: np.ndarray
+    ) -> np.ndarray:
+        """Move the targets of hand and gripper, and the joints after them."""
+        hand = state.site_position["hand"]
+        target = np.clip(episode.target + STEP * action[:, :3], *WORKSPACE)
+        episode.target[:] = hand + np.clip(target - hand, -LEASH, LEASH)
+        episode.joints[:] = self.chain.step(episode.joints, episode.target)
+        opening = episode.opening + OPENING_STEP * action[:, 3]
+        episode.opening[:] = np.clip(opening, 0.0, self.widest)
+        return np.concatenate([episode.joints, episode.opening[:, None]], axis=1)
+
+    def observe(self, episode: Handling, state: ManipulationState) -> np.ndarray:
+        """The hand, the object, the goal, and for critics what only a simulator knows."""
+        hand, thing = state.site_position["hand"], state.object_position[:, 0]
+        params = episode.params
+        parts = [
+            hand,  # 3
+            (hand - episode.hand) / self.control_dt,  # 3
+            episode.target - hand,  # 3
+            state.joint_position[:, 7:],  # 1
+            episode.opening[:, None],  # 1
+            thing,  # 3
+            thing - hand,  # 3
+            axes(state.object_orientation[:, 0]),  # 6
+            state.object_velocity[:, 0],  # 3
+            params["object_size"],  # 1
+            state.goal,  # 3
+            thing,  # 3
+            params["object_mass"],  # 1
+            params["table_tilt"],  # 2
+            params["table_height"][:, None],  # 1
+            params["table_friction"][:, None],  # 1
+        ]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def terminated(self, episode: Handling, state: ManipulationState) -> np.ndarray:
+        """The object fell off the table."""
+        lowest = episode.params["table_height"] - FALLEN
+        return state.object_position[:, 0, 2] < lowest
+
+    def after_step(self, episode: Handling, state: ManipulationState, action: np.ndarray) -> None:
+        """Remember where things are."""
+        super().after_step(episode, state, action)
+        episode.hand[:] = state.site_position["hand"]
+        episode.object[:] = state.object_position[:, 0]
+        episode.distance[:] = self.distance(state)
+
+    def distance(self, state: ManipulationState) -> np.ndarray:
+        """From the object to the goal, m, (N,)."""
+        return apart(state.object_position[:, 0], state.goal)
+
+    def success(self, episode: Handling, sim: int) -> bool:
+        """The object is at the goal at the last step."""
+        return bool(episode.distance[sim] < TOLERANCE)
+
+    def metrics(self, episode: Handling, sim: int) -> dict[str, float | None]:
+        """Distance at the last step, m, and whether it is half the tolerance."""
+        distance = float(episode.distance[sim])
+        return {"distance": distance, "within_half": float(distance < TOLERANCE / 2)}
+
+    def deviations(self, episode: Handling, state: ManipulationState) -> dict[str, np.ndarray]:
+        """How far from the goal."""
+        return {"distance": self.distance(state)}
+
+    def baselines(self) -> dict[str, Act]:
+        """Action 0, and a script that sees what the policy sees."""
+        return super().baselines() | {"script": self.script}
+
+    def script(self, obs: np.ndarray) -> np.ndarray:
+        """Actions of a script that needs no memory, (N, 4); unless overridden, it picks and brings.
+
+        Above the object it goes down, at its height it closes, and what it holds it brings.
+        """
+        see = {part.name: obs[:, column(self.observation, part.name)] for part in SEEN}
+        to_object, opening = see["object from hand"], see["gripper opening"][:, 0]
+        half = self.robot.object_half[0, 2] * see["size of the object"][:, 0]
+        aside = np.sqrt((to_object[:, :2] ** 2).sum(axis=1))
+        around = (aside < 0.012) & (np.abs(to_object[:, 2]) < 0.012)
+        closed = opening < 1.5 * half + 0.002
+        holds = around & closed & (see["target of the gripper opening"][:, 0] < 0.6 * half)
+        over = to_object + np.where(aside < 0.012, 0.0, APPROACH)[:, None] * [0.0, 0.0, 1.0]
+        way = np.where(holds[:, None], see["goal"] - see["object as seen"], over)
+        lead = see["lead of the target of the hand"]
+        move = (way - lead) / STEP
+        grip = np.where(around, -1.0, 1.0)
+        return np.clip(np.column_stack([move, grip]), -1.0, 1.0).astype(np.float32)
+
+    def surface(self, episode: Handling, sim: int) -> Surface:
+        """The top of the table in an episode whose parameters are set."""
+        model, table, params = self.robot.model, self.robot.table, episode.params
+        middle = model.geom_pos[table].copy()
+        middle[2] += model.geom_size[table, 2] + params["table_height"][sim]
+        return Surface(middle, rotation(params["table_tilt"][sim : sim + 1]))
+
+    def half_height(self, episode: Handling, sim: int) -> float:
+        """From the middle of the object to the surface that it lies on, m."""
+        return float(self.robot.object_half[0, 2] * episode.params["object_size"][sim, 0])
+
+    def lying(
+        self, surface: Surface, place: np.ndarray, above: float, facing: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pose of an object on the table: position, (3,), and orientation, (4,).
+
+        Args:
+            surface: Of the table.
+            place: World x and y, m.
+            above: From the surface to its middle, along the normal, m.
+            facing: Turn about the normal, rad.
+        """
+        on = np.append(place, surface.height(place[0], place[1]))
+        turn = np.array([[np.cos(facing / 2.0), 0.0, 0.0, np.sin(facing / 2.0)]])
+        return on + above * surface.normal, product(surface.orientation, turn)[0]
+
+    def hand_above(
+        self, surface: Surface, between: tuple[float, float], rng: np.random.Generator
+    ) -> int:
+        """One of the starts of the hand, so far above the table, m."""
+        x, y, z = self.starts[0].T
+        above = z - surface.height(x, y)
+        allowed = np.flatnonzero((above > between[0]) & (above < between[1]))
+        return int(rng.choice(allowed))
+
+    def begin(
+        self,
+        episode: Handling,
+        sim: int,
+        start: int,
+        pose: tuple[np.ndarray, np.ndarray],
+        goal: np.ndarray,
+        opening: float | None = None,
+    ) -> Initial:
+        """Begin an episode with the hand in one of the starts.
+
+        Args:
+            episode: All of them.
+            sim: Which.
+            start: Of the hand.
+            pose: Of the object.
+            goal: World frame, m, (3,).
+            opening: Of the fingers, around an object that they hold, m; None: they are open.
+        """
+        hand, joints = self.starts[0][start], self.starts[1][start]
+        fingers = self.widest if opening is None else opening
+        episode.target[sim] = episode.hand[sim] = hand
+        episode.joints[sim] = joints
+        episode.opening[sim] = fingers if opening is None else 0.0
+        episode.object[sim] = pose[0]
+        episode.distance[sim] = np.inf
+        robot, qpos = self.robot, self.robot.home_qpos.copy()
+        qpos[robot.qpos_adr[:7]] = joints
+        qpos[robot.qpos_adr[7] :][:2] = fingers
+        qpos[robot.object_qpos[0] :][:7] = np.concatenate(pose)
+        ctrl = np.append(joints, episode.opening[sim])
+        return Initial(qpos, ctrl=ctrl, mocap_pos=goal[None])
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Distances, m, (N,), of points, (N, 3)."""
+    return np.sqrt(((one - other) ** 2).sum(axis=1))
+
+
+def met(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+    """Whether positions, (B, 3), are as near to each other as success demands, bool, (B,)."""
+    return apart(achieved, desired) < TOLERANCE
+
+
+def column(observation: tuple[Field, ...], name: str) -> slice:
+    """Where a field stands in an observation."""
+    start = 0
+    for part in observation:
+        if part.name == name:
+            return slice(start, start + part.size)
+        start += part.size
+    raise KeyError(name)
