@@ -121,6 +121,8 @@ class GoalSpec:
     stand in these; without the cost of a termination."""
     success: Callable[[np.ndarray, np.ndarray], np.ndarray]
     """Whether having achieved one, (B, G), meets the other that was desired, (B, G): bool, (B,)."""
+    relative: tuple[str, ...] = ()
+    """Names of fields that are the desired goal less something: they are moved by as much as it."""
     terminates: bool = False
     """Success ends the episode."""
     share: float = 0.8

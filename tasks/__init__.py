@@ -5,6 +5,7 @@ from typing import Any
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UnknownNameError
 from robo_maxent.tasks.arm_pick import ArmPick
+from robo_maxent.tasks.arm_pick_rough import ArmPickRough
 from robo_maxent.tasks.arm_push import ArmPush
 from robo_maxent.tasks.arm_reach import ArmReach
 from robo_maxent.tasks.getup import QuadrupedGetup
@@ -21,6 +22,7 @@ TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
         ArmReach,
         ArmPush,
         ArmPick,
+        ArmPickRough,
     )
 }
 

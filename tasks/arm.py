@@ -61,12 +61,12 @@ EFFECTS = (
 )
 # What differs unless asked for more or less: the surface and the object.
 VARIED = {
-    "table_tilt": (0.0, 0.15),  # rad, 9 degrees
+    "table_tilt": (0.0, 0.1),  # rad, 6 degrees
     "table_height": (-0.04, 0.04),  # m
-    "table_friction": (0.3, 0.9),
+    "table_friction": (0.4, 0.8),
     "cylinders": 0.5,
-    "object_size": (0.75, 1.25),
-    "object_mass": (0.05, 0.3),  # kg
+    "object_size": (0.8, 1.2),
+    "object_mass": (0.05, 0.2),  # kg
 }
 
 # Control: 25 Hz.
@@ -81,11 +81,16 @@ OBJECTS = np.array([[0.40, -0.20], [0.62, 0.20]])
 STARTS = np.array([[0.36, -0.24, 0.02], [0.66, 0.24, 0.32]])  # of the hand
 START_COUNT = 1024
 CLEARANCE = (0.10, 0.35)  # m of the hand above the table, where it begins apart from the object
-NEAR = (0.02, 0.08)  # the same where it begins above the object
+NEAR = (0.02, 0.08)  # m of the hand above the top of the object, where it begins over it
 FALLEN = 0.12  # m below the table: the object is lost
 
 APPROACH = 0.07  # m above the object that a script comes from
+ALIGNED = 0.012  # m beside the object, where a script goes down to it
+CENTRED = 0.006  # m from the object, where it closes the gripper
+SLOW = 0.05  # m/s of the hand meanwhile
+SLIPPED = 0.03  # m: what is farther from a closed gripper is not in it
 TOLERANCE = 0.05  # m: nearer is success
+SLOPE = 5.0  # 1/m, of the rewards for nearness
 DEVIATIONS = {"distance": "m"}  # from the goal
 
 # Reflection in the plane ahead: vectors keep x and z; of the axes of a body, the second one turns.
@@ -105,7 +110,8 @@ OBJECT = (
     Field("velocity of the object", "m/s", 3, POLAR, noise=0.02),
     Field("size of the object", "of its own", 1, (1,)),
 )
-GOAL = (Field("goal", "m", 3, POLAR),)
+GOAL = (Field("goal", "m", 3, POLAR), Field("way to the goal", "m", 3, POLAR, noise=CAMERA))
+RELATIVE = ("way to the goal",)
 SEEN = HAND + OBJECT + GOAL
 TRUTH = (
     Field("object", "m", 3, POLAR, privileged=True),
@@ -133,6 +139,10 @@ class Handling(EpisodeState):
     """The same of the object, (N, 3)."""
     distance: np.ndarray
     """From what should be at the goal to it, m, (N,)."""
+    goal_above: np.ndarray
+    """Height of the goal above the table when the episode began, m, (N,)."""
+    hand_velocity: np.ndarray
+    """Of the hand in the last control step, world frame, m/s, (N, 3)."""
 
 
 @dataclass(frozen=True)
@@ -208,8 +218,10 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
 
     def episode_state(self, n: int) -> Handling:
         """N episodes that have not begun."""
-        own = {name: np.zeros((n, 3)) for name in ("target", "hand", "object")}
-        own |= {"joints": np.zeros((n, 7)), "opening": np.zeros(n), "distance": np.zeros(n)}
+        vectors = ("target", "hand", "object", "hand_velocity")
+        own = {name: np.zeros((n, 3)) for name in vectors}
+        own |= {name: np.zeros(n) for name in ("opening", "distance", "goal_above")}
+        own["joints"] = np.zeros((n, 7))
         return Handling.blank(n, self.action_size, **own)
 
     def control(
@@ -227,10 +239,9 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
     def observe(self, episode: Handling, state: ManipulationState) -> np.ndarray:
         """The hand, the object, the goal, and for critics what only a simulator knows."""
         hand, thing = state.site_position["hand"], state.object_position[:, 0]
-        params = episode.params
         parts = [
             hand,  # 3
-            (hand - episode.hand) / self.control_dt,  # 3
+            episode.hand_velocity,  # 3
             episode.target - hand,  # 3
             state.joint_position[:, 7:],  # 1
             episode.opening[:, None],  # 1
@@ -238,15 +249,29 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
             thing - hand,  # 3
             axes(state.object_orientation[:, 0]),  # 6
             state.object_velocity[:, 0],  # 3
-            params["object_size"],  # 1
+            episode.params["object_size"],  # 1
             state.goal,  # 3
+            state.goal - self.achieved(state),  # 3
             thing,  # 3
-            params["object_mass"],  # 1
+            episode.params["object_mass"],  # 1
+            *self.table_parts(episode, state),  # 4
+        ]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def table_parts(self, episode: Handling, state: ManipulationState) -> list[np.ndarray]:
+        """What only a simulator knows of the tables, (N, ...) each."""
+        params = episode.params
+        return [
             params["table_tilt"],  # 2
             params["table_height"][:, None],  # 1
             params["table_friction"][:, None],  # 1
         ]
-        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def reward_terms(
+        self, episode: Handling, state: ManipulationState, action: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The hand near the object, the object near the goal, and at it."""
+        return bring_terms(state.site_position["hand"], state.object_position[:, 0], state.goal)
 
     def terminated(self, episode: Handling, state: ManipulationState) -> np.ndarray:
         """The object fell off the table."""
@@ -256,22 +281,32 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
     def after_step(self, episode: Handling, state: ManipulationState, action: np.ndarray) -> None:
         """Remember where things are."""
         super().after_step(episode, state, action)
-        episode.hand[:] = state.site_position["hand"]
+        hand = state.site_position["hand"]
+        episode.hand_velocity[:] = (hand - episode.hand) / self.control_dt
+        episode.hand[:] = hand
         episode.object[:] = state.object_position[:, 0]
         episode.distance[:] = self.distance(state)
 
     def distance(self, state: ManipulationState) -> np.ndarray:
-        """From the object to the goal, m, (N,)."""
-        return apart(state.object_position[:, 0], state.goal)
+        """From what should be at the goal to it, m, (N,)."""
+        return apart(self.achieved(state), state.goal)
+
+    def achieved(self, state: ManipulationState) -> np.ndarray:
+        """Where that is which should be at the goal, the object unless overridden, m, (N, 3)."""
+        return state.object_position[:, 0]
 
     def success(self, episode: Handling, sim: int) -> bool:
         """The object is at the goal at the last step."""
         return bool(episode.distance[sim] < TOLERANCE)
 
     def metrics(self, episode: Handling, sim: int) -> dict[str, float | None]:
-        """Distance at the last step, m, and whether it is half the tolerance."""
+        """Distance at the end, m, whether it is half the tolerance, height of the goal, m."""
         distance = float(episode.distance[sim])
-        return {"distance": distance, "within_half": float(distance < TOLERANCE / 2)}
+        return {
+            "distance": distance,
+            "within_half": float(distance < TOLERANCE / 2),
+            "goal_above": float(episode.goal_above[sim]),
+        }
 
     def deviations(self, episode: Handling, state: ManipulationState) -> dict[str, np.ndarray]:
         """How far from the goal."""
@@ -286,19 +321,25 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
 
         Above the object it goes down, at its height it closes, and what it holds it brings.
         """
-        see = {part.name: obs[:, column(self.observation, part.name)] for part in SEEN}
-        to_object, opening = see["object from hand"], see["gripper opening"][:, 0]
-        half = self.robot.object_half[0, 2] * see["size of the object"][:, 0]
+        see = self.seen(obs)
+        to_object, half = see["object from hand"], self.half_heights(see)
         aside = np.sqrt((to_object[:, :2] ** 2).sum(axis=1))
-        around = (aside < 0.012) & (np.abs(to_object[:, 2]) < 0.012)
-        closed = opening < 1.5 * half + 0.002
-        holds = around & closed & (see["target of the gripper opening"][:, 0] < 0.6 * half)
-        over = to_object + np.where(aside < 0.012, 0.0, APPROACH)[:, None] * [0.0, 0.0, 1.0]
+        off = np.maximum(aside, np.abs(to_object[:, 2]))
+        target = see["target of the gripper opening"][:, 0]
+        speed = np.sqrt((see["hand velocity"] ** 2).sum(axis=1))
+        grips = (off < CENTRED) & (speed < SLOW) | (target < self.widest - 1e-3) & (off < SLIPPED)
+        holds = grips & (see["gripper opening"][:, 0] < 1.5 * half + 0.002) & (target < 0.6 * half)
+        over = to_object + np.where(aside < ALIGNED, 0.0, APPROACH)[:, None] * [0.0, 0.0, 1.0]
         way = np.where(holds[:, None], see["goal"] - see["object as seen"], over)
-        lead = see["lead of the target of the hand"]
-        move = (way - lead) / STEP
-        grip = np.where(around, -1.0, 1.0)
-        return np.clip(np.column_stack([move, grip]), -1.0, 1.0).astype(np.float32)
+        return steered(see, way, np.where(grips, -1.0, 1.0))
+
+    def seen(self, obs: np.ndarray) -> dict[str, np.ndarray]:
+        """What a policy sees, by the name of the field, (N, ...)."""
+        return {part.name: obs[:, column(self.observation, part.name)] for part in SEEN}
+
+    def half_heights(self, see: dict[str, np.ndarray]) -> np.ndarray:
+        """From the middle of the objects to the surface that they lie on, m, (N,)."""
+        return self.robot.object_half[0, 2] * see["size of the object"][:, 0]
 
     def surface(self, episode: Handling, sim: int) -> Surface:
         """The top of the table in an episode whose parameters are set."""
@@ -329,11 +370,11 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
     def hand_above(
         self, surface: Surface, between: tuple[float, float], rng: np.random.Generator
     ) -> int:
-        """One of the starts of the hand, so far above the table, m."""
+        """One of the starts of the hand, so far above the table, m, or nearest to that."""
         x, y, z = self.starts[0].T
         above = z - surface.height(x, y)
-        allowed = np.flatnonzero((above > between[0]) & (above < between[1]))
-        return int(rng.choice(allowed))
+        outside = np.maximum(np.maximum(between[0] - above, above - between[1]), 0.0)
+        return int(rng.choice(np.flatnonzero(outside == outside.min())))
 
     def begin(
         self,
@@ -357,16 +398,24 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         hand, joints = self.starts[0][start], self.starts[1][start]
         fingers = self.widest if opening is None else opening
         episode.target[sim] = episode.hand[sim] = hand
+        episode.hand_velocity[sim] = 0.0
         episode.joints[sim] = joints
         episode.opening[sim] = fingers if opening is None else 0.0
         episode.object[sim] = pose[0]
         episode.distance[sim] = np.inf
+        episode.goal_above[sim] = goal[2] - self.surface(episode, sim).height(goal[0], goal[1])
         robot, qpos = self.robot, self.robot.home_qpos.copy()
         qpos[robot.qpos_adr[:7]] = joints
         qpos[robot.qpos_adr[7] :][:2] = fingers
         qpos[robot.object_qpos[0] :][:7] = np.concatenate(pose)
         ctrl = np.append(joints, episode.opening[sim])
         return Initial(qpos, ctrl=ctrl, mocap_pos=goal[None])
+
+
+def steered(see: dict[str, np.ndarray], way: np.ndarray, grip: np.ndarray) -> np.ndarray:
+    """Actions that lead the hand by a way, m, (N, 3), with the fingers moved, in [-1, 1], (N,)."""
+    move = (way - see["lead of the target of the hand"]) / STEP
+    return np.clip(np.column_stack([move, grip]), -1.0, 1.0).astype(np.float32)
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -387,3 +436,22 @@ def column(observation: tuple[Field, ...], name: str) -> slice:
             return slice(start, start + part.size)
         start += part.size
     raise KeyError(name)
+
+
+_HAND, _OBJECT, _GOAL = (column(ArmTask.observation, name) for name in ("hand", "object", "goal"))
+
+
+def bring_terms(hand: np.ndarray, thing: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
+    """Terms of a reward for bringing an object to its goal, (N,) each, of positions, m, (N, 3)."""
+    distance = apart(thing, goal)
+    return {
+        "reach": 0.2 * (1.0 - np.tanh(SLOPE * apart(hand, thing))),
+        "bring": 0.5 * (1.0 - np.tanh(SLOPE * distance)),
+        "at_goal": 0.3 * (distance < TOLERANCE),
+    }
+
+
+def bring_reward(obs: np.ndarray, action: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Their sum, of observations: those after the step, (B, O), to (B,)."""
+    terms = bring_terms(after[:, _HAND], after[:, _OBJECT], after[:, _GOAL])
+    return sum(terms.values(), np.zeros(len(after)))

@@ -1,7 +1,5 @@
 """Reach for a point above a table; nothing is handled, but what stands there may be in the way."""
 
-from typing import Any
-
 import numpy as np
 
 from robo_maxent.envs.task import Initial
@@ -10,12 +8,14 @@ from robo_maxent.spaces import GoalSpec
 from robo_maxent.tasks.arm import (
     CLEARANCE,
     OBJECTS,
+    RELATIVE,
     TOLERANCE,
     ArmTask,
     Handling,
     apart,
     column,
     met,
+    steered,
 )
 
 ABOVE = (0.03, 0.30)  # m of the goal above the table
@@ -23,39 +23,6 @@ SLOPE = 5.0  # 1/m, of the reward for nearness
 
 _HAND = column(ArmTask.observation, "hand")
 _GOAL = column(ArmTask.observation, "goal")
-
-
-class ArmReach(ArmTask):
-    """Bring the hand to the goal."""
-
-    name = "arm-reach"
-    summary = "an arm reaches for a point above an uneven table"
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        """Build the world; see :class:`MujocoTask`."""
-        super().__init__(*args, **options)
-        self.goal = GoalSpec("hand", "goal", reward, met)
-
-    def reset(self, episode: Handling, sim: int, rng: np.random.Generator) -> Initial:
-        """Put the goal above the table, and the object somewhere on it."""
-        surface, above = self.surface(episode, sim), self.half_height(episode, sim)
-        goal = self.lying(surface, rng.uniform(*OBJECTS), rng.uniform(*ABOVE), 0.0)[0]
-        pose = self.lying(surface, rng.uniform(*OBJECTS), above, rng.uniform(-np.pi, np.pi))
-        return self.begin(episode, sim, self.hand_above(surface, CLEARANCE, rng), pose, goal)
-
-    def distance(self, state: ManipulationState) -> np.ndarray:
-        """From the hand to the goal, m, (N,)."""
-        return apart(state.site_position["hand"], state.goal)
-
-    def terminated(self, episode: Handling, state: ManipulationState) -> np.ndarray:
-        """Never: the object does not matter."""
-        return np.zeros(len(episode.elapsed), bool)
-
-    def reward_terms(
-        self, episode: Handling, state: ManipulationState, action: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """The hand near the goal, and at it."""
-        return terms(state.site_position["hand"], state.goal)
 
 
 def terms(hand: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
@@ -70,3 +37,37 @@ def terms(hand: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
 def reward(obs: np.ndarray, action: np.ndarray, after: np.ndarray) -> np.ndarray:
     """The same of observations: those after the step, (B, O), to (B,)."""
     return sum(terms(after[:, _HAND], after[:, _GOAL]).values(), np.zeros(len(after)))
+
+
+class ArmReach(ArmTask):
+    """Bring the hand to the goal."""
+
+    name = "arm-reach"
+    summary = "an arm reaches for a point above an uneven table"
+    goal = GoalSpec("hand", "goal", reward, met, RELATIVE)
+
+    def reset(self, episode: Handling, sim: int, rng: np.random.Generator) -> Initial:
+        """Put the goal above the table, and the object somewhere on it."""
+        surface, above = self.surface(episode, sim), self.half_height(episode, sim)
+        goal = self.lying(surface, rng.uniform(*OBJECTS), rng.uniform(*ABOVE), 0.0)[0]
+        pose = self.lying(surface, rng.uniform(*OBJECTS), above, rng.uniform(-np.pi, np.pi))
+        return self.begin(episode, sim, self.hand_above(surface, CLEARANCE, rng), pose, goal)
+
+    def achieved(self, state: ManipulationState) -> np.ndarray:
+        """Where the hand is, m, (N, 3)."""
+        return state.site_position["hand"]
+
+    def terminated(self, episode: Handling, state: ManipulationState) -> np.ndarray:
+        """Never: the object does not matter."""
+        return np.zeros(len(episode.elapsed), bool)
+
+    def script(self, obs: np.ndarray) -> np.ndarray:
+        """Go to the goal, (N, 4)."""
+        see = self.seen(obs)
+        return steered(see, see["goal"] - see["hand"], np.zeros(len(obs)))
+
+    def reward_terms(
+        self, episode: Handling, state: ManipulationState, action: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The hand near the goal, and at it."""
+        return terms(state.site_position["hand"], state.goal)

@@ -166,6 +166,9 @@ def draws(env: MujocoVecEnv[Any, Any]) -> dict[str, np.ndarray]:
     joints = env.batch.bind("qpos")[:, robot.qpos_adr]
     inside = (joints > robot.joint_range[:, 0]) & (joints < robot.joint_range[:, 1])
     drawn = {"joint position": joints[inside]}
+    if robot.spec.objects:  # whose hands begin in places of one list: the objects tell
+        places = {"object": env.state.object_position[:, 0, :2], "goal": env.state.goal[:, :2]}
+        drawn = {name: place.ravel().copy() for name, place in places.items()}
     tracking = env.task.tracking(env.episode, env.state)
     if tracking is not None:
         drawn["command"] = tracking.command[tracking.command != 0.0]
@@ -182,7 +185,7 @@ def test_episodes_of_two_purposes_have_nothing_in_common(task: Any, tmp_path: Pa
     for one, other in PAIRS:
         for name in drawn[one].keys() & drawn[other].keys():
             assert not np.intersect1d(drawn[one][name], drawn[other][name]).size, (one, other, name)
-    assert drawn[Purpose.STRESS_TEST].keys() <= {"joint position", "command"}
+    assert drawn[Purpose.STRESS_TEST].keys() <= {"joint position", "command", "object", "goal"}
     assert len(drawn[Purpose.TRAINING]) >= 3, "hardly anything was drawn: the test saw nothing"
     assert drawn[Purpose.TRAINING].keys() == drawn[Purpose.EVALUATION].keys()
 

@@ -16,8 +16,7 @@ from robo_maxent.errors import PolicyError, UsageError
 
 if TYPE_CHECKING:
     from robo_maxent.envs.gym_vec_env import GymTask
-    from robo_maxent.envs.interface import EnvFactory
-    from robo_maxent.envs.mujoco_task import MujocoTask
+    from robo_maxent.envs.interface import StressTask
     from robo_maxent.learning.policy import Policy
     from robo_maxent.report.rows import StressEpisode
     from robo_maxent.robustness.baselines import PolicyUnderTest
@@ -39,7 +38,10 @@ class TaskOptions:
     pushes) or hard; by default the task's own choice."""
     terrain: Annotated[
         tuple[str, ...] | None,
-        arg(metavar="KIND...", help="Kinds of terrain, see 'robo-maxent terrain'."),
+        arg(
+            metavar="KIND...",
+            help="Kinds of terrain, see 'robo-maxent terrain', of table with --table.",
+        ),
     ] = None
     level: int | None = None
     """Difficulty of the terrain in tenths, 0 to 10; by default all, and in training the
@@ -90,7 +92,7 @@ Normalize = Annotated[
 Of = OmitArgPrefixes[TaskOptions]
 
 
-def make(name: str, options: Mapping[str, Any]) -> "EnvFactory":
+def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
     """The task of a name.
 
     Raises:
@@ -132,7 +134,7 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 def policy_and_task(
     named: str, task: str | None, options: TaskOptions, normalize: str | None = None
-) -> "tuple[Act, EnvFactory]":
+) -> "tuple[Act, StressTask[Any]]":
     """The policy that a run directory, a file or a function names, and the task to try it on.
 
     Args:
@@ -168,19 +170,15 @@ def policy_and_task(
 
 def policies_under_test(
     named: Sequence[str], task: str | None, options: TaskOptions, normalize: str | None
-) -> "tuple[list[PolicyUnderTest], MujocoTask[Any, Any]]":
+) -> "tuple[list[PolicyUnderTest], StressTask[Any]]":
     """Policies to stress on one task.
 
     Raises:
-        UsageError: They do not do the same task of this package.
+        UsageError: They do not do the same task.
         PolicyError: There is no such policy, or it does not fit.
     """
-    from robo_maxent.envs.mujoco_task import MujocoTask
-
     pairs = [policy_and_task(name, task, options, normalize) for name in named]
     shared = pairs[0][1]
-    if not isinstance(shared, MujocoTask):
-        raise UsageError(f"a suite is for the tasks of this package; {shared.name} is not one")
     if others := {other.name for _, other in pairs} - {shared.name}:
         raise UsageError(
             f"the policies do different tasks, {shared.name} and {', '.join(sorted(others))}: name "
@@ -192,17 +190,14 @@ def policies_under_test(
 
 def policy_of_row(
     row: "StressEpisode", description: Mapping[str, Any], policy: str | None
-) -> "tuple[PolicyUnderTest | None, MujocoTask[Any, Any]]":
+) -> "tuple[PolicyUnderTest | None, StressTask[Any]]":
     """The policy of a row of a stress test, None for a baseline, and its task.
 
     Raises:
         UsageError: The file of the policy has changed, or is not known.
         PolicyError: It is gone, or does not fit.
     """
-    from robo_maxent.envs.mujoco_task import MujocoTask
-
     task = make(description["task"], saved_options(description["task_options"]))
-    assert isinstance(task, MujocoTask)  # no other is stressed
     if row.mode == "baseline":
         return None, task
     saved = next(p for p in description["policies"] if p["label"] == row.policy)

@@ -1,37 +1,52 @@
 """``robo-maxent demo``: the other commands, one after the other."""
 
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from robo_maxent.cli.arguments import (
-    Json,
-    Result,
-)
-from robo_maxent.errors import RenderingError
-from robo_maxent.training.config import TrainConfig
+from tyro.conf import Positional
 
-if TYPE_CHECKING:
-    pass
-
+from robo_maxent.cli.arguments import Json, Result
 from robo_maxent.cli.evaluate import Evaluate
 from robo_maxent.cli.record import Record
 from robo_maxent.cli.train import Train
+from robo_maxent.errors import RenderingError
+from robo_maxent.training.config import preset
 
-DEMO_TASK = "quadruped-flat"
-DEMO_MINUTES = 2.0
-DEMO_EPISODES = 200
-DEMO_SECONDS = 12.0  # of video
-DEMO_SUITE = "quick"
-DEMO_CLIPS = 2  # failures filmed for its report
+EPISODES = 200
+SUITE = "quick"
+CLIPS = 2  # failures filmed for its report
+
+
+@dataclass(frozen=True)
+class Show:
+    """What is shown of one kind of robot."""
+
+    task: str
+    preset: str
+    minutes: float
+    """Of training."""
+    seconds: float | None
+    """Of video; None: one episode."""
+    disturbed_by: str
+
+
+SHOWS = {
+    "quadruped": Show(
+        "quadruped-flat", "default", 2.0, 12.0, "pushes, ice, payload, faults, delay"
+    ),
+    "arm": Show("arm-push", "arm", 4.0, None, "knocks, tilted tables, heavy objects, faults"),
+}
 
 
 @dataclass(frozen=True)
 class Demo:
-    """Train a quadruped to walk, evaluate, film and stress-test it: six minutes, then a report."""
+    """Train a robot, evaluate, film and stress-test it: six minutes, then a report."""
 
-    minutes: float = DEMO_MINUTES
-    """Wall-clock of the training."""
+    robot: Positional[Literal["quadruped", "arm"]] = "quadruped"
+    """A quadruped walks, or an arm pushes an object across uneven tables."""
+    minutes: float | None = None
+    """Wall-clock of the training; by default two minutes, of the arm four."""
     seed: int = 0
     """Seed of the training."""
     as_json: Json = False
@@ -40,25 +55,27 @@ class Demo:
         """Train, evaluate, record, stress."""
         from robo_maxent.cli.progress import say
 
+        show = SHOWS[self.robot]
+        minutes = show.minutes if self.minutes is None else self.minutes
         filmed = self._can_film()  # before the training, so that there is time to mend it
-        say(f"1/4  {self.minutes:g} minutes of training")
-        config = TrainConfig(minutes=self.minutes, seed=self.seed)
-        trained = Train(DEMO_TASK, config=config).run()
+        say(f"1/4  {minutes:g} minutes of training")
+        config = replace(preset(show.preset), minutes=minutes, seed=self.seed)
+        trained = Train(show.task, config=config).run()
         if trained["interrupted"]:
             return trained
         run = trained["run"]
-        say(f"2/4  Evaluating {DEMO_EPISODES} episodes that were never trained on")
-        evaluate = Evaluate((run,), episodes=DEMO_EPISODES, clips=DEMO_CLIPS, as_json=self.as_json)
+        say(f"2/4  Evaluating {EPISODES} episodes that were never trained on")
+        evaluate = Evaluate((run,), episodes=EPISODES, clips=CLIPS, as_json=self.as_json)
         evaluated = evaluate.run()["policies"][0]
         video = None
         if filmed:
-            say(f"3/4  Recording {DEMO_SECONDS:g} s of another episode")
-            video = Record(run, seconds=DEMO_SECONDS).run()["video"]
+            say("3/4  Recording another episode")
+            video = Record(run, seconds=show.seconds).run()["video"]
         else:
             say("3/4  No video, as there is no OpenGL library")
-        say("4/4  Stress test: pushes, ice, payload, faults, delay; a minute, then films")
-        again = f"robo-maxent evaluate {shlex.quote(run)} --suite {DEMO_SUITE}"
-        stressed = evaluate.stress(DEMO_SUITE, again)
+        say(f"4/4  Stress test: {show.disturbed_by}; a minute, then films")
+        again = f"robo-maxent evaluate {shlex.quote(run)} --suite {SUITE}"
+        stressed = evaluate.stress(SUITE, again)
         watch = f"Watch {video}, and open" if video else "Open"
         say(f"{watch} {stressed['report']} in a browser.")
         say(f"Next: robo-maxent train --resume {shlex.quote(run)} --minutes 5")

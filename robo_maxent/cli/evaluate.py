@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,7 +21,7 @@ from robo_maxent.cli.arguments import (
     policy_and_task,
     rows_path,
 )
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import RenderingError, UsageError
 
 if TYPE_CHECKING:
     from robo_maxent.envs.interface import EnvFactory
@@ -47,8 +48,8 @@ class Evaluate:
     --suite, the directory of rows and report; by default robustness-SUITE in the run."""
     suite: Literal["nominal", "quick", "full"] | None = None
     """Stress test: episodes under pushes, on ice, with payload, weak or locked motors, noise, delay
-    and terrain, beside policies that do nothing; writes a report. It has its own number of
-    episodes."""
+    and terrain, as far as the task has that, beside policies that do nothing; writes a report. It
+    has its own number of episodes."""
     axes: tuple[str, ...] | None = None
     """Only these axes of the suite."""
     clips: int = 6
@@ -112,9 +113,13 @@ class Evaluate:
     def stress(self, name: str, command: str) -> Result:
         """Run a suite, and write its report, which says that ``command`` would do it again."""
         from robo_maxent.cli.progress import Progress, say
+        from robo_maxent.rendering import gym_video
         from robo_maxent.report import verdict
         from robo_maxent.robustness import stress_test, suites
 
+        if self.clips:  # before an environment is made, which would choose
+            with suppress(RenderingError):  # the report says so
+                gym_video.choose_backend()
         tested, task = policies_under_test(self.policies, self.task, self.options, self.normalize)
         suite = suites.find(name)
         if self.axes is not None:
@@ -134,7 +139,11 @@ class Evaluate:
                 progress=progress.count,
                 filming=filming.count,
             )
-        verdicts = verdict.verdicts(result.analysis, stress_test.read(out)[1])
+        description = stress_test.read(out)[1]
+        verdicts = verdict.verdicts(result.analysis, description)
+        for note in (description.get("success_means"), *description["notes"]):
+            if note:
+                say(f"  {note}")
         for one in verdicts:
             self._print(f"{one.policy}: {one.headline}")
             for line in one.details:

@@ -37,20 +37,23 @@ class Tasks:
 class Terrain:
     """Draw every kind of terrain, from easy to hard, on one sheet."""
 
-    out: Path = Path("terrain.png")
-    """The PNG file."""
+    table: bool = False
+    """The kinds of table of arm-pick-rough, rather than those of the ground."""
+    out: Path | None = None
+    """The PNG file; by default terrain.png, or tables.png."""
     seed: int = 0
     """Seed of the patches."""
     as_json: Json = False
 
     def run(self) -> Result:
         """Draw, and print where the sheet is."""
-        from robo_maxent.rendering.terrain_sheet import draw
+        from robo_maxent.rendering.terrain_sheet import OF_GROUND, OF_TABLES, draw
 
-        draw(self.out, self.seed)
+        path = self.out or Path("tables.png" if self.table else "terrain.png")
+        draw(path, self.seed, OF_TABLES if self.table else OF_GROUND)
         if not self.as_json:
-            print(self.out)
-        return {"sheet": str(self.out)}
+            print(path)
+        return {"sheet": str(path)}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ whose reward can be computed, they are a ``GoalSpec``, for hindsight.
 
 import os
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -22,23 +23,32 @@ from robo_maxent.envs.gym_spec import (
     require_box,
     step_seconds,
 )
+from robo_maxent.envs.gym_trial import EFFECTS, GymTrials, random_actions
+from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.envs.gym_wrapper import ERROR, TRACE, WrapperFactory, one_line
-from robo_maxent.errors import EnvError, UsageError
+from robo_maxent.envs.interface import Reading
+from robo_maxent.errors import EnvError, RenderingError, UsageError
+from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose
+from robo_maxent.sim.robot import Robot
+from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Box, GoalSpec
-from robo_maxent.types import Episode, Step
+from robo_maxent.types import Act, Episode, Step
 
 ENDLESS_STEPS = 100_000
 """An environment without a time limit of its own that runs longer counts as one that never ends."""
 
 
 class GymTask:
-    """A Gymnasium environment to learn on; satisfies ``interface.EnvFactory``."""
+    """A Gymnasium environment to learn on; satisfies ``interface.StressTask``."""
 
     preset = "single"
     exact_resume = False
     mirrors = None
     most_simulations = 16
+    perturbations = EFFECTS
+    terrain = None
+    deviation_units: Mapping[str, str] = {}
 
     def __init__(self, env_id: str, action_repeat: int = 1) -> None:
         """Make the environment once, and see whether it can be learnt on.
@@ -78,6 +88,15 @@ class GymTask:
             self.notes += (f"{self.name}: the action of shape {box.shape} is flattened",)
         limit = self.spec.max_episode_steps or ENDLESS_STEPS
         self.episode_steps = -(-limit // action_repeat)
+        self.action_size = self.action_space.size
+        self.trials = GymTrials(
+            self.name,
+            self.spec,
+            action_repeat,
+            self.policy_parts,
+            self.action_size,
+            self.control_dt,
+        )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -99,6 +118,76 @@ class GymTask:
     ) -> "GymVecEnv":
         """N simulations in this process, the first being number ``first_sim``."""
         return GymVecEnv(self, n, seed, first_sim=first_sim, purpose=purpose)
+
+    # What a stress test needs beside that.
+
+    @property
+    def robot(self) -> Robot:
+        """What effects know of the model inside of the environment."""
+        return self.trials.robot
+
+    @property
+    def trial_notes(self) -> tuple[str, ...]:
+        """What the reader of a stress test must know of the id, a sentence each."""
+        return self.trials.notes
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions that decide its episodes, beside those that decide all."""
+        inside = self.trials.worlds(1)[0].wrapper.unwrapped
+        root = type(inside).__module__.split(".")[0].replace("_", "-")
+        more = ("dm-control",) if root == "shimmy" else ()
+        return tuple(dict.fromkeys(("gymnasium", root, *more)))
+
+    def baselines(self) -> dict[str, Act]:
+        """Action zero, and random ones."""
+        return {
+            "zero action": lambda obs: np.zeros((len(obs), self.action_size)),
+            "random": random_actions(self.action_size),
+        }
+
+    def trial(self, terrain: TerrainPool | None = None) -> Self:
+        """Itself: nothing differs between its episodes but how they begin."""
+        return self
+
+    def at(self, patches: np.ndarray) -> Self:
+        """Itself: its ground is what it is."""
+        return self
+
+    def trial_env(
+        self,
+        params: EpisodeParams,
+        sims: np.ndarray,
+        seed: int,
+        threads: int = 0,
+        dump_dir: str | os.PathLike[str] = "runs/diverged",
+        filmed: bool = False,
+    ) -> GymTrialEnv:
+        """Simulations that run one episode each, of the purpose ``STRESS_TEST``, and then rest.
+
+        Args:
+            params: What is different about each, N rows.
+            sims: Their numbers, int, (N,).
+            seed: Of the whole set.
+            threads: The environments are stepped in one.
+            dump_dir: Their state can't be dumped.
+            filmed: Make environments that draw themselves.
+
+        Raises:
+            EnvError: An environment can't be made.
+            RenderingError: It draws no pictures.
+        """
+        if not filmed:
+            return GymTrialEnv(self.trials, self.trials.worlds(len(sims)), params, sims, seed)
+        if "rgb_array" not in self.render_modes:
+            known = ", ".join(self.render_modes) or "none"
+            raise RenderingError(f"{self.name} draws no pictures; its render modes: {known}.")
+        worlds = [self.trials.world(render_mode="rgb_array") for _ in sims]
+        return GymTrialEnv(self.trials, worlds, params, sims, seed, keep=False)
+
+    def reading(self, env: GymTrialEnv) -> Reading:
+        """Nothing: the id says no more than its return and its success."""
+        return Reading()
 
     def _goal(self, env: gymnasium.Env[Any, Any]) -> GoalSpec | None:
         """The goals of an environment; None with a note on why hindsight does not work."""

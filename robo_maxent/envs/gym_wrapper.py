@@ -65,6 +65,10 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         self._seed, self._sim, self._purpose = seed, sim, purpose
         self._steps = self._in_episode = 0
 
+    def next_is(self, purpose: Purpose, seed: int, sim: int) -> None:
+        """Let the next episode be the first of a simulation, whoever ran here before."""
+        self._purpose, self._seed, self._sim, self.next_episode = purpose, seed, sim, 0
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:

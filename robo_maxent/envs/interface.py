@@ -1,18 +1,27 @@
-"""What a run needs of something to learn on, whoever simulates it.
+"""What a run, and a stress test, need of something to learn on, whoever simulates it.
 
 A task with its ``MujocoVecEnv`` has it, and so has ``GymTask`` with ``GymVecEnv``; training,
-evaluation and checkpoints know nothing else. Arrays are those of ``types.Step``: (N, ...) for N
-simulations.
+evaluation, checkpoints and stress tests know nothing else. Arrays are those of ``types.Step``:
+(N, ...) for N simulations.
 """
 
 import os
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 
 from robo_maxent.seeds import Purpose
 from robo_maxent.spaces import Box, GoalSpec, Layout, Mirror
-from robo_maxent.types import Step
+from robo_maxent.types import Act, Step
+
+if TYPE_CHECKING:
+    from robo_maxent.envs.task import Tracking
+    from robo_maxent.perturbations.base import Perturbation
+    from robo_maxent.perturbations.params import EpisodeParams
+    from robo_maxent.sim.robot import Robot
+    from robo_maxent.sim.terrain_pool import TerrainPool
 
 
 class VecEnv(Protocol):
@@ -133,6 +142,103 @@ class EnvFactory(Protocol):
         self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
     ) -> VecEnv:
         """N simulations whose first episodes are judged, the first being number ``first_sim``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a stress test reads of N simulations before a control step; None: they do not say."""
+
+    deviations: Mapping[str, np.ndarray] | None = None
+    """How far each is from doing well, (N,) each, by the names of ``deviation_units``."""
+    tracking: "Tracking | None" = None
+    """What the robots are told to do, and how far they do it."""
+    speed: np.ndarray | None = None
+    """Horizontal speed of the base, m/s, (N,)."""
+    power: np.ndarray | None = None
+    """Sum over the joints of the size of torque times speed, W, (N,)."""
+    saturated: np.ndarray | None = None
+    """Whether a motor is at the limit of its torque, bool, (N,)."""
+    beyond: np.ndarray | None = None
+    """Whether a joint is beyond its range, bool, (N,)."""
+
+
+V = TypeVar("V", bound=VecEnv)
+
+
+class StressTask(EnvFactory, Protocol[V]):
+    """Something that can be stress-tested: it knows effects, and simulates them as it is told."""
+
+    @property
+    def perturbations(self) -> "tuple[Perturbation, ...]":
+        """Effects that mean something here, in the order in which they are written."""
+        ...
+
+    @property
+    def robot(self) -> "Robot":
+        """The robot that effects act on; what it lacks, they say themselves."""
+        ...
+
+    @property
+    def terrain(self) -> "TerrainPool | None":
+        """Patches that its robots stand on; None: the ground is what it is."""
+        ...
+
+    @property
+    def deviation_units(self) -> Mapping[str, str]:
+        """Name of each deviation from doing well -> its unit; empty: the task does not say."""
+        ...
+
+    @property
+    def action_size(self) -> int:
+        """Number of elements of an action, A."""
+        ...
+
+    @property
+    def trial_notes(self) -> tuple[str, ...]:
+        """What the reader of a stress test must know of the task, a sentence each."""
+        ...
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions that decide its episodes, beside those that decide all."""
+        ...
+
+    def baselines(self) -> dict[str, Act]:
+        """Policies that do nothing, or follow a script, by name, to compare trained ones with."""
+        ...
+
+    def trial(self, terrain: "TerrainPool | None" = None) -> Self:
+        """The same task as a stress test runs it, where nothing differs but what it is told."""
+        ...
+
+    def at(self, patches: np.ndarray) -> Self:
+        """The same task with the patch of each simulation chosen, int, (N,)."""
+        ...
+
+    def trial_env(
+        self,
+        params: "EpisodeParams",
+        sims: np.ndarray,
+        seed: int,
+        threads: int = 0,
+        dump_dir: str | os.PathLike[str] = "runs/diverged",
+        filmed: bool = False,
+    ) -> V:
+        """Simulations that run one episode each, of the purpose ``STRESS_TEST``, and then rest.
+
+        Args:
+            params: What is different about each, N rows.
+            sims: Their numbers, int, (N,), no more than ``most_simulations``.
+            seed: Of the whole set.
+            threads: Physics threads; 0: one per CPU.
+            dump_dir: Where the state of a diverged simulation goes.
+            filmed: Whether pictures will be taken of them.
+        """
+        ...
+
+    def reading(self, env: V) -> Reading:
+        """What is true of such simulations now."""
         ...
 
 

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from robo_maxent.envs.interface import Reading
 from robo_maxent.envs.task import E, S, Task
 from robo_maxent.errors import UsageError
 from robo_maxent.perturbations.base import Perturbation
 from robo_maxent.perturbations.params import EpisodeParams, require_distinct
 from robo_maxent.perturbations.ranges import Randomization, randomization
 from robo_maxent.seeds import Purpose
-from robo_maxent.sim.robot import Robot, RobotSpec, load
+from robo_maxent.sim.robot import LeggedState, Robot, RobotSpec, load
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Box
 
 if TYPE_CHECKING:
     from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+
+
+SATURATED = 0.999  # of the torque limit
+BEYOND = 0.01  # rad outside of a joint's range
 
 
 class MujocoTask(Task[E, S]):
@@ -46,6 +51,8 @@ class MujocoTask(Task[E, S]):
 
     exact_resume = True
     notes: tuple[str, ...] = ()
+    trial_notes: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     most_simulations = 256
 
     _unseen: Any = None  # the task on the ground of its last evaluation
@@ -146,9 +153,9 @@ class MujocoTask(Task[E, S]):
         Nothing differs between its episodes but what their parameters say, and commands do not
         change within one. It takes place on a plane without end, unless patches are given.
         """
-        other = copy.copy(self)
-        if terrain is not None or self.terrain is not None:
-            other = self.on(terrain or TerrainPool.plane())
+        if terrain is None and self.terrain is not None:
+            terrain = TerrainPool.plane(self.terrain.catalogue)
+        other = copy.copy(self) if terrain is None else self.on(terrain)
         other.randomization = self.ranges("none")
         return other
 
@@ -159,7 +166,8 @@ class MujocoTask(Task[E, S]):
         pool, kept = self.terrain, self._unseen
         if kept is None or (kept.terrain.seed, kept.terrain.purpose) != (seed, purpose):
             # Kept: evaluations come again with the seed of the first.
-            fresh = TerrainPool(pool.kinds, pool.levels, pool.variants, seed, purpose)
+            size = pool.levels, pool.variants
+            fresh = TerrainPool(pool.kinds, *size, seed, purpose, pool.catalogue)
             self._unseen = kept = self.on(fresh)
         return kept
 
@@ -200,4 +208,56 @@ class MujocoTask(Task[E, S]):
         task = self.unseen(seed, purpose)
         return MujocoVecEnv(
             task, n, seed, first_sim=first_sim, params=params, once=True, purpose=purpose
+        )
+
+    def trial_env(
+        self,
+        params: EpisodeParams,
+        sims: np.ndarray,
+        seed: int,
+        threads: int = 0,
+        dump_dir: str | os.PathLike[str] = "runs/diverged",
+        filmed: bool = False,
+    ) -> "MujocoVecEnv[E, S]":
+        """Simulations that run one episode each, of the purpose ``STRESS_TEST``, and then rest.
+
+        Args:
+            params: What is different about each, N rows.
+            sims: Their numbers, int, (N,).
+            seed: Of the whole set.
+            threads: Physics threads; 0: one per CPU.
+            dump_dir: Where the state of a diverged simulation goes.
+            filmed: Pictures need nothing of them.
+        """
+        from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+
+        return MujocoVecEnv(
+            self,
+            len(sims),
+            seed,
+            threads,
+            dump_dir,
+            params=params,
+            sims=sims,
+            once=True,
+            purpose=Purpose.STRESS_TEST,
+        )
+
+    def reading(self, env: "MujocoVecEnv[E, S]") -> Reading:
+        """What is true of such simulations now."""
+        state, speed = env.state, None
+        if isinstance(state, LeggedState):
+            x, y = state.base_linear_velocity[:, 0], state.base_linear_velocity[:, 1]
+            speed = np.sqrt(x * x + y * y)
+        limit = env.effects.torque_limits()
+        at_limit = (np.abs(state.joint_torque) >= SATURATED * limit) & (limit > 0.0)
+        low, high = self.robot.joint_range.T
+        outside = np.maximum(low - state.joint_position, state.joint_position - high)
+        return Reading(
+            deviations=self.deviations(env.episode, env.state),
+            tracking=self.tracking(env.episode, env.state),
+            speed=speed,
+            power=np.abs(state.joint_torque * state.joint_velocity).sum(axis=1),
+            saturated=np.any(at_limit, axis=1),
+            beyond=np.any(outside > BEYOND, axis=1),
         )

@@ -19,7 +19,6 @@ from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.perturbations.ranges import Randomization
 from robo_maxent.seeds import Purpose, episode_rng, named_rng
 from robo_maxent.sim.physics import Batch, SimulationError, mujoco
-from robo_maxent.sim.terrain_pool import GROUND
 from robo_maxent.types import Episode, Snapshot, Step
 
 _VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
@@ -96,9 +95,9 @@ class MujocoVecEnv(Generic[E, S]):
         self.episode.number[:] = sims
         self.episode.params = self.params
         self._patched = task.terrain is not None and not task.terrain.is_plane
-        if self._patched:
+        if task.terrain is not None and self._patched:
             self._dataid = self.batch.expand("geom_dataid")  # (N, geoms)
-            self._ground = robot.model.geom(GROUND).id
+            self._ground = robot.model.geom(task.terrain.catalogue.geom).id
         self.effects = ActiveEffects(
             effects,
             robot,

@@ -37,6 +37,8 @@ class Hindsight:
     """Where the achieved goal stands in an observation."""
     desired: slice
     """Where the desired goal stands in an observation."""
+    relative: tuple[slice, ...]
+    """Where those fields stand that are the desired goal less something."""
     share: float
     """Of the transitions of finished episodes, those that are relabelled, in [0, 1]."""
 
@@ -89,7 +91,10 @@ class Hindsight:
         reached = goal.success(achieved, next_obs[:, self.desired]) & goal.terminates
         failed = np.flatnonzero((rows[:, columns.terminated] > 0.0) & ~reached)
         lost = rows[failed, columns.reward] - self._reward(rows[failed], columns)
-        obs[:, self.desired] = next_obs[:, self.desired] = goals
+        for seen in (obs, next_obs):
+            for field in self.relative:
+                seen[:, field] += goals - seen[:, self.desired]
+            seen[:, self.desired] = goals
         rows[:, columns.reward] = self._reward(rows, columns)
         rows[failed, columns.reward] += lost
         rows[:, columns.terminated] = goal.success(achieved, goals) & goal.terminates
@@ -113,14 +118,18 @@ def hindsight(goal: GoalSpec, parts: Sequence[Part], share: float | None = None)
     Raises:
         UsageError: A field is missing, or the two differ in size.
     """
-    achieved, desired = _find(goal.achieved, parts), _find(goal.desired, parts)
-    sizes = [place.stop - place.start for place in (achieved, desired)]
-    if sizes[0] != sizes[1]:
-        raise UsageError(
-            f"the goals {goal.achieved!r} and {goal.desired!r} must have the same size, got "
-            f"{sizes[0]} and {sizes[1]}"
-        )
-    return Hindsight(goal, achieved, desired, goal.share if share is None else share)
+    desired = _find(goal.desired, parts)
+    size = desired.stop - desired.start
+    others = {name: _find(name, parts) for name in (goal.achieved, *goal.relative)}
+    for name, place in others.items():
+        if place.stop - place.start != size:
+            raise UsageError(
+                f"the goals {name!r} and {goal.desired!r} must have the same size, got "
+                f"{place.stop - place.start} and {size}"
+            )
+    achieved, *relative = others.values()
+    chosen = goal.share if share is None else share
+    return Hindsight(goal, achieved, desired, tuple(relative), chosen)
 
 
 def _find(name: str, parts: Sequence[Part]) -> slice:

@@ -4,14 +4,14 @@ Everything is exact on control steps, and an effect that no episode asks for is 
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from robo_maxent.errors import UsageError
 from robo_maxent.perturbations.base import Perturbation, Running
-from robo_maxent.perturbations.model_fields import ModelFields
+from robo_maxent.perturbations.model_fields import ModelFields, Simulations
 from robo_maxent.perturbations.params import Effects, EpisodeParams
-from robo_maxent.sim.physics import Batch
 from robo_maxent.sim.robot import Robot, RobotState
 from robo_maxent.spaces import Field
 from robo_maxent.types import Arrow
@@ -26,7 +26,7 @@ class ActiveEffects:
         self,
         effects: Effects,
         robot: Robot,
-        batch: Batch,
+        batch: Simulations,
         params: EpisodeParams,
         observation: tuple[Field, ...],
         action_size: int,
@@ -44,7 +44,8 @@ class ActiveEffects:
             control_dt: Time between two actions, s.
         """
         n = batch.nsim
-        self._batch, self._robot = batch, robot
+        self._batch: Any = batch
+        self._robot = robot
         self._fields = ModelFields(robot.model, batch)
         self._key = np.zeros(n, np.uint64)
         forces = batch.bind("xfrc_applied")

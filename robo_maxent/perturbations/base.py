@@ -31,8 +31,9 @@ Ranges = Mapping[str, Any]
 Values = dict[str, Any]
 """Parameter -> its value in one episode."""
 
-Part = Literal["base", "feet", "objects", "table", "goal", "gripper"]
+Part = Literal["model", "base", "feet", "objects", "table", "goal", "gripper"]
 PARTS: Mapping[Part, str] = {
+    "model": "no MuJoCo model that can be reached",
     "base": "no floating base",
     "feet": "no feet",
     "objects": "no object to handle",

@@ -1,7 +1,7 @@
-"""Between the policy and the motors: actions that are lost, and actions that come late.
+"""Between the policy and the motors: actions that are inexact, that are lost, that come late.
 
-A task lists lost packets ahead of the delay: a lost action leaves the last one in force, and what
-is in force arrives late.
+A task lists noise ahead of lost packets, and these ahead of the delay: a lost action leaves the
+last one in force, and what is in force arrives late.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from robo_maxent.perturbations.base import (
-    Perturbation,
     Plant,
     Ranges,
     Running,
@@ -17,11 +16,34 @@ from robo_maxent.perturbations.base import (
     Share,
     Values,
 )
-from robo_maxent.perturbations.counter_rng import Stream, uniform
+from robo_maxent.perturbations.counter_rng import Stream, normal, uniform
 from robo_maxent.sim.robot import Robot
 
 MAX_DELAY = 3
 """Control steps: 60 ms at 50 Hz, the longest delay of the usual sweeps."""
+
+
+class ActionNoise(ScalarEffect):
+    """Standard deviation of normal noise on actions, which are kept in [-1, 1]."""
+
+    name = parameter = "action_noise"
+    title = "Action noise"
+    unit = "of half the range"
+    summary = "normal noise on every action, its standard deviation as a share of half the range"
+    noun = "action noise"
+    severities = (0.0, 0.05, 0.1, 0.2, 0.4)
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.4))}
+    bounds = {"action_noise": (0.0, 10.0)}
+    ranges: Ranges = {"action_noise": (0.0, 0.0)}
+
+    def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Add it where there is any."""
+        amount = running.params["action_noise"]
+        ids = np.flatnonzero(amount)
+        noise = normal(Stream.ACTION_NOISE, running.key[ids], steps[ids], running.action_size)
+        noisy = np.array(action, np.float64)
+        noisy[ids] = np.clip(noisy[ids] + amount[ids, None] * noise, -1.0, 1.0)
+        return noisy
 
 
 class PacketLoss(ScalarEffect):
@@ -57,14 +79,36 @@ class PacketLoss(ScalarEffect):
         return held
 
 
-class ActionDelay(Perturbation):
+class Delay(ScalarEffect):
+    """Control steps by which something arrives late."""
+
+    unit = "control steps"
+    severities = (0.0, 1.0, 2.0, 3.0)
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """At once."""
+        return {self.parameter: np.array(0, np.int64)}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Each as often."""
+        low, high = ranges[self.parameter]
+        return {self.parameter: low + int(rng.random() * (high - low + 1))}
+
+    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
+        """In whole control steps."""
+        return {name: tuple(round(share * step) for step in ends) for name, ends in ranges.items()}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """The severity."""
+        return {self.parameter: int(severity)}
+
+
+class ActionDelay(Delay):
     """Control steps by which an action arrives late."""
 
-    name = "action_delay"
+    name = parameter = "action_delay"
     title = "Action delay"
-    unit = "control steps"
     summary = "actions arrive late"
-    severities = (0.0, 1.0, 2.0, 3.0)
     suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 3.0)), "full": Share(80, 10)}
     bounds = {"action_delay": (0.0, float(MAX_DELAY))}
     ranges: Ranges = {"action_delay": (0, 0)}  # both ends included
@@ -72,23 +116,6 @@ class ActionDelay(Perturbation):
         "default": {"action_delay": (0, 1)},  # holosoma; DreamWaQ has up to 15 ms
         "hard": {"action_delay": (0, 2)},  # chosen: up to 40 ms
     }
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """At once."""
-        return {"action_delay": np.array(0, np.int64)}
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Each as often."""
-        low, high = ranges["action_delay"]
-        return {"action_delay": low + int(rng.random() * (high - low + 1))}
-
-    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """In whole control steps."""
-        return {"action_delay": tuple(round(share * steps) for steps in ranges["action_delay"])}
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The severity."""
-        return {"action_delay": int(severity)}
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """One step, from half of everything on."""

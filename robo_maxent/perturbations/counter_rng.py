@@ -21,6 +21,8 @@ class Stream(IntEnum):
     SENSOR_NOISE = 1
     PACKET_LOSS = 2
     ACTION = 3
+    ACTION_NOISE = 4
+    OBSERVATION_LOSS = 5
 
 
 def episode_key(purpose: Purpose, seed: int, sims: np.ndarray, episodes: np.ndarray) -> np.ndarray:

@@ -15,12 +15,13 @@ from robo_maxent.perturbations.base import (
 )
 from robo_maxent.perturbations.timed import INSTANT, TimedEffect
 from robo_maxent.sim.robot import Robot
+from robo_maxent.sim.rotations import turned
 
 MIDST = (0.8, 1.2)  # s at which it is moved in a stress test
 
 
 class GoalMoved(TimedEffect):
-    """The goal jumps to another place, horizontally, towards the middle of the table."""
+    """The goal jumps towards the middle of the table, along its surface; sizes are horizontal."""
 
     name = "goal_moved"
     title = "Moved goal"
@@ -80,9 +81,12 @@ class GoalMoved(TimedEffect):
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
         """Move it, by the mirrored way where that is nearer to the middle of the table."""
         moved, robot = ids[on], running.robot
-        goal, shift = running.mocap_pos[moved, robot.goal, :2], running.params["goal_shift"][moved]
-        away = (goal - robot.model.geom_pos[robot.table, :2]) * shift > 0.0
-        running.mocap_pos[moved, robot.goal, :2] = goal + np.where(away, -shift, shift)
+        goal, shift = running.mocap_pos[moved, robot.goal], running.params["goal_shift"][moved]
+        away = (goal[:, :2] - robot.model.geom_pos[robot.table, :2]) * shift > 0.0
+        x, y = np.where(away, -shift, shift).T
+        orientation = running.fields.read("geom_quat", moved)[:, robot.table]
+        a, b, c = turned(orientation, np.tile([0.0, 0.0, 1.0], (len(moved), 1))).T
+        running.mocap_pos[moved, robot.goal] = goal + np.stack([x, y, -(a * x + b * y) / c], axis=1)
 
     def resume(self, running: Running, steps: np.ndarray) -> None:
         """It was moved already, in the saved state."""

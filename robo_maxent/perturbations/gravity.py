@@ -15,6 +15,7 @@ from robo_maxent.perturbations.base import (
     Values,
     horizontal,
 )
+from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import LeggedState, Robot, RobotState
 from robo_maxent.sim.rotations import to_base
 
@@ -40,6 +41,14 @@ class GravityTilt(Perturbation):
         # Walk-These-Ways has up to 1 m/s2 on each axis: 0.1 rad.
         "hard": {"gravity_tilt": (0.0, 0.1)}
     }
+    needs = ("model",)
+
+    def lacking(self, robot: Robot) -> str | None:
+        """A model, or gravity in it."""
+        option = robot.model.opt
+        is_off = option.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY.value
+        weightless = bool(is_off) or not option.gravity.any()
+        return super().lacking(robot) or ("no weight" if weightless else None)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """Straight down."""

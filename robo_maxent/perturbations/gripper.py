@@ -101,7 +101,7 @@ class GripSlips(HandEffect):
     title = "Slipping grip"
     summary = "the pads of the gripper are slippery for a while"
     noun = "grip that slips for"
-    friction = 0.05
+    friction = 0.005  # 30 N on either side then hold up 0.3 N, of the 0.5 N that 50 g weigh
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
         """Oil the pads, or wipe them."""

@@ -1,11 +1,32 @@
 """Fields of a compiled model with a value for each simulation, always written from the defaults."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from robo_maxent.sim.physics import Batch, mujoco
+from robo_maxent.sim.physics import mujoco
+
+
+class Simulations(Protocol):
+    """What effects ask of N simulations of one model; a ``mujoco.batch.Batch`` has it."""
+
+    @property
+    def nsim(self) -> int:
+        """How many there are, N."""
+        ...
+
+    def bind(self, name: str, /) -> np.ndarray:
+        """A field of the state, live, (N, ...)."""
+        ...
+
+    def expand(self, name: str, /) -> np.ndarray:
+        """A field of the model with a value for each simulation, to be written, (N, ...)."""
+        ...
+
+    def set_const(self, ids: np.ndarray, /) -> Any:
+        """Compute again what MuJoCo derives from the fields, of some simulations."""
+        ...
 
 
 class ModelFields:
@@ -14,7 +35,7 @@ class ModelFields:
     A field that nobody writes stays that of the compiled model, and costs nothing.
     """
 
-    def __init__(self, model: mujoco.MjModel, batch: Batch) -> None:
+    def __init__(self, model: mujoco.MjModel, batch: Simulations) -> None:
         """Expand nothing yet."""
         self._model, self._batch = model, batch
         self._rows: dict[str, np.ndarray] = {}

@@ -102,7 +102,7 @@ class ObjectSize(Perturbation):
         widest = 3.0
         if robot.gripper >= 0:
             joint = robot.model.actuator_trnid[robot.gripper, 0]
-            widest = ROOM * robot.model.jnt_range[joint, 1] / float(robot.object_half.max())
+            widest = ROOM * float(robot.model.jnt_range[joint, 1] / robot.object_half.max())
         return {"object_size": (0.4, round(widest, 3))}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
@@ -174,12 +174,9 @@ def _half(running: Running, ids: np.ndarray, geom: int) -> np.ndarray:
 
 
 def _resize(running: Running, ids: np.ndarray, geom: int, half: np.ndarray) -> None:
-    """Give a box or a cylinder half-sizes, m, (k, 3), and the bounds that go with them."""
-    fields, is_box = running.fields, _is_box(running, geom)
-    fields["geom_size"][ids, geom] = half if is_box else half[:, [0, 2, 2]] * [1.0, 1.0, 0.0]
-    fields["geom_aabb"][ids, geom, 3:] = half
-    across = half[:, 0] ** 2 + (half[:, 1] ** 2 if is_box else 0.0)
-    fields["geom_rbound"][ids, geom] = np.sqrt(across + half[:, 2] ** 2)
+    """Give a box or a cylinder half-sizes, m, (k, 3); its bounds follow with the constants."""
+    size = half if _is_box(running, geom) else half[:, [0, 2, 2]] * [1.0, 1.0, 0.0]
+    running.fields["geom_size"][ids, geom] = size
 
 
 def _is_box(running: Running, geom: int) -> bool:

@@ -1,7 +1,7 @@
 """A policy acting, as an mp4, without a display."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,8 @@ from robo_maxent.types import Act, Arrow, Episode, Snapshot
 BLOCK = 16
 """Video codecs want frame sides that are a multiple of this, pixels."""
 QUALITY = 7  # of 10
+GEOM_FIELDS = ("geom_pos", "geom_quat", "geom_size")
+"""What effects change of the geoms."""
 FREE_CAMERA = -1
 """MuJoCo's number of the camera that looks at the whole model, of a robot file that has none."""
 
@@ -62,8 +64,7 @@ class Camera:
     def frame(self, snapshot: Snapshot) -> np.ndarray:
         """Picture of a simulation, uint8, (height, width, 3)."""
         renderer = self._opened(snapshot.patch)
-        for name, values in snapshot.geoms.items():
-            getattr(self._model, name)[self._physical] = values
+        self._shape(snapshot.geoms)
         self._data.qpos[:] = snapshot.qpos
         self._data.mocap_pos[:], self._data.mocap_quat[:] = snapshot.mocap_pos, snapshot.mocap_quat
         mujoco.mj_forward(self._model, self._data)
@@ -78,6 +79,15 @@ class Camera:
             self._renderer.close()
         self._renderer = None
 
+    def _shape(self, geoms: Mapping[str, np.ndarray]) -> None:
+        """Put the geoms where one simulation has them; what no effect changed is as compiled."""
+        for name, values in self._compiled.items():
+            getattr(self._model, name)[:] = values
+        for name, values in geoms.items():
+            getattr(self._model, name)[self._physical] = values
+        if geoms:  # or those that were compiled level would be drawn level
+            mujoco.mj_setConst(self._model, self._data)
+
     def _opened(self, patch: int) -> mujoco.Renderer:
         """A renderer of the decorated world with one patch of its terrain.
 
@@ -90,6 +100,7 @@ class Camera:
             self._model = load(task.robot_spec.model, decorations=True, pool=pool)
             self._data, self._patch = mujoco.MjData(self._model), patch
             self._physical = np.flatnonzero(self._model.geom_group != DECORATION_GROUP)
+            self._compiled = {name: getattr(self._model, name).copy() for name in GEOM_FIELDS}
             self._renderer = mujoco.Renderer(self._model, *self._size)
         return self._renderer
 

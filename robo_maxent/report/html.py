@@ -25,6 +25,7 @@ from robo_maxent.report.analysis import Analysis, AxisAnalysis, analyse
 from robo_maxent.report.caveats import caveats
 from robo_maxent.report.figures import Figure
 from robo_maxent.report.rows import (
+    LOW_RETURN,
     NOMINAL,
     OUTCOMES,
     SUITE_FORMAT,
@@ -140,14 +141,14 @@ def render(
         plots=plots,
         styles=figures.styles(analysis),
         verdicts=verdict.verdicts(analysis, suite),
-        caveats=(*caveats(analysis, unfilmed), *problems),
+        caveats=(*_notes(suite), *caveats(analysis, unfilmed), *problems),
         ranking=_ranking(analysis),
         scales=[plots.curves(axis, analysis, "success") for axis in scales],
         scales_survived=[plots.curves(axis, analysis, "survived") for axis in scales],
         breakdowns=_breakdowns(analysis),
         recovery=_recovery(analysis),
         outcomes=_outcomes(analysis),
-        outcome_names=OUTCOMES,
+        outcome_names=_outcome_names(analysis),
         outcome_class=outcome_class,
         sampled=[figure for p in analysis.policies if (figure := plots.sampled(analysis, p))],
         cards=cards,
@@ -187,6 +188,12 @@ def _environment() -> Environment:
     return environment
 
 
+def _notes(suite: Mapping[str, Any]) -> list[str]:
+    """What the suite's file says of the task: what success means, what was not tested."""
+    means = suite.get("success_means")
+    return [*([means] if means else []), *(suite.get("notes") or ())]
+
+
 def _ranking(analysis: Analysis) -> list[AxisAnalysis]:
     """Axes by the success of the first policy while disturbed, the weakest first."""
     first, axes = analysis.policies[0], analysis.axes.values()
@@ -223,6 +230,14 @@ def _outcomes(analysis: Analysis) -> list[tuple[str, str, list[Segment]]]:
         for axis in analysis.axes.values()
         for policy, counts in axis.outcomes.items()
     ]
+
+
+def _outcome_names(analysis: Analysis) -> list[str]:
+    """Outcomes to explain; that of episodes judged by their return only where there are any."""
+    counted = {
+        name for axis in analysis.axes.values() for c in axis.outcomes.values() for name in c
+    }
+    return [name for name in OUTCOMES if name != LOW_RETURN or name in counted]
 
 
 def _segments(counts: Mapping[str, int]) -> list[Segment]:

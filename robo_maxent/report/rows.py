@@ -16,7 +16,9 @@ from robo_maxent.types import Breakdown, By, Episode, Picture
 
 SUITE_FORMAT = 2
 """Of a suite's file, which says what was run."""
-OUTCOMES = ("success", "wandered", "stuck", "fell", "diverged", "policy error")
+LOW_RETURN = "low return"
+"""Outcome of an episode that was judged by its return, and that nothing cut short."""
+OUTCOMES = ("success", "wandered", "stuck", LOW_RETURN, "fell", "diverged", "policy error")
 """How an episode ends, from good to bad."""
 MODES = ("mean", "sampled", "baseline")
 """How a policy chose its actions; a baseline is no trained policy: one is compared with it."""
@@ -78,13 +80,14 @@ class StressEpisode(Episode):
     """Share of the commanded way, or turn, that was covered; None: nothing was commanded."""
     distance: float | None = None
     """Horizontal way of the base, m; None: the robot has no floating base."""
-    energy: float = 0.0
-    """Sum over the joints of the size of torque times speed, over time, J."""
+    energy: float | None = None
+    """Sum over the joints of the size of torque times speed, over time, J; None, as of the shares
+    below: the task does not say."""
     cost_of_transport: float | None = None
     """Energy over weight times distance; None: the distance is too short to tell."""
-    torque_violation: float = 0.0
+    torque_violation: float | None = None
     """Share of the control steps in which a motor was at its limit."""
-    limit_violation: float = 0.0
+    limit_violation: float | None = None
     """Share of the control steps in which a joint was beyond its range."""
 
     def to_json(self) -> dict[str, Any]:

@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.interface import StressTask
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.base import Axis, Perturbation, Plant, Share, Values
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose, named_rng
-from robo_maxent.sim.terrain import KINDS
 from robo_maxent.types import Breakdown
 
-AnyTask = MujocoTask[Any, Any]
+AnyTask = StressTask[Any]
 
 LEVELS = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 BY_KIND = (Breakdown("kind", "case", "grid"),)
@@ -149,7 +148,7 @@ def _terrain_axes(task: AnyTask) -> list[Axis]:
     if task.terrain is None:
         return []
     known = tuple(kind for kind in task.terrain.kinds if kind != "flat")
-    unknown = tuple(kind for kind in KINDS if kind not in (*known, "flat"))
+    unknown = tuple(kind for kind in task.terrain.catalogue.uneven if kind not in known)
     axes = [
         Axis(
             "terrain",

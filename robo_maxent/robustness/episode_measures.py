@@ -14,7 +14,7 @@ from robo_maxent.evaluation.recovery import (
     recovery,
     volleys,
 )
-from robo_maxent.report.rows import Push, StressEpisode
+from robo_maxent.report.rows import LOW_RETURN, Push, StressEpisode
 from robo_maxent.types import Episode
 
 STUCK = 0.2  # of the way that was commanded
@@ -41,11 +41,12 @@ class Effort:
 
     speed: np.ndarray | None
     """Horizontal speed of the base, m/s, (L,); None: the robot has no floating base."""
-    power: np.ndarray
-    """Sum over the joints of the size of torque times speed, W, (L,)."""
-    saturated: np.ndarray
+    power: np.ndarray | None
+    """Sum over the joints of the size of torque times speed, W, (L,); None, as of the others: the
+    task does not say."""
+    saturated: np.ndarray | None
     """Whether a motor was at the limit of its torque, bool, (L,)."""
-    beyond: np.ndarray
+    beyond: np.ndarray | None
     """Whether a joint was beyond its range, bool, (L,)."""
 
 
@@ -68,6 +69,7 @@ def measured(
     inside: np.ndarray | None,
     scale: Scale,
     label: dict[str, Any],
+    by_return: bool = False,
 ) -> StressEpisode:
     """One row of a stress test: the episode and what was measured of it.
 
@@ -79,15 +81,17 @@ def measured(
             task does not say its deviations, and nothing is judged.
         scale: Of time and weight.
         label: Policy, mode and condition of the row.
+        by_return: Its success is that of its return.
     """
     dt = scale.control_dt
     spans = push_spans(episode.params, dt)
-    survived = not episode.terminated and episode.policy_error is None
+    ended_well = not episode.terminated or bool(episode.success)
+    survived = ended_well and episode.policy_error is None
     pushes = () if inside is None else judged_pushes(episode, gait, inside, dt)
     judged = bool(spans) and inside is not None
     before, after = (None, None) if gait is None else tracking(episode.params, gait, dt)
     progress = None if gait is None else covered(gait)
-    energy = float(effort.power.sum()) * dt
+    energy = None if effort.power is None else float(effort.power.sum()) * dt
     distance = None if effort.speed is None else float(effort.speed.sum()) * dt
     return StressEpisode(
         **vars(episode),
@@ -101,14 +105,14 @@ def measured(
         distance=distance,
         energy=energy,
         cost_of_transport=_cost_of_transport(energy, distance, episode, scale),
-        torque_violation=float(effort.saturated.mean()),
-        limit_violation=float(effort.beyond.mean()),
-        outcome=outcome(episode, progress, moves=gait is not None),
+        torque_violation=None if effort.saturated is None else float(effort.saturated.mean()),
+        limit_violation=None if effort.beyond is None else float(effort.beyond.mean()),
+        outcome=outcome(episode, progress, gait is not None, by_return),
         survived=survived,
     )
 
 
-def outcome(episode: Episode, progress: float | None, moves: bool) -> str:
+def outcome(episode: Episode, progress: float | None, moves: bool, by_return: bool = False) -> str:
     """How an episode ended, in a word or two.
 
     ``stuck``: it covered less than a fifth of its way, or, of a task without commands, did not
@@ -118,10 +122,12 @@ def outcome(episode: Episode, progress: float | None, moves: bool) -> str:
         return "policy error"
     if episode.diverged:
         return "diverged"
-    if episode.terminated:
-        return "fell"
     if episode.success:
         return "success"
+    if episode.terminated:
+        return "fell"
+    if by_return:
+        return LOW_RETURN
     still = not moves if progress is None else progress < STUCK
     return "stuck" if still else "wandered"
 
@@ -206,9 +212,9 @@ def inside_safe_set(
 
 
 def _cost_of_transport(
-    energy: float, distance: float | None, episode: Episode, scale: Scale
+    energy: float | None, distance: float | None, episode: Episode, scale: Scale
 ) -> float | None:
-    if distance is None or distance < LEAST_DISTANCE:
+    if energy is None or distance is None or distance < LEAST_DISTANCE:
         return None
     mass = episode.realized.get("total_mass")
     weight = scale.weight if mass is None else mass * scale.gravity

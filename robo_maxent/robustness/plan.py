@@ -16,11 +16,9 @@ from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
 from robo_maxent.robustness.suites import NOMINAL, Condition, Suite
 from robo_maxent.robustness.traced_rollout import BLOCK, Batch
 from robo_maxent.seeds import Purpose
-from robo_maxent.sim.terrain import KINDS
+from robo_maxent.sim.terrain import Catalogue
 from robo_maxent.sim.terrain_pool import LEVELS, TerrainPool
 
-KINDS_OF_GROUND = tuple(kind for kind in KINDS if kind != "flat")
-"""Kinds of terrain in the pool of a stress test; all else takes place on a plane."""
 VARIANTS = 2
 """Patches of a kind and level; those of a random kind differ."""
 PLANE = -1
@@ -71,7 +69,7 @@ class Stages:
         patches = plan.patches[ids]
         on_terrain = bool(patches[0] != PLANE)
         if on_terrain not in self._stages:
-            pool = _pool(KINDS_OF_GROUND, self._seed) if on_terrain else None
+            pool = _pool(self._task, self._seed) if on_terrain else None
             self._stages[on_terrain] = self._task.trial(pool)
         # The plane is patch 0 of its own.
         task = self._stages[on_terrain].at(np.maximum(patches, 0))
@@ -108,7 +106,7 @@ def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
     pool = None
     if disturbances(task)[row.axis].axis.is_ground:
         assert row.terrain is not None and row.level is not None  # noqa: PT018
-        whole = _pool((row.terrain,), row.seed)
+        whole = _pool(task, row.seed, (row.terrain,))
         pool = whole.only(whole.index(row.terrain, row.level, row.sim % VARIANTS))
     trial = task.trial(pool).at(np.zeros(1, np.int64))
     params = episode_params.from_records([row.params], trial.perturbations, trial.robot)
@@ -145,7 +143,7 @@ class _Planner:
                 if nominal:
                     undisturbed[sim] = len(stands)
                 stands.append([condition])
-                patches.append(_patch(condition, sim) if is_ground else PLANE)
+                patches.append(_patch(self._task, condition, sim) if is_ground else PLANE)
                 sims.append(sim)
                 new.append(place)
             parts.append(params.rows(np.array(new, np.int64)))
@@ -158,14 +156,22 @@ class _Planner:
         )
 
 
-def _pool(kinds: tuple[str, ...], seed: int) -> TerrainPool:
-    """Ground that nothing but stress tests of this seed takes place on."""
-    return TerrainPool(kinds, LEVELS, VARIANTS, seed, Purpose.STRESS_TEST)
+def _pool(task: AnyTask, seed: int, kinds: tuple[str, ...] | None = None) -> TerrainPool:
+    """Ground of some kinds, or all, that nothing but stress tests of this seed takes place on."""
+    catalogue = _catalogue(task)
+    kinds = kinds or catalogue.uneven
+    return TerrainPool(kinds, LEVELS, VARIANTS, seed, Purpose.STRESS_TEST, catalogue)
 
 
-def _patch(condition: Condition, sim: int) -> int:
+def _catalogue(task: AnyTask) -> Catalogue:
+    """What kinds of terrain there are where the task takes place."""
+    assert task.terrain is not None  # or else it has no axis of terrain
+    return task.terrain.catalogue
+
+
+def _patch(task: AnyTask, condition: Condition, sim: int) -> int:
     """Patch in the pool of a stress test."""
-    kind, level = KINDS_OF_GROUND.index(condition.case), int(condition.severity)
+    kind, level = _catalogue(task).uneven.index(condition.case), int(condition.severity)
     return (kind * LEVELS + level) * VARIANTS + sim % VARIANTS
 
 

@@ -16,8 +16,9 @@ import numpy as np
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import SafeSet, calibrate
+from robo_maxent.perturbations import params as episode_params
 from robo_maxent.report.rows import SUITE_FORMAT, StressEpisode
-from robo_maxent.robustness import traced_rollout
+from robo_maxent.robustness import returns, traced_rollout
 from robo_maxent.robustness.axes import AnyTask, describe
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
 from robo_maxent.robustness.episode_measures import Scale, inside_safe_set, measured
@@ -32,7 +33,8 @@ from robo_maxent.versions import installed
 PACKAGES = ("robo-maxent", "mujoco", "numpy", "torch")
 """Whose versions decide the last bit of a row."""
 CALIBRATING = f"{NOMINAL}-000"
-"""The batch of a policy that its safe set is calibrated from: its first undisturbed episodes."""
+"""The batch that a policy's safe set, or the return it needs, is calibrated from: its first
+undisturbed episodes."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def run(
         for name, ids in plan.batches()
     ]
     decisive, names = _decisive(suite, task, policies, seed), [shard.name for shard in shards]
-    store = Store(out, decisive, names, {"date": _now(), "safe_set": {}, "command": command})
+    notes = {"date": _now(), "safe_set": {}, "command": command, "notes": list(task.trial_notes)}
+    store = Store(out, decisive, names, notes)
     try:
         stages = Stages(task, seed)
         for count, shard in enumerate(shards):
@@ -120,39 +123,76 @@ def _run(
     dumps = store.directory / "diverged" / shard.name
     episodes, trace = traced_rollout.run(batch, plan.policy, plan.mode, threads, dumps, progress)
     if shard.batch == CALIBRATING:
-        _calibrate(plan, batch, episodes, trace, store)
-    safe, scale = _safe_set(plan, store), _scale(batch.task)
+        if trace.deviation_names:
+            _calibrate(plan, batch, episodes, trace, store)
+        if "return_needed" in store.description or not returns.knows_success(episodes):
+            _calibrate_return(plan, batch, episodes, store)
+    by_return = "return_needed" in store.description
+    if by_return:
+        least = _of_policy("return_needed", plan, store)
+        episodes = [returns.judged(episode, least) for episode in episodes]
+    safe, scale = _of_policy("safe_set", plan, store), _scale(batch.task)
+    safe_set = None if safe is None else SafeSet.from_json(safe)
     rows = []
     for sim, (episode, index) in enumerate(zip(episodes, shard.ids.tolist(), strict=True)):
         deviations = trace.deviations[sim, : episode.length]
-        inside = inside_safe_set(safe, deviations, trace.deviation_names)
+        inside = inside_safe_set(safe_set, deviations, trace.deviation_names)
         gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
         for condition in plan.conditions[index]:
             label = {"policy": plan.policy.label, "mode": plan.mode} | condition.label
-            rows.append(measured(episode, gait, effort, inside, scale, label))
+            rows.append(measured(episode, gait, effort, inside, scale, label, by_return))
     return rows
 
 
 def _calibrate(
     plan: PolicyPlan, batch: Batch, episodes: list[Episode], trace: Trace, store: Store
 ) -> None:
-    """Note the safe set of a policy; None: it has no deviations, or failed in every episode."""
-    names = trace.deviation_names
-    undisturbed = trace.undisturbed(episodes, batch.task.control_dt) if names else []
-    safe_set = calibrate(list(names), undisturbed).to_json() if undisturbed else None
+    """Note the safe set of a policy; None: it failed in every episode."""
+    undisturbed = trace.undisturbed(episodes, batch.task.control_dt)
+    safe_set = (
+        calibrate(list(trace.deviation_names), undisturbed).to_json() if undisturbed else None
+    )
     kept = store.description["safe_set"]
     kept.setdefault(plan.policy.label, {})[plan.mode] = safe_set
     store.add("safe_set", kept)
 
 
-def _safe_set(plan: PolicyPlan, store: Store) -> SafeSet | None:
-    """By which the pushes of a policy are judged; baselines by that of the first policy."""
-    kept = store.description["safe_set"]
+def _calibrate_return(
+    plan: PolicyPlan, batch: Batch, episodes: list[Episode], store: Store
+) -> None:
+    """Note the return that counts as success of a policy, and what that means."""
+    if "random_return" not in store.description:
+        store.add("random_return", returns.mean_return(_random_episodes(batch)))
+    random = store.description["random_return"]
+    least = store.description.get("return_needed", {})
+    of_modes = least.setdefault(plan.policy.label, {})
+    of_modes[plan.mode] = returns.needed(returns.mean_return(episodes), random)
+    store.add("return_needed", least)
+    shown = {
+        label if mode == "mean" else f"{label}, sampled": value
+        for label, of_label in least.items()
+        for mode, value in of_label.items()
+    }
+    store.add("success_means", returns.explained(batch.task.name, random, shown))
+
+
+def _random_episodes(batch: Batch) -> list[Episode]:
+    """Undisturbed episodes of random actions, the same for all policies."""
+    task, n = batch.task, returns.RANDOM_EPISODES
+    params = episode_params.nominal(task.perturbations, task.robot, n)
+    undisturbed = Batch(task, params, np.arange(n), batch.seed)
+    return traced_rollout.run(undisturbed, baseline(task, returns.RANDOM), "baseline")[0]
+
+
+def _of_policy(name: str, plan: PolicyPlan, store: Store) -> Any:
+    """What was calibrated for a policy, for baselines that of the first; None: nothing was."""
+    kept = store.description[name]
+    if not kept:
+        return None
     label, mode = plan.policy.label, plan.mode
     if mode == "baseline":
         label, mode = next(iter(kept)), "mean"
-    saved = kept[label][mode]
-    return None if saved is None else SafeSet.from_json(saved)
+    return kept[label][mode]
 
 
 def _scale(task: AnyTask) -> Scale:
@@ -175,7 +215,7 @@ def _decisive(
         "task": task.name,
         "task_options": task.options,
         "seed": seed,
-        "versions": {name: installed(name) for name in PACKAGES},
+        "versions": {name: installed(name) for name in (*PACKAGES, *task.packages)},
         "policies": described(policies),
         "axes": describe(suite.axes(task).values()),
         "conditions": [asdict(c) for c in suite.conditions(task, "mean")],

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from robo_maxent.errors import RenderingError, UsageError
+from robo_maxent.envs.gym_trial_env import GymTrialEnv
+from robo_maxent.errors import EnvError, RenderingError, UsageError
 from robo_maxent.evaluation.rollout import policy_view
-from robo_maxent.rendering import video
+from robo_maxent.rendering import gym_video, video
 from robo_maxent.report import html
 from robo_maxent.report.analysis import Analysis
 from robo_maxent.report.rows import StressEpisode, choose_failures, identity
@@ -120,11 +121,22 @@ def film(
 
     Raises:
         UsageError: The policy is missing.
-        RenderingError: No OpenGL backend works; the message holds the fix.
+        RenderingError: No OpenGL backend works, the message holds the fix; or nothing is drawn.
+        EnvError: An environment of someone else's can't draw itself.
     """
     policy, batch = policy or baseline(task, row.policy), batch_of(row, task)
-    act = policy_view(in_blocks(policy.act), batch.task.policy_size)
-    video.film_env(act, batch.env(), path, CLIP_SECONDS, settings)
+    act = policy_view(in_blocks(policy.act, batch.block), batch.task.policy_size)
+    gym_video.choose_backend()
+    env = batch.env(filmed=True)
+    try:
+        if not isinstance(env, GymTrialEnv):
+            video.film_env(act, env, path, CLIP_SECONDS, settings)
+            return
+        fps = max(min(settings.fps, round(1 / task.control_dt)), 1)
+        scene = video.Scene(env, env.frame, task.control_dt, task.episode_steps)
+        video.film(act, scene, path, CLIP_SECONDS, fps)
+    finally:
+        env.close()
 
 
 def _films(
@@ -149,6 +161,6 @@ def _films(
                 films[identity(row)] = path.read_bytes()
                 if filming:
                     filming(number + 1, len(chosen))
-        except RenderingError as error:
+        except (RenderingError, EnvError) as error:
             return {}, f"Failures could not be filmed: {error}"
     return films, ""

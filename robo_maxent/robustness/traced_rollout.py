@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.envs.interface import Reading
+from robo_maxent.errors import EnvError
 from robo_maxent.evaluation.recovery import SETTLING
 from robo_maxent.evaluation.rollout import CheckedPolicy
 from robo_maxent.perturbations.counter_rng import Stream, episode_key, normal
@@ -23,22 +24,18 @@ from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.episode_measures import Effort, Gait
 from robo_maxent.seeds import Purpose
-from robo_maxent.sim.robot import LeggedState
 from robo_maxent.types import Act, Episode
 
 BLOCK = 256
 """Simulations in a batch, at most."""
 
-SATURATED = 0.999  # of the torque limit
-BEYOND = 0.01  # rad outside of a joint's range
-
 
 @dataclass(frozen=True)
 class Batch:
-    """Episodes to run together."""
+    """Episodes to run one after the other, as many at once as the task allows."""
 
     task: AnyTask
-    """As :meth:`MujocoTask.trial` and :meth:`MujocoTask.at` make it."""
+    """As :meth:`StressTask.trial` and :meth:`StressTask.at` make it."""
     params: EpisodeParams
     """N rows."""
     sims: np.ndarray
@@ -46,20 +43,32 @@ class Batch:
     seed: int
 
     def env(
-        self, threads: int = 0, dump_dir: str | os.PathLike[str] = "runs/diverged"
-    ) -> MujocoVecEnv[Any, Any]:
+        self,
+        threads: int = 0,
+        dump_dir: str | os.PathLike[str] = "runs/diverged",
+        filmed: bool = False,
+    ) -> Any:
         """The simulations of these episodes, which rest when theirs has ended."""
-        return MujocoVecEnv(
-            self.task,
-            len(self.sims),
-            self.seed,
-            threads,
-            dump_dir,
-            params=self.params,
-            sims=self.sims,
-            once=True,
-            purpose=Purpose.STRESS_TEST,
+        return self.task.trial_env(
+            self.params, self.sims, self.seed, threads, dump_dir, filmed=filmed
         )
+
+    @property
+    def block(self) -> int:
+        """How many observations a policy is asked about at a time."""
+        return min(BLOCK, self.task.most_simulations)
+
+    def parts(self) -> "list[tuple[slice, Batch]]":
+        """What is run at once, and which of the N that is."""
+        if len(self.sims) <= self.task.most_simulations:
+            return [(slice(0, len(self.sims)), self)]
+        starts = range(0, len(self.sims), self.task.most_simulations)
+        rows = [slice(start, start + self.task.most_simulations) for start in starts]
+        ids = np.arange(len(self.sims))
+        return [
+            (some, Batch(self.task, self.params.rows(ids[some]), self.sims[some], self.seed))
+            for some in rows
+        ]
 
 
 class Trace:
@@ -67,52 +76,47 @@ class Trace:
 
     def __init__(self, task: AnyTask, n: int) -> None:
         """Read nothing yet."""
-        steps, names = task.episode_steps, tuple(task.deviation_units)
-        self._task, self.deviation_names = task, names
-        self.deviations = np.zeros((n, steps, len(names)))
+        self._shape = n, task.episode_steps
+        self.deviation_names = tuple(task.deviation_units)
+        self.deviations = np.zeros((*self._shape, len(self.deviation_names)))
         self.command: np.ndarray | None = None  # (N, 3), of a task that has commands
-        self.along, self.phase, self.error = (np.zeros((n, steps)) for _ in range(3))
-        self.is_legged = task.robot.spec.base is not None
-        self.speed, self.power = np.zeros((n, steps)), np.zeros((n, steps))
-        self.saturated, self.beyond = np.zeros((n, steps), bool), np.zeros((n, steps), bool)
+        self._read: dict[str, np.ndarray] = {}  # (N, T) each
 
-    def read(self, env: MujocoVecEnv[Any, Any], count: int) -> None:
-        """Read the simulations before control step ``count``."""
-        state, task = env.state, self._task
-        deviations = task.deviations(env.episode, state)
-        if deviations is not None:
-            for place, name in enumerate(self.deviation_names):
-                self.deviations[:, count, place] = deviations[name]
-        tracking = task.tracking(env.episode, state)
+    def read(self, reading: Reading, rows: slice, count: int) -> None:
+        """Note what is true of some of the episodes before control step ``count``."""
+        for place, name in enumerate(self.deviation_names if reading.deviations else ()):
+            assert reading.deviations is not None
+            self.deviations[rows, count, place] = reading.deviations[name]
+        values = {
+            "speed": reading.speed,
+            "power": reading.power,
+            "saturated": reading.saturated,
+            "beyond": reading.beyond,
+        }
+        tracking = reading.tracking
         if tracking is not None:
+            if self.command is None:
+                self.command = np.zeros((self._shape[0], 3))
             if count == 0:
-                self.command = tracking.command.copy()
-            self.along[:, count] = tracking.along
-            self.phase[:, count] = tracking.phase
-            self.error[:, count] = tracking.error
-        if isinstance(state, LeggedState):
-            x, y = state.base_linear_velocity[:, 0], state.base_linear_velocity[:, 1]
-            self.speed[:, count] = np.sqrt(x * x + y * y)
-        self.power[:, count] = np.abs(state.joint_torque * state.joint_velocity).sum(axis=1)
-        limit = env.effects.torque_limits()
-        at_limit = (np.abs(state.joint_torque) >= SATURATED * limit) & (limit > 0.0)
-        self.saturated[:, count] = at_limit.any(axis=1)
-        low, high = task.robot.joint_range.T
-        outside = np.maximum(low - state.joint_position, state.joint_position - high)
-        self.beyond[:, count] = (outside > BEYOND).any(axis=1)
+                self.command[rows] = tracking.command
+            values |= {name: getattr(tracking, name) for name in ("along", "phase", "error")}
+        for name, value in values.items():
+            if value is not None:
+                if name not in self._read:
+                    self._read[name] = np.zeros(self._shape, value.dtype)
+                self._read[name][rows, count] = value
 
     def gait(self, sim: int, length: int) -> Gait | None:
         """How a robot followed its command; None: there are no commands."""
         if self.command is None:
             return None
-        parts = (self.along, self.phase, self.error)
-        return Gait(self.command[sim], *(part[sim, :length] for part in parts))
+        parts = (self._read[name][sim, :length] for name in ("along", "phase", "error"))
+        return Gait(self.command[sim], *parts)
 
     def effort(self, sim: int, length: int) -> Effort:
         """What an episode took."""
-        speed = self.speed[sim, :length] if self.is_legged else None
-        parts = (self.power, self.saturated, self.beyond)
-        return Effort(speed, *(part[sim, :length] for part in parts))
+        names = ("speed", "power", "saturated", "beyond")
+        return Effort(*(self._read[n][sim, :length] if n in self._read else None for n in names))
 
     def undisturbed(self, episodes: list[Episode], dt: float) -> list[np.ndarray]:
         """Deviations after the first second of the episodes that went well, (steps, F) each.
@@ -146,24 +150,51 @@ def run(
         dump_dir: Where the state of a diverged simulation goes.
         progress: Called with control steps done, and at most to do.
     """
+    trace, episodes = Trace(batch.task, len(batch.sims)), []
+    parts, steps = batch.parts(), batch.task.episode_steps
+    for number, (rows, part) in enumerate(parts):
+
+        def shown(count: int, before: int = number * steps) -> None:
+            progress((before + count) // len(parts), steps)
+
+        env = part.env(threads, dump_dir)
+        try:
+            episodes += _together(part, env, policy, mode, trace, rows, shown)
+        finally:
+            env.close()
+    return episodes, trace
+
+
+def _together(
+    batch: Batch,
+    env: Any,
+    policy: PolicyUnderTest,
+    mode: str,
+    trace: Trace,
+    rows: slice,
+    progress: Callable[[int], None],
+) -> list[Episode]:
+    """Run one episode in each simulation of ``env``, which are some rows of a trace."""
     task, n = batch.task, len(batch.sims)
-    env = batch.env(threads, dump_dir)
     choose, counts = _chooser(batch, policy, mode), itertools.count()
     checked = CheckedPolicy(lambda obs: choose(obs, next(counts)))
-    trace = Trace(task, n)
     finished: dict[int, Episode] = {}
     obs = env.reset()
     for count in range(task.episode_steps):
-        trace.read(env, count)
+        trace.read(task.reading(env), rows, count)
         step = env.step(checked(obs[:, : task.policy_size]))
         ended = np.flatnonzero(step.terminated | step.truncated).tolist()
         for sim, episode in zip(ended, step.episodes, strict=True):
             finished[sim] = checked.judge(sim, episode)
         obs = step.obs
-        progress(count + 1, task.episode_steps)
+        # Where no limit is known, the finished ones say more.
+        progress(max(count + 1, task.episode_steps * len(finished) // n))
         if len(finished) == n:
-            break
-    return [finished[sim] for sim in range(n)], trace
+            return [finished[sim] for sim in range(n)]
+    raise EnvError(
+        f"{task.name}: an episode did not end within {task.episode_steps:,} control steps. "
+        "Register the id with max_episode_steps."
+    )
 
 
 def in_blocks(act: Act, size: int = BLOCK) -> Act:
@@ -184,10 +215,10 @@ def _chooser(
 ) -> Callable[[np.ndarray, int], np.ndarray]:
     """Observations and control step to actions."""
     if mode != "sampled" or policy.sample is None:
-        act = in_blocks(policy.act)
+        act = in_blocks(policy.act, batch.block)
         return lambda obs, count: act(obs)
     sample, seen = policy.sample, batch.task.policy_size
-    draw = in_blocks(lambda both: sample(both[:, :seen], both[:, seen:]))
+    draw = in_blocks(lambda both: sample(both[:, :seen], both[:, seen:]), batch.block)
     first = np.zeros(len(batch.sims), np.int64)
     key = episode_key(Purpose.STRESS_TEST, batch.seed, batch.sims, first)
 

@@ -1,13 +1,17 @@
-"""Terrain recipes: (kind, difficulty in [0, 1], rng) to the heights of a square patch, m.
+"""Terrain recipes: (kind, difficulty in [0, 1], rng) to the heights of a patch, m.
 
 A patch is sampled at the corners of square cells: row is y, column is x, as MuJoCo height fields
-have it, and (0, 0) is the centre, where an episode begins on a flat platform at height 0. "Up"
-means that walking outward goes up. Difficulty scales a recipe and leaves its pattern alone: the
-same generator gives the same stones, higher.
+have it, and (0, 0) is its centre. Difficulty scales a recipe and leaves its pattern alone: the
+same generator gives the same stones, higher. What kinds there are of one place, and how large its
+patches are, stands in a catalogue: here that of the ground, in ``table_surfaces`` that of tables.
+
+On the ground an episode begins at the centre, on a flat platform at height 0. "Up" means that
+walking outward goes up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -56,16 +60,25 @@ RAMP = 1.0  # m, over which waves and fractal rise from the platform
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the samples of a patch are."""
+    """Where the R x C samples of a patch are."""
 
-    axis: np.ndarray
-    """Coordinate of the rows (y) and of the columns (x), m, (S,)."""
+    x: np.ndarray
+    """Coordinate of the columns, m, (C,)."""
+    y: np.ndarray
+    """Coordinate of the rows, m, (R,)."""
     reach: np.ndarray
-    """Distance from the centre along the farther axis, m, (S, S)."""
+    """Distance from the centre along the farther axis, m, (R, C)."""
+
+    @property
+    def axis(self) -> np.ndarray:
+        """Coordinate of the rows and of the columns of a square patch, m, (S,)."""
+        return self.x
 
 
+Place = tuple[np.ndarray, np.ndarray]
+"""Node of a lattice before each sample, and the way from it to the next, of 1."""
 Recipe = Callable[[Grid, float, np.random.Generator], np.ndarray]
-"""Heights of the samples, m, (S, S), 0 on the platform."""
+"""Heights of the samples, m, (R, C); of the ground 0 on the platform, (S, S)."""
 
 
 @dataclass(frozen=True)
@@ -75,59 +88,108 @@ class Kind:
     recipe: Recipe
     summary: str
     largest_step: Range
-    """No two neighbouring samples, CELL apart, differ by more, at difficulty 0 and 1, m."""
+    """No two neighbouring samples, a cell apart, differ by more, at difficulty 0 and 1, m."""
     random: bool = True
     """Another generator gives another patch."""
     held_out: bool = False
     """Kept out of training by default, to be unseen in evaluation."""
 
 
-def heights(
-    kind: str,
-    difficulty: float,
-    rng: np.random.Generator,
-    size: float = PATCH,
-    cell: float = CELL,
-) -> np.ndarray:
-    """Heights of a patch, m, (S, S), within ±ELEVATION.
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The kinds of terrain of one place, and what their patches have in common."""
 
-    Args:
-        kind: A name in KINDS.
-        difficulty: From 0, for a beginner, to 1, as hard as published sets.
-        rng: What random kinds are drawn from.
-        size: Side of the patch, m.
-        cell: Side of a cell, m.
+    noun: str
+    """What a message calls one of the kinds."""
+    kinds: Mapping[str, Kind]
+    """Name -> kind. A pool of patches keeps its order. One is named ``flat``."""
+    size: tuple[float, float]
+    """Of a patch along x and y, m."""
+    cell: float
+    """Side of a cell, m."""
+    elevation: float
+    """No height is farther from 0, m."""
+    base: float
+    """Material below the lowest height there may be, m."""
+    geom: str
+    """Name of the geom of the robot file that patches replace."""
+    is_box: bool
+    """That geom is a box, as large as a patch and with its top at height 0; or else a plane."""
+    least: float = 0.0
+    """What episodes begin on has no room on a narrower patch, m."""
 
-    Raises:
-        UnknownNameError: No such kind; the message lists those there are.
-        UsageError: Difficulty, size or cell is out of range.
-    """
-    if kind not in KINDS:
-        raise UnknownNameError("terrain kind", kind, KINDS)
-    if not 0.0 <= difficulty <= 1.0:  # NaN is not
-        raise UsageError(f"difficulty must be in [0, 1], got {difficulty:g}")
-    return KINDS[kind].recipe(grid(size, cell), difficulty, rng)
+    def __post_init__(self) -> None:
+        """Check the size.
 
+        Raises:
+            UsageError: A patch is too small, or not an even number of cells wide.
+        """
+        for size in self.size:
+            if not self.least <= size < np.inf:
+                raise UsageError(
+                    f"a patch must be at least {self.least:g} m wide to have terrain around the "
+                    f"platform that the robot starts on, got {size:g} m"
+                )
+            half = round(size / self.cell / 2) if self.cell > 0 else 0
+            if half < 1 or not np.isclose(2 * half * self.cell, size):
+                raise UsageError(
+                    "a patch must be an even number of cells wide, so that its centre is a sample; "
+                    f"got {size:g} m in cells of {self.cell:g} m."
+                )
 
-def grid(size: float = PATCH, cell: float = CELL) -> Grid:
-    """Samples of a square patch.
+    @property
+    def samples(self) -> tuple[int, int]:
+        """Rows and columns of a patch, R and C."""
+        x, y = self.size
+        return round(y / self.cell) + 1, round(x / self.cell) + 1
 
-    Raises:
-        UsageError: The patch is too small for the robot, or not an even number of cells wide.
-    """
-    if not LEAST_PATCH <= size < np.inf:
-        raise UsageError(
-            f"a patch must be at least {LEAST_PATCH:g} m wide to have terrain around the "
-            f"platform that the robot starts on, got {size:g} m"
-        )
-    half = round(size / cell / 2) if cell > 0 else 0
-    if half < 1 or not np.isclose(2 * half * cell, size):
-        raise UsageError(
-            "a patch must be an even number of cells wide, so that its centre is a sample; "
-            f"got {size:g} m in cells of {cell:g} m. Try {PATCH:g} m in cells of {CELL:g} m."
-        )
-    axis = np.arange(-half, half + 1) * cell
-    return Grid(axis, np.maximum(np.abs(axis)[:, None], np.abs(axis)))
+    @cached_property
+    def grid(self) -> Grid:
+        """Samples of a patch."""
+        y, x = (np.arange(-(count // 2), count // 2 + 1) * self.cell for count in self.samples)
+        return Grid(x, y, np.maximum(np.abs(y)[:, None], np.abs(x)))
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Kinds that are kept out of training by default."""
+        return tuple(name for name, kind in self.kinds.items() if kind.held_out)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The others."""
+        return tuple(name for name, kind in self.kinds.items() if not kind.held_out)
+
+    @property
+    def uneven(self) -> tuple[str, ...]:
+        """All kinds but ``flat``."""
+        return tuple(name for name in self.kinds if name != "flat")
+
+    def kind(self, name: str) -> Kind:
+        """One of the kinds.
+
+        Raises:
+            UnknownNameError: No such kind; the message lists those there are.
+        """
+        if name not in self.kinds:
+            raise UnknownNameError(self.noun, name, self.kinds)
+        return self.kinds[name]
+
+    def heights(self, kind: str, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+        """Heights of a patch, m, (R, C), within ±elevation.
+
+        Args:
+            kind: Name of one of the kinds.
+            difficulty: From 0, for a beginner, to 1, as hard as published sets.
+            rng: What random kinds are drawn from.
+
+        Raises:
+            UnknownNameError: No such kind; the message lists those there are.
+            UsageError: The difficulty is out of range.
+        """
+        recipe = self.kind(kind).recipe
+        if not 0.0 <= difficulty <= 1.0:  # NaN is not
+            raise UsageError(f"difficulty must be in [0, 1], got {difficulty:g}")
+        return recipe(self.grid, difficulty, rng)
 
 
 def at(ends: Range, difficulty: float) -> float:
@@ -136,7 +198,8 @@ def at(ends: Range, difficulty: float) -> float:
     return easy + (hard - easy) * difficulty
 
 
-def _flat(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+def flat(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+    """Height 0."""
     del difficulty, rng
     return np.zeros_like(grid.reach)
 
@@ -165,11 +228,11 @@ def _stairs(sign: float) -> Recipe:
 def _rough(
     grid: Grid, difficulty: float, rng: np.random.Generator, platform: float = PLATFORM
 ) -> np.ndarray:
-    nodes, place = _nodes(grid, ROUGHNESS_SPACING, rng)
+    nodes, rows, columns = lattice(grid, ROUGHNESS_SPACING, rng)
     at_node = grid.axis[0] + ROUGHNESS_SPACING * np.arange(len(nodes))
     far = np.abs(at_node) > platform + ROUGHNESS_SPACING + 1e-6
     nodes *= far[:, None] | far
-    return at(ROUGHNESS, difficulty) * _interpolate(nodes, *place)
+    return at(ROUGHNESS, difficulty) * interpolate(nodes, rows, columns)
 
 
 def _on_roughness(up: Recipe, down: Recipe) -> Recipe:
@@ -242,8 +305,8 @@ def _fractal(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndar
     weight = FRACTAL_PERSISTENCE ** np.arange(FRACTAL_OCTAVES)
     found = np.zeros_like(grid.reach)
     for octave, share in enumerate(weight / weight.sum()):
-        nodes, (index, part) = _nodes(grid, FRACTAL_WAVELENGTH / 2**octave, rng)
-        found += share * _interpolate(nodes, index, part * part * (3 - 2 * part))
+        nodes, *places = lattice(grid, FRACTAL_WAVELENGTH / 2**octave, rng)
+        found += share * interpolate(nodes, *(smooth(place) for place in places))
     return at(FRACTAL, difficulty) * _ramp(grid) * found
 
 
@@ -262,23 +325,36 @@ def _ramp(grid: Grid) -> np.ndarray:
     return np.clip((grid.reach - PLATFORM) / RAMP, 0.0, 1.0)
 
 
-def _nodes(
+def lattice(
     grid: Grid, spacing: float, rng: np.random.Generator
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """A coarse lattice of independent heights in [-1, 1], (L, L), and where samples are in it."""
-    u = (grid.axis - grid.axis[0]) / spacing
+) -> tuple[np.ndarray, Place, Place]:
+    """A coarse lattice of independent heights in [-1, 1], (L, M), and where samples are in it."""
+    rows, columns = _place(grid.y, spacing), _place(grid.x, spacing)
+    shape = rows[0][-1] + 2, columns[0][-1] + 2
+    return rng.uniform(-1.0, 1.0, shape), rows, columns
+
+
+def interpolate(nodes: np.ndarray, rows: Place, columns: Place) -> np.ndarray:
+    """Bilinear between the nodes, (R, C)."""
+    (row, down), (column, along) = rows, columns
+    lines = nodes[row] * (1 - down)[:, None] + nodes[row + 1] * down[:, None]
+    return lines[:, column] * (1 - along) + lines[:, column + 1] * along
+
+
+def smooth(place: Place) -> Place:
+    """The same with the slope 0 at the nodes: at most 1.5 times as steep as a line."""
+    index, part = place
+    return index, part * part * (3 - 2 * part)
+
+
+def _place(axis: np.ndarray, spacing: float) -> Place:
+    u = (axis - axis[0]) / spacing
     index = np.floor(u).astype(int)
-    count = index[-1] + 2
-    return rng.uniform(-1.0, 1.0, (count, count)), (index, u - index)
+    return index, u - index
 
 
-def _interpolate(nodes: np.ndarray, index: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Bilinear between the nodes, ``part`` of the way from ``index`` to the next, (S, S)."""
-    rows = nodes[index] * (1 - part)[:, None] + nodes[index + 1] * part[:, None]
-    return rows[:, index] * (1 - part) + rows[:, index + 1] * part
-
-
-def _scaled(ends: Range, factor: float) -> Range:
+def scaled(ends: Range, factor: float) -> Range:
+    """A quantity in proportion to another."""
     return ends[0] * factor, ends[1] * factor
 
 
@@ -295,13 +371,13 @@ def _fractal_slope() -> float:
     return float((weight / weight.sum() * steepest).sum()) + 1 / RAMP
 
 
-_SLOPE_STEP = _scaled(SLOPE, CELL)
-_ROUGH_STEP = _scaled(ROUGHNESS, 2 * CELL / ROUGHNESS_SPACING)
-_SHARED_STEP = _scaled(_ROUGH_STEP, ROUGHNESS_SHARE)
-_WAVE_STEP = _scaled(WAVE, CELL * (np.pi / WAVELENGTH + 1 / RAMP))
+_SLOPE_STEP = scaled(SLOPE, CELL)
+_ROUGH_STEP = scaled(ROUGHNESS, 2 * CELL / ROUGHNESS_SPACING)
+_SHARED_STEP = scaled(_ROUGH_STEP, ROUGHNESS_SHARE)
+_WAVE_STEP = scaled(WAVE, CELL * (np.pi / WAVELENGTH + 1 / RAMP))
 
 KINDS: dict[str, Kind] = {
-    "flat": Kind(_flat, "a plain", (0.0, 0.0), random=False),
+    "flat": Kind(flat, "a plain", (0.0, 0.0), random=False),
     "slope_up": Kind(_slope(1.0), "a bowl: uphill in every direction", _SLOPE_STEP, random=False),
     "slope_down": Kind(_slope(-1.0), "a hill: downhill in every direction", _SLOPE_STEP, False),
     "stairs_up": Kind(_stairs(1.0), "stairs up, 0.30 m deep", STEP, random=False),
@@ -329,11 +405,21 @@ KINDS: dict[str, Kind] = {
     "fractal": Kind(
         _fractal,
         "hills with smaller hills on them",
-        _scaled(FRACTAL, CELL * _fractal_slope()),
+        scaled(FRACTAL, CELL * _fractal_slope()),
         held_out=True,
     ),
 }
-"""Name -> kind. A pool of patches keeps its order."""
+"""Those of the ground."""
 
-HELD_OUT = tuple(name for name, kind in KINDS.items() if kind.held_out)
-TRAINED = tuple(name for name, kind in KINDS.items() if not kind.held_out)
+GROUND = Catalogue(
+    noun="terrain kind",
+    kinds=KINDS,
+    size=(PATCH, PATCH),
+    cell=CELL,
+    elevation=ELEVATION,
+    base=0.1,  # m: more than a foot sinks in
+    geom="ground",
+    is_box=False,
+    least=LEAST_PATCH,
+)
+HELD_OUT, TRAINED = GROUND.held_out, GROUND.trained

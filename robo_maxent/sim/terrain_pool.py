@@ -1,8 +1,9 @@
-"""The ground of a robot's world: a pool of terrain patches, compiled into the model once.
+"""The ground of a robot's world, or its table: a pool of patches, compiled into the model once.
 
 Every patch is a height field of one size, so a simulation changes its ground by changing one
 number: the ground geom's ``geom_dataid`` is the patch's index in the pool. Spawn height, height
-scan and the compiled surface are read from the same array.
+scan and the compiled surface are read from the same array. Which kinds of patches there are, of
+what size, and in the place of which geom, says the catalogue of the pool.
 """
 
 import copy
@@ -15,17 +16,11 @@ from robo_maxent.errors import RobotError, UnknownNameError, UsageError
 from robo_maxent.seeds import Purpose, patch_rng
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.rotations import from_heading
-from robo_maxent.sim.terrain import CELL, ELEVATION, KINDS, PATCH, SAMPLES, TRAINED, heights
-
-GROUND = "ground"
-"""Name of the geom that patches replace."""
+from robo_maxent.sim.terrain import GROUND, Catalogue
 
 LEVELS = 11  # 0 to 10: difficulty in tenths
 VARIANTS = 2  # patches of one kind and level
 EDGE = 0.5  # m from the border of a patch: there the base is outside, its feet not yet
-
-_BASE = 0.1  # m of ground below the lowest height there may be
-_LAST = SAMPLES - 2  # cells are numbered from 0
 
 
 @dataclass(frozen=True)
@@ -48,26 +43,30 @@ class TerrainPool:
 
     def __init__(
         self,
-        kinds: Sequence[str] = TRAINED,
+        kinds: Sequence[str] | None = None,
         levels: int = LEVELS,
         variants: int = VARIANTS,
         seed: int = 0,
         purpose: Purpose = Purpose.TRAINING,
+        catalogue: Catalogue = GROUND,
     ) -> None:
         """Make all patches; a patch depends on its kind, level, variant, seed and purpose.
 
         Args:
-            kinds: Names in :data:`robo_maxent.sim.terrain.KINDS`.
+            kinds: Names in the catalogue; None: those that are not held out.
             levels: Number of levels; level l has difficulty l / (levels - 1).
             variants: Number of patches of one kind and level.
             seed: Another seed is unseen terrain.
             purpose: What takes place on it; patches of another purpose are unseen too.
+            catalogue: What kinds there are, and how large patches are.
 
         Raises:
             UnknownNameError: No such kind; the message lists those there are.
             UsageError: No kind, a kind twice, or a number is out of range.
         """
-        self.kinds, self.levels, self.variants = tuple(kinds), levels, variants
+        self.catalogue = catalogue
+        self.kinds = catalogue.trained if kinds is None else tuple(kinds)
+        self.levels, self.variants = levels, variants
         self.seed, self.purpose = seed, purpose
         self.is_plane = False
         """The world has the plane of its file instead, which is as these patches are."""
@@ -75,8 +74,7 @@ class TerrainPool:
             named = ", ".join(self.kinds) or "none"
             raise UsageError(f"kinds must be at least one, each once, got {named}")
         for kind in self.kinds:
-            if kind not in KINDS:
-                raise UnknownNameError("terrain kind", kind, KINDS)
+            catalogue.kind(kind)  # which checks it
         for name, value, least in (("levels", levels, 2), ("variants", variants, 1)):
             if value < least:
                 raise UsageError(f"{name} must be at least {least}, got {value}")
@@ -88,13 +86,13 @@ class TerrainPool:
             for level in range(levels)
             for variant in range(variants)
         )
-        self.heights = np.stack([_made(patch, seed, purpose) for patch in self.patches])
-        """Heights, row y, column x, m, float32, (K, S, S)."""
+        self.heights = np.stack([self._made(patch) for patch in self.patches])
+        """Heights, row y, column x, m, float32, (K, R, C)."""
 
     @classmethod
-    def plane(cls) -> "TerrainPool":
-        """The plane of the robot file as a ground: flat patches that nobody can leave."""
-        pool = cls(("flat",), levels=2, variants=1)
+    def plane(cls, catalogue: Catalogue = GROUND) -> "TerrainPool":
+        """The plane or the box of the robot file: flat patches that nobody can leave."""
+        pool = cls(("flat",), levels=2, variants=1, catalogue=catalogue)
         pool.is_plane = True
         return pool
 
@@ -126,34 +124,39 @@ class TerrainPool:
         Returns:
             Heights, m, (N, P).
         """
-        u = np.clip((x + PATCH / 2) / CELL, 0, SAMPLES - 1)  # cells from the corner
-        v = np.clip((y + PATCH / 2) / CELL, 0, SAMPLES - 1)
-        column, row = np.minimum(u.astype(np.intp), _LAST), np.minimum(v.astype(np.intp), _LAST)
+        (size_x, size_y), cell = self.catalogue.size, self.catalogue.cell
+        rows, columns = self.catalogue.samples
+        u = np.clip((x + size_x / 2) / cell, 0, columns - 1)  # cells from the corner
+        v = np.clip((y + size_y / 2) / cell, 0, rows - 1)
+        column = np.minimum(u.astype(np.intp), columns - 2)
+        row = np.minimum(v.astype(np.intp), rows - 2)
         u -= column
         v -= row
         # A cell is cut from its near corner to the opposite one; each half has one corner more.
-        near = index[:, None] * SAMPLES**2 + row * SAMPLES + column
-        side = near + np.where(u >= v, 1, SAMPLES)
+        near = index[:, None] * (rows * columns) + row * columns + column
+        side = near + np.where(u >= v, 1, columns)
         h_near, h_side, h_far = (
-            self.heights.reshape(-1).take(corner) for corner in (near, side, near + SAMPLES + 1)
+            self.heights.reshape(-1).take(corner) for corner in (near, side, near + columns + 1)
         )
         return h_near + np.maximum(u, v) * (h_side - h_near) + np.minimum(u, v) * (h_far - h_side)
 
     def spawn_height(self, index: np.ndarray) -> np.ndarray:
-        """Height of the platform at the centre, m, (N,)."""
-        return self.heights[index, SAMPLES // 2, SAMPLES // 2]
+        """Height at the centre, which is that of the platform, m, (N,)."""
+        rows, columns = self.catalogue.samples
+        return self.heights[index, rows // 2, columns // 2]
 
     def outside(self, position: np.ndarray, margin: float = EDGE) -> np.ndarray:
         """Whether a base is nearer to the border of its patch than a margin, or beyond it.
 
         Args:
-            position: Base position in the world frame, m, (N, 2) or (N, 3).
+            position: Base position from the centre, m, (N, 2) or (N, 3).
             margin: Distance from the border, m.
 
         Returns:
             bool, (N,).
         """
-        beyond = np.any(np.abs(position[:, :2]) > PATCH / 2 - margin, axis=1)
+        border = np.array(self.catalogue.size) / 2
+        beyond = np.any(np.abs(position[:, :2]) > border - margin, axis=1)
         return beyond & (not self.is_plane)
 
     def only(self, index: int) -> "TerrainPool":
@@ -163,6 +166,11 @@ class TerrainPool:
         one.patches, one.heights = (patch,), self.heights[index : index + 1]
         one.kinds, one.levels, one.variants = (patch.kind,), 1, 1
         return one
+
+    def _made(self, patch: Patch) -> np.ndarray:
+        """Heights of a patch, m, float32, (R, C)."""
+        rng = patch_rng(self.purpose, self.seed, patch.kind, patch.level, patch.variant)
+        return self.catalogue.heights(patch.kind, patch.difficulty, rng).astype(np.float32)
 
 
 def scan(
@@ -190,38 +198,40 @@ def scan(
 
 
 def attach(spec: mujoco.MjSpec, pool: TerrainPool) -> None:
-    """Give a world the patches of a pool, and stand its ground geom on the first.
+    """Give a world the patches of a pool, and make its ground, or table, the first of them.
 
     The geom keeps its name, material, friction and collision bits. The heights themselves follow
     after compilation, by :func:`write`: the compiler would scale each patch by its own extremes.
 
     Raises:
-        RobotError: The world has no plane named GROUND.
+        RobotError: The world has no such geom as the patches replace, or has it somewhere else.
     """
-    geom = spec.geom(GROUND)
-    if geom is None or geom.type != mujoco.mjtGeom.mjGEOM_PLANE:
-        planes = [g.name for g in spec.geoms if g.type == mujoco.mjtGeom.mjGEOM_PLANE]
-        raise RobotError(
-            f"Terrain replaces a plane geom named {GROUND!r}, which this robot file does not have. "
-            f"Its planes: {', '.join(name or 'unnamed' for name in planes) or 'none'}."
-        )
-    if (geom.pos != 0.0).any() or (geom.quat != (1.0, 0.0, 0.0, 0.0)).any():
-        raise RobotError(
-            f"Terrain has the world's origin at the centre of a patch: the plane {GROUND!r} must "
-            "be at pos='0 0 0', without a rotation."
-        )
-    blank = [0.0] * SAMPLES**2  # a list is copied five times as fast as an array
+    catalogue = pool.catalogue
+    geom = _replaced(spec, catalogue)
+    rows, columns = catalogue.samples
+    blank = [0.0] * (rows * columns)  # a list is copied five times as fast as an array
     for patch in pool.patches:
         spec.add_hfield(
             name=patch.name,
-            nrow=SAMPLES,
-            ncol=SAMPLES,
-            size=(PATCH / 2, PATCH / 2, 2 * ELEVATION, _BASE),
+            nrow=rows,
+            ncol=columns,
+            size=(*np.array(catalogue.size) / 2, 2 * catalogue.elevation, catalogue.base),
             userdata=blank,
         )
+    top = geom.size[2] if catalogue.is_box else 0.0
     geom.type = mujoco.mjtGeom.mjGEOM_HFIELD
     geom.hfieldname = pool.patches[0].name
-    geom.pos = (0.0, 0.0, -ELEVATION)
+    geom.pos = (*geom.pos[:2], geom.pos[2] + top - catalogue.elevation)
+
+
+def origin(model: mujoco.MjModel, pool: TerrainPool) -> np.ndarray:
+    """Where the centre of a patch is, at height 0, world frame, m, (3,)."""
+    catalogue = pool.catalogue
+    geom = model.geom(catalogue.geom)
+    above = geom.size[2] if catalogue.is_box else 0.0
+    if not pool.is_plane:
+        above = catalogue.elevation
+    return geom.pos + np.array([0.0, 0.0, above])
 
 
 def write(model: mujoco.MjModel, pool: TerrainPool) -> None:
@@ -236,10 +246,32 @@ def write(model: mujoco.MjModel, pool: TerrainPool) -> None:
             f"The model has {len(names)} height fields, which are not the {len(pool.patches)} "
             "patches of the pool: attach the same pool before compiling."
         )
-    model.hfield_data[:] = ((pool.heights + ELEVATION) / (2 * ELEVATION)).reshape(-1)
+    elevation = pool.catalogue.elevation
+    model.hfield_data[:] = ((pool.heights + elevation) / (2 * elevation)).reshape(-1)
 
 
-def _made(patch: Patch, seed: int, purpose: Purpose) -> np.ndarray:
-    """Heights of a patch, m, float32, (S, S)."""
-    rng = patch_rng(purpose, seed, patch.kind, patch.level, patch.variant)
-    return heights(patch.kind, patch.difficulty, rng).astype(np.float32)
+def _replaced(spec: mujoco.MjSpec, catalogue: Catalogue) -> mujoco.MjsGeom:
+    """The geom that patches replace."""
+    box, plane = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE
+    wanted, noun, nouns = (box, "box", "boxes") if catalogue.is_box else (plane, "plane", "planes")
+    geom = spec.geom(catalogue.geom)
+    if geom is None or geom.type != wanted:
+        there = [g.name or "unnamed" for g in spec.geoms if g.type == wanted]
+        raise RobotError(
+            f"Terrain replaces a {noun} geom named {catalogue.geom!r}, which this robot file does "
+            f"not have. Its {nouns}: {', '.join(there) or 'none'}."
+        )
+    turned = (geom.quat != (1.0, 0.0, 0.0, 0.0)).any()
+    if not catalogue.is_box and (turned or (geom.pos != 0.0).any()):
+        raise RobotError(
+            f"Terrain has the world's origin at the centre of a patch: the plane {geom.name!r} "
+            "must be at pos='0 0 0', without a rotation."
+        )
+    size = np.array(catalogue.size)
+    if catalogue.is_box and (turned or (abs(2 * geom.size[:2] - size) > catalogue.cell).any()):
+        x, y = size
+        raise RobotError(
+            f"Terrain has the size of the box {geom.name!r}, {x:g} m x {y:g} m, which must be "
+            f"without a rotation; got {2 * geom.size[0]:g} m x {2 * geom.size[1]:g} m."
+        )
+    return geom

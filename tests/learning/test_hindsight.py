@@ -175,6 +175,19 @@ def test_rows_of_a_running_episode_are_drawn_as_they_were() -> None:
     assert (buffer.sample(np.random.default_rng(0), 100).obs[:, 1] == NOWHERE).all()
 
 
+def test_what_is_relative_to_the_goal_moves_with_it() -> None:
+    goal = replace(GOAL, relative=("to go",))
+    buffer = ReplayBuffer(10, 4, 1, hindsight(goal, (*PARTS, ("to go", 1, "m"))))
+    for number in range(3):
+        row = transition(number, 0, float(number), ended=number == 2)
+        for name in ("obs", "next_obs"):
+            row[name] = np.append(row[name], row[name][:, 1:2] - row[name][:, :1], axis=1)
+        buffer.add(**row)
+    batch = buffer.sample(np.random.default_rng(0), 100)
+    for seen in (batch.obs, batch.next_obs):
+        np.testing.assert_array_equal(seen[:, 3], seen[:, 1] - seen[:, 0])
+
+
 @pytest.mark.parametrize(
     ("goal", "message"),
     [

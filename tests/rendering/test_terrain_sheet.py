@@ -9,10 +9,21 @@ from matplotlib.image import imread
 
 from robo_maxent.cli import main
 from robo_maxent.errors import UsageError
-from robo_maxent.rendering.terrain_sheet import DOWNWARD, PIXELS, ROBOT, TOP, draw, picture, shade
-from robo_maxent.sim.terrain import KINDS, heights
+from robo_maxent.rendering.terrain_sheet import (
+    AZIMUTH,
+    BLOCK,
+    DOWNWARD,
+    OF_GROUND,
+    OF_TABLES,
+    PIXELS,
+    draw,
+    picture,
+    shade,
+)
+from robo_maxent.sim.table_surfaces import TABLE
+from robo_maxent.sim.terrain import GROUND, KINDS
 
-LINE = 2 * TOP / (PIXELS[0] - 1)  # m
+LINE = 2 * OF_GROUND.top / (PIXELS[0] - 1)  # m
 
 
 def flat_at(height: float) -> np.ndarray:
@@ -33,7 +44,7 @@ def test_ground_that_is_higher_is_higher_in_the_picture() -> None:
 
 def test_the_picture_holds_the_highest_and_the_lowest_patch_whole() -> None:
     for kind in ("stairs_up", "stairs_down"):
-        opaque = picture(heights(kind, 1.0, np.random.default_rng(0)))[..., 3] > 0
+        opaque = picture(GROUND.heights(kind, 1.0, np.random.default_rng(0)))[..., 3] > 0
         assert not opaque[0].any()
         assert not opaque[-1].any()
         assert opaque.any(axis=0).mean() > 0.99  # its width is that of the turned patch
@@ -45,7 +56,7 @@ def test_near_ground_hides_what_is_behind_it() -> None:
     for place in (slice(50, 54), slice(107, 111)):
         patch = flat_at(0.0)
         patch[place] = 2.0
-        robot.append((picture(patch)[..., :3] == ROBOT).all(axis=2).sum())
+        robot.append((picture(patch)[..., :3] == BLOCK).all(axis=2).sum())
     assert robot[0] == 0
     assert robot[1] > 20
 
@@ -72,6 +83,32 @@ def test_the_command_writes_a_png_of_every_kind_and_prints_its_path(
     assert image.shape[1] == 1500
     assert image.shape[0] > 150 * len(KINDS)
     assert image[..., :3].std() > 0.1
+
+
+def test_the_sheet_of_tables_has_their_kinds_by_another_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main.main(["terrain", "--table"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == "tables.png\n"
+    ground, table = (len(scene.catalogue.kinds) for scene in (OF_GROUND, OF_TABLES))
+    assert imread(tmp_path / "tables.png").shape[0] > 150 * table
+    assert table < ground
+
+
+def test_a_table_is_whole_in_its_picture_with_an_object_on_it() -> None:
+    image = picture(np.zeros(TABLE.samples), OF_TABLES)
+    opaque = image[..., 3] > 0
+    assert not opaque[[0, -1]].any()
+    assert not opaque[:, [0, -1]].any()
+    pixel = 2 * OF_TABLES.extent / (PIXELS[1] - 1)  # m
+    table = 0.56 * np.cos(AZIMUTH) + 0.80 * np.sin(AZIMUTH)
+    assert opaque.any(axis=0).sum() * pixel == pytest.approx(table, abs=2 * pixel)
+    block = (image[..., :3] == BLOCK).all(axis=2) & opaque
+    wide = 0.04 * (np.cos(AZIMUTH) + np.sin(AZIMUTH))
+    assert block.any(axis=0).sum() * pixel == pytest.approx(wide, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["sheet.pdf", "sheet", ""])

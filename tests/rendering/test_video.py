@@ -15,9 +15,10 @@ from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams, nominal
 from robo_maxent.perturbations.pushes import RGBA
 from robo_maxent.rendering import backend, video
+from robo_maxent.sim.robot import DECORATION_GROUP, load
 from robo_maxent.tasks import make
 from robo_maxent.tasks.quadruped import EFFECTS
-from robo_maxent.types import Arrow
+from robo_maxent.types import Arrow, Snapshot
 
 SMALL = video.VideoSettings(width=160, height=112)
 
@@ -167,6 +168,74 @@ def test_a_long_push_is_shown_to_its_end_and_a_new_episode_begins_without_it() -
         env.step(np.zeros((1, 12)))
         seen.append(len(shown(env, 0)))
     assert seen == [1] * 34 + [0] * 11
+
+
+# -- geoms that effects moved or resized ---------------------------------------
+
+
+def altered() -> tuple[video.Camera, MujocoVecEnv[Any, Any]]:
+    """An arm at a level table with a small box; at a tilted, raised one with a large cylinder."""
+    task = make("arm-push")
+    params = nominal(task.perturbations, task.robot, 2)
+    params["table_tilt"][1], params["table_height"][1] = [0.2, -0.1], 0.1
+    params["object_shape"][1], params["object_size"][1] = 1, 1.6
+    env = MujocoVecEnv(task, 2, 0, threads=1, params=params)
+    env.reset()
+    return video.Camera(task, "side", 160, 112), env
+
+
+def drawn(camera: video.Camera) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Place, orientation and size of the named geoms in the last picture."""
+    model, data = camera._model, camera._data
+    return {
+        model.geom(i).name: (data.geom_xpos[i].copy(), data.geom_xmat[i].copy(), model.geom_size[i])
+        for i in range(model.ngeom)
+        if model.geom(i).name
+    }
+
+
+def test_geoms_of_the_physics_come_in_the_same_order_with_and_without_decorations() -> None:
+    for name in ("arm-push", "quadruped-flat"):
+        path = make(name).robot_spec.model
+        bare, full = load(path), load(path, decorations=True)
+        physical = np.flatnonzero(full.geom_group != DECORATION_GROUP)
+        assert bare.ngeom == len(physical) < full.ngeom
+        for ours, theirs in enumerate(physical.tolist()):
+            assert bare.geom(ours).name == full.geom(theirs).name
+            np.testing.assert_array_equal(bare.geom_size[ours], full.geom_size[theirs])
+
+
+def test_a_picture_shows_the_table_and_the_object_where_the_simulation_has_them() -> None:
+    camera, env = altered()
+    try:
+        for sim in (0, 1, 0):
+            camera.frame(env.snapshot(sim))
+            model, data = env.batch.get_model(sim), env.batch.get_data(sim)
+            mujoco.mj_forward(model, data)
+            shown = drawn(camera)
+            assert len(shown) >= 5
+            for name, (place, turn, size) in shown.items():
+                geom = model.geom(name).id
+                np.testing.assert_allclose(place, data.geom_xpos[geom], atol=1e-9, err_msg=name)
+                np.testing.assert_allclose(turn, data.geom_xmat[geom], atol=1e-9, err_msg=name)
+                np.testing.assert_array_equal(size, model.geom_size[geom])
+    finally:
+        camera.close()
+
+
+def test_pictures_of_altered_geoms_differ_and_leave_nothing_behind() -> None:
+    camera, env = altered()
+    try:
+        level, tilted = (env.snapshot(sim) for sim in range(2))
+        bare = Snapshot(level.qpos, level.mocap_pos, level.mocap_quat, 0, ())
+        first, other, again, plain = (
+            camera.frame(snapshot).astype(int) for snapshot in (bare, tilted, level, bare)
+        )
+        assert (np.abs(other - first).max(axis=2) > 20).mean() > 0.02
+        np.testing.assert_array_equal(again, first)
+        np.testing.assert_array_equal(plain, first)
+    finally:
+        camera.close()
 
 
 def test_importing_the_package_needs_no_opengl() -> None:

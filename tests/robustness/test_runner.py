@@ -182,8 +182,7 @@ def test_an_episode_that_conditions_share_is_run_once_and_equals_its_own_run(row
 
 
 def test_commands_do_not_change_within_an_episode(rows: Rows) -> None:
-    batch = batch_of(rows[0], FLAT)
-    task = batch.task
+    task: Any = batch_of(rows[0], FLAT).task
     episode = task.episode_state(200)
     kinds = set()
     for sim in range(200):

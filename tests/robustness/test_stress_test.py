@@ -3,7 +3,6 @@
 import json
 import shlex
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,19 +107,23 @@ def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFi
 @pytest.fixture
 def short_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo with a bit of everything that it does."""
-    bit = partial(TrainConfig, steps=8, envs=4, random_steps=1, evaluation_episodes=2)
+    bit = TrainConfig(envs=4, random_steps=1, evaluation_episodes=2, evaluate_every=1_000)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "TrainConfig", lambda minutes, seed: bit(seed=seed))
-    monkeypatch.setattr(demo, "DEMO_EPISODES", 2)
-    monkeypatch.setattr(demo, "DEMO_SECONDS", 0.04)
-    monkeypatch.setattr(demo, "DEMO_CLIPS", 1)
+    monkeypatch.setattr(demo, "preset", lambda name: bit)
+    monkeypatch.setattr(demo, "EPISODES", 2)
+    monkeypatch.setattr(demo, "CLIPS", 1)
+    for name, show in demo.SHOWS.items():
+        monkeypatch.setitem(demo.SHOWS, name, replace(show, minutes=0.01, seconds=0.04))
     monkeypatch.setattr(stress_test, "CLIP_SECONDS", 0.1)
     monkeypatch.setitem(suites.SUITES, "quick", SMALL)
 
 
 @pytest.mark.usefixtures("short_demo")
-def test_the_demo_ends_with_a_video_and_a_report(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, said = call(capsys, "demo", "--json")
+@pytest.mark.parametrize("robot", demo.SHOWS)
+def test_the_demo_ends_with_a_video_and_a_report(
+    robot: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, said = call(capsys, "demo", robot, "--json")
     assert code == 0, said
     told = json.loads(out)
     assert told["success"]["count"] == 2

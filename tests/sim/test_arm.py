@@ -282,8 +282,8 @@ def test_the_hand_follows_3_cm_a_step_and_is_there_within_a_second() -> None:
 
 
 def test_a_steady_lift_does_not_shake_the_hand_sideways() -> None:
-    # A target that moves 25 times a second is a staircase. A wrist much faster than the shoulder
-    # answers each stair first, and the object walks out of the gripper.
+    # A target that moves 25 times a second is a staircase. Stiff servos jerk at each stair, the
+    # wrist before the shoulder, and the object walks out of the gripper.
     script = Script(ARM, objects(1, np.random.default_rng(0)))
     path = []
     for number in range(1, 16):
@@ -358,6 +358,18 @@ def test_a_script_grasps_and_holds_on_a_table_of_bumps() -> None:
     held = script.grip
     script.go(stay, 250, close=True)
     assert script.slip(held) < 1e-3
+
+
+def test_an_object_slides_down_a_tilted_table_as_the_friction_of_the_table_says() -> None:
+    things = objects(4, np.random.default_rng(0))
+    script = Script(ARM, things)
+    table = ARM.geom("table").id
+    tilt(script.batch, table, np.full(4, 10.0), np.zeros(4), np.zeros(4))
+    script.batch.expand("geom_friction")[:2, table, 0] = 0.1  # tan 10° is 0.18
+    script.put(0.04 + 1.25 * things.half, things)
+    way = np.linalg.norm(script.object[:, :2] - things.at, axis=1)
+    assert way[:2].min() > 0.05
+    assert way[2:].max() < 0.02
 
 
 def test_an_object_that_misses_the_table_ends_on_the_floor() -> None:

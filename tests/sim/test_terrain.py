@@ -1,11 +1,13 @@
 """Every kind of terrain: safe to start on, within its promises, harder as it should be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.sim import terrain
-from robo_maxent.sim.terrain import CELL, ELEVATION, HELD_OUT, KINDS, SAMPLES, TRAINED, at, heights
+from robo_maxent.sim.terrain import CELL, ELEVATION, GROUND, HELD_OUT, KINDS, SAMPLES, TRAINED, at
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 DIFFICULTIES = [0.0, 0.1, 0.25, 0.4, 0.5, 0.75, 1.0]
@@ -14,7 +16,7 @@ CENTRE = SAMPLES // 2
 
 
 def made(kind: str, difficulty: float, seed: int = 0) -> np.ndarray:
-    return heights(kind, difficulty, np.random.default_rng(seed))
+    return GROUND.heights(kind, difficulty, np.random.default_rng(seed))
 
 
 def steps(patch: np.ndarray) -> np.ndarray:
@@ -81,7 +83,8 @@ def test_a_seed_is_a_patch_and_another_seed_is_another_one_where_chance_plays(ki
 @every_kind
 def test_a_larger_or_finer_patch_keeps_its_promises(kind: str) -> None:
     for size, cell in ((4.0, 0.05), (16.0, 0.1), (8.0, 0.025)):
-        patch = heights(kind, 1.0, np.random.default_rng(0), size, cell)
+        other = replace(GROUND, size=(size, size), cell=cell)
+        patch = other.heights(kind, 1.0, np.random.default_rng(0))
         assert patch.shape == (round(size / cell) + 1,) * 2
         assert np.abs(patch).max() < ELEVATION
         assert patch[len(patch) // 2, len(patch) // 2] == 0.0
@@ -191,4 +194,4 @@ def test_a_patch_that_is_too_small_or_not_divided_by_its_cells_is_refused(
     size: float, cell: float, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        terrain.grid(size, cell)
+        replace(GROUND, size=(size, size), cell=cell)

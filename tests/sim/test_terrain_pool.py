@@ -12,8 +12,8 @@ from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError, UnknownNameError, UsageError
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import load
-from robo_maxent.sim.terrain import CELL, ELEVATION, KINDS, PATCH, SAMPLES, TRAINED, heights
-from robo_maxent.sim.terrain_pool import GROUND, Patch, TerrainPool, attach, scan, write
+from robo_maxent.sim.terrain import CELL, ELEVATION, GROUND, KINDS, PATCH, SAMPLES, TRAINED
+from robo_maxent.sim.terrain_pool import Patch, TerrainPool, attach, scan, write
 
 POOL = TerrainPool(tuple(KINDS), levels=3, variants=1, seed=7)
 K = len(POOL.patches)
@@ -48,7 +48,7 @@ def test_every_patch_is_where_the_index_says_and_made_as_its_label_says() -> Non
     ]
     assert tuple(in_order) == pool.patches
     assert in_order[7] == Patch("rough", level=3, difficulty=0.75, variant=1)
-    stairs = heights("stairs_down", 0.75, np.random.default_rng(0)).astype(np.float32)
+    stairs = GROUND.heights("stairs_down", 0.75, np.random.default_rng(0)).astype(np.float32)
     np.testing.assert_array_equal(pool.heights[pool.index("stairs_down", 3, 0)], stairs)
 
 
@@ -71,7 +71,7 @@ def test_no_two_random_patches_are_alike() -> None:
 def test_a_patch_is_made_from_the_branch_of_its_name_in_the_tree_of_seeds() -> None:
     kind = zlib.crc32(b"obstacles")
     seeds = np.random.SeedSequence(7, spawn_key=(int(Purpose.TRAINING), kind, 2, 0))
-    expected = heights("obstacles", 1.0, np.random.Generator(np.random.PCG64(seeds)))
+    expected = GROUND.heights("obstacles", 1.0, np.random.Generator(np.random.PCG64(seeds)))
     made = POOL.heights[POOL.index("obstacles", 2, 0)]
     np.testing.assert_array_equal(made, expected.astype(np.float32))
 
@@ -127,7 +127,7 @@ def test_rays_meet_the_ground_where_the_lookup_says(model: mujoco.MjModel) -> No
     x[:, :9] = np.round(x[:, :9] / CELL) * CELL * (1 - 1e-8)
     y[:, 5:14] = np.round(y[:, 5:14] / CELL) * CELL * (1 - 1e-8)
     batch = Batch(model, K, 1)
-    batch.expand("geom_dataid")[:, model.geom(GROUND).id] = np.arange(K)
+    batch.expand("geom_dataid")[:, model.geom(GROUND.geom).id] = np.arange(K)
     above = np.stack([x, y, np.full_like(x, ELEVATION + 1)], axis=2)
     only_ground = np.array([1, 0, 0, 0, 0, 0], np.uint8)
     distance = np.asarray(batch.ray(above, np.array([0.0, 0.0, -1.0]), only_ground)[0])
@@ -140,7 +140,7 @@ def test_contacts_see_the_same_triangles_as_the_lookup() -> None:
     """A ball of 1 mm, halfway between touching and not, stands on the height of the lookup."""
     pool = POOL.only(POOL.index("rough", 2, 0))
     spec = mujoco.MjSpec()
-    spec.worldbody.add_geom(name=GROUND, type=mujoco.mjtGeom.mjGEOM_PLANE, size=(0, 0, 1))
+    spec.worldbody.add_geom(name=GROUND.geom, type=mujoco.mjtGeom.mjGEOM_PLANE, size=(0, 0, 1))
     ball = spec.worldbody.add_body()
     ball.add_freejoint()
     ball.add_geom(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=(1e-3, 0, 0))
@@ -174,7 +174,7 @@ def test_a_batch_on_different_patches_equals_a_serial_loop_on_worlds_of_one_patc
     targets = stand[7:] + rng.uniform(-0.6, 0.6, (60, n, 12))
 
     batch = Batch(model, n, 2)
-    batch.expand("geom_dataid")[:, model.geom(GROUND).id] = chosen
+    batch.expand("geom_dataid")[:, model.geom(GROUND.geom).id] = chosen
     batch.bind("qpos")[:] = start
     batch.forward()
     alone = []
@@ -212,7 +212,7 @@ def test_a_robot_stands_on_the_flat_patch_as_on_the_plane() -> None:
 
 def test_the_ground_geom_keeps_everything_but_its_shape(model: mujoco.MjModel) -> None:
     plane = mujoco.MjModel.from_xml_path(str(asset("quadruped.xml")))
-    before, after = plane.geom(GROUND), model.geom(GROUND)
+    before, after = plane.geom(GROUND.geom), model.geom(GROUND.geom)
     assert (model.ngeom, before.id) == (plane.ngeom, after.id)
     assert model.mat(after.matid[0]).name == plane.mat(before.matid[0]).name
     for name in (
@@ -272,7 +272,7 @@ def test_a_plane_is_flat_ground_without_a_border_and_the_plane_of_the_file() -> 
     assert not plane.height(np.zeros(3, int), position[:, :1], position[:, 1:2]).any()
     there = load(asset("quadruped.xml"), pool=plane)
     assert there.nhfield == 0
-    assert there.geom(GROUND).type == mujoco.mjtGeom.mjGEOM_PLANE
+    assert there.geom(GROUND.geom).type == mujoco.mjtGeom.mjGEOM_PLANE
     assert load(asset("quadruped.xml"), pool=plane.only(0)).nhfield == 0
 
 
