@@ -66,9 +66,9 @@ class Result:
 def trained(task: str, seed: int, minutes: float, out: Path) -> Path:
     """The policy of a training by the command line."""
     run = out / f"{task}-seed{seed}"
-    command = [sys.executable, "-m", "robo_maxent.cli.main", "--json", "train", task]
+    command = [sys.executable, "-m", "robo_maxent.cli.main", "train", task, "--json"]
     command += ["--minutes", f"{minutes:g}", "--seed", str(seed), "--out", str(run)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, capture_output=True)
     return run
 
 

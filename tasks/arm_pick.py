@@ -9,6 +9,7 @@ goals that the object met by lying still.
 import numpy as np
 
 from robo_maxent.envs.task import Initial
+from robo_maxent.sim.robot import ManipulationState
 from robo_maxent.spaces import GoalSpec
 from robo_maxent.tasks.arm import (
     CLEARANCE,
@@ -17,6 +18,7 @@ from robo_maxent.tasks.arm import (
     RELATIVE,
     ArmTask,
     Handling,
+    apart,
     bring_reward,
     met,
 )
@@ -24,6 +26,8 @@ from robo_maxent.tasks.arm import (
 AIR_SHARE = 0.5  # of the goals
 AIR = (0.06, 0.25)  # m above where the object would lie: lower than that, lying would do
 HELD_SHARE, NEAR_SHARE = 0.3, 0.2  # of the episodes in training
+HELD_WITHIN = 0.03  # m of the hand: an object is held
+HELD_WIDTH = 1.5  # times its half-width, that the fingers may be apart: one may be turned
 HELD_ABOVE = (0.05, 0.30)  # m above the table
 
 
@@ -33,6 +37,12 @@ class ArmPick(ArmTask):
     name = "arm-pick"
     summary = "an arm picks objects up from uneven tables and brings them to goals, half in the air"
     goal = GoalSpec("object", "goal", bring_reward, met, RELATIVE, share=0.0)
+
+    def holding(self, episode: Handling, state: ManipulationState) -> np.ndarray:
+        """The object is between the fingers, which are as far apart as it is wide, or nearly."""
+        away = apart(state.object_position[:, 0], state.site_position["hand"])
+        half = self.robot.object_half[0, 1] * episode.params["object_size"][:, 0]
+        return (away < HELD_WITHIN) & (state.joint_position[:, 7] < HELD_WIDTH * half)
 
     def reset(self, episode: Handling, sim: int, rng: np.random.Generator) -> Initial:
         """Put the object on the table, in training at times into the gripper or below it."""

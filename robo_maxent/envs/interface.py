@@ -153,6 +153,8 @@ class Reading:
     """How far each is from doing well, (N,) each, by the names of ``deviation_units``."""
     tracking: "Tracking | None" = None
     """What the robots are told to do, and how far they do it."""
+    holding: np.ndarray | None = None
+    """Whether the hand has what it handles, bool, (N,)."""
     speed: np.ndarray | None = None
     """Horizontal speed of the base, m/s, (N,)."""
     power: np.ndarray | None = None

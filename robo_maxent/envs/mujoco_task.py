@@ -256,6 +256,7 @@ class MujocoTask(Task[E, S]):
         return Reading(
             deviations=self.deviations(env.episode, env.state),
             tracking=self.tracking(env.episode, env.state),
+            holding=self.holding(env.episode, env.state),
             speed=speed,
             power=np.abs(state.joint_torque * state.joint_velocity).sum(axis=1),
             saturated=np.any(at_limit, axis=1),

@@ -170,6 +170,10 @@ class Task(ABC, Generic[E, S]):
         """
         return None
 
+    def holding(self, episode: E, state: S) -> np.ndarray | None:
+        """Whether the hand has what it handles, bool, (N,); None: nothing is held here."""
+        return None
+
     def tracking(self, episode: E, state: S) -> Tracking | None:
         """What the robots are commanded, and how far they do it; None: there are no commands."""
         return None

@@ -18,6 +18,8 @@ from robo_maxent.errors import UsageError
 
 WITHIN = 2.0  # s
 HOLD = 1.0  # s
+LOST_WITHIN = 1.0  # s after a disturbance: an object that is gone later was lost otherwise
+REGRASP_HOLD = 0.12  # s that a hand must have an object, three control steps, to have it again
 WINDOW = WITHIN + HOLD  # s after a push's end: until then it is not judged
 SETTLING = 1.0  # s from the start of an episode, which is dropped from a little above the ground
 
@@ -87,6 +89,35 @@ def recovery(safe: np.ndarray, end: int, within: int, hold: int) -> int | None:
     starts = np.arange(end, min(end + within, len(safe) - hold) + 1)
     good = np.flatnonzero(unsafe[starts] == unsafe[starts + hold])
     return int(good[0]) if len(good) else None
+
+
+def lost_and_regained(
+    holding: np.ndarray, begin: int, within: int, hold: int
+) -> tuple[int | None, int | None] | None:
+    """When an object was lost after a disturbance, and when the hand had it again.
+
+    Just after the disturbance it is still where it was, so that nothing is regained which was not
+    lost first.
+
+    Args:
+        holding: Whether the hand had it before each control step of the episode, bool, (steps,).
+        begin: The control step in which the disturbance begins.
+        within: It counts as lost by the disturbance if it is gone after at most so many steps.
+        hold: The hand has it again once it had it for so many steps on end, the first included.
+
+    Returns:
+        The first control step without it, None if there was none in time; and the first of the
+        steps with it again, None if there were none. None of both: the hand did not have it when
+        the disturbance began.
+    """
+    if begin >= len(holding) or not holding[begin]:
+        return None
+    gone = np.flatnonzero(~holding[begin + 1 : begin + 1 + within])
+    if not len(gone):
+        return None, None
+    lost = begin + 1 + int(gone[0])
+    regained = recovery(holding, lost, len(holding), hold)
+    return lost, None if regained is None else lost + regained
 
 
 def volleys(spans: Sequence[tuple[int, int]], window: int) -> list[int]:

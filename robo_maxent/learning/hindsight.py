@@ -72,6 +72,12 @@ class Hindsight:
         rows, goals = picked[chosen], ring[later, columns.next_obs][:, self.achieved]
         picked[chosen] = self._with_goals(rows, goals, columns)
 
+    def set_goal(self, obs: np.ndarray, goals: np.ndarray) -> None:
+        """Write desired goals, (B, G), and what is relative to them into observations, (B, O)."""
+        for field in self.relative:
+            obs[:, field] += goals - obs[:, self.desired]
+        obs[:, self.desired] = goals
+
     def _has_moved(
         self, places: np.ndarray, ring: np.ndarray, columns: Columns, episodes: EpisodeIndex
     ) -> np.ndarray:
@@ -92,9 +98,7 @@ class Hindsight:
         failed = np.flatnonzero((rows[:, columns.terminated] > 0.0) & ~reached)
         lost = rows[failed, columns.reward] - self._reward(rows[failed], columns)
         for seen in (obs, next_obs):
-            for field in self.relative:
-                seen[:, field] += goals - seen[:, self.desired]
-            seen[:, self.desired] = goals
+            self.set_goal(seen, goals)
         rows[:, columns.reward] = self._reward(rows, columns)
         rows[failed, columns.reward] += lost
         rows[:, columns.terminated] = goal.success(achieved, goals) & goal.terminates

@@ -290,6 +290,10 @@ class Perturbation(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has an axis, so it has to define at()")
 
+    def begins(self, params: Mapping[str, Any]) -> float | None:
+        """When it begins in mid-episode, s, by an episode's parameters; None: it does not."""
+        return None
+
     def combined(self, share: float, robot: Robot) -> float | None:
         """Its severity where all effects act at once, of a share in [0, 1]; None: it does not."""
         return None

@@ -1,6 +1,8 @@
 """Effects that begin at a moment of an episode and end at another, exact on control steps."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,10 @@ class TimedEffect(Perturbation):
     @abstractmethod
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
         """Begin in some simulations and end in others, where ``on`` is False, bool, (k,)."""
+
+    def begins(self, params: Mapping[str, Any]) -> float | None:
+        """When the episode's parameters say so."""
+        return params.get(self.begin_name) if params.get(self.seconds_name) else None
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """One that is judged by how the robot goes on."""

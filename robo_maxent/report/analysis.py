@@ -12,6 +12,7 @@ from robo_maxent.evaluation.clustered import shared_proportion
 from robo_maxent.evaluation.intervals import Proportion
 from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
 from robo_maxent.report.curves import Curve, curve, is_ordered
+from robo_maxent.report.grips import GripAnalysis, grips
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
 from robo_maxent.report.rows import (
     NOMINAL,
@@ -106,6 +107,8 @@ class Analysis:
     """In the order of axes, and of each as it declares them."""
     recovery: tuple[RecoveryAnalysis, ...]
     """Of the axes that declare a breakdown of their pushes."""
+    grips: tuple[GripAnalysis, ...]
+    """Of the axes along which something was held."""
     adjusted: dict[tuple[str, str], float]
     """Policy and axis -> p of its difference, adjusted for how many are made."""
     unpaired: int
@@ -133,6 +136,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         recovery_times(each.label, each.severities, each.judged, policies)
         for each in by_axis.values()
     )
+    held = (grips(each.label, each.severities, each.judged) for each in by_axis.values())
     return Analysis(
         policies=policies,
         baselines=baselines,
@@ -147,6 +151,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
             for breakdown in breakdowns(each.label, each.severities, _only(policies, each.judged))
         ),
         recovery=tuple(each for each in recovery if each),
+        grips=tuple(each for each in held if each),
         adjusted=_adjusted(axes),
         unpaired=sum(_unpaired(each.judged, policies) for each in by_axis.values()),
         failures=tuple(choose_failures(rows, suite)),

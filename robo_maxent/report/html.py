@@ -147,6 +147,7 @@ def render(
         scales_survived=[plots.curves(axis, analysis, "survived") for axis in scales],
         breakdowns=_breakdowns(analysis),
         recovery=_recovery(analysis),
+        grips=_grips(analysis),
         outcomes=_outcomes(analysis),
         outcome_names=_outcome_names(analysis),
         outcome_class=outcome_class,
@@ -221,6 +222,12 @@ def _recovery(analysis: Analysis) -> list[AxisFigures]:
         AxisFigures(each.label.title, "", tuple(recovery_plots.figures(each, analysis)))
         for each in analysis.recovery
     ]
+
+
+def _grips(analysis: Analysis) -> list[AxisFigures]:
+    """The losses of each axis that has any."""
+    shown = [(each.label.title, recovery_plots.grip_figures(each)) for each in analysis.grips]
+    return [AxisFigures(title, "", tuple(figures)) for title, figures in shown if figures]
 
 
 def _outcomes(analysis: Analysis) -> list[tuple[str, str, list[Segment]]]:

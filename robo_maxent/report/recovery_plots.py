@@ -10,7 +10,8 @@ from robo_maxent.evaluation.survival import WaitingTimes
 from robo_maxent.report import svg
 from robo_maxent.report.analysis import Analysis
 from robo_maxent.report.figures import Figure, Table, styles
-from robo_maxent.report.formatting import median
+from robo_maxent.report.formatting import counted, median
+from robo_maxent.report.grips import GripAnalysis
 from robo_maxent.report.recovery_times import RecoveryAnalysis
 from robo_maxent.report.svg import Scale, element
 
@@ -57,9 +58,43 @@ def figures(recovery: RecoveryAnalysis, analysis: Analysis) -> list[Figure]:
     return plots
 
 
-def plot(title: str, note: str, lines: Sequence[Line]) -> Figure:
-    """Share of pushes recovered from by a time."""
-    window = max(WITHIN, *(line.times.curve.times[-1] for line in lines))
+def grip_figures(analysis: GripAnalysis) -> list[Figure]:
+    """For each policy how soon it held again what it had lost, by severity."""
+    figures = []
+    unit = f" {analysis.label.unit}".rstrip()
+    for policy, by_severity in analysis.by_severity.items():
+        lines = [
+            Line(f"{severity:g}", f"v{min(place, SHADES - 1)}", each.times)
+            for place, (severity, each) in enumerate(by_severity.items())
+            if each.times is not None
+        ]
+        note = "; ".join(
+            f"{severity:g}{unit}: lost in {counted(each.lost)}"
+            for severity, each in by_severity.items()
+        )
+        if lines:
+            figures.append(plot(f"Time to regrasp: {policy}", note, lines, LOSSES))
+    return figures
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the curves of a plot are of."""
+
+    things: str
+    recovered: str
+    since: str
+    window: float
+    """Time that is shown at least, s."""
+
+
+PUSHES = Counted("pushes", "recovered", "seconds since the push ended", WITHIN)
+LOSSES = Counted("losses", "regrasped", "seconds since the object was lost", 0.0)
+
+
+def plot(title: str, note: str, lines: Sequence[Line], events: Counted = PUSHES) -> Figure:
+    """Share recovered by a time."""
+    window = max(events.window, *(line.times.curve.times[-1] for line in lines))
     x, y = Scale((0.0, window), (LEFT, RIGHT)), Scale((0.0, 1.0), (BOTTOM, TOP))
     parts = []
     for part in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -69,16 +104,16 @@ def plot(title: str, note: str, lines: Sequence[Line]) -> Figure:
         parts.append(svg.text(time, BOTTOM + 16.0, f"{part * window:g}", "tick"))
         parts.append(svg.line((time, BOTTOM), (time, BOTTOM + 3.0), "edge"))
     middle = (LEFT + RIGHT) / 2
-    parts.append(svg.text(middle, BOTTOM + 34.0, "seconds since the push ended", "hint"))
+    parts.append(svg.text(middle, BOTTOM + 34.0, events.since, "hint"))
     parts += [_band(line, x, y, window) for line in lines]
     parts += [_curve(line, x, y, window) for line in lines]
     parts += _end_labels(lines, y)
     spoken = "; ".join(f"{r.name}: {r.recovered}, median {median(r.times)}" for r in lines)
     picture = svg.picture(WIDTH, HEIGHT, f"{title}. {spoken}", *parts, kind="map")
-    return Figure(title, note, picture, _table(title, lines))
+    return Figure(title, note, picture, _table(title, lines, events))
 
 
-def _table(title: str, lines: Sequence[Line]) -> Table:
+def _table(title: str, lines: Sequence[Line], events: Counted) -> Table:
     rows = tuple(
         (
             line.name,
@@ -89,7 +124,8 @@ def _table(title: str, lines: Sequence[Line]) -> Table:
         )
         for line in lines
     )
-    head = ("pushes", "count", "recovered", "not recovered (censored)", "median")
+    done = events.recovered
+    head = (events.things, "count", done, f"not {done} (censored)", "median")
     return Table(title, head, rows)
 
 

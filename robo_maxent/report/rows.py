@@ -49,6 +49,20 @@ class Push:
     """Pushes of one number are judged together."""
 
 
+@dataclass(frozen=True)
+class Grip:
+    """What became of the object that the hand held when a disturbance began."""
+
+    begin: float
+    """Of the disturbance, s from the start of the episode."""
+    lost: bool
+    """The hand did not have it a moment later."""
+    seconds: float | None = None
+    """From the loss until the hand had it again; None: it never had, or never lost it."""
+    watched: float = 0.0
+    """From the loss until the time limit of the episode, s."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StressEpisode(Episode):
     """One episode of a stress test, and what was measured of it."""
@@ -70,6 +84,8 @@ class StressEpisode(Episode):
     pushes: tuple[Push, ...] = ()
     recovered: bool | None = None
     """It survived and recovered from every push; None: there was no push."""
+    grip: Grip | None = None
+    """Of a task that handles things; None: nothing was held when a disturbance began."""
     tracking_before: float | None = None
     """Mean velocity error before the first disturbance, m/s; None: the task has no commands."""
     tracking_after: float | None = None
@@ -104,6 +120,8 @@ class StressEpisode(Episode):
         values = _values(cls, saved, "a row of a stress test")
         pushes = (_values(Push, push, "a push") for push in saved.get("pushes") or ())
         values["pushes"] = tuple(Push(**push) for push in pushes)
+        if saved.get("grip") is not None:
+            values["grip"] = Grip(**_values(Grip, saved["grip"], "a grip"))
         if saved.get("command") is not None:
             values["command"] = tuple(saved["command"])
         return cls(**values)

@@ -7,14 +7,17 @@ import numpy as np
 
 from robo_maxent.evaluation.recovery import (
     HOLD,
+    LOST_WITHIN,
+    REGRASP_HOLD,
     SETTLING,
     WINDOW,
     WITHIN,
     SafeSet,
+    lost_and_regained,
     recovery,
     volleys,
 )
-from robo_maxent.report.rows import LOW_RETURN, Push, StressEpisode
+from robo_maxent.report.rows import LOW_RETURN, Grip, Push, StressEpisode
 from robo_maxent.types import Episode
 
 STUCK = 0.2  # of the way that was commanded
@@ -70,6 +73,7 @@ def measured(
     scale: Scale,
     label: dict[str, Any],
     by_return: bool = False,
+    grip: Grip | None = None,
 ) -> StressEpisode:
     """One row of a stress test: the episode and what was measured of it.
 
@@ -82,6 +86,7 @@ def measured(
         scale: Of time and weight.
         label: Policy, mode and condition of the row.
         by_return: Its success is that of its return.
+        grip: What became of what the hand held; None: it held nothing.
     """
     dt = scale.control_dt
     spans = push_spans(episode.params, dt)
@@ -98,6 +103,7 @@ def measured(
         **label,
         pushes=pushes,
         recovered=survived and all(push.recovered for push in pushes) if judged else None,
+        grip=grip,
         tracking_before=before,
         tracking_after=after,
         command=None if gait is None else tuple(gait.command.tolist()),
@@ -180,6 +186,31 @@ def judged_pushes(
             )
         )
     return tuple(pushes)
+
+
+def judged_grip(
+    holding: np.ndarray | None, begin: float | None, steps: int, dt: float
+) -> Grip | None:
+    """What became of an object that the hand held when a disturbance began.
+
+    Args:
+        holding: Whether the hand had it at each control step of the episode, bool, (L,); None: the
+            task does not say.
+        begin: When the disturbance begins, s; None: there is none.
+        steps: Control steps after which the episode is cut off, whatever happens.
+        dt: Time between two actions, s.
+    """
+    if holding is None or begin is None:
+        return None
+    within, hold = round(LOST_WITHIN / dt), round(REGRASP_HOLD / dt)
+    found = lost_and_regained(holding, round(begin / dt), within, hold)
+    if found is None:
+        return None
+    lost, regained = found
+    if lost is None:
+        return Grip(begin, lost=False)
+    seconds = None if regained is None else (regained - lost) * dt
+    return Grip(begin, lost=True, seconds=seconds, watched=(steps - lost) * dt)
 
 
 def tracking(params: dict[str, Any], gait: Gait, dt: float) -> tuple[float | None, float | None]:

@@ -17,11 +17,11 @@ import numpy as np
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import SafeSet, calibrate
 from robo_maxent.perturbations import params as episode_params
-from robo_maxent.report.rows import SUITE_FORMAT, StressEpisode
+from robo_maxent.report.rows import SUITE_FORMAT, Grip, StressEpisode
 from robo_maxent.robustness import returns, traced_rollout
 from robo_maxent.robustness.axes import AnyTask, describe
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
-from robo_maxent.robustness.episode_measures import Scale, inside_safe_set, measured
+from robo_maxent.robustness.episode_measures import Scale, inside_safe_set, judged_grip, measured
 from robo_maxent.robustness.plan import PolicyPlan, Stages, batch_of, described, planned
 from robo_maxent.robustness.store import Store
 from robo_maxent.robustness.suites import NOMINAL, Suite
@@ -138,10 +138,18 @@ def _run(
         deviations = trace.deviations[sim, : episode.length]
         inside = inside_safe_set(safe_set, deviations, trace.deviation_names)
         gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
+        grip = _grip(batch.task, episode, trace.holding(sim, episode.length))
         for condition in plan.conditions[index]:
             label = {"policy": plan.policy.label, "mode": plan.mode} | condition.label
-            rows.append(measured(episode, gait, effort, inside, scale, label, by_return))
+            rows.append(measured(episode, gait, effort, inside, scale, label, by_return, grip))
     return rows
+
+
+def _grip(task: AnyTask, episode: Episode, holding: np.ndarray | None) -> Grip | None:
+    """What became of what the hand held when the first disturbance of an episode began."""
+    begins = (effect.begins(episode.params) for effect in task.perturbations)
+    first = min((begin for begin in begins if begin is not None), default=None)
+    return judged_grip(holding, first, task.episode_steps, task.control_dt)
 
 
 def _calibrate(

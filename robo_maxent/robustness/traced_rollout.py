@@ -88,6 +88,7 @@ class Trace:
             assert reading.deviations is not None
             self.deviations[rows, count, place] = reading.deviations[name]
         values = {
+            "holding": reading.holding,
             "speed": reading.speed,
             "power": reading.power,
             "saturated": reading.saturated,
@@ -112,6 +113,10 @@ class Trace:
             return None
         parts = (self._read[name][sim, :length] for name in ("along", "phase", "error"))
         return Gait(self.command[sim], *parts)
+
+    def holding(self, sim: int, length: int) -> np.ndarray | None:
+        """Whether the hand had what it handles, bool, (L,); None: the task does not say."""
+        return self._read["holding"][sim, :length] if "holding" in self._read else None
 
     def effort(self, sim: int, length: int) -> Effort:
         """What an episode took."""

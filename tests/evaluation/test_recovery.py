@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.recovery import MARGIN, SafeSet, calibrate, recovery, volleys
+from robo_maxent.evaluation.recovery import (
+    MARGIN,
+    SafeSet,
+    calibrate,
+    lost_and_regained,
+    recovery,
+    volleys,
+)
 
 
 def trace(text: str) -> np.ndarray:
@@ -97,3 +104,23 @@ def test_pushes_too_close_to_be_judged_apart_are_one_volley() -> None:
     assert volleys([(100, 105), (255, 260)], 150) == [0, 1]
     assert volleys([(100, 105), (254, 260)], 150) == [0, 0]
     assert volleys([(0, 5), (50, 55), (300, 305), (320, 325)], 150) == [0, 0, 1, 1]
+
+
+HELD = {
+    "kept": ("1111111111", 2, (None, None)),
+    "not held when it began": ("1101111111", 2, None),
+    "lost and never held again": ("1111000000", 2, (4, None)),
+    "lost and held again": ("1110001111", 2, (3, 6)),
+    "touched twice, then held": ("1110100111", 2, (3, 7)),
+    "lost too late to be by the disturbance": ("1111111000", 2, (None, None)),
+    "over before it began": ("1111", 7, None),
+}
+
+
+@pytest.mark.parametrize(("seen", "begin", "expected"), HELD.values(), ids=HELD)
+def test_what_was_lost_and_regained_is_as_read_by_eye(
+    seen: str, begin: int, expected: tuple[int | None, int | None] | None
+) -> None:
+    """A loss counts within three steps, and a grip of two steps on end."""
+    holding = np.array([letter == "1" for letter in seen])
+    assert lost_and_regained(holding, begin, within=3, hold=2) == expected

@@ -9,13 +9,14 @@ import pytest
 from samples import episode
 
 from robo_maxent.evaluation.recovery import SafeSet
-from robo_maxent.report.rows import StressEpisode
+from robo_maxent.report.rows import Grip, StressEpisode
 from robo_maxent.robustness.episode_measures import (
     Effort,
     Gait,
     Scale,
     covered,
     inside_safe_set,
+    judged_grip,
     measured,
     outcome,
     push_spans,
@@ -286,3 +287,23 @@ def test_an_episode_is_safe_where_no_deviation_is_beyond_its_limit() -> None:
     inside = inside_safe_set(safe, deviations, DEVIATIONS)
     assert inside is not None
     assert inside.tolist() == [True, False, False]
+
+
+# -- what the hand holds ---------------------------------------------------------------
+
+
+def test_a_loss_is_told_with_how_long_it_lasted_and_was_watched() -> None:
+    """Held until 1 s; knocked at 0.96 s, gone at 1.04 s, held again at 1.24 s of 2 s at most."""
+    holding = np.ones(45, bool)
+    holding[26:31] = False
+    grip = judged_grip(holding, 0.96, steps=50, dt=0.04)
+    assert grip == Grip(0.96, lost=True, seconds=pytest.approx(0.2), watched=pytest.approx(0.96))
+    assert judged_grip(holding, None, 50, 0.04) is None
+    assert judged_grip(None, 0.96, 50, 0.04) is None
+    assert judged_grip(~holding, 0.96, 50, 0.04) is None
+    assert judged_grip(np.ones(45, bool), 0.96, 50, 0.04) == Grip(0.96, lost=False)
+
+
+def test_a_row_with_a_grip_is_read_as_it_was_written() -> None:
+    made = measured(EPISODE, None, effort(), None, SCALE, LABEL, grip=Grip(1.0, True, None, 1.2))
+    assert StressEpisode.from_json(json.loads(json.dumps(made.to_json()))) == made
