@@ -16,6 +16,7 @@ from robo_maxent.assets import path
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import EpisodeState, Initial
 from robo_maxent.perturbations.actuators import DeadJoint, LockedJoint, MotorStrength
+from robo_maxent.perturbations.camera import CameraDelay, Occlusion
 from robo_maxent.perturbations.channel import ActionDelay, PacketLoss
 from robo_maxent.perturbations.goals import GoalMoved
 from robo_maxent.perturbations.gripper import GripperLost, GripSlips
@@ -52,6 +53,8 @@ EFFECTS = (
     DeadJoint(),
     LockedJoint(),
     SensorNoise(),
+    CameraDelay(),
+    Occlusion(),
     PacketLoss(),
     ActionDelay(),
     Knock(),
@@ -252,7 +255,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
             episode.params["object_size"],  # 1
             state.goal,  # 3
             state.goal - self.achieved(state),  # 3
-            thing,  # 3
+            episode.object,  # 3
             episode.params["object_mass"],  # 1
             *self.table_parts(episode, state),  # 4
         ]

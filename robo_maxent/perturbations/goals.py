@@ -13,11 +13,9 @@ from robo_maxent.perturbations.base import (
     Values,
     horizontal,
 )
-from robo_maxent.perturbations.timed import INSTANT, TimedEffect
+from robo_maxent.perturbations.timed import INSTANT, MIDST, TimedEffect
 from robo_maxent.sim.robot import Robot
 from robo_maxent.sim.rotations import turned
-
-MIDST = (0.8, 1.2)  # s at which it is moved in a stress test
 
 
 class GoalMoved(TimedEffect):

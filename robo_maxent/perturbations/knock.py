@@ -14,11 +14,10 @@ from robo_maxent.perturbations.base import (
     Values,
     horizontal,
 )
-from robo_maxent.perturbations.timed import INSTANT, NEVER, TimedEffect
+from robo_maxent.perturbations.timed import INSTANT, MIDST, NEVER, TimedEffect
 from robo_maxent.sim.robot import ManipulationState, Robot, RobotState
 from robo_maxent.types import Arrow, Breakdown
 
-MIDST = (0.8, 1.2)  # s at which it comes in a stress test: objects are held by then
 SLIDES = 0.05  # m that an object slides from a knock of severity 1
 DIRECTIONS = {"away": 0.0, "left": 90.0, "near": 180.0, "right": -90.0}  # deg from forward
 SHOWN_SECONDS, LENGTH = 0.4, 0.12  # of the arrow: s, m

@@ -6,10 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.perturbations.base import Axis, Perturbation, Running
+from robo_maxent.perturbations.base import (
+    Axis,
+    Perturbation,
+    Plant,
+    Range,
+    Ranges,
+    Running,
+    Share,
+    Values,
+)
 from robo_maxent.sim.robot import Robot, RobotState
 
 NEVER = -1
+MIDST = (0.8, 1.2)  # s at which a stress test begins them: by then objects are held
 INSTANT = 1e-3  # s: shorter than any control step, of which every effect lasts at least one
 
 
@@ -66,3 +76,60 @@ class TimedEffect(Perturbation):
         if due.any():
             ids = np.flatnonzero(due.any(axis=1))
             self.switch(running, ids, due[ids, 0])
+
+
+class Interruption(TimedEffect):
+    """Something that is missing for a while, once: severities are for how long, s."""
+
+    unit = "s"
+    severities = (0.0, 0.1, 0.3, 0.5)
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.3, 0.5))}
+
+    @property
+    def chance(self) -> str:
+        """The range that is the probability that it happens."""
+        return self.name
+
+    @property
+    def bounds(self) -> Mapping[str, Range]:  # type: ignore[override]
+        """Times are not negative."""
+        return {self.begin_name: (0.0, 1e6), self.seconds_name: (0.0, 1e6)}
+
+    @property
+    def ranges(self) -> Ranges:  # type: ignore[override]
+        """How often, and for how long, s."""
+        return {self.chance: 0.0, self.begin_name: (0.4, 1.6), self.seconds_name: (0.1, 0.4)}
+
+    @property
+    def levels(self) -> Mapping[str, Ranges]:  # type: ignore[override]
+        """One in five."""
+        return {"hard": {self.chance: 0.2}}
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """Never."""
+        return {self.begin_name: np.array(0.0), self.seconds_name: np.array(0.0)}
+
+    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
+        """A probability, and times."""
+        return {**self.bounds, self.chance: (0.0, 1.0)}
+
+    def varies(self, ranges: Ranges) -> bool:
+        """Whether it can happen."""
+        return ranges[self.chance] > 0.0
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Once, with the probability."""
+        happens = rng.random() < ranges[self.chance]
+        begin, seconds = (
+            rng.uniform(*ranges[name]) for name in (self.begin_name, self.seconds_name)
+        )
+        return {self.begin_name: begin, self.seconds_name: seconds} if happens else {}
+
+    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
+        """Less often."""
+        return {**ranges, self.chance: share * ranges[self.chance]}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """For so long, in mid-task."""
+        begin = rng.uniform(*MIDST)
+        return {self.begin_name: begin, self.seconds_name: severity} if severity else {}
