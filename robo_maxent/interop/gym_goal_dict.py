@@ -18,11 +18,11 @@ from robo_maxent.learning.hindsight import hindsight
 TRANSITION = "transition"
 """Key of ``info``: observation, action and successor, whole, that a reward is computed from."""
 
-Goals = dict[str, np.ndarray]
+Goals = dict[str, Any]
 Info = dict[str, Any]
 
 
-class GoalDict(gymnasium.Wrapper[Goals, np.ndarray, np.ndarray, np.ndarray]):
+class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any]):
     """One simulation whose observations are dicts.
 
     ``observation`` is what a policy sees but for the goal itself and what is relative to it,
