@@ -33,7 +33,7 @@ class Knock(TimedEffect):
 
     name = "knock"
     title = "Knocked object"
-    unit = "of what slides it 5 cm"
+    unit = "times what slides it 5 cm"
     summary = "the object is knocked once, from any side"
     noun = "a knock"
     severities = (0.0, 1.0, 2.0, 3.0, 4.0)

@@ -7,7 +7,7 @@ from robo_maxent.report.analysis import analyse
 from robo_maxent.report.html import render
 from robo_maxent.report.rows import Grip, StressEpisode
 
-LABEL = axis_label("knock", "Knocked object", "of what slides it 5 cm", noun="a knock")
+LABEL = axis_label("knock", "Knocked object", "times what slides it 5 cm", noun="a knock")
 GRIPS = [
     Grip(1.0, lost=True, seconds=0.2, watched=1.0),
     Grip(1.0, lost=True, seconds=0.4, watched=1.0),
