@@ -1,7 +1,7 @@
 """What is observed and acted with: named fields, their reflection, goals, and a policy's layout."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -26,6 +26,20 @@ class Field:
     """Half-width of uniform sensor noise, in the unit; the effect ``sensor_noise`` scales it."""
     privileged: bool = False
     """For critics only: no robot could measure it. These fields stand after all others."""
+
+
+def places(sizes: Iterable[tuple[str, int]]) -> dict[str, slice]:
+    """Where parts stand that follow each other in a flat vector, by their names and sizes."""
+    found, start = {}, 0
+    for name, size in sizes:
+        found[name] = slice(start, start + size)
+        start += size
+    return found
+
+
+def columns(fields: Sequence[Field]) -> dict[str, slice]:
+    """Where the fields of an observation or an action stand in it."""
+    return places((field.name, field.size) for field in fields)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from robo_maxent.perturbations.table import TableFriction, TableHeight, TableTil
 from robo_maxent.sim.kinematics import Chain
 from robo_maxent.sim.robot import ManipulationState, RobotSpec
 from robo_maxent.sim.rotations import axes, product, turned
-from robo_maxent.spaces import Box, Field
+from robo_maxent.spaces import Box, Field, columns
 from robo_maxent.types import Act
 
 JOINTS = tuple(f"joint{number}" for number in range(1, 8))
@@ -338,7 +338,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
 
     def seen(self, obs: np.ndarray) -> dict[str, np.ndarray]:
         """What a policy sees, by the name of the field, (N, ...)."""
-        return {part.name: obs[:, column(self.observation, part.name)] for part in SEEN}
+        return {part.name: obs[:, COLUMNS[part.name]] for part in SEEN}
 
     def half_heights(self, see: dict[str, np.ndarray]) -> np.ndarray:
         """From the middle of the objects to the surface that they lie on, m, (N,)."""
@@ -383,6 +383,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         self,
         episode: Handling,
         sim: int,
+        surface: Surface,
         start: int,
         pose: tuple[np.ndarray, np.ndarray],
         goal: np.ndarray,
@@ -393,6 +394,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         Args:
             episode: All of them.
             sim: Which.
+            surface: Of its table.
             start: Of the hand.
             pose: Of the object.
             goal: World frame, m, (3,).
@@ -406,7 +408,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         episode.opening[sim] = fingers if opening is None else 0.0
         episode.object[sim] = pose[0]
         episode.distance[sim] = np.inf
-        episode.goal_above[sim] = goal[2] - self.surface(episode, sim).height(goal[0], goal[1])
+        episode.goal_above[sim] = goal[2] - surface.height(goal[0], goal[1])
         robot, qpos = self.robot, self.robot.home_qpos.copy()
         qpos[robot.qpos_adr[:7]] = joints
         qpos[robot.qpos_adr[7] :][:2] = fingers
@@ -431,17 +433,9 @@ def met(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
     return apart(achieved, desired) < TOLERANCE
 
 
-def column(observation: tuple[Field, ...], name: str) -> slice:
-    """Where a field stands in an observation."""
-    start = 0
-    for part in observation:
-        if part.name == name:
-            return slice(start, start + part.size)
-        start += part.size
-    raise KeyError(name)
-
-
-_HAND, _OBJECT, _GOAL = (column(ArmTask.observation, name) for name in ("hand", "object", "goal"))
+COLUMNS = columns(ArmTask.observation)
+"""Name of a field of the observation -> where it stands."""
+_HAND, _OBJECT, _GOAL = (COLUMNS[name] for name in ("hand", "object", "goal"))
 
 
 def bring_terms(hand: np.ndarray, thing: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:

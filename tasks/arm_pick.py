@@ -54,7 +54,7 @@ class ArmPick(ArmTask):
         if self.assisted and chance < HELD_SHARE:
             start = self.hand_above(surface, HELD_ABOVE, rng)
             pose = self.starts[0][start], np.array([1.0, 0.0, 0.0, 0.0])
-            return self.begin(episode, sim, start, pose, goal, opening=above)
+            return self.begin(episode, sim, surface, start, pose, goal, opening=above)
         if self.assisted and chance < HELD_SHARE + NEAR_SHARE:
             top = 2.0 * above
             start = self.hand_above(surface, (top + NEAR[0], top + NEAR[1]), rng)
@@ -62,4 +62,5 @@ class ArmPick(ArmTask):
         else:
             start = self.hand_above(surface, CLEARANCE, rng)
             place = rng.uniform(*OBJECTS)
-        return self.begin(episode, sim, start, self.lying(surface, place, above, facing), goal)
+        pose = self.lying(surface, place, above, facing)
+        return self.begin(episode, sim, surface, start, pose, goal)

@@ -100,36 +100,16 @@ class ArmPickRough(ArmPick):
         super().__init__(robot_file, randomization, terrain)
         self.level = level
 
-    @property
-    def pool(self) -> TerrainPool:
-        """The tables."""
-        assert self.terrain is not None
-        return self.terrain
-
     @cached_property
     def middle(self) -> np.ndarray:
         """Of the table at height 0, where no effect raised it, world frame, m, (3,)."""
         return origin(self.robot.model, self.pool)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What builds this task again, beside its name."""
-        return super().options | {"kinds": list(self.pool.kinds), "level": self.level}
 
     def trial(self, terrain: TerrainPool | None = None) -> Self:
         """The same task on tables of any level, undisturbed."""
         other = super().trial(terrain)
         other.level = None
         return other
-
-    def draw_patch(self, episode: Handling, sim: int, rng: np.random.Generator) -> int:
-        """The table that was chosen, or one of the kind of the simulation, of any level or one."""
-        if self.patches is not None:
-            return int(self.patches[sim])
-        kind = self.pool.kinds[episode.number[sim] % len(self.pool.kinds)]
-        level = int(rng.integers(self.pool.levels))  # in any case, for what follows
-        level = level if self.level is None else self.level
-        return self.pool.index(kind, level, int(rng.integers(self.pool.variants)))
 
     def surface(self, episode: Handling, sim: int) -> Uneven:
         """The top of the table in an episode whose parameters are set."""

@@ -1,7 +1,7 @@
 """Push an object across a table that is never the same; the gripper may help if it likes.
 
-The reward is dense and nothing is relabelled: with the potential of Ng, Harada and Russell 1999 and
-four fifths relabelled, a third of the goals were met after the steps in which this meets half.
+The reward is dense and nothing is relabelled. A price for each step away from the goal with a
+potential that leads there, four fifths relabelled, was tried and learnt more slowly.
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ class ArmPush(ArmTask):
             target = rng.uniform(*OBJECTS)
         goal = self.lying(surface, target, above, 0.0)[0]
         pose = self.lying(surface, place, above, rng.uniform(-np.pi, np.pi))
-        return self.begin(episode, sim, start, pose, goal)
+        return self.begin(episode, sim, surface, start, pose, goal)
 
     def script(self, obs: np.ndarray) -> np.ndarray:
         """Push the object to the goal from behind, with the gripper closed, (N, 4)."""

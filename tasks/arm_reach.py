@@ -7,13 +7,13 @@ from robo_maxent.sim.robot import ManipulationState
 from robo_maxent.spaces import GoalSpec
 from robo_maxent.tasks.arm import (
     CLEARANCE,
+    COLUMNS,
     OBJECTS,
     RELATIVE,
     TOLERANCE,
     ArmTask,
     Handling,
     apart,
-    column,
     met,
     steered,
 )
@@ -21,8 +21,7 @@ from robo_maxent.tasks.arm import (
 ABOVE = (0.03, 0.30)  # m of the goal above the table
 SLOPE = 5.0  # 1/m, of the reward for nearness
 
-_HAND = column(ArmTask.observation, "hand")
-_GOAL = column(ArmTask.observation, "goal")
+_HAND, _GOAL = COLUMNS["hand"], COLUMNS["goal"]
 
 
 def terms(hand: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
@@ -51,7 +50,8 @@ class ArmReach(ArmTask):
         surface, above = self.surface(episode, sim), self.half_height(episode, sim)
         goal = self.lying(surface, rng.uniform(*OBJECTS), rng.uniform(*ABOVE), 0.0)[0]
         pose = self.lying(surface, rng.uniform(*OBJECTS), above, rng.uniform(-np.pi, np.pi))
-        return self.begin(episode, sim, self.hand_above(surface, CLEARANCE, rng), pose, goal)
+        start = self.hand_above(surface, CLEARANCE, rng)
+        return self.begin(episode, sim, surface, start, pose, goal)
 
     def achieved(self, state: ManipulationState) -> np.ndarray:
         """Where the hand is, m, (N, 3)."""

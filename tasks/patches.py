@@ -50,17 +50,6 @@ class OnPatches(MujocoTask[P, LeggedState]):
         super().__init__(robot_file, randomization, terrain)
         self.level = level
 
-    @property
-    def pool(self) -> TerrainPool:
-        """The patches."""
-        assert self.terrain is not None
-        return self.terrain
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What builds this task again, beside its name."""
-        return super().options | {"kinds": list(self.pool.kinds), "level": self.level}
-
     def truncated(self, episode: P, state: LeggedState) -> np.ndarray:
         """The base is near the border of its patch."""
         return self.pool.outside(state.base_position)
@@ -71,16 +60,3 @@ class OnPatches(MujocoTask[P, LeggedState]):
         x, y = (centre[:, :2] + SIDES[:, None] * radius[:, None]).T  # (spheres, 5) each
         ground = self.pool.height(np.array([patch]), x.reshape(1, -1), y.reshape(1, -1))
         return float((ground.reshape(x.shape).max(axis=1) + radius - centre[:, 2]).max())
-
-    def draw_patch(self, episode: P, sim: int, rng: np.random.Generator) -> int:
-        """The patch that was chosen, or one of the kind of the simulation and the level due."""
-        if self.patches is not None:
-            return int(self.patches[sim])
-        kind, level = self._draw_ground(episode, sim, rng)
-        return self.pool.index(kind, level, int(rng.integers(self.pool.variants)))
-
-    def _draw_ground(self, episode: P, sim: int, rng: np.random.Generator) -> tuple[str, int]:
-        """Kind and level of the next patch: the simulation's own kind, and any level or the one."""
-        kind = self.pool.kinds[episode.number[sim] % len(self.pool.kinds)]
-        level = int(rng.integers(self.pool.levels))  # in any case, for what follows
-        return kind, level if self.level is None else self.level

@@ -301,10 +301,11 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         slots.slot, slots.levels, slots.graduated = episode.slot, episode.level, episode.graduated
         return slots
 
-    def _draw_ground(self, episode: Trek, sim: int, rng: np.random.Generator) -> tuple[str, int]:
+    def draw_ground(self, episode: Trek, sim: int, rng: np.random.Generator) -> tuple[str, int]:
+        """In training what the curriculum says."""
         if self._climbs:
             return self._curriculum(episode).draw(sim, rng)
-        return super()._draw_ground(episode, sim, rng)
+        return super().draw_ground(episode, sim, rng)
 
     def _reckon(self, episode: Trek, state: LeggedState) -> None:
         """Leg odometry: the base moves against the feet that touch the ground, if any does."""

@@ -6,32 +6,13 @@ from typing import Any
 import numpy as np
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-from robo_maxent.perturbations.goals import GoalMoved
-from robo_maxent.perturbations.gripper import GripperLost, GripSlips
-from robo_maxent.perturbations.knock import Knock
 from robo_maxent.perturbations.params import EpisodeParams, nominal
 from robo_maxent.tasks import make
 from robo_maxent.tasks.arm import EFFECTS, VARIED, ArmTask
 from robo_maxent.tasks.arm_pick import ArmPick
 from robo_maxent.tasks.arm_reach import ArmReach
 
-TIMED = (Knock(), GoalMoved(), GripperLost(), GripSlips())
-ALL = tuple({effect.name: effect for effect in (*EFFECTS, *TIMED)}.values())
-
-
-class Reach(ArmReach):
-    """Reaching, with every effect there is: it never terminates."""
-
-    perturbations = ALL
-
-
-class Pick(ArmPick):
-    """Picking, with every effect there is."""
-
-    perturbations = ALL
-
-
-REACH, PICK = Reach(randomization="none"), Pick(randomization="none")
+REACH, PICK = ArmReach(randomization="none"), ArmPick(randomization="none")
 REACH.episode_steps = PICK.episode_steps = 500
 ROBOT = REACH.robot
 DT = REACH.control_dt
@@ -42,13 +23,13 @@ BOX, CYLINDER = ROBOT.object_geoms.tolist()
 START, MOTION = int(ROBOT.object_qpos[0]), int(ROBOT.object_dof[0])
 CLOSE = np.array([0.0, 0.0, 0.0, -1.0])
 ARM_TASKS = ("arm-reach", "arm-push", "arm-pick")
-EFFECT = {effect.name: effect for effect in ALL}
-NOMINAL = nominal(ALL, ROBOT, 1)
+EFFECT = {effect.name: effect for effect in EFFECTS}
+NOMINAL = nominal(EFFECTS, ROBOT, 1)
 
 
 def held(n: int, **values: Any) -> EpisodeParams:
     """Nominal parameters, but for some held at a value; a row of one object may be a column."""
-    params = nominal(ALL, ROBOT, n)
+    params = nominal(EFFECTS, ROBOT, n)
     for name, value in values.items():
         given = np.asarray(value)
         shape = params[name].shape

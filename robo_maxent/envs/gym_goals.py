@@ -18,7 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from robo_maxent.envs.gym_spec import Parts, make
 from robo_maxent.envs.gym_wrapper import one_line
-from robo_maxent.spaces import GoalSpec
+from robo_maxent.spaces import GoalSpec, places
 
 ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
 NAMES = ("observation", ACHIEVED, DESIRED)
@@ -72,7 +72,7 @@ def find_goal(
     reward = _checked_reward(kept, recorded)
     terminates, success = _success(kept, reward, recorded)
     notes = (f"{name}: compute_reward takes one goal at a time, which slows hindsight down",)
-    at = _places(parts)
+    at = places((part, size) for part, size, _ in parts)
     goal = GoalSpec(
         achieved=ACHIEVED,
         desired=DESIRED,
@@ -299,9 +299,3 @@ def _comparison(kept: KeptEnv, method: str, recorded: _Recorded) -> Comparison:
         return slow
     same = computed.shape == expected.shape and np.allclose(computed, expected)
     return fast if same else slow
-
-
-def _places(parts: Parts) -> dict[str, slice]:
-    """Where each part stands in a flattened observation."""
-    ends = np.cumsum([size for _, size, _ in parts]).tolist()
-    return {name: slice(end - size, end) for (name, size, _), end in zip(parts, ends, strict=True)}

@@ -14,21 +14,11 @@ import numpy as np
 from robo_maxent.envs.gym_wrapper import ERROR, TRACE, GymWrapper
 from robo_maxent.errors import EnvError
 from robo_maxent.seeds import Purpose
-from robo_maxent.sim.physics import mujoco
+from robo_maxent.sim.physics import UNSTABLE, mujoco
 from robo_maxent.sim.robot import Robot, RobotSpec
 
 Pair = tuple[mujoco.MjModel, mujoco.MjData]
 
-UNSTABLE = tuple(
-    warning.value
-    for warning in (
-        mujoco.mjtWarning.mjWARN_BADQPOS,
-        mujoco.mjtWarning.mjWARN_BADQVEL,
-        mujoco.mjtWarning.mjWARN_BADQACC,
-        mujoco.mjtWarning.mjWARN_BADCTRL,
-    )
-)
-"""Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""
 NO_BASE = 0
 
 

@@ -43,6 +43,8 @@ class MujocoTask(Task[E, S]):
     """What differs between episodes where nobody asks for more: a level, or ranges."""
     terrain: TerrainPool | None = None
     """Patches that its robots stand on; None: the plane of the robot file."""
+    level: int | None = None
+    """Of every patch, from 0 to 10; None: any, or that of a curriculum."""
     patches: np.ndarray | None = None
     """Patch of each simulation, int, (N,); None: the task chooses as an episode begins."""
 
@@ -106,9 +108,29 @@ class MujocoTask(Task[E, S]):
         """
         return self.randomization
 
+    @property
+    def pool(self) -> TerrainPool:
+        """The patches of a task that has some."""
+        assert self.terrain is not None
+        return self.terrain
+
     def draw_patch(self, episode: E, sim: int, rng: np.random.Generator) -> int:
-        """Where in the pool of terrain the next episode of ``sim`` takes place."""
-        return 0 if self.patches is None else int(self.patches[sim])
+        """Where in the pool of terrain the next episode of ``sim`` takes place.
+
+        That is the patch that was chosen, or one of what :meth:`draw_ground` says.
+        """
+        if self.patches is not None:
+            return int(self.patches[sim])
+        if self.terrain is None:
+            return 0
+        kind, level = self.draw_ground(episode, sim, rng)
+        return self.pool.index(kind, level, int(rng.integers(self.pool.variants)))
+
+    def draw_ground(self, episode: E, sim: int, rng: np.random.Generator) -> tuple[str, int]:
+        """Kind and level of the next patch: the simulation's own kind, and any level or the one."""
+        kind = self.pool.kinds[episode.number[sim] % len(self.pool.kinds)]
+        level = int(rng.integers(self.pool.levels))  # in any case, for what follows
+        return kind, level if self.level is None else self.level
 
     def goes_ahead(self, episode: E, sim: int) -> bool:
         """Whether an episode that begins leads straight off its platform, as a tour needs it."""
@@ -130,7 +152,10 @@ class MujocoTask(Task[E, S]):
     def options(self) -> dict[str, Any]:
         """What builds this task again, beside its name."""
         robot = None if self.robot_file is None else str(Path(self.robot_file).resolve())
-        return {"robot_file": robot, "randomization": self.randomization.describe()}
+        options = {"robot_file": robot, "randomization": self.randomization.describe()}
+        if self.terrain is not None:
+            options |= {"kinds": list(self.terrain.kinds), "level": self.level}
+        return options
 
     # The same task elsewhere.
 

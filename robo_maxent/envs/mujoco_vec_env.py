@@ -18,20 +18,10 @@ from robo_maxent.perturbations.counter_rng import episode_key
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.perturbations.ranges import Randomization
 from robo_maxent.seeds import Purpose, episode_rng, named_rng
-from robo_maxent.sim.physics import Batch, SimulationError, mujoco
+from robo_maxent.sim.physics import UNSTABLE, Batch, SimulationError, mujoco
 from robo_maxent.types import Episode, Snapshot, Step
 
 _VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
-_UNSTABLE = [
-    int(warning)
-    for warning in (
-        mujoco.mjtWarning.mjWARN_BADQPOS,
-        mujoco.mjtWarning.mjWARN_BADQVEL,
-        mujoco.mjtWarning.mjWARN_BADQACC,
-        mujoco.mjtWarning.mjWARN_BADCTRL,
-    )
-]
-"""Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""
 
 
 class MujocoVecEnv(Generic[E, S]):
@@ -307,7 +297,7 @@ class MujocoVecEnv(Generic[E, S]):
         else:
             diverged = np.zeros(self.n, bool)
         if batch.warning.any():
-            diverged |= batch.warning[:, _UNSTABLE].any(axis=(1, 2))
+            diverged |= batch.warning[:, UNSTABLE].any(axis=(1, 2))
             batch.warning[:] = 0
         if diverged.any():
             ids = np.flatnonzero(diverged)

@@ -11,7 +11,7 @@ import numpy as np
 
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.episode_index import EpisodeIndex
-from robo_maxent.spaces import GoalSpec
+from robo_maxent.spaces import GoalSpec, places
 
 Part = tuple[str, int, str]
 """Name, size and unit of a part of an observation."""
@@ -122,9 +122,14 @@ def hindsight(goal: GoalSpec, parts: Sequence[Part], share: float | None = None)
     Raises:
         UsageError: A field is missing, or the two differ in size.
     """
-    desired = _find(goal.desired, parts)
+    found = places((name, size) for name, size, _ in parts)
+    for name in (goal.desired, goal.achieved, *goal.relative):
+        if name not in found:
+            known = ", ".join(map(repr, found))
+            raise UsageError(f"the goal {name!r} is no part of the observation, which has {known}")
+    desired = found[goal.desired]
     size = desired.stop - desired.start
-    others = {name: _find(name, parts) for name in (goal.achieved, *goal.relative)}
+    others = {name: found[name] for name in (goal.achieved, *goal.relative)}
     for name, place in others.items():
         if place.stop - place.start != size:
             raise UsageError(
@@ -134,13 +139,3 @@ def hindsight(goal: GoalSpec, parts: Sequence[Part], share: float | None = None)
     achieved, *relative = others.values()
     chosen = goal.share if share is None else share
     return Hindsight(goal, achieved, desired, tuple(relative), chosen)
-
-
-def _find(name: str, parts: Sequence[Part]) -> slice:
-    start = 0
-    for part, size, _ in parts:
-        if part == name:
-            return slice(start, start + size)
-        start += size
-    known = ", ".join(repr(part) for part, _, _ in parts)
-    raise UsageError(f"the goal {name!r} is no part of the observation, which has {known}")

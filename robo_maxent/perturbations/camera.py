@@ -74,6 +74,12 @@ class Occlusion(Interruption):
     noun = "object hidden for"
     severities = (0.0, 0.2, 0.4, 0.8)
     suites = {"quick": Share(24, 4, severities=(0.0, 0.2, 0.4, 0.8))}
+    ranges: Ranges = {
+        "occlusion": 0.0,  # probability that it happens
+        "occlusion_begin": (0.4, 1.6),  # s
+        "occlusion_seconds": (0.1, 0.4),
+    }
+    levels = {"hard": {"occlusion": 0.2}}  # chosen
     needs = ("objects",)
 
     def prepare(self, running: Running) -> None:

@@ -35,46 +35,28 @@ class GoalMoved(TimedEffect):
     }
     levels = {"hard": {"goal_moved": 0.3}}
     needs = ("goal", "table")
-    bounds = {
-        "goal_moved_begin": (0.0, 1e6),
-        "goal_moved_seconds": (0.0, 1e6),
-        "goal_shift": (-1.0, 1.0),
-    }
+    bounds = {"goal_shift": (-1.0, 1.0)}  # m
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """It stays."""
-        return {
-            "goal_moved_begin": np.array(0.0),
-            "goal_moved_seconds": np.array(0.0),
-            "goal_shift": np.zeros(2),
-        }
+        return {**super().nominal(robot), "goal_shift": np.zeros(2)}
 
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
         """How far is not negative."""
-        limits = {"goal_moved": (0.0, 1.0), "goal_moved_begin": (0.0, 1e6)}
-        return limits | {"goal_moved_by": (0.0, 1.0)}
+        return {**super().range_limits(robot), "goal_moved_by": (0.0, 1.0)}
 
-    def varies(self, ranges: Ranges) -> bool:
-        """Whether it can happen."""
-        return ranges["goal_moved"] > 0.0
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Once, with the probability, in any direction."""
-        happens, begin = (
-            rng.random() < ranges["goal_moved"],
-            rng.uniform(*ranges["goal_moved_begin"]),
-        )
+    def drawn(self, ranges: Ranges, rng: np.random.Generator) -> Values:
+        """At once, in any direction."""
         shift = horizontal(rng.uniform(*ranges["goal_moved_by"]), rng.uniform(-np.pi, np.pi))
-        return _once(begin, shift) if happens else {}
-
-    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """Less often."""
-        return {**ranges, "goal_moved": share * ranges["goal_moved"]}
+        return {"goal_moved_seconds": INSTANT, "goal_shift": shift}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
         """So far, in any direction."""
         begin, direction = rng.uniform(*MIDST), rng.uniform(-np.pi, np.pi)
-        return _once(begin, horizontal(severity, direction)) if severity else {}
+        if not severity:
+            return {}
+        shift = horizontal(severity, direction)
+        return {"goal_moved_begin": begin, "goal_moved_seconds": INSTANT, "goal_shift": shift}
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
         """Move it, by the mirrored way where that is nearer to the middle of the table."""
@@ -88,7 +70,3 @@ class GoalMoved(TimedEffect):
 
     def resume(self, running: Running, steps: np.ndarray) -> None:
         """It was moved already, in the saved state."""
-
-
-def _once(begin: float, shift: np.ndarray) -> Values:
-    return {"goal_moved_begin": begin, "goal_moved_seconds": INSTANT, "goal_shift": shift}

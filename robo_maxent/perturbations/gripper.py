@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robo_maxent.perturbations.base import Running
+from robo_maxent.perturbations.base import Ranges, Running
 from robo_maxent.perturbations.timed import Interruption
 
 
@@ -13,6 +13,12 @@ class GripperLost(Interruption):
     title = "Gripper without force"
     summary = "the gripper loses its force for a while"
     noun = "gripper lost for"
+    ranges: Ranges = {
+        "gripper_lost": 0.0,  # probability that it happens
+        "gripper_lost_begin": (0.4, 1.6),  # s
+        "gripper_lost_seconds": (0.1, 0.4),
+    }
+    levels = {"hard": {"gripper_lost": 0.2}}  # chosen
     needs = ("gripper", "objects")
 
     def prepare(self, running: Running) -> None:
@@ -39,6 +45,12 @@ class GripSlips(Interruption):
     title = "Slipping grip"
     summary = "the pads of the gripper are slippery for a while"
     noun = "grip that slips for"
+    ranges: Ranges = {
+        "grip_slips": 0.0,  # probability that it happens
+        "grip_slips_begin": (0.4, 1.6),  # s
+        "grip_slips_seconds": (0.1, 0.4),
+    }
+    levels = {"hard": {"grip_slips": 0.2}}  # chosen
     needs = ("gripper", "objects")
     friction = 0.005  # 30 N on either side then hold up 0.3 N, of the 0.5 N that 50 g weigh
 

@@ -45,37 +45,20 @@ class Knock(TimedEffect):
     levels = {"hard": {"knock": 0.5}}
     realized = ("knocked",)
     needs = ("objects", "table")
-    bounds = {
-        "knock_begin": (0.0, 1e6),
-        "knock_seconds": (0.0, 1e6),
-        "knock_impulse": (-10.0, 10.0),
-    }
+    bounds = {"knock_impulse": (-10.0, 10.0)}  # N·s: 100 m/s of an object of 100 g
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """None."""
-        return {
-            "knock_begin": np.array(0.0),
-            "knock_seconds": np.array(0.0),
-            "knock_impulse": np.zeros(2),
-        }
+        return {**super().nominal(robot), "knock_impulse": np.zeros(2)}
 
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
         """Its size is not negative."""
-        return {"knock": (0.0, 1.0), "knock_begin": (0.0, 1e6), "knock_size": (0.0, 10.0)}
+        return {**super().range_limits(robot), "knock_size": (0.0, 10.0)}
 
-    def varies(self, ranges: Ranges) -> bool:
-        """Whether it can happen."""
-        return ranges["knock"] > 0.0
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Once, with the probability, from any side."""
-        happens, begin = rng.random() < ranges["knock"], rng.uniform(*ranges["knock_begin"])
+    def drawn(self, ranges: Ranges, rng: np.random.Generator) -> Values:
+        """At once, from any side."""
         impulse = horizontal(rng.uniform(*ranges["knock_size"]), rng.uniform(-np.pi, np.pi))
-        return _once(begin, impulse) if happens else {}
-
-    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """Less often."""
-        return {**ranges, "knock": share * ranges["knock"]}
+        return {"knock_seconds": INSTANT, "knock_impulse": impulse}
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """From four sides."""
@@ -95,9 +78,10 @@ class Knock(TimedEffect):
         """Of so many times what slides it 5 cm, from the side of the case."""
         begin, anywhere = rng.uniform(*MIDST), rng.uniform(-np.pi, np.pi)
         towards = np.deg2rad(DIRECTIONS[case]) if case in DIRECTIONS else anywhere
-        return (
-            _once(begin, horizontal(severity * sliding(plant.robot), towards)) if severity else {}
-        )
+        if not severity:
+            return {}
+        impulse = horizontal(severity * sliding(plant.robot), towards)
+        return {"knock_begin": begin, "knock_seconds": INSTANT, "knock_impulse": impulse}
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """What slides it 5 cm."""
@@ -136,11 +120,9 @@ def sliding(robot: Robot) -> float:
     """Impulse from which the first object slides by SLIDES on the level table, N·s."""
     model, body = robot.model, int(robot.object_bodies[0])
     gravity = float(np.linalg.norm(model.opt.gravity))
-    friction = max(
-        model.geom_friction[robot.table, 0], model.geom_friction[robot.object_geoms[0], 0]
-    )
+    thing, table = robot.object_geoms[0], robot.table
+    geoms = [table, thing]
+    if model.geom_priority[thing] != model.geom_priority[table]:
+        geoms = [max(geoms, key=lambda geom: model.geom_priority[geom])]
+    friction = model.geom_friction[geoms, 0].max()
     return float(model.body_mass[body] * np.sqrt(2.0 * gravity * friction * SLIDES))
-
-
-def _once(begin: float, impulse: np.ndarray) -> Values:
-    return {"knock_begin": begin, "knock_seconds": INSTANT, "knock_impulse": impulse}

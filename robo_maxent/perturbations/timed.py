@@ -21,12 +21,15 @@ from robo_maxent.sim.robot import Robot, RobotState
 NEVER = -1
 MIDST = (0.8, 1.2)  # s at which a stress test begins them: by then objects are held
 INSTANT = 1e-3  # s: shorter than any control step, of which every effect lasts at least one
+TIME = (0.0, 1e6)  # s, without end
 
 
 class TimedEffect(Perturbation):
-    """An effect with the parameters ``NAME_begin`` and ``NAME_seconds``, s; 0 s: it never begins.
+    """An effect that happens once in an episode, or not.
 
-    A subclass says what it does in :meth:`switch`.
+    It has the parameters ``NAME_begin`` and ``NAME_seconds``, s, of which 0 means that it does not
+    happen. Its ranges are ``NAME``, the probability that it does, ``NAME_begin``, and what
+    :meth:`drawn` takes. A subclass says what it does in :meth:`switch`.
     """
 
     @property
@@ -42,6 +45,36 @@ class TimedEffect(Perturbation):
     @abstractmethod
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
         """Begin in some simulations and end in others, where ``on`` is False, bool, (k,)."""
+
+    def drawn(self, ranges: Ranges, rng: np.random.Generator) -> Values:
+        """How hard or how long it is, of its ranges, where it happens."""
+        return {self.seconds_name: rng.uniform(*ranges[self.seconds_name])}
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """It does not happen."""
+        return {self.begin_name: np.array(0.0), self.seconds_name: np.array(0.0)}
+
+    def limits(self, robot: Robot) -> Mapping[str, Range]:
+        """Times are not negative."""
+        return {**self.bounds, self.begin_name: TIME, self.seconds_name: TIME}
+
+    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
+        """The same, and a probability."""
+        return {**self.limits(robot), self.name: (0.0, 1.0)}
+
+    def varies(self, ranges: Ranges) -> bool:
+        """Whether it can happen."""
+        return ranges[self.name] > 0.0
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Once, with the probability."""
+        happens, begin = rng.random() < ranges[self.name], rng.uniform(*ranges[self.begin_name])
+        values = {self.begin_name: begin} | self.drawn(ranges, rng)
+        return values if happens else {}
+
+    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
+        """Less often."""
+        return {**ranges, self.name: share * ranges[self.name]}
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
         """When the episode's parameters say so."""
@@ -84,50 +117,6 @@ class Interruption(TimedEffect):
     unit = "s"
     severities = (0.0, 0.1, 0.3, 0.5)
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.3, 0.5))}
-
-    @property
-    def chance(self) -> str:
-        """The range that is the probability that it happens."""
-        return self.name
-
-    @property
-    def bounds(self) -> Mapping[str, Range]:  # type: ignore[override]
-        """Times are not negative."""
-        return {self.begin_name: (0.0, 1e6), self.seconds_name: (0.0, 1e6)}
-
-    @property
-    def ranges(self) -> Ranges:  # type: ignore[override]
-        """How often, and for how long, s."""
-        return {self.chance: 0.0, self.begin_name: (0.4, 1.6), self.seconds_name: (0.1, 0.4)}
-
-    @property
-    def levels(self) -> Mapping[str, Ranges]:  # type: ignore[override]
-        """One in five."""
-        return {"hard": {self.chance: 0.2}}
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """Never."""
-        return {self.begin_name: np.array(0.0), self.seconds_name: np.array(0.0)}
-
-    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
-        """A probability, and times."""
-        return {**self.bounds, self.chance: (0.0, 1.0)}
-
-    def varies(self, ranges: Ranges) -> bool:
-        """Whether it can happen."""
-        return ranges[self.chance] > 0.0
-
-    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Once, with the probability."""
-        happens = rng.random() < ranges[self.chance]
-        begin, seconds = (
-            rng.uniform(*ranges[name]) for name in (self.begin_name, self.seconds_name)
-        )
-        return {self.begin_name: begin, self.seconds_name: seconds} if happens else {}
-
-    def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """Less often."""
-        return {**ranges, self.chance: share * ranges[self.chance]}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
         """For so long, in mid-task."""

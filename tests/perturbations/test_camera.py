@@ -4,10 +4,10 @@ import numpy as np
 from handled import DT, PICK, A, environment, held
 
 from robo_maxent.perturbations.params import EpisodeParams
-from robo_maxent.tasks.arm import column
+from robo_maxent.spaces import columns
 
 SEEN, TRUE, HAND, FROM_HAND, WAY, GOAL = (
-    column(PICK.observation, name)
+    columns(PICK.observation)[name]
     for name in ("object as seen", "object", "hand", "object from hand", "way to the goal", "goal")
 )
 N, STEPS = 3, 30

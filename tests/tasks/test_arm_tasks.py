@@ -7,12 +7,11 @@ import pytest
 from handled import ARM_TASKS, START, begun, built, of_shape
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-from robo_maxent.spaces import Mirror, mirror
+from robo_maxent.spaces import Mirror, columns, mirror
 from robo_maxent.tasks.arm import (
     TOLERANCE,
     ArmTask,
     apart,
-    column,
 )
 from robo_maxent.types import Step
 
@@ -48,7 +47,7 @@ def test_observations_are_finite_and_as_declared_and_no_element_is_constant(name
 def test_what_is_seen_of_velocities_is_the_way_of_a_control_step(name: str) -> None:
     task = built(name)
     env = begun(task, 8)
-    hand, speed = (column(task.observation, field) for field in ("hand", "hand velocity"))
+    hand, speed = (columns(task.observation)[field] for field in ("hand", "hand velocity"))
     obs = env.reset()
     assert not obs[:, speed].any()
     for action in noise(40, 8):
@@ -74,7 +73,7 @@ def test_rewards_are_those_of_the_goal_recomputed_from_what_is_stored(
         again = task.goal.reward(obs, action, step.next_obs)
         paid = step.reward - step.terms.get("termination", 0.0)
         achieved, desired = (
-            step.next_obs[:, column(task.observation, field)]
+            step.next_obs[:, columns(task.observation)[field]]
             for field in (task.goal.achieved, task.goal.desired)
         )
         distance = apart(achieved, desired)
@@ -172,13 +171,13 @@ def test_a_mirrored_world_is_seen_rewarded_and_goes_on_as_the_mirror_image(
     image, (see, act) = reflection(env), flips(task)
     here, there = task.observe(env.episode, env.state), task.observe(image.episode, image.state)
     off = np.abs(there - see(here))
-    off[:, column(task.observation, "gripper opening")] -= FINGERS_APART
+    off[:, columns(task.observation)["gripper opening"]] -= FINGERS_APART
     assert off.max() < 1e-5
     pairs = [(e, a) for e, a in ((env, actions[0]), (image, act(actions[0])))]
     terms = [e.task.reward_terms(e.episode, e.state, a) for e, a in pairs]
     for term, value in terms[0].items():
         np.testing.assert_allclose(terms[1][term], value, atol=1e-6, err_msg=term)
-    hand, thing = (column(task.observation, field) for field in ("hand", "object"))
+    hand, thing = (columns(task.observation)[field] for field in ("hand", "object"))
     for action in actions[age:]:
         left, right = env.step(action), image.step(act(action))
         off = right.next_obs - see(left.next_obs)
