@@ -5,10 +5,8 @@ at difficulty 1, which the least friction of a training holds, but for the riser
 there an object lies on two of them, or tips onto the lower one. Nor is anything narrower than an
 object, which would bridge it.
 
-Cells are as large as that allows: each that an object lies on is a contact, or two, and they take
-the time. Of 64 simulations of ``arm-pick-rough``, control steps per CPU second with random and with
-scripted actions: 1,400 and 1,640 in cells of 1.25 cm, 2,440 and 2,420 of 2 cm, 2,560 and 2,490 of
-2.5 cm; 5,570 and 3,460 on the box.
+Cells are as large as that allows: each that an object lies on is a contact, or two, and contacts
+take the time.
 """
 
 import numpy as np
