@@ -146,6 +146,17 @@ class GoalSpec:
     """Episodes in which the achieved goal moved by less from first to last, in its unit, are not
     relabelled: that nothing happens teaches nothing."""
 
+    def __post_init__(self) -> None:
+        """Check the values at the door."""
+        if not 0.0 <= self.share <= 1.0:
+            raise UsageError(f"share of a GoalSpec must be within [0, 1], got {self.share}")
+        if not self.least_move >= 0.0:
+            raise UsageError(f"least_move of a GoalSpec must be >= 0, got {self.least_move}")
+        if isinstance(self.relative, str):
+            raise UsageError(
+                f"relative of a GoalSpec must be a tuple of names, got {self.relative!r}"
+            )
+
 
 @dataclass(frozen=True)
 class Layout:

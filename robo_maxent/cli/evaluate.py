@@ -127,18 +127,22 @@ class Evaluate:
         first = Path(self.policies[0])
         home = first if first.is_dir() else Path("runs")
         out = self.out or home / f"robustness-{name}"
-        with Progress(f"suite {name}") as progress, Progress("filming failures") as filming:
-            result = stress_test.stress_test(
-                suite,
-                task,
-                tested,
-                out,
-                self.seed,
-                command=command,
-                clips=self.clips,
-                progress=progress.count,
-                filming=filming.count,
-            )
+        try:
+            with Progress(f"suite {name}") as progress, Progress("filming failures") as filming:
+                result = stress_test.stress_test(
+                    suite,
+                    task,
+                    tested,
+                    out,
+                    self.seed,
+                    command=command,
+                    clips=self.clips,
+                    progress=progress.count,
+                    filming=filming.count,
+                )
+        except KeyboardInterrupt:
+            say(f"What was finished is kept in {out}. Continue: {command}")
+            raise
         description = stress_test.read(out)[1]
         verdicts = verdict.verdicts(result.analysis, description)
         for note in (description.get("success_means"), *description["notes"]):

@@ -283,7 +283,8 @@ class MujocoVecEnv(Generic[E, S]):
                 f"action must be finite, got NaN or infinity in simulations {bad[:5].tolist()}; "
                 "nothing was stepped"
             )
-        return np.clip(action, -1.0, 1.0)
+        # Effects that act on it remember float64: an episode must not tell whether one did.
+        return np.clip(action, -1.0, 1.0).astype(np.float64)
 
     def _step_physics(self) -> np.ndarray:
         """Advance one control step; restore and report simulations that diverged, bool, (N,)."""

@@ -1,6 +1,6 @@
 """A task with goals as other libraries' hindsight wants it: a dict of observation and goals.
 
-``GoalDict(gymnasium.make("robo_maxent:robo_maxent/ArmReach-v0").unwrapped)`` has the observation
+``GoalDict(gymnasium.make("robo_maxent:robo_maxent/ArmReach-v0"))`` has the observation
 space and the ``compute_reward`` of gymnasium-robotics' environments.
 """
 
@@ -29,14 +29,17 @@ class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any]):
     ``achieved_goal`` and ``desired_goal`` are those that the task names, float32.
     """
 
-    def __init__(self, env: TaskEnv) -> None:
-        """Wrap a task.
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        """Wrap a task; what wraps it already is taken off.
 
         Raises:
-            UsageError: The task has no goals.
+            UsageError: It is no task of this package, or has no goals.
         """
-        super().__init__(env)
-        task = env.task
+        inside = env.unwrapped
+        if not isinstance(inside, TaskEnv):
+            raise UsageError(f"{type(inside).__name__} is no task of this package")
+        super().__init__(inside)
+        task = inside.task
         if task.goal is None:
             raise UsageError(f"{task.name} has no goals")
         self._goals = hindsight(task.goal, task.observation_parts)
@@ -82,10 +85,17 @@ class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any]):
             info: That of the step, or of B steps.
 
         Raises:
-            UsageError: An ``info`` lacks the transition.
+            UsageError: An ``info`` lacks the transition, or goals have another size or number.
         """
         several = np.ndim(desired_goal) == 2
         infos: list[Any] = [*np.asarray(info, object).ravel()] if several else [info]
+        size = self._goals.desired.stop - self._goals.desired.start
+        expected = (len(infos), size) if several else (size,)
+        if not np.shape(achieved_goal) == np.shape(desired_goal) == expected:
+            raise UsageError(
+                f"goals must have shape {expected}, got {np.shape(achieved_goal)} and "
+                f"{np.shape(desired_goal)}"
+            )
         if not all(TRANSITION in each for each in infos):
             raise UsageError(
                 "compute_reward needs the info of each step: of Stable-Baselines3, give "

@@ -94,21 +94,35 @@ class Hindsight:
         goal = self.goal
         obs, next_obs = rows[:, columns.obs], rows[:, columns.next_obs]  # views
         achieved = next_obs[:, self.achieved]
-        reached = goal.success(achieved, next_obs[:, self.desired]) & goal.terminates
+        reached = self._success(achieved, next_obs[:, self.desired]) & goal.terminates
         failed = np.flatnonzero((rows[:, columns.terminated] > 0.0) & ~reached)
         lost = rows[failed, columns.reward] - self._reward(rows[failed], columns)
         for seen in (obs, next_obs):
             self.set_goal(seen, goals)
         rows[:, columns.reward] = self._reward(rows, columns)
         rows[failed, columns.reward] += lost
-        rows[:, columns.terminated] = goal.success(achieved, goals) & goal.terminates
+        rows[:, columns.terminated] = self._success(achieved, goals) & goal.terminates
         rows[failed, columns.terminated] = 1.0
         return rows
 
+    def _success(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        met = np.asarray(self.goal.success(achieved, desired))
+        if met.shape != (len(desired),) or met.dtype != bool:
+            raise UsageError(
+                f"success of a GoalSpec must give bools of shape ({len(desired)},), got "
+                f"{met.dtype} of shape {met.shape}"
+            )
+        return met
+
     def _reward(self, rows: np.ndarray, columns: Columns) -> np.ndarray:
-        return self.goal.reward(
-            rows[:, columns.obs], rows[:, columns.action], rows[:, columns.next_obs]
-        )
+        transition = (rows[:, columns.obs], rows[:, columns.action], rows[:, columns.next_obs])
+        reward = np.asarray(self.goal.reward(*transition))
+        if reward.shape != (len(rows),) or not np.isfinite(reward).all():
+            raise UsageError(
+                f"reward of a GoalSpec must give finite numbers of shape ({len(rows)},), got "
+                f"shape {reward.shape}, {np.count_nonzero(~np.isfinite(reward))} not finite"
+            )
+        return reward
 
 
 def hindsight(goal: GoalSpec, parts: Sequence[Part], share: float | None = None) -> Hindsight:

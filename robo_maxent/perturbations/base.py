@@ -83,6 +83,8 @@ class Axis:
     """What is above or below a severity, where that is not the title."""
     phrase: str = ""
     """What the verdict says of it beside its curve, such as "with one joint dead"."""
+    counts: Literal["survived", "success"] = "survived"
+    """What a headline counts of its episodes."""
     is_scale: bool = True
     """Severities are more and less of something; a fault is or is not."""
     judged_by_recovery: bool = False

@@ -66,6 +66,7 @@ class Knock(TimedEffect):
             self.axis(
                 cases=tuple(DIRECTIONS),
                 phrase="with knocks of {severity}",
+                counts="success",  # an object seldom leaves the table
                 breakdowns=(Breakdown("direction", "case", "grid"),),
                 suites={
                     "quick": Share(8, 2, severities=(0.0, 1.0, 2.0, 3.0)),

@@ -139,6 +139,8 @@ class AxisLabel:
     phrase: str = ""
     """What the verdict says of it beside its curve, such as "with one joint dead"; with
     ``{severity}`` in it, what the headline says of its reference severity."""
+    counts: str = "survived"
+    """What the headline counts: survived, or success."""
     is_scale: bool = True
     """Severities are more and less of something; a fault is or is not."""
     severities: tuple[float, ...] = ()

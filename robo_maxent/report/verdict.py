@@ -118,14 +118,16 @@ def _survival_sentence(analysis: Analysis, suite: Mapping[str, Any], policy: str
     axis = _headline_axis(analysis, policy)
     if axis is None:
         return None
-    curve, unit = axis.survived[policy], axis.label.unit
+    succeeds = axis.label.counts == "success"
+    curve, unit = (axis.success if succeeds else axis.survived)[policy], axis.label.unit
     choices = list(zip(curve.severities, curve.shares, strict=True))
     if len(choices) > 1 and choices[0][0] == axis.severities[0]:
         choices = choices[1:]  # the nominal one
     severity, share = min(choices, key=lambda choice: abs(choice[0] - REFERENCE))
     tested = f"{quantity(severity, unit)}{_in_newton_seconds(severity, unit, suite)}"
     phrase = axis.label.phrase.replace(SEVERITY, tested)
-    return f"Survives {percent(share)} of {share.count:,} episodes {phrase}."
+    verb = "Succeeds in" if succeeds else "Survives"
+    return f"{verb} {percent(share)} of {share.count:,} episodes {phrase}."
 
 
 def _in_newton_seconds(severity: float, unit: str, suite: Mapping[str, Any]) -> str:

@@ -122,7 +122,17 @@ def require(names: Iterable[str], task: AnyTask) -> dict[str, Disturbance]:
 
 def describe(axes: Iterable[Axis]) -> list[dict[str, Any]]:
     """What a report has to know of axes, as JSON."""
-    shown = ("name", "title", "unit", "noun", "phrase", "is_scale", "severities", "breakdowns")
+    shown = (
+        "name",
+        "title",
+        "unit",
+        "noun",
+        "phrase",
+        "counts",
+        "is_scale",
+        "severities",
+        "breakdowns",
+    )
     return [{name: asdict(axis)[name] for name in shown} for axis in axes]
 
 

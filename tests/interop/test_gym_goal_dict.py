@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -73,6 +74,26 @@ def test_without_the_info_of_a_step_it_says_how_to_get_it(env: GoalDict) -> None
     assert TRANSITION in episode(env, 1)[0][2]
 
 
-def test_a_task_without_goals_is_refused() -> None:
+def test_goals_of_another_size_or_number_are_refused(env: GoalDict) -> None:
+    info = episode(env, 1)[0][2]
+    one, three = np.zeros(1, np.float32), np.zeros((3, 3), np.float32)
+    with pytest.raises(UsageError, match=r"goals must have shape \(3,\), got \(1,\) and \(1,\)"):
+        env.compute_reward(one, one, info)
+    with pytest.raises(UsageError, match=r"goals must have shape \(2, 3\), got \(3, 3\)"):
+        env.compute_reward(three, three, [info, info])
+
+
+def test_what_is_no_task_with_goals_is_refused() -> None:
     with pytest.raises(UsageError, match="quadruped-flat has no goals"):
         GoalDict(TaskEnv(make("quadruped-flat")))
+    with pytest.raises(UsageError, match="CartPoleEnv is no task of this package"):
+        GoalDict(gymnasium.make("CartPole-v1"))
+
+
+def test_wrappers_of_gymnasium_are_taken_off() -> None:
+    wrapped = gymnasium.make("robo_maxent:robo_maxent/ArmReach-v0")
+    assert GoalDict(wrapped).reset(seed=0)[0].keys() == {
+        "observation",
+        "achieved_goal",
+        "desired_goal",
+    }

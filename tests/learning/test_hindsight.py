@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -198,6 +199,35 @@ def test_what_is_relative_to_the_goal_moves_with_it() -> None:
 def test_goals_that_do_not_fit_the_observation_are_refused(goal: GoalSpec, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         hindsight(goal, (*PARTS, ("pair", 2, "")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"share": 5.0}, r"share of a GoalSpec must be within \[0, 1\], got 5"),
+        ({"least_move": -1.0}, "least_move of a GoalSpec must be >= 0"),
+        ({"relative": "goal"}, "relative of a GoalSpec must be a tuple"),
+    ],
+)
+def test_a_goal_specification_is_checked_at_the_door(changes: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(GOAL, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reward": lambda obs, action, after: 1.0}, r"reward of a GoalSpec .* got shape \(\)"),
+        ({"reward": lambda obs, action, after: obs[:, :1]}, r"got shape \(\d+, 1\)"),
+        ({"reward": lambda obs, action, after: 0 * obs[:, 0] + np.nan}, r"\d+ not finite"),
+        ({"success": lambda got, want: got[:, 0]}, "success of a GoalSpec must give bools"),
+    ],
+)
+def test_functions_that_break_their_contract_are_named(changes: Any, message: str) -> None:
+    buffer = buffer_of(4, replace(GOAL, **changes))
+    buffer.add(**transition(0, 0, 0.0, ended=True))
+    with pytest.raises(UsageError, match=message):
+        buffer.sample(np.random.default_rng(0), 8)
 
 
 LENGTH, STEPS, GAMMA = 6, 8, 0.9

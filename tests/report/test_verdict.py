@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_suite import CAPTURE, Actor, evaluation
-from hand_rows import LABELS, axis_label, declared, many, push
+from hand_rows import LABELS, axis_label, declared, many, push, row
 
 from robo_maxent.evaluation.intervals import Estimate, proportion
 from robo_maxent.evaluation.paired import success_difference
@@ -69,6 +69,15 @@ def test_the_headline_is_of_the_first_axis_that_has_a_word_for_its_severity() ->
     words = said(rows, axes=labels)
     assert words.startswith("Survives 90 % [60, 98] of 10 episodes in gusts of 0.5 N.")
     assert "Succeeds in 90 % [60, 98] in the wind." in words
+
+
+def test_an_axis_that_counts_success_is_told_by_its_success() -> None:
+    """All survive a knock, and half of them succeed."""
+    knocks = axis_label("knock", "Knocks", phrase="with knocks of {severity}", counts="success")
+    rows = [row("knock", 1.0, sim < 5, sim=sim, survived=True) for sim in range(10)]
+    rows += [row("knock", 0.0, sim=sim) for sim in range(10)]
+    (one,) = verdict.verdicts(analyse(rows, {"axes": [knocks]}), {"axes": [knocks]})
+    assert one.headline.startswith("Succeeds in 50 % [24, 76] of 10 episodes with knocks of 1.")
 
 
 def test_without_an_axis_to_speak_of_the_headline_is_undisturbed_success() -> None:
