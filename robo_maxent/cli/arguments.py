@@ -34,13 +34,14 @@ class TaskOptions:
     robot: Path | None = None
     """MJCF file of a robot with the names of the task's own."""
     randomize: Level | None = None
-    """What differs between episodes: none, default (friction, payload, motors, noise, delay,
-    pushes) or hard; by default the task's own choice."""
+    """What differs between episodes, as far as the task has it: none, default or hard; by default
+    the task's own choice."""
     terrain: Annotated[
         tuple[str, ...] | None,
         arg(
             metavar="KIND...",
-            help="Kinds of terrain, see 'robo-maxent terrain', of table with --table.",
+            help="Kinds of terrain: 'robo-maxent terrain' shows the ground's, 'robo-maxent "
+            "terrain --table' those of tables.",
         ),
     ] = None
     level: int | None = None

@@ -41,7 +41,7 @@ SHOWS = {
 
 @dataclass(frozen=True)
 class Demo:
-    """Train a robot, evaluate, film and stress-test it: six minutes, then a report."""
+    """Train a robot, evaluate, film and stress-test it: about six minutes, then a report."""
 
     robot: Positional[Literal["quadruped", "arm"]] = "quadruped"
     """A quadruped walks, or an arm pushes an object across uneven tables."""

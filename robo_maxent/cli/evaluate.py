@@ -40,14 +40,14 @@ class Evaluate:
     normalize: Normalize = None
     options: Of = field(default_factory=TaskOptions)
     episodes: int = 200
-    """How many episodes; those of our own tasks are 20 s of simulated time each."""
+    """How many episodes; one of a quadruped is 20 s of simulated time, one of the arm 2 s."""
     seed: int = 1
     """Seed of the whole set."""
     out: Path | None = None
     """Where the rows go, one JSON object per episode; by default episodes.jsonl in the run. With
     --suite, the directory of rows and report; by default robustness-SUITE in the run."""
     suite: Literal["nominal", "quick", "full"] | None = None
-    """Stress test: episodes under pushes, on ice, with payload, weak or locked motors, noise, delay
+    """Stress test: episodes under pushes or knocks, on ice, with payload, weak motors, noise, delay
     and terrain, as far as the task has that, beside policies that do nothing; writes a report. It
     has its own number of episodes."""
     axes: tuple[str, ...] | None = None

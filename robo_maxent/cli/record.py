@@ -38,7 +38,7 @@ class Record:
     seconds: float | None = None
     """Stop after this time; by default at the end of the episode."""
     camera: str | None = None
-    """Camera of the robot file, such as side; by default its first, which follows the quadruped."""
+    """Camera of the robot file, such as side; by default its first."""
     tour: bool = False
     """Six kinds of ground at rising levels, six seconds each, rather than one episode."""
     out: Path | None = None

@@ -35,9 +35,9 @@ class Train:
     """Run directory to make; by default runs/TASK/TIME-seedSEED."""
     options: Of = field(default_factory=TaskOptions)
     preset: Preset = "default"
-    """Recipe that the options below start from: default for many simulations of a task, rough (for
-    quadruped-rough) for those on terrain, single (for gym: ids) for one environment at a time,
-    classic for the algorithm as published."""
+    """Recipe that the options below start from; by default the task's own: default for many
+    simulations, rough for those on terrain, arm for the arm, single for one gym: environment at a
+    time, goals for a few gym: environments with goals, classic for the algorithm as published."""
     as_json: Json = False
     config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 

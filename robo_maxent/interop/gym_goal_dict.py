@@ -22,7 +22,7 @@ Goals = dict[str, Any]
 Info = dict[str, Any]
 
 
-class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any]):
+class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
     """One simulation whose observations are dicts.
 
     ``observation`` is what a policy sees but for the goal itself and what is relative to it,
@@ -38,7 +38,8 @@ class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any]):
         inside = env.unwrapped
         if not isinstance(inside, TaskEnv):
             raise UsageError(f"{type(inside).__name__} is no task of this package")
-        super().__init__(inside)
+        gymnasium.utils.RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, inside)
         task = inside.task
         if task.goal is None:
             raise UsageError(f"{task.name} has no goals")

@@ -180,7 +180,15 @@ class Running:
     """What follows from the robot and the observation, and never changes."""
 
     def push(self, ids: np.ndarray, force: np.ndarray) -> None:
-        """Let a force act on the base of some simulations from now on, world frame, N, (k, 3)."""
+        """Let a force act on the base of some simulations from now on, world frame, N, (k, 3).
+
+        Objects are moved by their velocities, in ``qvel``.
+
+        Raises:
+            UsageError: The robot has no floating base.
+        """
+        if self.robot.spec.base is None:
+            raise UsageError("no force can push the base: the robot has no floating base")
         self.body_force[ids] = force
         total = self.others[0][ids]
         for other in self.others[1:]:

@@ -35,6 +35,13 @@ def test_the_checker_of_gymnasium_finds_nothing(env: GoalDict) -> None:
     check_env(env, skip_render_check=True)
 
 
+@pytest.mark.filterwarnings("ignore:.*A Box observation space m.* is -?infinity")
+@pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")
+def test_nor_does_it_of_one_that_gymnasium_made() -> None:
+    made = gymnasium.make("robo_maxent:robo_maxent/ArmReach-v0")
+    check_env(GoalDict(made), skip_render_check=True)
+
+
 def test_rewards_are_computed_as_they_were_paid_one_by_one_and_together(env: GoalDict) -> None:
     steps = episode(env)
     paid = [reward for _, reward, _ in steps]

@@ -73,7 +73,13 @@ def test_the_headline_is_of_the_first_axis_that_has_a_word_for_its_severity() ->
 
 def test_an_axis_that_counts_success_is_told_by_its_success() -> None:
     """All survive a knock, and half of them succeed."""
-    knocks = axis_label("knock", "Knocks", phrase="with knocks of {severity}", counts="success")
+    knocks = axis_label(
+        "knock",
+        "Knocks",
+        phrase="with knocks of {severity}",
+        counts="success",
+        severities=[0.0, 1.0],
+    )
     rows = [row("knock", 1.0, sim < 5, sim=sim, survived=True) for sim in range(10)]
     rows += [row("knock", 0.0, sim=sim) for sim in range(10)]
     (one,) = verdict.verdicts(analyse(rows, {"axes": [knocks]}), {"axes": [knocks]})
