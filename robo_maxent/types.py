@@ -44,6 +44,9 @@ class Episode:
     """Kind of the ground; None: the plane of the robot file."""
     level: int | None = None
     """Its difficulty in tenths."""
+    places: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Where things were as it began, by the task's names: ahead and to the left of the robot's
+    base, world frame, m."""
     policy_error: str | None = None
     """What the policy did that no policy may, and when; the episode counts as a failure."""
 

@@ -16,6 +16,7 @@ from robo_maxent.assets import path
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import EpisodeState, Initial
 from robo_maxent.perturbations.actuators import DeadJoint, LockedJoint, MotorStrength
+from robo_maxent.perturbations.arm_pushed import ArmPushed
 from robo_maxent.perturbations.camera import CameraDelay, Occlusion
 from robo_maxent.perturbations.channel import ActionDelay, PacketLoss
 from robo_maxent.perturbations.goals import GoalMoved
@@ -23,7 +24,13 @@ from robo_maxent.perturbations.gripper import GripperLost, GripSlips
 from robo_maxent.perturbations.knock import Knock
 from robo_maxent.perturbations.objects import ObjectMass, ObjectShape, ObjectSize
 from robo_maxent.perturbations.sensing import SensorNoise
-from robo_maxent.perturbations.table import TableFriction, TableHeight, TableTilt, rotation
+from robo_maxent.perturbations.table import (
+    SlipperyPatches,
+    TableFriction,
+    TableHeight,
+    TableTilt,
+    rotation,
+)
 from robo_maxent.sim.kinematics import Chain
 from robo_maxent.sim.robot import ManipulationState, RobotSpec
 from robo_maxent.sim.rotations import axes, product, turned
@@ -38,6 +45,7 @@ ARM = RobotSpec(
     table="table",
     goal="goal",
     gripper="gripper",
+    hand="hand",
     pads=("pad_left", "pad_right"),
 )
 
@@ -46,6 +54,7 @@ EFFECTS = (
     TableTilt(),
     TableHeight(),
     TableFriction(),
+    SlipperyPatches(),
     ObjectShape(),
     ObjectSize(),
     ObjectMass(),
@@ -57,6 +66,7 @@ EFFECTS = (
     Occlusion(),
     PacketLoss(),
     ActionDelay(),
+    ArmPushed(),
     Knock(),
     GoalMoved(),
     GripperLost(),
@@ -142,6 +152,10 @@ class Handling(EpisodeState):
     """The same of the object, (N, 3)."""
     distance: np.ndarray
     """From what should be at the goal to it, m, (N,)."""
+    object_place: np.ndarray
+    """Where the object was when the episode began, world frame, m, (N, 2)."""
+    goal_place: np.ndarray
+    """The same of the goal, (N, 2)."""
     goal_above: np.ndarray
     """Height of the goal above the table when the episode began, m, (N,)."""
     hand_velocity: np.ndarray
@@ -224,6 +238,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         vectors = ("target", "hand", "object", "hand_velocity")
         own = {name: np.zeros((n, 3)) for name in vectors}
         own |= {name: np.zeros(n) for name in ("opening", "distance", "goal_above")}
+        own |= {name: np.zeros((n, 2)) for name in ("object_place", "goal_place")}
         own["joints"] = np.zeros((n, 7))
         return Handling.blank(n, self.action_size, **own)
 
@@ -310,6 +325,11 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
             "within_half": float(distance < TOLERANCE / 2),
             "goal_above": float(episode.goal_above[sim]),
         }
+
+    def places(self, episode: Handling, sim: int) -> dict[str, tuple[float, float]]:
+        """Of the object and of the goal."""
+        both = {"object": episode.object_place[sim], "goal": episode.goal_place[sim]}
+        return {name: (float(x), float(y)) for name, (x, y) in both.items()}
 
     def deviations(self, episode: Handling, state: ManipulationState) -> dict[str, np.ndarray]:
         """How far from the goal."""
@@ -407,6 +427,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         episode.joints[sim] = joints
         episode.opening[sim] = fingers if opening is None else 0.0
         episode.object[sim] = pose[0]
+        episode.object_place[sim], episode.goal_place[sim] = pose[0][:2], goal[:2]
         episode.distance[sim] = np.inf
         episode.goal_above[sim] = goal[2] - surface.height(goal[0], goal[1])
         robot, qpos = self.robot, self.robot.home_qpos.copy()

@@ -57,6 +57,10 @@ class ArmReach(ArmTask):
         """Where the hand is, m, (N, 3)."""
         return state.site_position["hand"]
 
+    def places(self, episode: Handling, sim: int) -> dict[str, tuple[float, float]]:
+        """Of the goal: the object does not matter."""
+        return {"goal": super().places(episode, sim)["goal"]}
+
     def terminated(self, episode: Handling, state: ManipulationState) -> np.ndarray:
         """Never: the object does not matter."""
         return np.zeros(len(episode.elapsed), bool)

@@ -63,6 +63,11 @@ class ForeignRobot(Robot):
         """The body that the robot moves by."""
         return self._root
 
+    @property
+    def pushed_body(self) -> int:
+        """The same, which is the world if there is none."""
+        return self._root
+
 
 def root_body(model: mujoco.MjModel) -> int:
     """The body that a robot moves by, of which there are actuated parts; NO_BASE: it has none.

@@ -340,6 +340,7 @@ class MujocoVecEnv(Generic[E, S]):
             realized=self.effects.realized(sim),
             terrain=None if patch is None else patch.kind,
             level=None if patch is None else patch.level,
+            places=task.places(self.episode, sim),
         )
         task.after_episode(self.episode, sim, terminated)
         self._index[sim] += 1

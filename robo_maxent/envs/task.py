@@ -159,6 +159,10 @@ class Task(ABC, Generic[E, S]):
         """Named metrics of the episode of ``sim``; None where it was too short to have one."""
         return {}
 
+    def places(self, episode: E, sim: int) -> dict[str, tuple[float, float]]:
+        """Where things were as the episode of ``sim`` began, world frame, m; a report maps them."""
+        return {}
+
     def training_metrics(self, episode: E) -> dict[str, float]:
         """What a run should log of its simulations, by name."""
         return {}

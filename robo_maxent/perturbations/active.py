@@ -49,8 +49,7 @@ class ActiveEffects:
         self._fields = ModelFields(robot.model, batch)
         self._key = np.zeros(n, np.uint64)
         forces = batch.bind("xfrc_applied")
-        base = robot.base_body if robot.spec.base else 0
-        pushing = forces[:, base, :3]  # (N, 3), in the state
+        pushing = forces[:, robot.pushed_body, :3]  # (N, 3), in the state
         wanted = [np.zeros((n, 3)) for _ in effects]
         self._all: list[Pair] = []
         self._active: list[Pair] = []

@@ -31,7 +31,7 @@ Ranges = Mapping[str, Any]
 Values = dict[str, Any]
 """Parameter -> its value in one episode."""
 
-Part = Literal["model", "base", "feet", "objects", "table", "goal", "gripper"]
+Part = Literal["model", "base", "feet", "objects", "table", "goal", "gripper", "hand"]
 PARTS: Mapping[Part, str] = {
     "model": "no MuJoCo model that can be reached",
     "base": "no floating base",
@@ -40,6 +40,7 @@ PARTS: Mapping[Part, str] = {
     "table": "no table",
     "goal": "no goal",
     "gripper": "no gripper",
+    "hand": "no hand",
 }
 """Part of a robot that an effect may need -> what one lacks that has none."""
 REFERENCE_MASS = 12.74
@@ -164,10 +165,10 @@ class Running:
     mocap_pos: np.ndarray
     """Positions of the mocap bodies, world frame, m, which may be changed, (N, nmocap, 3)."""
     body_force: np.ndarray
-    """Force on the base that this effect wants, world frame, N, (N, 3): what acts is the sum over
-    all effects. Set it by :meth:`push`."""
+    """Force on the base, or the hand, that this effect wants, world frame, N, (N, 3): what acts is
+    the sum over all effects. Set it by :meth:`push`."""
     pushing: np.ndarray
-    """Force that acts on the base, N, (N, 3); empty of a robot without one."""
+    """Force that acts on it, N, (N, 3)."""
     others: "list[np.ndarray]"
     """The wanted forces of all effects."""
     key: np.ndarray
@@ -182,13 +183,16 @@ class Running:
     def push(self, ids: np.ndarray, force: np.ndarray) -> None:
         """Let a force act on the base of some simulations from now on, world frame, N, (k, 3).
 
-        Objects are moved by their velocities, in ``qvel``.
+        It acts on the hand of a robot that is fixed to the world. Objects are moved by their
+        velocities, in ``qvel``.
 
         Raises:
-            UsageError: The robot has no floating base.
+            UsageError: The robot has neither.
         """
-        if self.robot.spec.base is None:
-            raise UsageError("no force can push the base: the robot has no floating base")
+        if self.robot.pushed_body == 0:
+            raise UsageError(
+                "no force can push a robot that has neither a floating base nor a hand"
+            )
         self.body_force[ids] = force
         total = self.others[0][ids]
         for other in self.others[1:]:

@@ -15,7 +15,7 @@ from robo_maxent.perturbations.base import (
     Values,
     horizontal,
 )
-from robo_maxent.sim.robot import Robot
+from robo_maxent.sim.robot import ManipulationState, Robot, RobotState
 from robo_maxent.sim.rotations import product, turned
 
 
@@ -119,10 +119,87 @@ class TableFriction(ScalarEffect):
         return float(robot.model.geom_friction[robot.table, 0]) * (1.0 - share / 3.0)
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Set that of the table and of the objects, of which the rougher would decide."""
-        friction = running.fields["geom_friction"]
-        for geom in (running.robot.table, *running.robot.object_geoms.tolist()):
-            friction[ids, geom, 0] = running.params["table_friction"][ids]
+        """Set it."""
+        set_friction(running, ids, running.params["table_friction"][ids])
+
+
+class SlipperyPatches(Perturbation):
+    """A table like a chess board, of which the objects slide easily on every other square.
+
+    The friction of an object is that of the square that its centre is over.
+    """
+
+    name = "slippery_patches"
+    title = "Slippery patches"
+    unit = "of the friction"
+    summary = "every other square of the table, 8 cm wide, has less friction"
+    noun = "friction of patches"
+    severities = (1.0, 0.5, 0.3, 0.15, 0.05)
+    bounds = {"patch_friction": (0.01, 10.0), "patch_pattern": (-10.0, 10.0)}
+    ranges: Ranges = {"patch_friction": (1.0, 1.0)}  # times that of the table
+    levels = {"hard": {"patch_friction": (0.3, 1.0)}}  # chosen
+    needs = ("table", "objects")
+    side = 0.08  # m
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """As elsewhere; where the squares are: a corner of one, m, (2,), and their turn, rad."""
+        return {"patch_friction": np.array(1.0), "patch_pattern": np.zeros(3)}
+
+    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
+        """Of the friction; squares may be anywhere."""
+        return {"patch_friction": self.bounds["patch_friction"]}
+
+    def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
+        """Uniform, anywhere."""
+        factor = rng.uniform(*ranges["patch_friction"])
+        return {"patch_friction": factor, "patch_pattern": self._anywhere(rng)}
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """So much of the table's friction."""
+        pattern = self._anywhere(rng)
+        return {"patch_friction": severity, "patch_pattern": pattern} if severity != 1.0 else {}
+
+    def combined(self, share: float, robot: Robot) -> float | None:
+        """Down to half."""
+        return 1.0 - share / 2.0
+
+    def prepare(self, running: Running) -> None:
+        """Remember the friction of the table, and which objects are over such a square."""
+        n = len(running.key)
+        running.memory["friction"], running.memory["over"] = np.zeros(n), np.zeros(n, bool)
+
+    def write(self, running: Running, ids: np.ndarray) -> None:
+        """Look up the friction that the table has."""
+        friction = running.fields.read("geom_friction", ids)[:, running.robot.table, 0]
+        running.memory["friction"][ids], running.memory["over"][ids] = friction, False
+
+    def before_step(self, running: Running, state: RobotState, steps: np.ndarray) -> None:
+        """Change the friction of objects that came to another square."""
+        assert isinstance(state, ManipulationState)
+        factor, over = running.params["patch_friction"], running.memory["over"]
+        now = self.covers(running.params["patch_pattern"], state.object_position[:, 0, :2])
+        ids = np.flatnonzero((now != over) & (factor != 1.0))
+        if ids.size:
+            over[ids] = now[ids]
+            own = running.memory["friction"][ids]
+            set_friction(running, ids, np.where(now[ids], factor[ids] * own, own))
+
+    def covers(self, pattern: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Whether places, world frame, m, (N, 2), are on slippery squares, bool, (N,)."""
+        x, y = (places - pattern[:, :2]).T
+        cos, sin = np.cos(pattern[:, 2]), np.sin(pattern[:, 2])
+        along, across = (cos * x + sin * y) / self.side, (cos * y - sin * x) / self.side
+        return (np.floor(along) + np.floor(across)) % 2.0 == 1.0
+
+    def _anywhere(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.uniform(0.0, [2.0 * self.side, 2.0 * self.side, np.pi / 2.0])
+
+
+def set_friction(running: Running, ids: np.ndarray, friction: np.ndarray) -> None:
+    """Set that of the table and of the objects, (k,), of which the rougher would decide."""
+    fields = running.fields["geom_friction"]
+    for geom in (running.robot.table, *running.robot.object_geoms.tolist()):
+        fields[ids, geom, 0] = friction
 
 
 def rotation(tilt: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from robo_maxent.evaluation.intervals import Proportion
 from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
 from robo_maxent.report.curves import Curve, curve, is_ordered
 from robo_maxent.report.grips import GripAnalysis, grips
+from robo_maxent.report.places import PlaceMap, place_maps
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
 from robo_maxent.report.rows import (
     NOMINAL,
@@ -109,6 +110,8 @@ class Analysis:
     """Of the axes that declare a breakdown of their pushes."""
     grips: tuple[GripAnalysis, ...]
     """Of the axes along which something was held."""
+    places: tuple[PlaceMap, ...]
+    """Of what the task gives places, by policy."""
     adjusted: dict[tuple[str, str], float]
     """Policy and axis -> p of its difference, adjusted for how many are made."""
     unpaired: int
@@ -136,6 +139,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         recovery_times(each.label, each.severities, each.judged, policies)
         for each in by_axis.values()
     )
+    disturbed = _disturbed(by_axis)
     held = (grips(each.label, each.severities, each.judged) for each in by_axis.values())
     return Analysis(
         policies=policies,
@@ -144,7 +148,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         axes=axes,
         not_run=tuple(label for label in declared_axes(suite) if label.name not in axes),
         nominal={policy: share(map(met, listed)) for policy, listed in undisturbed.items()},
-        overall=_overall(by_axis),
+        overall={policy: _success(listed) for policy, listed in disturbed.items() if listed},
         breakdowns=tuple(
             breakdown
             for each in by_axis.values()
@@ -152,6 +156,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         ),
         recovery=tuple(each for each in recovery if each),
         grips=tuple(each for each in held if each),
+        places=tuple(place_maps(_only(policies, disturbed))),
         adjusted=_adjusted(axes),
         unpaired=sum(_unpaired(each.judged, policies) for each in by_axis.values()),
         failures=tuple(choose_failures(rows, suite)),
@@ -198,12 +203,13 @@ def _by_axis(
     return by_axis
 
 
-def _overall(by_axis: Mapping[str, AxisRows]) -> dict[str, Proportion]:
+def _disturbed(by_axis: Mapping[str, AxisRows]) -> dict[str, Rows]:
+    """Rows of all axes, of policies and baselines, but those of undisturbed episodes."""
     disturbed: dict[str, Rows] = defaultdict(list)
     for name, of_axis in by_axis.items():
         for policy, rows in of_axis.judged.items() if name != NOMINAL else ():
             disturbed[policy] += of_axis.disturbed(rows)
-    return {policy: _success(rows) for policy, rows in disturbed.items() if rows}
+    return disturbed
 
 
 def _success(rows: Sequence[StressEpisode]) -> Proportion:

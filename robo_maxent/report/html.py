@@ -20,7 +20,15 @@ from markupsafe import Markup
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import WITHIN
-from robo_maxent.report import figures, formatting, maps, plots, recovery_plots, verdict
+from robo_maxent.report import (
+    figures,
+    formatting,
+    maps,
+    place_figures,
+    plots,
+    recovery_plots,
+    verdict,
+)
 from robo_maxent.report.analysis import Analysis, AxisAnalysis, analyse
 from robo_maxent.report.caveats import caveats
 from robo_maxent.report.figures import Figure
@@ -148,6 +156,7 @@ def render(
         breakdowns=_breakdowns(analysis),
         recovery=_recovery(analysis),
         grips=_grips(analysis),
+        places=[place_figures.figure(each) for each in analysis.places],
         outcomes=_outcomes(analysis),
         outcome_names=_outcome_names(analysis),
         outcome_class=outcome_class,
@@ -209,10 +218,9 @@ def _breakdowns(analysis: Analysis) -> list[AxisFigures]:
     shown = []
     for label, group in groupby(analysis.breakdowns, key=lambda each: each.label):
         of_axis = list(group)
-        declared = [each.breakdown for each in of_axis]
         pictures = tuple(figure for each in of_axis for figure in maps.figures(each))
-        is_wide = any(map(maps.is_polar, declared))
-        shown.append(AxisFigures(label.title, maps.introduction(declared), pictures, is_wide))
+        is_wide = any(maps.is_polar(each.breakdown) for each in of_axis)
+        shown.append(AxisFigures(label.title, maps.introduction(of_axis), pictures, is_wide))
     return shown
 
 

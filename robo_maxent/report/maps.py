@@ -87,7 +87,7 @@ def figures(analysis: BreakdownAnalysis) -> list[Figure]:
 def _figures(each: Map) -> list[Figure]:
     if is_polar(each.breakdown):
         return [_polar(each)]
-    if each.breakdown.picture == "joints" and any(map(_leg_of, each.grid.rows)):
+    if each.breakdown.picture == "joints" and _on_robot(each.grid):
         return [_joints(each, severity) for severity in each.grid.columns]
     return [_matrix(each)]
 
@@ -97,22 +97,25 @@ def is_polar(breakdown: Breakdown) -> bool:
     return breakdown.picture == "polar" and breakdown.by in PUSHED
 
 
-def introduction(breakdowns: Iterable[Breakdown]) -> str:
+def introduction(analyses: Iterable[BreakdownAnalysis]) -> str:
     """What the figures of one axis show, and how to read them, in a sentence or two."""
     ways: dict[str, list[str]] = {}
-    for breakdown in breakdowns:
+    for analysis in analyses:
+        breakdown = analysis.breakdown
         pushed = breakdown.by in PUSHED
         what = "pushes recovered from" if pushed else "episodes that succeeded"
-        ways.setdefault(what, []).append(f"by {breakdown.title}, {_how_to_read(breakdown)}")
+        ways.setdefault(what, []).append(f"by {breakdown.title}, {_how_to_read(analysis)}")
     return " ".join(f"Percent of {what}: {'; '.join(how)}." for what, how in ways.items())
 
 
-def _how_to_read(breakdown: Breakdown) -> str:
+def _how_to_read(analysis: BreakdownAnalysis) -> str:
+    breakdown = analysis.breakdown
     if is_polar(breakdown) and breakdown.by == "push direction":
         return "seen from above with the robot in the middle, each sector where the push drives it"
     if is_polar(breakdown):
         return "anticlockwise from the moment of the stride at which the push began"
-    return "seen from above" if breakdown.picture == "joints" else "from easy to hard"
+    on_robot = breakdown.picture == "joints" and any(map(_on_robot, analysis.grids.values()))
+    return "seen from above" if on_robot else "from easy to hard"
 
 
 def shade(share: Proportion | None) -> str:
@@ -128,7 +131,7 @@ def shades() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _short(share: Proportion | None) -> str:
+def short(share: Proportion | None) -> str:
     """Percent without decimals, and 100 for all of them only."""
     if share is None:
         return "–"
@@ -163,7 +166,7 @@ def _matrix(each: Map) -> Figure:
 
 def _shaded(each: Map, row: Place, severity: float) -> Markup:
     share = each.grid.cells.get((row, severity))
-    return element("td", _short(share), class_=shade(share), title=each.words(row, severity))
+    return element("td", short(share), class_=shade(share), title=each.words(row, severity))
 
 
 # Pushes: seen from above, the robot in the middle, ahead is up; or a stride, like a clock that
@@ -203,7 +206,7 @@ def _sector(each: Map, index: int, severity: float, radii: tuple[float, float]) 
     return element(
         "g",
         element("path", tooltip, d=outline, class_=f"cell {shade(share)}"),
-        svg.text(x, y + 4.0, _short(share), f"in-{shade(share)}"),
+        svg.text(x, y + 4.0, short(share), f"in-{shade(share)}"),
     )
 
 
@@ -258,11 +261,16 @@ def _joints(each: Map, severity: float) -> Figure:
     parts += [_joint(each, joint, severity, leg) for joint, leg in places.items()]
     tested = quantity(severity, each.label.unit)
     title = f"{each.title}, {tested}" if len(each.grid.columns) > 1 else each.title
-    spoken = ", ".join(f"{each.name(joint)} {_short(share)} %" for joint, share in shares.items())
+    spoken = ", ".join(f"{each.name(joint)} {short(share)} %" for joint, share in shares.items())
     label = f"{each.label.title}, {title}: {spoken}"
     note = "" if len(places) == len(shares) else "some joints are in the table only"
     picture = svg.picture(SIDE, 262.0, label, *parts, kind="map")
     return Figure(title, note, picture, each.table([severity]))
+
+
+def _on_robot(grid: Grid) -> bool:
+    """Whether there are joints that a quadruped has."""
+    return any(map(_leg_of, grid.rows))
 
 
 def _leg_of(joint: Place) -> re.Match[str] | None:
@@ -298,6 +306,6 @@ def _joint(each: Map, joint: Place, severity: float, leg: re.Match[str]) -> Mark
     return element(
         "g",
         element("circle", tooltip, cx=x, cy=y, r=RADIUS, class_=f"cell {shade(share)}"),
-        svg.text(x, y + 4.5, _short(share), f"in-{shade(share)} strong"),
+        svg.text(x, y + 4.5, short(share), f"in-{shade(share)} strong"),
         svg.text(x, y + RADIUS + 13.0, leg["part"], "hint"),
     )

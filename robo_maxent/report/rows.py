@@ -122,6 +122,7 @@ class StressEpisode(Episode):
         values["pushes"] = tuple(Push(**push) for push in pushes)
         if saved.get("grip") is not None:
             values["grip"] = Grip(**_values(Grip, saved["grip"], "a grip"))
+        values["places"] = {name: (x, y) for name, (x, y) in (saved.get("places") or {}).items()}
         if saved.get("command") is not None:
             values["command"] = tuple(saved["command"])
         return cls(**values)

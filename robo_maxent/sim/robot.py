@@ -48,6 +48,8 @@ class RobotSpec:
     """Mocap body that shows where an object, or the hand, should be."""
     gripper: str | None = None
     """Actuator that closes the hand."""
+    hand: str | None = None
+    """Body of the hand, which pushes act on if there is no floating base."""
     pads: tuple[str, ...] = ()
     """Geoms that the hand holds by."""
 
@@ -164,6 +166,7 @@ class Robot:
         """Which of the mocap bodies it is."""
         self.pads = np.array([self._id("geom", pad) for pad in spec.pads], int)
         self.gripper = -1 if spec.gripper is None else self._id("actuator", spec.gripper)
+        self._hand = 0 if spec.hand is None else self._id("body", spec.hand)
         if spec.objects:
             self._columns |= {
                 "pose": _columns((self.object_qpos[:, None] + np.arange(7)).ravel()),
@@ -188,6 +191,11 @@ class Robot:
             RobotError: The robot is fixed to the world.
         """
         return self._floating_base.body
+
+    @property
+    def pushed_body(self) -> int:
+        """What pushes act on: the floating base, else the hand; 0, the world, if there is none."""
+        return self._hand if self._base is None else self._base.body
 
     @property
     def base_qpos(self) -> int:

@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.base import Plant
-from robo_maxent.perturbations.table import rotation
+from robo_maxent.perturbations.table import SlipperyPatches, rotation
 from robo_maxent.tasks.arm import Surface
 
 G = 9.81
@@ -124,6 +124,61 @@ def test_the_friction_that_acts_is_that_of_the_table_and_not_of_the_object() -> 
     compiled = ROBOT.model.geom_friction[:, 0]
     others = np.setdiff1d(np.arange(ROBOT.model.ngeom), [ROBOT.table, BOX, CYLINDER])
     np.testing.assert_array_equal(friction[others], compiled[others])
+
+
+def slippery(x: float, y: float, pattern: np.ndarray, side: float) -> bool:
+    """Whether a place is on a slippery square, by SciPy and whole numbers."""
+    turn = Rotation.from_euler("z", -pattern[2])
+    along, across, _ = turn.apply([x - pattern[0], y - pattern[1], 0.0])
+    return bool((int(np.floor(along / side)) + int(np.floor(across / side))) % 2)
+
+
+def test_patches_are_a_chess_board_anywhere() -> None:
+    effect, rng = SlipperyPatches(), np.random.default_rng(0)
+    ranges = {"patch_friction": (0.5, 0.5)}
+    patterns = np.array([effect.sample(ranges, rng, ROBOT)["patch_pattern"] for _ in range(500)])
+    places = rng.uniform(-0.5, 0.9, (500, 2))
+    expected = [slippery(*at, made, effect.side) for at, made in zip(places, patterns, strict=True)]
+    np.testing.assert_array_equal(effect.covers(patterns, places), expected)
+    assert np.mean(expected) == pytest.approx(0.5, abs=0.1)
+
+
+def test_an_object_slides_as_the_squares_below_it_say() -> None:
+    """Against Coulomb friction that is looked up once in each control step; the last has none."""
+    n, factor, friction, speed = 8, 0.2, 0.6, 0.9
+    params = held(n, table_friction=friction, patch_friction=factor)
+    rng = np.random.default_rng(0)
+    params["patch_pattern"][:] = rng.uniform(0.0, [0.16, 0.16, np.pi / 2], (n, 3))
+    params["patch_friction"][-1] = 1.0
+    env = environment(params)
+    put(env, 0.45, 0.0)
+    env.batch.bind("qvel")[:, MOTION] = speed
+    start, dt, side = place(env), REACH.control_dt, SlipperyPatches.side
+    rest(env, 40)
+    ways = (place(env) - start)[:, 0]
+    for sim in range(n):
+        x, v = 0.0, speed
+        while v > 0.0:
+            over = slippery(0.45 + x, 0.0, params["patch_pattern"][sim], side)
+            mu = friction * (params["patch_friction"][sim] if over else 1.0)
+            until = min(dt, v / (mu * G))
+            x, v = x + v * until - mu * G * until**2 / 2.0, max(v - mu * G * dt, 0.0)
+        assert ways[sim] == pytest.approx(x, rel=0.08), sim
+    assert ways[-1] == ways.min()
+    assert len(np.unique(ways.round(3))) > 3
+
+
+def test_a_new_episode_has_the_friction_of_its_own_table() -> None:
+    """Whatever square the last one ended on; and pads hold as before."""
+    env = environment(held(2, table_friction=0.3, patch_friction=0.1))
+    put(env, *next((x, 0.0) for x in (0.45, 0.53) if slippery(x, 0.0, np.zeros(3), 0.08)))
+    rest(env, 2)
+    friction, compiled = env.batch.expand("geom_friction"), ROBOT.model.geom_friction
+    np.testing.assert_allclose(friction[:, [ROBOT.table, BOX, CYLINDER], 0], 0.03)
+    np.testing.assert_array_equal(friction[0, ROBOT.pads], compiled[ROBOT.pads])
+    env.restart(np.array([0]))
+    np.testing.assert_array_equal(friction[0], compiled)
+    np.testing.assert_allclose(friction[1, [ROBOT.table, BOX, CYLINDER], 0], 0.03)
 
 
 def test_severities_are_the_size_of_a_tilt_about_any_axis() -> None:

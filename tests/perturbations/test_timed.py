@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import mujoco
 import numpy as np
 import pytest
 from handled import (
@@ -26,7 +27,7 @@ from robo_maxent.perturbations.knock import DIRECTIONS, sliding
 from robo_maxent.perturbations.params import EpisodeParams
 
 PLANT = Plant(ROBOT, DT)
-NAMES = ("knock", "goal_moved", "gripper_lost", "grip_slips")
+NAMES = ("arm_pushed", "knock", "goal_moved", "gripper_lost", "grip_slips")
 BEGIN = 4  # control steps
 
 
@@ -111,6 +112,42 @@ def test_a_knock_is_shown_as_an_arrow_for_a_moment() -> None:
         assert all(np.allclose(arrow.vector, [0.0, 0.12, 0.0]) for arrow in arrows)
         assert not env.snapshot(1).arrows
     assert shown == [0] * BEGIN + [1] * 10 + [0] * 6  # 0.4 s
+
+
+# -- the arm -------------------------------------------------------------------
+
+
+def test_a_pushed_arm_gives_way_until_its_motors_hold_the_push() -> None:
+    """At rest the torques of the motors are those of the force, by the Jacobian of the hand."""
+    force = np.array([[15.0, 0.0], [0.0, 15.0], [-10.0, 10.0], [0.0, 0.0]])
+    params = held(4, arm_push=force)
+    params["arm_pushed_begin"][:3], params["arm_pushed_seconds"][:3] = BEGIN * DT, 10.0
+    env = environment(params)
+    rest(env, 150)
+    model, body = ROBOT.model, ROBOT.model.body("hand").id
+    jacobian, torque = np.zeros((3, model.nv)), env.state.joint_torque[:, :7]
+    for sim in range(4):
+        data = env.batch.get_data(sim)
+        mujoco.mj_forward(model, data)
+        mujoco.mj_jac(model, data, jacobian, None, data.xipos[body], body)
+        wanted = -jacobian[:2, ROBOT.dof_adr[:7]].T @ force[sim]
+        np.testing.assert_allclose(torque[sim], wanted, atol=0.1)
+
+
+def test_a_push_of_the_arm_lasts_its_time_and_is_shown_meanwhile() -> None:
+    env = environment(given(2, severe("arm_pushed", 60.0, "left")))
+    forces, shown = [], []
+    for _ in range(14):
+        rest(env, 1)
+        forces.append(env.batch.bind("xfrc_applied")[:, ROBOT.model.body("hand").id].copy())
+        arrows = env.snapshot(0).arrows
+        shown.append(len(arrows))
+        assert all(np.allclose(arrow.vector, [0.0, 0.24, 0.0]) for arrow in arrows)
+        assert not env.snapshot(1).arrows
+    expected = np.zeros((14, 2, 6))
+    expected[BEGIN : BEGIN + 5, 0, 1] = 60.0
+    np.testing.assert_allclose(forces, expected, atol=1e-12)
+    assert shown == [0] * BEGIN + [1] * 5 + [0] * 5
 
 
 # -- the goal ------------------------------------------------------------------

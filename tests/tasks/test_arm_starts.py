@@ -42,6 +42,20 @@ def test_episodes_begin_apart_and_at_rest_on_the_table(name: str, level: str | N
     np.testing.assert_allclose(env.episode.target, env.state.site_position["hand"], atol=1e-9)
 
 
+@every_task
+def test_places_are_where_things_began_whatever_happens_to_them(name: str) -> None:
+    env = begun(built(name), 8)
+    place, goal = env.state.object_position[:, 0].copy(), env.state.goal.copy()
+    env.batch.bind("qvel")[:, env.task.robot.object_dof[0]] = 0.5
+    for _ in range(10):
+        env.step(np.zeros((8, 4)))
+    for sim in range(8):
+        places = env.task.places(env.episode, sim)
+        assert places["goal"] == tuple(goal[sim, :2])
+        assert places.get("object", tuple(place[sim, :2])) == tuple(place[sim, :2])
+        assert ("object" in places) == (name != "arm-reach")
+
+
 def test_starts_in_mid_task_come_in_training_alone_and_as_often_as_they_should() -> None:
     task = built("arm-pick")
     test, training = begun(task, 300), begun(task.in_training(), 300)
