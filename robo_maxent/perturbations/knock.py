@@ -14,10 +14,11 @@ from robo_maxent.perturbations.base import (
     Values,
     horizontal,
 )
-from robo_maxent.perturbations.timed import INSTANT, MIDST, NEVER, TimedEffect
+from robo_maxent.perturbations.timed import INSTANT, NEVER, TimedEffect
 from robo_maxent.sim.robot import ManipulationState, Robot, RobotState
 from robo_maxent.types import Arrow, Breakdown
 
+KNOCKED = (0.2, 1.2)  # s at which a stress test knocks: it is on the table, in the hand, or between
 SLIDES = 0.05  # m that an object slides from a knock of severity 1
 DIRECTIONS = {"away": 0.0, "left": 90.0, "near": 180.0, "right": -90.0}  # deg from forward
 SHOWN_SECONDS, LENGTH = 0.4, 0.12  # of the arrow: s, m
@@ -77,7 +78,7 @@ class Knock(TimedEffect):
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
         """Of so many times what slides it 5 cm, from the side of the case."""
-        begin, anywhere = rng.uniform(*MIDST), rng.uniform(-np.pi, np.pi)
+        begin, anywhere = rng.uniform(*KNOCKED), rng.uniform(-np.pi, np.pi)
         towards = np.deg2rad(DIRECTIONS[case]) if case in DIRECTIONS else anywhere
         if not severity:
             return {}
