@@ -32,7 +32,13 @@ from robo_maxent.sim.table_surfaces import TABLE
 from robo_maxent.tasks import make
 from robo_maxent.types import Episode
 
-MINUTES = {"arm-reach": 1.0, "arm-push": 5.0, "arm-pick": 8.0, "arm-pick-rough": 12.0}
+MINUTES = {
+    "arm-reach": 1.0,
+    "arm-reach-joints": 1.0,
+    "arm-push": 5.0,
+    "arm-pick": 8.0,
+    "arm-pick-rough": 12.0,
+}
 EPISODES = 200
 TEST_SEED = 1_000
 """Of the episodes that policies are judged by, plus the seed of the training."""
@@ -68,7 +74,9 @@ def trained(task: str, seed: int, minutes: float, threads: int, out: Path) -> Pa
     command = [sys.executable, "-m", "robo_maxent.cli.main", "train", task, "--json"]
     command += ["--minutes", f"{minutes:g}", "--seed", str(seed), "--out", str(run)]
     command += ["--threads", str(threads)]
-    subprocess.run(command, check=True, capture_output=True)
+    ran = subprocess.run(command, capture_output=True, text=True)
+    if ran.returncode:
+        sys.exit(ran.stderr)
     return run
 
 
@@ -139,12 +147,12 @@ def shown(episodes: Sequence[Episode]) -> str:
 def table(results: Sequence[Result]) -> str:
     """Lines for people, one a training."""
     lines = [
-        f"{'task':<15}{'seed':>5}{'min':>5}{'steps':>11}{'success, %':>20}{'2.5 cm, %':>11}"
+        f"{'task':<17}{'seed':>5}{'min':>5}{'steps':>11}{'success, %':>20}{'2.5 cm, %':>11}"
         f"{'in the air, %':>20}{'held-out tables, %':>20}"
     ]
     for each in results:
         lines.append(
-            f"{each.task:<15}{each.seed:>5}{each.minutes:>5g}{each.steps:>11,}"
+            f"{each.task:<17}{each.seed:>5}{each.minutes:>5g}{each.steps:>11,}"
             f"{shown(each.episodes):>20}{100 * each.within_half:>11.1f}{shown(each.in_air):>20}"
             f"{shown(each.held_out):>20}"
         )

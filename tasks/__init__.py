@@ -8,6 +8,7 @@ from robo_maxent.tasks.arm_pick import ArmPick
 from robo_maxent.tasks.arm_pick_rough import ArmPickRough
 from robo_maxent.tasks.arm_push import ArmPush
 from robo_maxent.tasks.arm_reach import ArmReach
+from robo_maxent.tasks.arm_reach_joints import ArmReachJoints
 from robo_maxent.tasks.getup import QuadrupedGetup
 from robo_maxent.tasks.quadruped import QuadrupedFlat
 from robo_maxent.tasks.rough import QuadrupedRough, QuadrupedRoughScan
@@ -20,6 +21,7 @@ TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
         QuadrupedRoughScan,
         QuadrupedGetup,
         ArmReach,
+        ArmReachJoints,
         ArmPush,
         ArmPick,
         ArmPickRough,

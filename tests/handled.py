@@ -22,7 +22,7 @@ OBJECT = int(ROBOT.object_bodies[0])
 BOX, CYLINDER = ROBOT.object_geoms.tolist()
 START, MOTION = int(ROBOT.object_qpos[0]), int(ROBOT.object_dof[0])
 CLOSE = np.array([0.0, 0.0, 0.0, -1.0])
-ARM_TASKS = ("arm-reach", "arm-push", "arm-pick")
+ARM_TASKS = ("arm-reach", "arm-reach-joints", "arm-push", "arm-pick")
 EFFECT = {effect.name: effect for effect in EFFECTS}
 NOMINAL = nominal(EFFECTS, ROBOT, 1)
 

@@ -12,8 +12,10 @@ from robo_maxent.interop.gym_envs import TaskEnv
 from robo_maxent.interop.gym_goal_dict import TRANSITION, GoalDict
 from robo_maxent.tasks import make
 
+REACH = "robo_maxent.interop.gym_registration:robo_maxent/ArmReach-v0"
 
-@pytest.fixture(params=["arm-reach", "arm-push", "arm-pick"])
+
+@pytest.fixture(params=["arm-reach", "arm-reach-joints", "arm-push", "arm-pick"])
 def env(request: pytest.FixtureRequest) -> GoalDict:
     return GoalDict(TaskEnv(make(request.param)))
 
@@ -21,12 +23,10 @@ def env(request: pytest.FixtureRequest) -> GoalDict:
 def episode(env: GoalDict, steps: int = 20) -> list[tuple[dict[str, Any], float, dict[str, Any]]]:
     rng = np.random.default_rng(0)
     env.reset(seed=3)
-    return [
-        (obs, reward, info)
-        for obs, reward, _, _, info in (
-            env.step(rng.uniform(-1.5, 1.5, 4).astype(np.float32)) for _ in range(steps)
-        )
-    ]
+    assert env.action_space.shape
+    actions = rng.uniform(-1.5, 1.5, (steps, *env.action_space.shape)).astype(np.float32)
+    taken = [env.step(action) for action in actions]
+    return [(obs, reward, info) for obs, reward, _, _, info in taken]
 
 
 @pytest.mark.filterwarnings("ignore:.*A Box observation space m.* is -?infinity")
@@ -38,7 +38,7 @@ def test_the_checker_of_gymnasium_finds_nothing(env: GoalDict) -> None:
 @pytest.mark.filterwarnings("ignore:.*A Box observation space m.* is -?infinity")
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")
 def test_nor_does_it_of_one_that_gymnasium_made() -> None:
-    made = gymnasium.make("robo_maxent:robo_maxent/ArmReach-v0")
+    made = gymnasium.make(REACH)
     check_env(GoalDict(made), skip_render_check=True)
 
 
@@ -98,7 +98,7 @@ def test_what_is_no_task_with_goals_is_refused() -> None:
 
 
 def test_wrappers_of_gymnasium_are_taken_off() -> None:
-    wrapped = gymnasium.make("robo_maxent:robo_maxent/ArmReach-v0")
+    wrapped = gymnasium.make(REACH)
     assert GoalDict(wrapped).reset(seed=0)[0].keys() == {
         "observation",
         "achieved_goal",

@@ -138,7 +138,9 @@ def test_patches_are_a_chess_board_anywhere() -> None:
     ranges = {"patch_friction": (0.5, 0.5)}
     patterns = np.array([effect.sample(ranges, rng, ROBOT)["patch_pattern"] for _ in range(500)])
     places = rng.uniform(-0.5, 0.9, (500, 2))
-    expected = [slippery(*at, made, effect.side) for at, made in zip(places, patterns, strict=True)]
+    expected = [
+        slippery(x, y, made, effect.side) for (x, y), made in zip(places, patterns, strict=True)
+    ]
     np.testing.assert_array_equal(effect.covers(patterns, places), expected)
     assert np.mean(expected) == pytest.approx(0.5, abs=0.1)
 
@@ -171,7 +173,7 @@ def test_an_object_slides_as_the_squares_below_it_say() -> None:
 def test_a_new_episode_has_the_friction_of_its_own_table() -> None:
     """Whatever square the last one ended on; and pads hold as before."""
     env = environment(held(2, table_friction=0.3, patch_friction=0.1))
-    put(env, *next((x, 0.0) for x in (0.45, 0.53) if slippery(x, 0.0, np.zeros(3), 0.08)))
+    put(env, next(x for x in (0.45, 0.53) if slippery(x, 0.0, np.zeros(3), 0.08)), 0.0)
     rest(env, 2)
     friction, compiled = env.batch.expand("geom_friction"), ROBOT.model.geom_friction
     np.testing.assert_allclose(friction[:, [ROBOT.table, BOX, CYLINDER], 0], 0.03)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from handled import ARM_TASKS, START, begun, built, of_shape
+from handled import ARM_TASKS, MOTION, START, begun, built, of_shape
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.spaces import Mirror, columns, mirror
@@ -18,10 +18,11 @@ from robo_maxent.types import Step
 every_task = pytest.mark.parametrize("name", ARM_TASKS)
 
 
-def noise(steps: int, n: int) -> np.ndarray:
-    """Actions that are held for a while, so that they lead somewhere, (steps, N, 4)."""
+def noise(task: ArmTask, steps: int, n: int) -> np.ndarray:
+    """Actions that are held for a while, so that they lead somewhere, (steps, N, A)."""
     rng = np.random.default_rng(0)
-    return rng.uniform(-1.0, 1.0, (steps // 5 + 1, n, 4)).repeat(5, axis=0)[:steps]
+    held = rng.uniform(-1.0, 1.0, (steps // 5 + 1, n, task.action_size))
+    return held.repeat(5, axis=0)[:steps]
 
 
 # -- contract ------------------------------------------------------------------
@@ -32,7 +33,8 @@ def test_observations_are_finite_and_as_declared_and_no_element_is_constant(name
     task, n = built(name).in_training(), 48
     env = MujocoVecEnv(task, n, seed=0, threads=1)
     seen = [env.reset()]
-    for action in noise(55, n):
+    env.batch.bind("qvel")[:, MOTION : MOTION + 3] = [0.2, 0.2, 0.1]  # the hand may never meet them
+    for action in noise(task, 55, n):
         step = env.step(action)
         seen += [step.obs, step.next_obs]
     observed = np.concatenate(seen)
@@ -50,7 +52,7 @@ def test_what_is_seen_of_velocities_is_the_way_of_a_control_step(name: str) -> N
     hand, speed = (columns(task.observation)[field] for field in ("hand", "hand velocity"))
     obs = env.reset()
     assert not obs[:, speed].any()
-    for action in noise(40, 8):
+    for action in noise(task, 40, 8):
         before, step = obs, env.step(action)
         obs = step.obs
         way = (step.next_obs[:, hand] - before[:, hand]) / task.control_dt
@@ -67,7 +69,7 @@ def test_rewards_are_those_of_the_goal_recomputed_from_what_is_stored(
     env = MujocoVecEnv(task, n, seed=1, threads=1)
     obs, met = env.reset(), 0
     assert np.isfinite(obs).all()
-    for action in noise(55, n):
+    for action in noise(task, 55, n):
         action = task.script(obs) if scripted else action
         step = env.step(action)
         again = task.goal.reward(obs, action, step.next_obs)
@@ -94,7 +96,8 @@ def steps_of(env: MujocoVecEnv[Any, Any], actions: np.ndarray) -> list[Step]:
 def test_a_seed_gives_the_same_episodes_in_one_or_many_simulations_on_any_threads(
     name: str,
 ) -> None:
-    task, actions = built(name, "hard").in_training(), noise(52, 8)
+    task = built(name, "hard").in_training()
+    actions = noise(task, 52, 8)
     many = steps_of(MujocoVecEnv(task, 8, seed=3, threads=1), actions)
     threads = steps_of(MujocoVecEnv(task, 8, seed=3, threads=2), actions)
     alone = steps_of(MujocoVecEnv(task, 1, seed=3, first_sim=5, threads=1), actions[:, 5:6])
@@ -165,7 +168,7 @@ def test_a_mirrored_world_is_seen_rewarded_and_goes_on_as_the_mirror_image(
 ) -> None:
     """Exactly as it is, and within some millimetres for a while: the arm's inertia is not even."""
     task, n = of_shape(built(name), 0.0).in_training(), 24
-    env, actions = begun(task, n, seed=2), noise(age + 8, n)
+    env, actions = begun(task, n, seed=2), noise(task, age + 8, n)
     for action in actions[:age]:
         env.step(action)
     image, (see, act) = reflection(env), flips(task)
