@@ -1,11 +1,11 @@
 """What becomes of a pick when the object is knocked, the goal moved, the gripper lost or slippery.
 
-Policies trained without such events and with them meet the same episodes. Beside the success of
+Policies trained for as many steps without such events and with them meet the same episodes. Beside the success of
 either stand the difference on the same episodes, the share that lost what it held, and the median
 time until those had it again, which counts those that never did as longer. All rows of one line are
 of all training seeds together; episodes that share their start count as fewer.
 
-    python benchmarks/recovery.py [--quick] [--seeds 1,2,3] [--minutes 8] [--threads 2] [--out DIR]
+    python benchmarks/recovery.py [--quick] [--seeds 1,2,3] [--steps 500000] [--out DIR]
 """
 
 import argparse
@@ -55,12 +55,12 @@ SEED = 2_000  # of the stress test
 Rows = Sequence[StressEpisode]
 
 
-def trained(way: str, seed: int, minutes: float, threads: int, out: Path) -> PolicyUnderTest:
+def trained(way: str, seed: int, steps: int, threads: int, out: Path) -> PolicyUnderTest:
     """A policy, trained unless its run is there already."""
     run = out / f"{TASK}-{way}-seed{seed}"
     if not (run / "policy.safetensors").is_file():
         recipe = preset(make(TASK).preset)
-        config = replace(recipe, seed=seed, minutes=minutes, threads=threads)
+        config = replace(recipe, seed=seed, steps=steps, threads=threads)
         train(make(TASK, randomization=WAYS[way]), config, run)
     return PolicyUnderTest(way, Policy.load(run / "policy.safetensors"))
 
@@ -147,21 +147,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a hand recovers from.")
     parser.add_argument("--quick", action="store_true", help="shows that all of it runs")
     parser.add_argument("--seeds", default="1,2,3", help="two training runs each")
-    parser.add_argument("--minutes", type=float, default=8.0, help="of each training")
+    parser.add_argument("--steps", type=int, default=500_000, help="of each training")
     parser.add_argument("--threads", type=int, default=0, help="of a training; 0: one per CPU")
     parser.add_argument("--out", type=Path, help="keeps the runs; those that are there are used")
     arguments = parser.parse_args()
     seeds = [1] if arguments.quick else [int(seed) for seed in arguments.seeds.split(",")]
-    minutes = 0.1 if arguments.quick else arguments.minutes
+    steps = 8_000 if arguments.quick else arguments.steps
     episodes = 8 if arguments.quick else EPISODES
     with tempfile.TemporaryDirectory() as scratch:
         out, rows = arguments.out or Path(scratch), list[StressEpisode]()
         for seed in seeds:
-            policies = [trained(way, seed, minutes, arguments.threads, out) for way in WAYS]
+            policies = [trained(way, seed, steps, arguments.threads, out) for way in WAYS]
             rows += tested(seed, policies, episodes, out)
             print(f"seed {seed}: trained and tested", flush=True)
         figures = report(rows)
-    print(json.dumps(figures | {"seeds": len(seeds), "episodes": episodes, "minutes": minutes}))
+    print(json.dumps(figures | {"seeds": len(seeds), "episodes": episodes, "steps": steps}))
 
 
 if __name__ == "__main__":
