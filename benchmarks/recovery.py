@@ -1,9 +1,9 @@
 """What becomes of a pick when the object is knocked, the goal moved, the gripper lost or slippery.
 
-Policies trained for as many steps without such events and with them meet the same episodes. Beside the success of
-either stand the difference on the same episodes, the share that lost what it held, and the median
-time until those had it again, which counts those that never did as longer. All rows of one line are
-of all training seeds together; episodes that share their start count as fewer.
+Policies trained for as many steps without such events and with them meet the same episodes. Beside
+the success of either stand the difference on the same episodes, the share that lost what it held,
+and the median time until those had it again, which counts those that never did as longer. All rows
+of one line are of all training seeds together; episodes that share their start count as fewer.
 
     python benchmarks/recovery.py [--quick] [--seeds 1,2,3] [--steps 500000] [--out DIR]
 """
