@@ -14,8 +14,11 @@ from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
 from matplotlib.figure import Figure
 
 from robo_maxent.errors import UsageError
+from robo_maxent.files import FileKind, atomic_path, require_place
 from robo_maxent.sim.table_surfaces import TABLE
 from robo_maxent.sim.terrain import GROUND, Catalogue, Kind, Place, interpolate
+
+SHEET = FileKind("a PNG file", rb"\x89PNG", ".png")
 
 DIFFICULTIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -112,10 +115,9 @@ def draw(path: Path, seed: int = 0, scene: Scene = OF_GROUND) -> None:
         scene: Which kinds, and how they are shown.
 
     Raises:
-        UsageError: The path is not one of a PNG file, or the seed is negative.
+        UsageError: The path is not one of a PNG file, or can't be written, or the seed is negative.
     """
-    if path.suffix.lower() != ".png" or path.is_dir():
-        raise UsageError(f"the sheet is a PNG file; name it like terrain.png, got {path}")
+    require_place(path, SHEET)
     if seed < 0:
         raise UsageError(f"seed must be at least 0, got {seed}")
     kinds = scene.catalogue.kinds
@@ -134,8 +136,8 @@ def draw(path: Path, seed: int = 0, scene: Scene = OF_GROUND) -> None:
             left, bottom = LABEL + PANEL * column, middle - box / 2
             axes = _axes(figure, (left, bottom, PANEL, box), (width, height))
             axes.imshow(image, interpolation="antialiased", aspect="auto")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png")
 
 
 def picture(patch: np.ndarray, scene: Scene = OF_GROUND) -> np.ndarray:

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import WITHIN
+from robo_maxent.files import write_atomically
 from robo_maxent.report import (
     figures,
     formatting,
@@ -113,14 +114,11 @@ def write(
     Raises:
         UsageError: There is no row of a policy, a row can't be reported on, or the suite is of
             another format.
+        OSError: It can't be written.
     """
     analysis = analyse(rows, suite)
     text = render(analysis, rows, suite, clips, why_no_clips)
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, target)
+    write_atomically(path, text)
     return analysis
 
 
