@@ -5,19 +5,24 @@
         learner.pt             networks, targets, optimizers, temperature, generator
         env.npz, replay.npz    simulations, their episodes and parameters; stored transitions
         loop.json              counters, generators, best score
+        digests.json           SHA-256 of each of these files
 
 A checkpoint is written beside the last one and renamed when it is complete; only then does
-``latest`` point to it and the last one go. So whatever interrupts the writing, one is whole.
+``latest`` point to it. So whatever interrupts the writing, one is whole. The last one is kept too,
+for the day that the disk damages the latest.
 """
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -26,6 +31,11 @@ import torch
 from robo_maxent.errors import CheckpointError
 from robo_maxent.files import sync, write_atomically
 
+LATEST, DIGESTS = "latest", "digests.json"
+FILES = ("learner.pt", "env.npz", "replay.npz", "loop.json")
+
+_NAME = re.compile(r"\d{12}(-\d+)?")
+_UNFINISHED = re.compile(r"\.writing-\d+")
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
@@ -40,7 +50,7 @@ class Checkpoint:
 
 
 def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint; the one before it goes once this one is complete.
+    """Write a checkpoint; of those before it, one stays once this one is complete.
 
     Args:
         directory: The run's ``checkpoint`` directory.
@@ -57,42 +67,46 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
     temporary = directory / f".writing-{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        before = _latest(directory)
         _remove_unfinished(directory)
         temporary.mkdir()
         torch.save(checkpoint.learner, temporary / "learner.pt")
         np.savez(temporary / "env.npz", allow_pickle=False, **checkpoint.env)
         np.savez(temporary / "replay.npz", allow_pickle=False, **checkpoint.replay)
         (temporary / "loop.json").write_text(json.dumps(checkpoint.loop))
+        digests = {name: _digest(temporary / name) for name in FILES}
+        (temporary / DIGESTS).write_text(json.dumps(digests))
         for file in temporary.iterdir():
             sync(file)
         os.replace(temporary, target)
-        write_atomically(directory / "latest", target.name)
+        write_atomically(directory / LATEST, target.name)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
             f"Can't write the checkpoint {target}: {error}. One written before is intact; free "
             "some disk space and continue from it with --resume."
         ) from error
-    for other in directory.glob("[0-9]*"):
-        if other != target:
-            shutil.rmtree(other)
+    for other in _checkpoints(directory):
+        if other.name not in (target.name, before):
+            shutil.rmtree(other, ignore_errors=True)  # what stays is tried again at the next save
     return target
 
 
 def load(directory: Path) -> Checkpoint:
-    """Read the complete checkpoint of a run.
+    """Read the latest complete checkpoint of a run.
 
     Args:
         directory: The run's ``checkpoint`` directory.
 
     Raises:
-        CheckpointError: There is none, or it is damaged.
+        CheckpointError: There is none, or it is damaged; the message names one that is intact.
     """
-    latest = directory / "latest"
-    if not latest.is_file():
+    latest = _latest(directory)
+    if latest is None:
         raise CheckpointError(f"There is no checkpoint in {directory}.")
-    path = directory / latest.read_text().strip()
+    path = directory / latest
     try:
+        _require_intact(path)
         return Checkpoint(
             learner=torch.load(path / "learner.pt", weights_only=True),
             env=_arrays(path / "env.npz"),
@@ -101,9 +115,62 @@ def load(directory: Path) -> Checkpoint:
         )
     except (*_DAMAGED, UnpicklingError) as error:
         raise CheckpointError(
-            f"The checkpoint {path} is damaged ({type(error).__name__}: {_line(error)}). The run's "
-            "policy files are separate and can still be used."
+            f"The checkpoint {path} is damaged ({type(error).__name__}: {_line(error)}). "
+            f"{_way_on(path)}"
         ) from error
+
+
+def _require_intact(path: Path) -> None:
+    """Compare the files of a checkpoint with what was written.
+
+    Raises:
+        ValueError: One differs.
+        OSError: One is not there.
+    """
+    if not (path / DIGESTS).exists():  # written before there were digests
+        return
+    digests = json.loads((path / DIGESTS).read_text())
+    for name in FILES:
+        if _digest(path / name) != digests[name]:
+            raise ValueError(f"{name} is not what was written")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _way_on(damaged: Path) -> str:
+    """What to do about a damaged checkpoint."""
+    directory = damaged.parent
+    for path in _checkpoints(directory):
+        if path == damaged:
+            continue
+        try:
+            _require_intact(path)
+        except _DAMAGED:
+            continue
+        latest = quote(str(directory / LATEST))
+        return f"{path.name} is intact; to continue from that: echo {path.name} > {latest}"
+    return "The run's policy files are separate and can still be used."
+
+
+def _latest(directory: Path) -> str | None:
+    """Name of the latest checkpoint; None: there is none."""
+    latest = directory / LATEST
+    return latest.read_text(errors="replace").strip() if latest.is_file() else None
+
+
+def _checkpoints(directory: Path) -> list[Path]:
+    """Checkpoints in a directory, those of most steps first; others' files are none."""
+    named = (path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+    return sorted((path for path in named if _has_only_our_files(path)), reverse=True)
+
+
+def _has_only_our_files(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return False
+    return {file.name for file in path.iterdir()} - {DIGESTS} == set(FILES)
 
 
 def _unused(directory: Path, name: str) -> Path:
@@ -121,8 +188,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _remove_unfinished(directory: Path) -> None:
-    for unfinished in directory.glob(".writing-*"):
-        shutil.rmtree(unfinished)
+    for path in directory.iterdir():
+        if _UNFINISHED.fullmatch(path.name):
+            shutil.rmtree(path)
 
 
 def _line(error: BaseException) -> str:

@@ -61,6 +61,13 @@ def run_steps(
     return trainer
 
 
+def write_checkpoint(directory: Path, steps: int) -> Path:
+    arrays = {"numbers": np.arange(steps)}
+    learner = {"weights": torch.ones(9)}
+    loop = {"steps": steps}
+    return checkpoint.save(directory, steps, checkpoint.Checkpoint(learner, arrays, arrays, loop))
+
+
 def flat_state(trainer: Trainer) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
 
@@ -226,9 +233,54 @@ def test_a_truncated_checkpoint_is_reported_in_one_line(tmp_path: Path, name: st
     trainer = run_steps(tmp_path, 12)
     file = trainer.save() / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(CheckpointError, match="is damaged") as caught:
+    with pytest.raises(CheckpointError, match=r"is damaged.*policy files are separate") as caught:
         checkpoint.load(tmp_path / "checkpoint")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [*checkpoint.FILES, checkpoint.DIGESTS])
+def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_it_named(
+    tmp_path: Path, name: str
+) -> None:
+    before = write_checkpoint(tmp_path, 100)
+    file = write_checkpoint(tmp_path, 200) / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    file.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"000000000200 is damaged") as caught:
+        checkpoint.load(tmp_path)
+    advice = (
+        f"{before.name} is intact; to continue from that: echo {before.name} > {tmp_path}/latest"
+    )
+    assert advice in str(caught.value)
+    (tmp_path / "latest").write_text(f"{before.name}\n")  # as echo does
+    assert checkpoint.load(tmp_path).loop == {"steps": 100}
+
+
+def test_saving_removes_only_what_it_wrote_where_the_directory_is_a_link(tmp_path: Path) -> None:
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / "checkpoint"
+    for name in ("2024-photos", "000000000050", ".writing-notes"):
+        (elsewhere / name).mkdir(parents=True)
+        (elsewhere / name / "mine").write_text("mine")
+    link.symlink_to(elsewhere)
+    for steps in (100, 200, 300):
+        write_checkpoint(link, steps)
+    kept = {"2024-photos", "000000000050", ".writing-notes"}
+    assert {path.name for path in elsewhere.iterdir()} - kept == {
+        "latest",
+        "000000000200",
+        "000000000300",
+    }
+    assert all((elsewhere / name / "mine").exists() for name in kept)
+    assert link.is_symlink()
+
+
+def test_a_damaged_checkpoint_goes_before_the_one_that_was_continued_from(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, 100)
+    write_checkpoint(tmp_path, 200)
+    (tmp_path / "latest").write_text("000000000100")
+    write_checkpoint(tmp_path, 150)
+    assert {path.name for path in tmp_path.glob("0*")} == {"000000000100", "000000000150"}
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(
@@ -266,7 +318,7 @@ def test_saving_twice_at_one_step_never_leaves_a_moment_without_a_checkpoint(
     trainer.save()
     trainer.save()
     assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
-    assert len(list((tmp_path / "checkpoint").glob("[0-9]*"))) == 1
+    assert len(list((tmp_path / "checkpoint").glob("[0-9]*"))) == 2
 
 
 def test_training_goes_on_when_a_periodic_checkpoint_fails(
