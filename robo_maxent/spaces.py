@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from robo_maxent.errors import PolicyError, UsageError
+from robo_maxent.from_json import typed
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ class Layout:
             if name != "task" and own != theirs[name]:
                 raise PolicyError(
                     f"This policy, trained on {self.task!r}, does not fit {other.task!r}: "
-                    f"its {name.replace('_', ' ')} is {own}, the task's is {theirs[name]}."
+                    f"its {name.replace('_', ' ')} {_difference(own, theirs[name])}."
                 )
 
     def to_json(self) -> str:
@@ -200,13 +202,46 @@ class Layout:
 
     @classmethod
     def from_json(cls, text: str) -> "Layout":
-        """What :meth:`to_json` wrote."""
-        saved = json.loads(text)
-        return cls(
-            task=saved["task"],
-            observation=tuple((name, size, unit) for name, size, unit in saved["observation"]),
-            joints=tuple(saved["joints"]),
-            action_centre=tuple(saved["action_centre"]),
-            action_scale=tuple(saved["action_scale"]),
-            control_dt=saved["control_dt"],
-        )
+        """What :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: It is something else; the message says what was expected.
+        """
+        layout: Layout = typed(cls, json.loads(text), "the layout")
+        sizes = [size for _, size, _ in layout.observation]
+        if not sizes or not all(0 < size < 2**24 for size in sizes):
+            raise ValueError(f"the layout's parts must have sizes from 1 on, got {sizes}")
+        ranges = (layout.action_centre, layout.action_scale)
+        if not layout.joints or any(len(values) != len(layout.joints) for values in ranges):
+            raise ValueError("the layout must have a centre and a scale for each of its joints")
+        if not np.isfinite([*layout.action_centre, *layout.action_scale, layout.control_dt]).all():
+            raise ValueError("the layout's numbers must be finite")
+        return layout
+
+
+def _difference(own: Any, theirs: Any) -> str:
+    """How a field of a layout differs from a task's, on one line whatever its length."""
+    if not isinstance(own, tuple):
+        return f"is {own}, the task's is {theirs}"
+    own_only = [part for part in own if part not in theirs]
+    theirs_only = [part for part in theirs if part not in own]
+    if own_only or theirs_only:
+        return f"has {_few(own_only)} where the task's has {_few(theirs_only)}"
+    if len(own) != len(theirs):
+        return f"has {len(own)} elements, the task's has {len(theirs)}"
+    place = next(
+        i for i, (ours, other) in enumerate(zip(own, theirs, strict=True)) if ours != other
+    )
+    return f"has another order: element {place + 1} is {own[place]}, the task's is {theirs[place]}"
+
+
+def _few(parts: Sequence[Any], most: int = 3) -> str:
+    """The first of some parts that differ from each other, for people."""
+    different = [_part(*p) if isinstance(p, tuple) else str(p) for p in dict.fromkeys(parts)]
+    more = f" and {len(different) - most} more" if len(different) > most else ""
+    return (", ".join(different[:most]) + more) or "nothing"
+
+
+def _part(name: str, size: int, unit: str) -> str:
+    """A part of an observation, for people."""
+    return f"{name} ({size})" if unit in ("", "1") else f"{name} ({size} in {unit})"

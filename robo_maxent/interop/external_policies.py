@@ -77,7 +77,7 @@ def task_of(named: str) -> str:
     if not _is_function(named):
         _existing(named)
     if Path(named).suffix == ".onnx":
-        layout = _layout(_session(Path(named)))
+        layout = _layout(Path(named), _session(Path(named)))
         if layout is not None:
             return layout.task
     raise UsageError(
@@ -181,15 +181,24 @@ def _session(file: Path) -> Any:
         raise PolicyError(f"{file} is damaged or not an ONNX model: {described(error)}") from error
 
 
-def _layout(session: Any) -> Layout | None:
-    """The layout in the metadata of a file that ``export`` wrote."""
+def _layout(file: Path, session: Any) -> Layout | None:
+    """The layout in the metadata of a file that ``export`` wrote; None: another program wrote it.
+
+    Raises:
+        PolicyError: The metadata say no layout.
+    """
     metadata = session.get_modelmeta().custom_metadata_map
-    return Layout.from_json(metadata["layout"]) if metadata.get("format") == FORMAT else None
+    if metadata.get("format") != FORMAT:
+        return None
+    try:
+        return Layout.from_json(metadata.get("layout", "null"))
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"{file} can't be read: {error}. Export it again.") from error
 
 
 def _onnx(file: Path, task: EnvFactory) -> Act:
     session = _session(file)
-    layout = _layout(session)
+    layout = _layout(file, session)
     if layout is not None:
         layout.require(layout_of(task))
     inputs = {i.name: (i.type, i.shape) for i in session.get_inputs()}

@@ -10,8 +10,10 @@ import safetensors
 import torch
 from safetensors.torch import save
 
-from robo_maxent.errors import PolicyError
+from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.files import write_atomically
+from robo_maxent.from_json import typed
+from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.heads import Head, SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.spaces import Layout
@@ -22,6 +24,8 @@ DEFAULT_RANGE = "[-5.0, 0.0]"
 """Range of the log standard deviation, in files that do not say it."""
 PARTS = ("weight", "bias")
 """What a layer consists of in the file: weight (in, out), bias (1, out)."""
+_FIRST = "actor.0.bias"
+"""The tensor that tells the width of the network."""
 
 
 class Policy:
@@ -80,19 +84,14 @@ class Policy:
         Raises:
             PolicyError: It can't be written; what was there before is intact.
         """
-        tensors = {
-            f"actor.{i}.{name}": value[0]
-            for i, layer in enumerate(self.actor.layers())
-            for name, value in zip(PARTS, layer, strict=True)
-        }
-        tensors |= {f"normalizer.{k}": v for k, v in self.normalizer.state_dict().items()}
         metadata = {"format": FORMAT, "layout": self.layout.to_json()}
         metadata["layer_norm"] = json.dumps(self.actor.layer_norm)
         metadata["head"] = self.actor.head.name
         metadata |= {name: json.dumps(value) for name, value in self.actor.head.settings.items()}
-        data = save({k: v.contiguous() for k, v in tensors.items()}, metadata)
+        tensors = _tensors(self.actor, self.normalizer)
+        data = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
         try:
-            write_atomically(path, data)
+            write_atomically(path, _with_sorted_header(data))
         except OSError as error:
             raise PolicyError(f"Can't write {path}: {error}") from error
 
@@ -117,34 +116,70 @@ class Policy:
                 f"{file} is not a policy of this version: its format is "
                 f"{metadata.get('format')!r}, expected {FORMAT!r}."
             )
-        layout = Layout.from_json(metadata["layout"])
-        head = _head(file, metadata, len(layout.joints))
-        return cls._build(layout, head, json.loads(metadata["layer_norm"]), tensors)
-
-    @classmethod
-    def _build(
-        cls, layout: Layout, head: Head, layer_norm: bool, tensors: dict[str, torch.Tensor]
-    ) -> "Policy":
-        width = tensors["actor.0.weight"].shape[1]
-        actor = Actor(layout.observation_size, head, width, layer_norm)
-        for i, layer in enumerate(actor.layers()):
-            for name, value in zip(PARTS, layer, strict=True):
-                value.copy_(tensors[f"actor.{i}.{name}"])
-        normalizer = Normalizer(layout.observation_size)
-        start = "normalizer."
-        normalizer.load_state_dict(
-            {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-        )
+        try:
+            layout = Layout.from_json(metadata["layout"])
+            head = _head(metadata, len(layout.joints))
+            layer_norm = typed(bool, json.loads(metadata["layer_norm"]), "layer_norm")
+            actor, normalizer = _filled(layout.observation_size, head, layer_norm, tensors)
+        except (KeyError, ValueError, RecursionError, UsageError) as error:
+            what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise PolicyError(f"{file} is not a policy of this version: {what}.") from error
         return cls(layout, actor, normalizer)
 
 
-def _head(file: Path, metadata: Mapping[str, str], action_size: int) -> Head:
-    """The head that a policy file asks for."""
+def _filled(
+    obs_size: int, head: Head, layer_norm: bool, tensors: Mapping[str, torch.Tensor]
+) -> tuple[Actor, Normalizer]:
+    """The actor and the normalizer whose tensors these are.
+
+    Raises:
+        ValueError: They are of other names, shapes or types.
+    """
+    first = tensors.get(_FIRST)
+    width = first.shape[1] if first is not None and first.ndim == 2 and len(first) else 1
+    with torch.device("meta"):  # which takes no memory, whatever a file asks for
+        expected = _tensors(Actor(obs_size, head, width, layer_norm), Normalizer(obs_size))
+    if differing := sorted(expected.keys() ^ tensors.keys()):
+        raise ValueError(f"it lacks a tensor, or has one too many: {differing[0]}")
+    for name, tensor in tensors.items():
+        asked = expected[name].dtype, tuple(expected[name].shape)
+        if (found := (tensor.dtype, tuple(tensor.shape))) != asked:
+            raise ValueError(f"{name} must be {asked[0]} {asked[1]}, got {found[0]} {found[1]}")
+    actor, normalizer = Actor(obs_size, head, width, layer_norm), Normalizer(obs_size)
+    for name, value in _tensors(actor, normalizer).items():
+        value.copy_(tensors[name])
+    return actor, normalizer
+
+
+def _tensors(actor: Actor, normalizer: Normalizer) -> dict[str, torch.Tensor]:
+    """What a policy file holds, by name; writing into it changes the networks."""
+    layers = {
+        f"actor.{i}.{name}": value[0]
+        for i, layer in enumerate(actor.layers())
+        for name, value in zip(PARTS, layer, strict=True)
+    }
+    return layers | {f"normalizer.{k}": v for k, v in normalizer.state_dict().items()}
+
+
+def _head(metadata: Mapping[str, str], action_size: int) -> Head:
+    """The head that a policy file asks for.
+
+    Raises:
+        ValueError: There is no such head, or the metadata say no pair of numbers.
+        UsageError: The pair is no range.
+    """
     name = metadata.get("head", SquashedGaussian.name)
     if name != SquashedGaussian.name:
-        raise PolicyError(
-            f"{file} is not a policy of this version: its head is {name!r}, known is "
-            f"{SquashedGaussian.name!r}."
-        )
-    low, high = json.loads(metadata.get("log_std_range", DEFAULT_RANGE))
-    return SquashedGaussian(action_size, (low, high))
+        raise ValueError(f"its head is {name!r}, known is {SquashedGaussian.name!r}")
+    saved = json.loads(metadata.get("log_std_range", DEFAULT_RANGE))
+    low, high = typed(tuple[float, float], saved, "log_std_range")
+    settings = SacConfig(log_std_range=(low, high))  # which refuses what is no range
+    return SquashedGaussian(action_size, settings.log_std_range)
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """The same safetensors file for the same policy: the library's metadata have any order."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # so that the tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + data[end:]

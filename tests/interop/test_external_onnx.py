@@ -70,8 +70,17 @@ def test_what_was_exported_knows_its_task_and_refuses_another_layout(
         policy.normalizer,
     )
     onnx_export.write(other, tmp_path / "swapped.onnx", np.random.default_rng(0))
-    with pytest.raises(PolicyError, match="does not fit 'quadruped-flat': its joints is"):
+    with pytest.raises(PolicyError, match="does not fit 'quadruped-flat': its joints has another"):
         external_policies.load(str(tmp_path / "swapped.onnx"), task)
+
+
+def test_a_damaged_layout_is_refused(exported: Path, task: EnvFactory) -> None:
+    model = onnx.load(exported)
+    next(entry for entry in model.metadata_props if entry.key == "layout").value = '{"task": 3}'
+    exported.write_bytes(model.SerializeToString())
+    for read in (external_policies.task_of, lambda named: external_policies.load(named, task)):
+        with pytest.raises(PolicyError, match=r"policy.onnx can't be read: the layout lacks 'obs"):
+            read(str(exported))
 
 
 def test_evaluate_needs_no_task_for_what_was_exported(

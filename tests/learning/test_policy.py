@@ -1,11 +1,16 @@
 """A policy file holds all that it needs to act, and refuses where it does not fit."""
 
+import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from safetensors.torch import save_file
 
 from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import PolicyError
@@ -14,6 +19,8 @@ from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.spaces import Layout
 from robo_maxent.tasks import make
+
+SCAN = (*layout_of(make("quadruped-flat")).observation, ("height scan", 9, "m"))
 
 
 @pytest.fixture
@@ -75,10 +82,17 @@ def test_each_row_acts_by_itself(policy: Policy, layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"action_scale": (0.1,) * 12}, "action scale"),
-        ({"joints": ("a",) * 12}, "joints"),
-        ({"observation": (("height scan", 50, "m"),)}, "observation"),
-        ({"control_dt": 0.01}, "control dt"),
+        ({"action_scale": (0.1,) * 12}, "action scale has 0.5, 1.0 where the task's has 0.1."),
+        ({"action_scale": (0.5, 1.0) * 4}, "action scale has 12 elements, the task's has 8."),
+        (
+            {"joints": ("a", "b", "c", "d", "FR_hip")},
+            "joints has FR_thigh, FR_calf, FL_hip and 8 more where the task's has a, b, c and 1 mo",
+        ),
+        (
+            {"observation": SCAN},
+            "observation has nothing where the task's has height scan (9 in m).",
+        ),
+        ({"control_dt": 0.01}, "control dt is 0.02, the task's is 0.01."),
     ],
 )
 def test_a_task_that_differs_is_refused(
@@ -86,8 +100,14 @@ def test_a_task_that_differs_is_refused(
 ) -> None:
     policy.require(layout)
     policy.require(replace(layout, task="another name"))
-    with pytest.raises(PolicyError, match=f"does not fit.*its {message} is"):
+    with pytest.raises(PolicyError, match=f"does not fit.*its {re.escape(message)}"):
         policy.require(replace(layout, **change))  # type: ignore[arg-type]
+
+
+def test_another_order_is_refused(policy: Policy, layout: Layout) -> None:
+    message = r"joints has another order: element 1 is FR_hip, the task's is RL_calf"
+    with pytest.raises(PolicyError, match=message):
+        policy.require(replace(layout, joints=layout.joints[::-1]))
 
 
 def test_a_missing_or_damaged_file_is_reported(tmp_path: Path, policy: Policy) -> None:
@@ -101,11 +121,108 @@ def test_a_missing_or_damaged_file_is_reported(tmp_path: Path, policy: Policy) -
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(PolicyError, match="is not a policy of this version"):
         Policy.load(tmp_path / "other.safetensors")
+
+
+def rewritten(file: Path, **metadata: str) -> dict[str, torch.Tensor]:
+    """Change the metadata of a policy file, and give its tensors."""
+    with safetensors.safe_open(file, framework="pt") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        save_file(tensors, file, opened.metadata() | metadata)
+    return tensors
+
+
+def test_the_same_policy_is_the_same_file(tmp_path: Path, policy: Policy) -> None:
+    files = [tmp_path / f"{number}.safetensors" for number in range(12)]
+    for file in files:
+        policy.save(file)
+    assert len({file.read_bytes() for file in files}) == 1
+    Policy.load(files[0]).save(files[1])
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "actor.1.weight",
+            lambda tensor: tensor[:1],
+            r"actor.1.weight must be torch.float32 (16, 16), got torch.float32 (1, 16)",
+        ),
+        ("actor.0.weight", lambda tensor: tensor.T.contiguous(), "actor.0.weight must be"),
+        ("actor.2.weight", lambda tensor: tensor.T.contiguous(), "(16, 24), got torch.float32"),
+        ("actor.2.bias", lambda tensor: tensor.to(torch.int32), "got torch.int32 (1, 24)"),
+        ("actor.0.weight", lambda tensor: tensor[0, 0], "actor.0.weight must be"),
+        ("normalizer.mean", lambda tensor: tensor[:1], "normalizer.mean must be"),
+        ("normalizer.scale", None, "it lacks a tensor, or has one too many: normalizer.scale"),
+        ("actor.3.bias", lambda _: torch.zeros(1), "has one too many: actor.3.bias"),
+    ],
+)
+def test_weights_that_would_be_stretched_to_fit_are_refused(
+    tmp_path: Path,
+    policy: Policy,
+    name: str,
+    change: Callable[[torch.Tensor | None], torch.Tensor] | None,
+    message: str,
+) -> None:
+    file = tmp_path / "policy.safetensors"
+    policy.save(file)
+    tensors = rewritten(file)
+    before = tensors.pop(name, None)
+    if change is not None:
+        tensors[name] = change(before)
+    with safetensors.safe_open(file, framework="pt") as opened:
+        save_file(tensors, file, opened.metadata())
+    with pytest.raises(PolicyError, match=re.escape(message)) as refused:
+        Policy.load(file)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"layout": "[]"}, "the layout must be an object, got []"),
+        ({"layout": "{"}, "Expecting property name"),
+        ({"layout": "[" * 100_000}, "maximum recursion depth exceeded"),
+        ({"layout": '{"task": "t"}'}, "the layout lacks 'observation', 'joints'"),
+        ({"layer_norm": "1"}, "layer_norm must be true or false, got 1"),
+        ({"log_std_range": "[0]"}, "log_std_range must have 2 elements, got [0]"),
+        ({"log_std_range": "[0, NaN]"}, "log_std_range must rise within [-20, 4], got 0, nan"),
+        ({"head": "beta"}, "its head is 'beta', known is 'squashed gaussian'"),
+    ],
+)
+def test_metadata_of_other_content_are_refused(
+    tmp_path: Path, policy: Policy, metadata: dict[str, str], message: str
+) -> None:
+    file = tmp_path / "policy.safetensors"
+    policy.save(file)
+    rewritten(file, **metadata)
+    with pytest.raises(PolicyError, match=re.escape(message)) as refused:
+        Policy.load(file)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("observation", [["height", 1e300, "m"]], "must be a whole number, got 1e+300"),
+        ("observation", [["height", 10**30, "m"]], "must have sizes from 1 on"),
+        ("observation", [["height", 1]], "element 1 of observation of the layout must have 3"),
+        ("joints", ["hip"], "must have a centre and a scale for each of its joints"),
+        ("joints", "hips", "joints of the layout must be a list, got 'hips'"),
+        ("action_scale", [float("nan")] * 12, "the layout's numbers must be finite"),
+        ("control_dt", True, "control_dt of the layout must be a number, got True"),
+        ("task", None, "task of the layout must be text, got None"),
+    ],
+)
+def test_a_layout_of_other_content_is_refused(
+    layout: Layout, name: str, value: object, message: str
+) -> None:
+    assert Layout.from_json(layout.to_json()) == layout
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Layout.from_json(json.dumps(json.loads(layout.to_json()) | {name: value}))
 
 
 def test_a_failed_write_keeps_the_old_policy(

@@ -1,0 +1,105 @@
+"""JSON of a file that anyone may have written, to the types that it should hold."""
+
+import reprlib
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_PLAIN = {
+    str: ("text", (str,)),
+    bool: ("true or false", (bool,)),
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    type(None): ("null", (type(None),)),
+}
+"""Type -> what to call it, and what JSON may have for it; ``bool`` is no number here."""
+
+
+def typed(kind: Any, value: Any, name: str) -> Any:
+    """A value of JSON as a type asks for it: lists become tuples, and objects dataclasses.
+
+    Args:
+        kind: A plain type, ``Literal``, a union, ``tuple``, ``dict`` or ``Mapping`` with text as
+            keys, a dataclass of such, or ``Any``. Fields that a dataclass does not have are left
+            out.
+        value: What ``json.loads`` gave.
+        name: What the message calls it, such as "a row of a stress test".
+
+    Raises:
+        ValueError: It is something else; the message says what was expected, on one line.
+    """
+    if kind is Any:
+        return value
+    if is_dataclass(kind):
+        return _dataclass(kind, value, name)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return _union(parts, value, name)
+    if origin is tuple and isinstance(value, list | tuple):
+        return _tuple(parts, value, name)
+    if origin in (dict, Mapping) and isinstance(value, Mapping):
+        return {key: typed(parts[1], inner, f"{key!r} of {name}") for key, inner in value.items()}
+    if origin is Literal and value in parts:
+        return value
+    truth_for_number = kind is not bool and isinstance(value, bool)
+    if kind in _PLAIN and isinstance(value, _PLAIN[kind][1]) and not truth_for_number:
+        return value
+    raise ValueError(f"{name} must be {_expected(kind)}, got {reprlib.repr(value)}")
+
+
+def _dataclass(kind: Any, value: Any, name: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} must be {_expected(kind)}, got {reprlib.repr(value)}")
+    hints, required = _fields(kind)
+    if missing := [repr(field) for field in required if field not in value]:
+        raise ValueError(f"{name} lacks {', '.join(missing)}")
+    return kind(
+        **{
+            field: typed(hint, value[field], f"{field} of {name}")
+            for field, hint in hints.items()
+            if field in value
+        }
+    )
+
+
+@lru_cache
+def _fields(kind: Any) -> tuple[dict[str, Any], list[str]]:
+    """Types of the fields of a dataclass, and the names of those without a default."""
+    hints = get_type_hints(kind)
+    parts = fields(kind)
+    required = [p.name for p in parts if p.default is MISSING and p.default_factory is MISSING]
+    return {part.name: hints[part.name] for part in parts}, required
+
+
+def _union(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
+    """A value of one of several types; where none fits, the first says what was expected."""
+    if value is None and type(None) in kinds:
+        return None
+    *others, last = (kind for kind in kinds if kind is not type(None))
+    for kind in others:
+        try:
+            return typed(kind, value, name)
+        except ValueError:
+            continue
+    return typed(last, value, name)
+
+
+def _tuple(kinds: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
+    each = kinds[:1] * len(value) if kinds[1:] == (...,) else kinds
+    if len(each) != len(value):
+        raise ValueError(f"{name} must have {len(each)} elements, got {reprlib.repr(value)}")
+    return tuple(
+        typed(kind, part, f"element {number} of {name}")
+        for number, (kind, part) in enumerate(zip(each, value, strict=True), 1)
+    )
+
+
+def _expected(kind: Any) -> str:
+    """What a type is called in JSON, for people."""
+    if kind in _PLAIN:
+        return _PLAIN[kind][0]
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    return "a list" if get_origin(kind) is tuple else "an object"
