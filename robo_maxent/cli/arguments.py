@@ -270,6 +270,18 @@ def rows_path(named: str) -> Path:
     return path.with_suffix(".episodes.jsonl")
 
 
+def file_to_write(out: Path | None, default: Path) -> Path:
+    """Where a file goes.
+
+    Raises:
+        UsageError: That is a directory.
+    """
+    path = out or default
+    if path.is_dir():
+        raise UsageError(f"--out {path} is a directory: name a file in it")
+    return path
+
+
 def onnx_path(named: str) -> Path:
     """Where the ONNX file of a policy goes."""
     path = Path(named)

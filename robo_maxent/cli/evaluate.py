@@ -17,6 +17,7 @@ from robo_maxent.cli.arguments import (
     Result,
     TaskName,
     TaskOptions,
+    file_to_write,
     policies_under_test,
     policy_and_task,
     rows_path,
@@ -68,17 +69,18 @@ class Evaluate:
             raise UsageError("--out takes the episodes of one policy; name only one")
         if self.normalize is not None and len(self.policies) > 1:
             raise UsageError("--normalize belongs to one policy; name only one")
+        paths = [file_to_write(self.out, rows_path(named)) for named in self.policies]
         pairs = [
             policy_and_task(named, self.task, self.options, self.normalize)
             for named in self.policies
         ]
         results = [
-            self._evaluate(named, policy, task)
-            for named, (policy, task) in zip(self.policies, pairs, strict=True)
+            self._evaluate(named, policy, task, path)
+            for named, (policy, task), path in zip(self.policies, pairs, paths, strict=True)
         ]
         return {"policies": results}
 
-    def _evaluate(self, named: str, policy: "Act", task: "EnvFactory") -> Result:
+    def _evaluate(self, named: str, policy: "Act", task: "EnvFactory", path: Path) -> Result:
         from robo_maxent.cli.progress import Progress, say
         from robo_maxent.evaluation.rollout import evaluate, write_rows
         from robo_maxent.evaluation.summary import success_by, summarize
@@ -86,7 +88,6 @@ class Evaluate:
         with Progress(f"evaluating {named}") as progress:
             rows = evaluate(policy, task, self.episodes, self.seed, progress.count)
         summary = summarize(rows)
-        path = self.out or rows_path(named)
         write_rows(rows, path)
         metrics = "".join(
             f", {name} {'-' if mean is None else f'{mean:.3f}'}"

@@ -5,15 +5,21 @@ holds exactly one JSON object. Torch and MuJoCo are imported by the commands tha
 that help and usage errors come at once.
 """
 
+import ctypes
+import io
 import itertools
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any, get_args
 
 import tyro
 
 from robo_maxent import __version__
 from robo_maxent.cli import arguments
+from robo_maxent.cli.arguments import Result
 from robo_maxent.cli.demo import Demo
 from robo_maxent.cli.evaluate import Evaluate
 from robo_maxent.cli.export import Export
@@ -25,6 +31,10 @@ from robo_maxent.training.config import Preset, preset
 
 EXIT_INTERRUPTED = 130
 """What a shell reports of a command ended by Ctrl-C."""
+EXIT_UNREAD = 141
+"""What a shell reports of a command whose output nobody reads any more."""
+STDOUT, STDERR = 1, 2
+"""File descriptors."""
 
 
 def _commands(args: list[str]) -> Any:
@@ -67,40 +77,96 @@ def _preset_of_task(words: list[str]) -> str:
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 for a failure, 2 for a usage error."""
     args = sys.argv[1:] if args is None else args
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may lack the letters of a table
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        code = _answered(args)
+        if sys.stdout is not None:  # as in a daemon
+            sys.stdout.flush()
+    except BrokenPipeError:  # as of "robo-maxent tasks | head -1", which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # for the flush at the end
+        code = EXIT_UNREAD
+    sys.exit(code)
+
+
+def _answered(args: list[str]) -> int:
+    """Run a command and print its result; the exit code."""
     if args == ["--version"]:
         print(__version__)
-        return
-    as_json = "--json" in args
+        return 0
+    if "--json" not in args:
+        return _run(args)[1]
+    with _stdout_kept():
+        result, code = _run(args)
+    if result is not None:
+        print(json.dumps(result))
+    return code
+
+
+def _run(args: list[str]) -> tuple[Result | None, int]:
+    """Parse and run: the result, None if help was asked for, and the exit code."""
     try:
-        command = tyro.cli(
-            _commands(args),
-            prog="robo-maxent",
-            description="Soft Actor-Critic for robots in MuJoCo, on an ordinary machine.",
-            args=args,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        try:
+            command = _parsed(args)
+        except SystemExit as stop:  # tyro has printed the help, or what is wrong
+            failed = {"error": "unusable arguments; stderr says which"}
+            return (failed, 2) if stop.code else (None, 0)
         result = command.run()
-        code = EXIT_INTERRUPTED if result.get("interrupted") else 0
-        code = 1 if result.get("ok") is False else code
-    except RoboMaxentError as error:
-        print(f"robo-maxent: {error}", file=sys.stderr)
-        result, code = {"error": str(error)}, error.exit_code
+    except KeyboardInterrupt:
+        return _failure("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        raise
     except ModuleNotFoundError as error:
         if error.name not in ("robo_maxent.tasks", "robo_maxent.assets"):
             raise
-        message = "this checkout shadows the installed package; run: pip install -e ."
-        print(f"robo-maxent: {message}", file=sys.stderr)
-        result, code = {"error": message}, 1
-    except SystemExit as stop:  # tyro has printed the help, or what is wrong with the arguments
-        if not stop.code or not as_json:
-            raise
-        result, code = {"error": "unusable arguments; stderr says which"}, 2
-    except KeyboardInterrupt:
-        print("robo-maxent: interrupted", file=sys.stderr)
-        result, code = {"error": "interrupted"}, EXIT_INTERRUPTED
-    if as_json:
-        print(json.dumps(result))
-    sys.exit(code)
+        return _failure("this checkout shadows the installed package; run: pip install -e .", 1)
+    except RoboMaxentError as error:
+        return _failure(str(error), error.exit_code)
+    except OSError as error:
+        return _failure(_described(error), 1)
+    except SystemExit as stop:
+        return _failure(f"a policy or an environment ended the program: sys.exit({stop.code})", 1)
+    if result.get("interrupted"):
+        return result, EXIT_INTERRUPTED
+    return result, 1 if result.get("ok") is False else 0
+
+
+def _parsed(args: list[str]) -> Any:
+    return tyro.cli(
+        _commands(args),
+        prog="robo-maxent",
+        description="Soft Actor-Critic for robots in MuJoCo, on an ordinary machine.",
+        args=args,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _failure(message: str, code: int) -> tuple[Result, int]:
+    """Say what went wrong, and return it as a result."""
+    print(f"robo-maxent: {message}", file=sys.stderr)
+    return {"error": message}, code
+
+
+def _described(error: OSError) -> str:
+    """What the operating system refused, on one line, with the paths that it is about."""
+    paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return f"{reason}: {' -> '.join(paths)}" if paths else reason
+
+
+@contextmanager
+def _stdout_kept() -> Iterator[None]:
+    """Send to stderr what is printed meanwhile, also by libraries in C and by workers."""
+    sys.stdout.flush()
+    kept = os.dup(STDOUT)
+    os.dup2(STDERR, STDOUT)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # what C has printed and not yet written
+        os.dup2(kept, STDOUT)
+        os.close(kept)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from robo_maxent.cli.arguments import (
     Result,
     TaskName,
     TaskOptions,
+    file_to_write,
     label,
     policy_and_task,
     policy_of_row,
@@ -49,7 +50,8 @@ class Record:
         """Record, and say where the video is."""
         from robo_maxent.cli.progress import Progress, say
 
-        path = self.out or Path("videos") / f"{label(self.policy)}-seed{self.seed}.mp4"
+        default = Path("videos") / f"{label(self.policy)}-seed{self.seed}.mp4"
+        path = file_to_write(self.out, default)
         with Progress("recording") as progress:
             episode = self._film(path, progress.count)
         say(f"  video: {path}")
@@ -98,12 +100,13 @@ class Replay:
         from robo_maxent.cli.progress import say
         from robo_maxent.robustness import runner, stress_test
 
+        default = Path("videos") / f"replay-{label(str(self.results))}.mp4"
+        path = file_to_write(self.out, default)
         rows, description = stress_test.read(self.results)
         row = stress_test.row_of(rows, self.row)
         policy, task = policy_of_row(row, description, self.policy)
         episode = runner.replay(row, task, policy)
         same = (episode.length, episode.reward) == (row.length, row.reward)
-        path = self.out or Path("videos") / f"replay-{label(str(self.results))}.mp4"
         stress_test.film(row, task, policy, path)
         if not self.as_json:
             print(f"{self.row}: {row.outcome} after {episode.length} control steps")

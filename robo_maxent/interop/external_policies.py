@@ -133,7 +133,7 @@ def _function(named: str) -> Act:
         sys.path.insert(0, os.getcwd())
     try:
         function: Any = operator.attrgetter(name)(importlib.import_module(module))
-    except Exception as error:  # someone else's code
+    except (Exception, SystemExit) as error:  # someone else's code
         raise PolicyError(f"{named} can't be imported: {described(error)}") from error
     if isinstance(function, type) or not callable(function):
         what = "class" if isinstance(function, type) else type(function).__name__

@@ -36,7 +36,7 @@ class ExternalPolicy:
         its_obs = np.array(obs, np.float32)  # a copy, for it may be written into
         try:
             action = np.asarray(self._act(its_obs))
-        except Exception as error:  # someone else's code
+        except (Exception, SystemExit) as error:  # someone else's code
             raise PolicyError(
                 f"{self._named} failed on observations of shape {np.shape(obs)}: "
                 f"{described(error)}. {contract(self._task)}"
@@ -75,7 +75,7 @@ def require_sizes(file: Path, task: EnvFactory, sees: Any, acts: Any) -> None:
         raise PolicyError(f"{file} returns {acts} elements of an action. {contract(task)}")
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """An exception on one line, with the line of its author's code, if any, that raised it."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
     of_the_author = [

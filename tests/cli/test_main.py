@@ -1,6 +1,9 @@
 """The command line says what is wrong in a line, and keeps stdout for what was asked for."""
 
+import errno
+import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from command_line import call
 
 from robo_maxent import __version__
 from robo_maxent.cli import main
+from robo_maxent.cli.info import Tasks
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.tasks import make
@@ -89,6 +93,93 @@ def test_unusable_arguments_give_exit_code_2_and_still_one_json_object(
     assert code == 2
     assert "error" in json.loads(out)
     assert "no-such-option" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "runs/a"), 1, "No space left: runs/a"),
+        (OSError(errno.EXDEV, "Not here", "a", None, "b"), 1, "Not here: a -> b"),
+        (OSError("ffmpeg failed\n\nCOMMAND: ffmpeg"), 1, "ffmpeg failed COMMAND: ffmpeg"),
+        (SystemExit(0), 1, "a policy or an environment ended the program: sys.exit(0)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_whatever_a_command_meets_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    message: str,
+) -> None:
+    def fail(command: Tasks) -> None:
+        print("an environment says hello")
+        raise error
+
+    monkeypatch.setattr(Tasks, "run", fail)
+    got, out, err = call(capsys, "tasks")
+    assert got == code
+    assert out == "an environment says hello\n"
+    assert err.startswith(f"robo-maxent: {message}")
+    assert err.count("\n") == 1
+    got, out, err = call(capsys, "tasks", "--json")
+    assert got == code
+    assert json.loads(out)["error"].startswith(message)
+    assert "hello" in err
+
+
+def test_with_json_what_is_printed_goes_to_stderr_from_c_and_from_processes_too() -> None:
+    code = (
+        "import ctypes, os, subprocess\n"
+        "from robo_maxent.cli import main\n"
+        "def run(command):\n"
+        "    print('from Python')\n"
+        "    ctypes.CDLL(None).puts(b'from C')\n"
+        "    subprocess.run(['echo', 'from a process'])\n"
+        "    return {'tasks': {}}\n"
+        "main.Tasks.run = run\n"
+        "main.main(['tasks', '--json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == '{"tasks": {}}\n'
+    for origin in ("Python", "C", "a process"):
+        assert f"from {origin}\n" in done.stderr
+
+
+def test_who_stops_reading_gets_no_traceback() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "robo_maxent.cli.main", "--version"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_letters_that_a_terminal_lacks_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(Tasks, "run", lambda command: print("0.5 ± 0.1") or {})
+    with pytest.raises(SystemExit) as stop:
+        main.main(["tasks"])
+    assert (stop.value.code, written.getvalue()) == (0, b"0.5 ? 0.1\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["evaluate", "{run}", "--episodes", "1"], "evaluate"),
+        (["record", "{run}"], "record"),
+        (["export", "{run}"], "export"),
+        (["terrain"], "terrain"),
+    ],
+)
+def test_a_directory_is_no_file_to_write(
+    capsys: pytest.CaptureFixture[str], run_directory: Path, words: list[str], what: str
+) -> None:
+    words = [word.format(run=run_directory) for word in words]
+    code, out, err = call(capsys, *words, "--out", str(run_directory))
+    assert (code, out) == (2, "")
+    assert err == f"robo-maxent: --out {run_directory} is a directory: name a file in it\n"
 
 
 def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:

@@ -90,6 +90,11 @@ def test_a_function_may_write_into_what_it_is_given(here: Path, task: EnvFactory
     [
         ("raise KeyError('no weights')", "agent:act can't be imported: KeyError: 'no weights'"),
         ("import nowhere", "can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
+        ("raise SystemExit(2)", "agent:act can't be imported: SystemExit: 2"),
+        (
+            "def act(obs): raise SystemExit(0)",
+            "agent:act failed on observations of shape (2, 50): SystemExit: 0",
+        ),
         ("other = 1", "AttributeError: module 'agent' has no attribute 'act'"),
         ("act = 3", "agent:act is a int: name a function"),
         ("class act: pass", "agent:act is a class: name a function of observations (N, P)"),
