@@ -33,6 +33,8 @@ EXIT_INTERRUPTED = 130
 """What a shell reports of a command ended by Ctrl-C."""
 EXIT_UNREAD = 141
 """What a shell reports of a command whose output nobody reads any more."""
+CONFIG = (tyro.conf.FlagCreatePairsOff,)
+"""How tyro reads dataclasses."""
 STDOUT, STDERR = 1, 2
 """File descriptors."""
 
@@ -55,23 +57,29 @@ def _chosen_preset(args: list[str]) -> Preset:
     presets: dict[str, Preset] = {name: name for name in get_args(Preset)}
     if asked in presets:
         return presets[asked]
-    return presets[_preset_of_task(words)] if "train" in words else "default"
+    return presets[_preset_of_task(args[1:])] if args[:1] == ["train"] else "default"
 
 
-def _preset_of_task(words: list[str]) -> str:
-    """The recipe of the first task among words."""
+def _preset_of_task(args: list[str]) -> str:
+    """The recipe of the task that arguments of train name."""
     from robo_maxent.envs.gym_spec import PREFIX
     from robo_maxent.tasks import TASKS
 
-    for word in words:
-        if word.startswith(PREFIX):
-            try:
-                return arguments.gym_task(word.removeprefix(PREFIX)).preset
-            except RoboMaxentError:
-                return "single"  # the command will say what is wrong with it
-        if word in TASKS:
-            return TASKS[word].preset
-    return "default"
+    try:
+        task = tyro.cli(
+            Train,
+            args=[arg for arg in args if arg not in ("-h", "--help")],
+            config=CONFIG,
+            console_outputs=False,
+        ).task
+    except SystemExit:  # the command will say what is wrong with its arguments
+        return "default"
+    if task is not None and task.startswith(PREFIX):
+        try:
+            return arguments.gym_task(task.removeprefix(PREFIX)).preset
+        except RoboMaxentError:
+            return "single"  # the command will say what is wrong with it
+    return TASKS[task].preset if task in TASKS else "default"
 
 
 def main(args: list[str] | None = None) -> None:
@@ -137,7 +145,7 @@ def _parsed(args: list[str]) -> Any:
         prog="robo-maxent",
         description="Soft Actor-Critic for robots in MuJoCo, on an ordinary machine.",
         args=args,
-        config=(tyro.conf.FlagCreatePairsOff,),
+        config=CONFIG,
     )
 
 
