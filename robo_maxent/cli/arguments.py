@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from robo_maxent.errors import PolicyError, UsageError
+from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
     from robo_maxent.envs.gym_vec_env import GymTask
@@ -162,7 +162,7 @@ def policy_and_task(
         return external_policies.load(named, chosen, normalize), chosen
     policy, saved = own_policy(named)
     name = task or policy.layout.task
-    if task is not None:  # the options of a run are those of its own task
+    if name != policy.layout.task:  # the options of a run are those of its own task
         saved = {}
     chosen = make(name, saved | options.given)
     policy.require(layout_of(chosen))
@@ -231,22 +231,38 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
     from robo_maxent.training.train import read_config
 
     path = Path(named)
-    options: dict[str, Any] = {}
     if path.is_dir():
         options = saved_options(read_config(path))
-        path = path / POLICY
-        if not path.is_file():
+        if not (path / POLICY).is_file():
             raise PolicyError(
                 f"{named} has no {POLICY} yet: it is written at the first evaluation. "
                 f"Train on: robo-maxent train --resume {quote(str(named))} --minutes 5"
             )
-    elif not path.exists():
+        return Policy.load(path / POLICY), options
+    if not path.exists():
         runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
         known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
         raise PolicyError(f"No run directory or policy file {named!r}.{known}")
-    elif path.suffix != Path(POLICY).suffix:
+    if path.suffix != Path(POLICY).suffix:
         raise PolicyError(f"{named} is no policy file of this package, which end in .safetensors.")
-    return Policy.load(path), options
+    policy = Policy.load(path)
+    return policy, _options_beside(path, policy.layout.task)
+
+
+def _options_beside(file: Path, task: str) -> dict[str, Any]:
+    """The options of the task of a policy file, where it lies in the run that trained it."""
+    from robo_maxent.cli.progress import say
+    from robo_maxent.training.train import read_config
+
+    run = file.parent
+    if not (run / "config.json").exists():
+        return {}
+    try:
+        saved = read_config(run)
+    except RoboMaxentError as error:
+        say(f"{file} is taken with the usual options of {task}: {error}")
+        return {}
+    return saved_options(saved) if saved["task"] == task else {}
 
 
 def label(named: str) -> str:

@@ -274,6 +274,20 @@ def test_what_differs_between_episodes_is_remembered_by_the_run(
     assert rows[0]["realized"]["total_mass"] == pytest.approx(
         12.743448 + rows[0]["params"]["payload"]
     )
+    file = "hardened/policy.safetensors"
+    for own in (
+        ["hardened", "--task", "quadruped-flat"],
+        [file],
+        [file, "--task", "quadruped-flat"],
+    ):
+        result(capsys, "evaluate", *own, "--episodes", "2", "--out", "same.jsonl")
+        again = [json.loads(row) for row in Path("same.jsonl").read_text().splitlines()]
+        assert again == rows, own
+    Path("elsewhere").mkdir()
+    Path("elsewhere/config.json").write_text("{}")
+    Path("elsewhere/policy.safetensors").write_bytes(Path(file).read_bytes())
+    _, _, err = call(capsys, "evaluate", "elsewhere/policy.safetensors", "--episodes", "1")
+    assert "with the usual options of quadruped-flat: elsewhere is not a run" in err
     result(capsys, "train", "--resume", "hardened", "--steps", "16")
     code, _, err = call(
         capsys, "train", "--resume", "hardened", "--steps", "8", "--randomize", "hard"
