@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "faults"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from world import RUN, TRAIN, Fault, build, call, corpus, tried
+from fault_world import RUN, TRAIN, Fault, build, call, corpus, tried
 
 PART = 20  # of --quick: every so many inputs
 SAVED_EVERY = 1.0  # s, between the checkpoints of a training that is killed

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from robo_maxent.errors import UsageError
 from robo_maxent.files import FileKind, atomic_path, require_place
+from robo_maxent.sim.catalogue import Catalogue, Kind, Place, interpolate
 from robo_maxent.sim.table_surfaces import TABLE
-from robo_maxent.sim.terrain import GROUND, Catalogue, Kind, Place, interpolate
+from robo_maxent.sim.terrain import GROUND
 
 SHEET = FileKind("a PNG file", rb"\x89PNG", ".png")
 

@@ -16,7 +16,7 @@ from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
 from robo_maxent.robustness.suites import NOMINAL, Condition, Suite
 from robo_maxent.robustness.traced_rollout import BLOCK, Batch
 from robo_maxent.seeds import Purpose
-from robo_maxent.sim.terrain import Catalogue
+from robo_maxent.sim.catalogue import Catalogue
 from robo_maxent.sim.terrain_pool import LEVELS, TerrainPool
 
 VARIANTS = 2

@@ -11,7 +11,7 @@ take the time.
 
 import numpy as np
 
-from robo_maxent.sim.terrain import (
+from robo_maxent.sim.catalogue import (
     Catalogue,
     Grid,
     Kind,

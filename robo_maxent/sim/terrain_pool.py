@@ -14,9 +14,10 @@ import numpy as np
 
 from robo_maxent.errors import RobotError, UnknownNameError, UsageError
 from robo_maxent.seeds import Purpose, patch_rng
+from robo_maxent.sim.catalogue import Catalogue
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.rotations import from_heading
-from robo_maxent.sim.terrain import GROUND, Catalogue
+from robo_maxent.sim.terrain import GROUND
 
 LEVELS = 11  # 0 to 10: difficulty in tenths
 VARIANTS = 2  # patches of one kind and level

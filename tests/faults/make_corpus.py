@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from world import CORPUS, RUN, SUITE, TRAIN, Fault
+from fault_world import CORPUS, RUN, SUITE, TRAIN, Fault
 
 BASE = (*TRAIN, "--out", "new")
 EVALUATE = ("evaluate", RUN, "--episodes", "2")

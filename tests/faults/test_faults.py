@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from world import Fault, build, corpus, tried
+from fault_world import Fault, build, corpus, tried
 
 PART = 12
 """Every so many of the inputs is tried here; ``benchmarks/faults.py`` tries all of them."""

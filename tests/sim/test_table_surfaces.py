@@ -10,9 +10,10 @@ from mujoco.batch import Batch
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError, UnknownNameError
 from robo_maxent.sim import terrain
+from robo_maxent.sim.catalogue import Catalogue, at
 from robo_maxent.sim.robot import load
 from robo_maxent.sim.table_surfaces import BASE, KINDS, TABLE
-from robo_maxent.sim.terrain import GROUND, at
+from robo_maxent.sim.terrain import GROUND
 from robo_maxent.sim.terrain_pool import TerrainPool, attach, origin
 
 POOL = TerrainPool(tuple(KINDS), levels=3, variants=2, seed=7, catalogue=TABLE)
@@ -79,7 +80,7 @@ def test_held_out_kinds_are_not_trained_and_no_kind_is_one_of_the_ground() -> No
     [(TABLE, "stairs_up", "bumps, flat, grooves"), (GROUND, "bumps", "blocks, flat, fractal")],
 )
 def test_a_kind_of_the_other_catalogue_is_refused_and_the_right_ones_are_listed(
-    catalogue: terrain.Catalogue, kind: str, listed: str
+    catalogue: Catalogue, kind: str, listed: str
 ) -> None:
     with pytest.raises(UnknownNameError, match=f"{catalogue.noun} '{kind}'.*Known: {listed}"):
         TerrainPool((kind,), catalogue=catalogue)

@@ -7,7 +7,8 @@ import pytest
 
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.sim import terrain
-from robo_maxent.sim.terrain import CELL, ELEVATION, GROUND, HELD_OUT, KINDS, SAMPLES, TRAINED, at
+from robo_maxent.sim.catalogue import at
+from robo_maxent.sim.terrain import CELL, ELEVATION, GROUND, HELD_OUT, KINDS, SAMPLES, TRAINED
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 DIFFICULTIES = [0.0, 0.1, 0.25, 0.4, 0.5, 0.75, 1.0]

@@ -22,7 +22,7 @@ from robo_maxent.robustness.stress_test import stress_test
 from robo_maxent.robustness.suites import Suite
 from robo_maxent.tasks import make
 
-CORPUS = Path(__file__).with_name("corpus.json")
+CORPUS = Path(__file__).parent / "faults" / "corpus.json"
 WARM = ("training.train", "rendering.video", "interop.external_policies")
 SECONDS = 60
 """After which an input counts as one that hangs."""
