@@ -18,6 +18,8 @@ from robo_maxent.errors import UsageError
 
 UNFINISHED = re.compile(r"\.writing-(\d{1,7})-.+")
 """Name of a file that a process is writing; the number is the process."""
+LOCK = ".lock"
+"""Name of the file that :func:`locked` locks."""
 HEAD = 1 << 16
 """Bytes that tell what kind a file is."""
 
@@ -147,7 +149,7 @@ def locked(directory: Path, busy: str) -> FileLock:
         UsageError: Another process has it.
         OSError: Nothing can be written there.
     """
-    lock = FileLock(directory / ".lock")
+    lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

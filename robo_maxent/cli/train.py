@@ -46,7 +46,6 @@ class Train:
         from robo_maxent.cli.progress import Progress, say
         from robo_maxent.training.train import (
             memory_needed,
-            new_directory,
             read_config,
             resumed,
             train,
@@ -68,9 +67,9 @@ class Train:
         else:
             assert self.task is not None
             task, config = make(self.task, self.options.given), self.config
-            directory = self.out or new_directory(task, config)
+            directory = self.out
         memory = memory_needed(task, config) / 1e9
-        say(f"Training {task.name} in {directory}, with about {memory:.1f} GB of memory")
+        say(f"Training {task.name}, with about {memory:.1f} GB of memory")
         with Progress("training") as progress:
             run = train(task, config, directory, self.resume is not None, progress.training)
         result = _trained(run)

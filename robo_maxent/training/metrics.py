@@ -43,13 +43,15 @@ class MetricsLog:
 
 
 def read(path: Path) -> list[dict[str, float]]:
-    """Rows of a ``metrics.jsonl``; a last line cut off by a kill is left out."""
+    """Rows of a ``metrics.jsonl``; lines that are damaged, or cut off by a kill, are left out."""
     if not path.is_file():
         return []
     rows = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get(STEP), int | float):
+            rows.append(row)
     return rows

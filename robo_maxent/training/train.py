@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import threading
 import time
@@ -30,6 +29,7 @@ from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.seeds import Purpose
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.metrics import MetricsLog
+from robo_maxent.training.run_directory import CONFIG, claimed, fresh_name
 from robo_maxent.training.trainer import Trainer, relabelling
 from robo_maxent.types import Episode
 
@@ -95,7 +95,8 @@ def train(
         show: Called with each row of metrics and each message.
 
     Raises:
-        UsageError: The directory holds another run, or the replay does not fit in memory.
+        UsageError: The directory holds another run or something else, another process trains
+            there, or the replay does not fit in memory.
         CheckpointError: There is no readable checkpoint to resume from, or the last one could
             not be written.
         EnvError: An environment of someone else's crashed or returned NaN or infinity; the run is
@@ -104,27 +105,24 @@ def train(
     start = time.monotonic()
     if config.minutes is None and config.steps is None:
         raise UsageError("give a budget: minutes or steps")
-    target = Path(directory) if directory is not None else new_directory(task, config)
+    named = None if directory is None else Path(directory)
+    if resume:
+        _require_run_of(task, named)
     _require_memory(task, config)
     relabelling(task, config.relabelled)  # raises before a directory is made
-    _claim(task, config, target, resume)
-    trainer = Trainer(task, config, target)
-    try:
-        if resume:
-            trainer.restore()
-        with _Interrupt() as interrupt:
-            loop = _Loop(trainer, start, show or (lambda status: None))
-            loop.greet(resume)
-            return loop.run(interrupt)
-    finally:
-        trainer.close()
-
-
-def new_directory(task: EnvFactory, config: TrainConfig) -> Path:
-    """A fresh run directory, ``runs/<task>/<time>-seed<seed>``."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = re.sub(r"[^A-Za-z0-9._-]+", "-", task.name)
-    return Path("runs") / folder / f"{stamp}-seed{config.seed}"
+    with claimed(named, fresh_name(task.name, config.seed), resume) as target:
+        trainer = Trainer(task, config, target)
+        try:
+            if resume:
+                trainer.restore()
+            else:
+                _describe(task, config, target)
+            with _Interrupt() as interrupt:
+                loop = _Loop(trainer, start, show or (lambda status: None))
+                loop.greet(resume)
+                return loop.run(interrupt)
+        finally:
+            trainer.close()
 
 
 def memory_needed(task: EnvFactory, config: TrainConfig) -> int:
@@ -191,7 +189,8 @@ class _Loop:
         )
 
     def greet(self, resume: bool) -> None:
-        """Say what is special about the task."""
+        """Say where the run is, and what is special about the task."""
+        self._tell(f"run: {self.trainer.directory}")
         for note in self.trainer.task.notes:
             self._tell(note)
         if resume and not self.trainer.task.exact_resume:
@@ -324,21 +323,21 @@ def _require_memory(task: EnvFactory, config: TrainConfig) -> None:
         )
 
 
-def _claim(task: EnvFactory, config: TrainConfig, directory: Path, resume: bool) -> None:
-    """Make the run directory, or check that it is the run to resume."""
-    if resume:
-        saved = read_config(directory)
-        if saved["task"] != task.name:
-            raise UsageError(f"{directory} is a run of {saved['task']!r}, not of {task.name!r}.")
-        return
-    if (directory / "config.json").exists():
-        raise UsageError(
-            f"{directory} already holds a run. Continue it with --resume, or choose another name."
-        )
+def _require_run_of(task: EnvFactory, directory: Path | None) -> None:
+    """Check that a directory is a run of a task."""
+    if directory is None:
+        raise UsageError("name the directory of the run to resume")
+    saved = read_config(directory)
+    if saved["task"] != task.name:
+        raise UsageError(f"{directory} is a run of {saved['task']!r}, not of {task.name!r}.")
+
+
+def _describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
+    """Write what is trained, once it has been built: what fails before leaves no run."""
     try:
         description = {"task": task.name, **task.options, "train": asdict(config)}
         text = json.dumps(description, indent=2)
-        write_atomically(directory / "config.json", text + "\n")
+        write_atomically(directory / CONFIG, text + "\n")
     except OSError as error:
         raise UsageError(f"Can't write to {directory}: {error}") from error
 
@@ -349,7 +348,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         UsageError: The directory is not a run.
     """
-    path = directory / "config.json"
+    path = directory / CONFIG
     try:
         saved = json.loads(path.read_text())
         return {"task": saved["task"], "train": saved["train"]} | saved

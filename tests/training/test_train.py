@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from privileged_world import QuadrupedSeen
 
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-from robo_maxent.errors import CheckpointError, UsageError
+from robo_maxent.errors import CheckpointError, EnvError, UsageError
+from robo_maxent.files import locked
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.policy import Policy
 from robo_maxent.tasks import make
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
-from robo_maxent.training.metrics import read
+from robo_maxent.training.metrics import STEP, MetricsLog, read
+from robo_maxent.training.run_directory import claimed
 from robo_maxent.training.train import Run, resumed, train
 from robo_maxent.training.trainer import Trainer
 
@@ -199,6 +202,56 @@ def test_a_resumed_log_drops_rows_past_the_checkpoint(finished: Run) -> None:
     train(make("quadruped-flat"), config(steps=ENVS), finished.directory, resume=True)
     assert all(row["time/total_timesteps"] < 99999999 for row in read(log))
     assert "cut off" not in log.read_text()
+
+
+def test_a_resumed_log_keeps_the_rows_around_a_damaged_line(tmp_path: Path) -> None:
+    rows = [b'{"time/total_timesteps": %d}' % step for step in range(6)]
+    rows[1], rows[2], rows[3] = b'{"time/total_\xfftimesteps": 1}', b'{"time/total_ti', b"3"
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join(rows))
+    MetricsLog(tmp_path, from_step=4).close()
+    assert [row[STEP] for row in read(tmp_path / "metrics.jsonl")] == [0, 4]
+
+
+def test_two_processes_do_not_train_one_run(finished: Run) -> None:
+    lock = locked(finished.directory, "")
+    with pytest.raises(UsageError, match=r"finished is being trained by another process: wait"):
+        train(make("quadruped-flat"), config(), finished.directory, resume=True)
+    lock.release()
+
+
+def test_a_directory_of_something_else_is_not_trained_in(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("words")
+    with pytest.raises(UsageError, match=r"holds no run, but thesis\.tex: choose the name of"):
+        train(make("quadruped-flat"), config(), tmp_path)
+    with pytest.raises(UsageError, match=r"Can't write to .*thesis\.tex: File exists"):
+        train(make("quadruped-flat"), config(), tmp_path / "thesis.tex")
+
+
+def test_runs_that_begin_in_the_same_second_have_directories_of_their_own(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        names = []
+        for _ in range(3):
+            directory = stack.enter_context(claimed(None, tmp_path / "runs/now-seed0", False))
+            (directory / "config.json").write_text("{}")
+            names.append(directory.name)
+    assert names == ["now-seed0", "now-seed0-2", "now-seed0-3"]
+
+
+def test_a_training_that_fails_to_start_leaves_its_name_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> Trainer:
+        raise EnvError("no second instance")
+
+    monkeypatch.setattr("robo_maxent.training.train.Trainer", broken)
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty"):
+        with pytest.raises(EnvError, match="no second instance"):
+            train(make("quadruped-flat"), config(), tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    monkeypatch.undo()
+    run = train(make("quadruped-flat"), config(steps=ENVS), tmp_path / "empty")
+    assert (run.directory / "config.json").is_file()
 
 
 def test_a_directory_that_holds_a_run_is_not_overwritten(finished: Run) -> None:
