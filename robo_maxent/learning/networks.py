@@ -10,6 +10,15 @@ from torch.nn import functional as F
 from robo_maxent.learning import hardware
 from robo_maxent.learning.heads import Head
 
+OUTLIER = 30.0
+"""Deviations, each of at least one unit, beyond which an observation counts as if it were there.
+
+So the one exploding contact in a million steps does not blind a sensor for good; a flag that is
+raised for the first time, and whatever is of the size of a robot in SI units, counts in full.
+"""
+SETTLED = 500
+"""Observations from which on the deviation is known well enough to tell outliers by."""
+
 
 class Ensemble(nn.Module):
     """E networks of one shape, with two hidden layers, evaluated together: (B, I) -> (E, B, O).
@@ -124,7 +133,8 @@ class Critics(Ensemble):
 class Normalizer(nn.Module):
     """Running mean and variance of observations (Chan et al. 1979), in float64.
 
-    Until it has seen any, it is the identity, however large they are.
+    Until it has seen any, it is the identity, however large they are. Outliers are cut off, see
+    :data:`OUTLIER`.
 
     Update it once per fresh observation, never inside a gradient step: replay stores raw
     observations, so that all of them are seen through the present statistics.
@@ -148,6 +158,9 @@ class Normalizer(nn.Module):
     def update(self, obs: Tensor) -> None:
         """Take in fresh observations, (n, O)."""
         obs = obs.double()
+        if self.count >= SETTLED:
+            reach = OUTLIER * torch.sqrt(self.square / self.count).clamp_(min=1.0)
+            obs = obs.clamp(self.mean - reach, self.mean + reach)
         added = len(obs)
         total = self.count + added
         delta = obs.mean(0) - self.mean
