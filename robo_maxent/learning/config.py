@@ -1,8 +1,21 @@
 """How to learn: frozen, checked at the door, free of torch."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from robo_maxent.errors import UsageError
+
+_RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (("width", "batch_size", "actor_every"), lambda x: x >= 1, "at least 1"),
+    (("learning_rate", "initial_alpha"), lambda x: 0 < x < math.inf, "> 0 and finite"),
+    (("weight_decay", "alpha_learning_rate"), lambda x: 0 <= x < math.inf, ">= 0 and finite"),
+    (("gamma", "tau", "actor_average"), lambda x: 0 < x <= 1, "in (0, 1]"),
+    (("target_entropy_per_action",), math.isfinite, "finite"),
+    (("learning_rate_held",), lambda x: x is None or x >= 1, "at least 1 or None"),
+)
+"""Settings, what is allowed of them, and how to say that; NaN is allowed nowhere."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +60,10 @@ class SacConfig:
 
     def __post_init__(self) -> None:
         """Check the values at the door."""
-        for name in ("width", "batch_size", "actor_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "initial_alpha"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} must be > 0, got {getattr(self, name)}")
-        held = self.learning_rate_held
-        if held is not None and held < 1:
-            raise UsageError(f"learning_rate_held must be at least 1 or None, got {held}")
-        if not self.alpha_learning_rate >= 0:
-            raise UsageError(
-                f"alpha_learning_rate must be at least 0, got {self.alpha_learning_rate}"
-            )
-        for name in ("gamma", "tau", "actor_average"):
-            if not 0 < getattr(self, name) <= 1:
-                raise UsageError(f"{name} must be in (0, 1], got {getattr(self, name)}")
+        for names, is_allowed, allowed in _RANGES:
+            for name in names:
+                if not is_allowed(getattr(self, name)):
+                    raise UsageError(f"{name} must be {allowed}, got {getattr(self, name)}")
         low, high = self.log_std_range
         if not -20 <= low < high <= 4:
             raise UsageError(f"log_std_range must rise within [-20, 4], got {low}, {high}")
