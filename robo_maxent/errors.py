@@ -57,5 +57,13 @@ class EnvError(RoboMaxentError):
     """An environment of someone else's crashed, or returned what nothing can learn from."""
 
 
+class DivergedError(RoboMaxentError):
+    """The numbers of a learner are not finite any more; what was saved before is intact."""
+
+
 class RenderingError(RoboMaxentError):
     """No OpenGL backend works here; the message holds the fix."""
+
+
+class EnvWarning(UserWarning):
+    """An environment of someone else's did something wrong that harms no result."""

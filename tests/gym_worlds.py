@@ -117,6 +117,46 @@ class Bad(Counter):
         return super().reset(seed=seed)
 
 
+class Strange(Counter):
+    """Returns or raises what it should not from the first step on, as it is told."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        obs, info = super().reset(seed=seed)
+        return obs if self.what == "no info" else (obs, info)
+
+    def step(self, action: Any) -> Any:
+        obs, reward, terminated, truncated, info = super().step(action)
+        if self.what == "old step":
+            return obs, reward, terminated or truncated, info
+        if self.what == "assertion":
+            assert self.t < 0
+        rewards = {"array": np.array([-1.5]), "none": None, "two": np.zeros(2), "word": "good"}
+        return obs, rewards.get(self.what, reward), terminated, truncated, info
+
+    def close(self) -> None:
+        if self.what == "close":
+            raise AttributeError("it has no window")
+
+
+class OnlyOne(Counter):
+    """Can't be made while there is another, as a connection to a robot."""
+
+    alive: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        if OnlyOne.alive:
+            raise RuntimeError("the port is in use")
+        OnlyOne.alive += 1
+        super().__init__()
+
+    def close(self) -> None:
+        OnlyOne.alive -= 1
+
+
 class Endless(World):
     """Never ends, and has no time limit."""
 
@@ -167,6 +207,6 @@ def register(name: str, world: Any, **kwargs: Any) -> str:
     return f"test/{name}-v0"
 
 
-for _world in (World, Counter, Seeded, Echo, Bad, Endless, Near):
+for _world in (World, Counter, Seeded, Echo, Bad, OnlyOne, Endless, Near):
     register(_world.__name__, _world)
 register("Broken", broken)

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any, get_args
@@ -26,8 +27,10 @@ from robo_maxent.cli.export import Export
 from robo_maxent.cli.info import Doctor, Tasks, Terrain
 from robo_maxent.cli.record import Record, Replay
 from robo_maxent.cli.train import Train
-from robo_maxent.errors import RoboMaxentError
+from robo_maxent.errors import EnvWarning, RoboMaxentError
 from robo_maxent.training.config import Preset, preset
+
+_python_format = warnings.formatwarning
 
 EXIT_INTERRUPTED = 130
 """What a shell reports of a command ended by Ctrl-C."""
@@ -82,9 +85,19 @@ def _preset_of_task(args: list[str]) -> str:
     return TASKS[task].preset if task in TASKS else "default"
 
 
+def _formatted(
+    message: Warning | str, category: type[Warning], file: str, line: int, text: str | None = None
+) -> str:
+    """A warning for people: of what is not their code they need not know the line of ours."""
+    if issubclass(category, EnvWarning):
+        return f"robo-maxent: warning: {message}\n"
+    return _python_format(message, category, file, line, text)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 for a failure, 2 for a usage error."""
     args = sys.argv[1:] if args is None else args
+    warnings.formatwarning = _formatted
     if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may lack the letters of a table
         sys.stdout.reconfigure(errors="replace")
     try:

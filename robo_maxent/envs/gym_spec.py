@@ -1,9 +1,13 @@
 """What a Gymnasium id is, before anything is learnt on it: found, made, its spaces judged."""
 
 import contextlib
+import copy
 import importlib
 import io
+import os
+import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -31,7 +35,7 @@ def find_spec(env_id: str) -> EnvSpec:
     module, _, name = env_id.rpartition(":")
     try:
         if module:
-            importlib.import_module(module)
+            _imported(module)
         elif name.startswith("dm_control/"):
             _registered_by("shimmy")
         elif name not in gymnasium.registry:
@@ -42,6 +46,27 @@ def find_spec(env_id: str) -> EnvSpec:
             f"Unknown Gymnasium id {env_id!r}: {str(error).rstrip('.')}. An id of a package that "
             f"must be imported first is {PREFIX}MODULE:ID."
         ) from error
+
+
+def with_args(spec: EnvSpec, env_args: Mapping[str, Any]) -> EnvSpec:
+    """What makes the environments of an id with more arguments than it was registered with."""
+    spec, args = copy.deepcopy(spec), dict(env_args)
+    if "max_episode_steps" in args:
+        spec.max_episode_steps = args.pop("max_episode_steps")
+    spec.kwargs.update(args)
+    return spec
+
+
+def _imported(module: str) -> None:
+    """Import a module that registers ids; those of the current directory come first."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise  # the caller says how ids are named
+    except Exception as error:  # someone else's code
+        raise UsageError(f"The module {module} can't be imported: {one_line(error)}.") from error
 
 
 def _registered_by(package: str) -> None:

@@ -22,10 +22,11 @@ from robo_maxent.envs.gym_spec import (
     observation_parts,
     require_box,
     step_seconds,
+    with_args,
 )
 from robo_maxent.envs.gym_trial import EFFECTS, GymTrials, random_actions
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
-from robo_maxent.envs.gym_wrapper import ERROR, TRACE, WrapperFactory, one_line
+from robo_maxent.envs.gym_wrapper import ERROR, TRACE, GymWrapper, WrapperFactory, close, one_line
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import EnvError, RenderingError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams
@@ -38,6 +39,9 @@ from robo_maxent.types import Act, Episode, Step
 ENDLESS_STEPS = 100_000
 """An environment without a time limit of its own that runs longer counts as one that never ends."""
 
+INSTANCES = 16
+"""Environments that are made at once to evaluate a policy, unless another number is asked for."""
+
 
 class GymTask:
     """A Gymnasium environment to learn on; satisfies ``interface.StressTask``."""
@@ -45,17 +49,24 @@ class GymTask:
     preset = "single"
     exact_resume = False
     mirrors = None
-    most_simulations = 16
     perturbations = EFFECTS
     terrain = None
     deviation_units: Mapping[str, str] = {}
 
-    def __init__(self, env_id: str, action_repeat: int = 1) -> None:
+    def __init__(
+        self,
+        env_id: str,
+        action_repeat: int = 1,
+        env_args: Mapping[str, Any] | None = None,
+        instances: int = INSTANCES,
+    ) -> None:
         """Make the environment once, and see whether it can be learnt on.
 
         Args:
             env_id: A registered id, or ``module:id`` with the module that registers it.
             action_repeat: How often each action is applied; rewards are summed.
+            env_args: What ``gymnasium.make`` is given beside the id.
+            instances: How many are made at once to evaluate a policy, at most.
 
         Raises:
             UsageError: There is no such id, a package is missing, or the action or observation
@@ -64,10 +75,13 @@ class GymTask:
         """
         if action_repeat < 1:
             raise UsageError(f"action_repeat must be at least 1, got {action_repeat}")
+        if instances < 1:
+            raise UsageError(f"instances must be at least 1, got {instances}")
         self.name = f"{PREFIX}{env_id}"
         self.summary = f"the Gymnasium environment {env_id}"
         self.action_repeat = action_repeat
-        self.spec = find_spec(env_id)
+        self.env_args, self.most_simulations = dict(env_args or {}), instances
+        self.spec = with_args(find_spec(env_id), self.env_args)
         env = make(self.name, self.spec)
         try:
             box = require_box(self.name, env.action_space)
@@ -76,7 +90,7 @@ class GymTask:
             self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
             self.goal = self._goal(env)
         finally:
-            env.close()
+            close(env, self.name)
         if self.goal is not None:
             self.preset = "goals"
         self.observation_parts = self.policy_parts
@@ -101,7 +115,12 @@ class GymTask:
     @property
     def options(self) -> dict[str, Any]:
         """What builds this task again, beside its name."""
-        return {"action_repeat": self.action_repeat}
+        options: dict[str, Any] = {"action_repeat": self.action_repeat}
+        if self.env_args:
+            options["env_args"] = self.env_args
+        if self.most_simulations != INSTANCES:
+            options["instances"] = self.most_simulations
+        return options
 
     def training_env(
         self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
@@ -233,7 +252,7 @@ class GymVecEnv:
 
         Raises:
             UsageError: ``n`` or ``seed`` is out of range.
-            EnvError: A worker process died while it was made.
+            EnvError: An environment can't be made.
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
@@ -248,7 +267,7 @@ class GymVecEnv:
             WrapperFactory(task.spec, task.name, repeat, seed, first_sim + sim, purpose, kwargs)
             for sim in range(n)
         ]
-        self.env = _in_workers(task.name, factories) if workers else _here(factories)
+        self.env = (_in_workers if workers else _here)(task.name, factories)
 
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation.
@@ -388,8 +407,16 @@ class GymVecEnv:
 Vectorized = SyncVectorEnv | AsyncVectorEnv
 
 
-def _here(factories: list[WrapperFactory]) -> Vectorized:
-    return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
+def _here(label: str, factories: list[WrapperFactory]) -> Vectorized:
+    wrappers: list[GymWrapper] = []
+    try:
+        wrappers.extend(factory() for factory in factories)
+    except Exception as error:  # someone else's code
+        for wrapper in wrappers:
+            wrapper.close()
+        raise _not_made(label, error) from error
+    kept = [lambda wrapper=wrapper: wrapper for wrapper in wrappers]
+    return SyncVectorEnv(kept, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
 def _in_workers(label: str, factories: list[WrapperFactory]) -> Vectorized:
@@ -398,11 +425,25 @@ def _in_workers(label: str, factories: list[WrapperFactory]) -> Vectorized:
             # Python 3.12 warns of forking beside threads. Those are torch's, which no worker uses.
             warnings.filterwarnings("ignore", "This process .* is multi-threaded")
             return AsyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
-    except (EOFError, OSError) as error:
+    except EOFError as error:
         raise EnvError(
             f"A worker process of {label} died while it made the environment; what it printed "
             "last says why."
         ) from error
+    except OSError as error:
+        raise EnvError(
+            f"{len(factories)} worker processes of {label} can't be started: {error}. Use fewer "
+            "--envs, or allow more files and processes (ulimit -n, ulimit -u)."
+        ) from error
+    except Exception as error:  # someone else's code
+        raise _not_made(label, error) from error
+
+
+def _not_made(label: str, error: Exception) -> EnvError:
+    return EnvError(
+        f"{label} can't be made: {one_line(error)}. It could be made before: if only one can exist "
+        "at a time, train with --evaluation-episodes 0, and evaluate with --instances 1."
+    )
 
 
 def _end(env: Vectorized) -> list[int | None]:

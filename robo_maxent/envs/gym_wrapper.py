@@ -7,10 +7,13 @@ error comes out as a text in ``info``, and the process that trains raises it.
 
 import os
 import signal
+import sys
 import traceback
+import warnings
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, SupportsFloat
+from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -18,12 +21,22 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from robo_maxent.envs.gym_robotics_shim import repair_for
+from robo_maxent.errors import EnvWarning
 from robo_maxent.seeds import Purpose, environment_seed
 
 ERROR = "env_error"
 """Key of ``info``: what is wrong with the environment, in one line."""
 TRACE = "env_error_trace"
 """Key of ``info``: the traceback of its exception; empty where it raised none."""
+
+RETURNED = {
+    "reset": ("observation", "info"),
+    "step": ("observation", "reward", "terminated", "truncated", "info"),
+}
+"""What the methods of an environment return, since Gymnasium 0.26."""
+
+NOT_THEIRS = (Path(__file__).parents[1], Path(gymnasium.__file__).parent)
+"""Where code is that only hands on what an environment does: a message names no line of it."""
 
 
 class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
@@ -78,7 +91,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         self._in_episode = 0
         episode_seed = environment_seed(*key)
         try:
-            raw, _ = self.env.reset(seed=episode_seed, options=options)
+            raw, _ = _returned(self.env.reset(seed=episode_seed, options=options), "reset")
             return self._flat(raw), {}
         except Exception as error:  # someone else's code: whatever it raises is to be reported
             return np.zeros(self._size, np.float32), self._reported(error, "reset")
@@ -91,12 +104,16 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             obs, info = np.zeros(self._size, np.float32), self._reported(error, "step")
             return obs, 0.0, False, False, info
 
+    def close(self) -> None:
+        """Close the environment; an exception of its own is a warning."""
+        close(self.env, self._label)
+
     def _step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         total, raw, terminated, truncated, info = 0.0, None, False, False, {}
         for _ in range(self._repeat):
             self._steps += 1
             self._in_episode += 1
-            raw, reward, terminated, truncated, info = self.env.step(action)
+            raw, reward, terminated, truncated, info = _returned(self.env.step(action), "step")
             total += self._finite_reward(reward)
             if terminated or truncated:
                 break
@@ -111,22 +128,30 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         scaled = low + share * (high.astype(np.float64) - low)
         return np.clip(scaled.astype(self._inner_action.dtype), low, high)
 
-    def _finite_reward(self, reward: SupportsFloat) -> float:
-        value = float(reward)
+    def _finite_reward(self, reward: Any) -> float:
+        try:
+            value = float(np.asarray(reward).item())  # also of an array of one number
+        except (TypeError, ValueError):
+            raise _UnusableError(f"the reward {reward!r}, where a number is expected,") from None
         if not abs(value) <= np.finfo(np.float32).max:
-            raise _NotFinite(f"the reward {value}")
+            raise _UnusableError(f"the reward {value}")
         return value
 
     def _flat(self, raw: Any) -> np.ndarray:
-        with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
-            flat = np.asarray(spaces.flatten(self._inner_observation, raw)).astype(np.float32)
+        try:
+            with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
+                flat = np.asarray(spaces.flatten(self._inner_observation, raw)).astype(np.float32)
+        except Exception as error:  # of whatever type, it is not what the space says
+            raise _UnusableError(
+                f"an observation that its space does not have ({one_line(error)})"
+            ) from error
         if flat.shape != (self._size,):
-            raise ValueError(
-                f"an observation of {flat.size} numbers, where its space has {self._size}"
+            raise _UnusableError(
+                f"an observation of {flat.size} numbers, where its space has {self._size},"
             )
         if not np.isfinite(flat).all():
             bad = np.flatnonzero(~np.isfinite(flat))
-            raise _NotFinite(f"an observation with {flat[bad[0]]} at element {bad[0]}")
+            raise _UnusableError(f"an observation with {flat[bad[0]]} at element {bad[0]}")
         return flat
 
     def _reported(self, error: Exception, during: str) -> dict[str, Any]:
@@ -135,17 +160,45 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             f"in simulation {self._sim} at its step {self._steps}, step {self._in_episode} of "
             f"episode {self.next_episode - 1}"
         )
-        if isinstance(error, _NotFinite):
+        if isinstance(error, _UnusableError):
             return {ERROR: f"{self._label} returned {error} {where}.", TRACE: ""}
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-        text = f"{self._label} crashed in {during}() {where}: {one_line(error)} ({place})."
-        return {ERROR: text, TRACE: traceback.format_exc()}
+        text = f"{self._label} crashed in {during}() {where}: {one_line(error)}"
+        if isinstance(error, ValueError) and "to unpack" in str(error):  # by a wrapper inside
+            text += f"; {_expected(during)}"
+        return {ERROR: f"{text}.", TRACE: traceback.format_exc()}
 
 
-def one_line(error: Exception) -> str:
-    """An exception of someone else's code, its type and text on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+def close(env: gymnasium.Env[Any, Any], label: str) -> None:
+    """Close an environment; an exception of its own is a warning: what it was made for is done."""
+    try:
+        env.close()
+    except Exception as error:  # someone else's code
+        warnings.warn(f"{label} can't be closed: {one_line(error)}", EnvWarning, stacklevel=2)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception of someone else's code on one line: its type, its text, and where it arose."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if not any(Path(f.filename).is_relative_to(p) for p in NOT_THEIRS)]
+    if not theirs:
+        return text
+    place = f"{os.path.basename(theirs[-1].filename)}:{theirs[-1].lineno}"
+    # An assertion without a text says what it asserts.
+    return f"{text} ({place})" if str(error) else f"{text} {theirs[-1].line} ({place})"
+
+
+def _returned(values: Any, method: str) -> tuple[Any, ...]:
+    """What a method of an environment returned, if it is as many values as there should be."""
+    if isinstance(values, tuple) and len(values) == len(RETURNED[method]):
+        return values
+    found = f"{len(values)} values" if isinstance(values, tuple) else type(values).__name__
+    raise _UnusableError(f"{found} from {method}(), where {_expected(method)},")
+
+
+def _expected(method: str) -> str:
+    names = RETURNED[method]
+    return f"{len(names)} values are expected: {', '.join(names)}"
 
 
 def _success(info: dict[str, Any]) -> bool | None:
@@ -160,8 +213,8 @@ def _success(info: dict[str, Any]) -> bool | None:
     return bool(success) if isinstance(success, Real | np.bool_) else None
 
 
-class _NotFinite(ValueError):
-    """NaN or infinity: what, for a message."""
+class _UnusableError(ValueError):
+    """Something returned that nothing can learn from: what, for a message."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +237,11 @@ class WrapperFactory:
             # Ctrl-C reaches every process of a terminal; the one that trains ends the workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        repair_for(self.spec)
-        env = gymnasium.make(self.spec, disable_env_checker=True, **self.kwargs)
+        try:
+            repair_for(self.spec)
+            env = gymnasium.make(self.spec, disable_env_checker=True, **self.kwargs)
+        except Exception as error:  # someone else's code
+            if os.getpid() == self.process:
+                raise
+            sys.exit(f"{self.label} can't be made in a worker process: {one_line(error)}")
         return GymWrapper(env, self.label, self.repeat, self.seed, self.sim, self.purpose)

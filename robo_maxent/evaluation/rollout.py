@@ -57,7 +57,7 @@ def evaluate(
         if len(finished) < env.n:
             raise EnvError(
                 f"{task.name}: an episode did not end within {limit:,} control steps. Register the "
-                "id with max_episode_steps."
+                "id with max_episode_steps, or give --env-arg max_episode_steps=1000."
             )
         rows += [finished[sim] for sim in sorted(finished)]
     return rows

@@ -42,6 +42,10 @@ class Agent(Protocol):
         """
         ...
 
+    def is_finite(self) -> bool:
+        """Whether all numbers that it acts and learns with are finite."""
+        ...
+
     def metrics(self) -> dict[str, float]:
         """What a run should log of the agent as it is now, by name."""
         ...

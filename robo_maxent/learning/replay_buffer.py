@@ -135,6 +135,16 @@ class ReplayBuffer:
             terminated=picked[:, columns.terminated],
         )
 
+    def largest(self) -> tuple[float, float]:
+        """Largest size of an element of an observation, and of a reward; 0 where it is empty."""
+        rows, columns = self._rows[: len(self)], self._columns
+        parts = (rows[:, columns.obs], rows[:, columns.next_obs]), (rows[:, columns.reward],)
+        observation, reward = (
+            max(max(float(x.max(initial=0.0)), -float(x.min(initial=0.0))) for x in part)
+            for part in parts
+        )
+        return observation, reward
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """What is stored, and the number ever added; views, to be written at once."""
         saved = {"rows": self._rows[: len(self)], "added": np.array(self._added)}

@@ -197,6 +197,13 @@ class Sac:
         with hardware.bf16_products() if self.precision == "bf16" else nullcontext():
             return self._update_in_torch(self._normalized(batch), noise.split(size))
 
+    def is_finite(self) -> bool:
+        """Whether all numbers that it acts and learns with are finite, those of Adam too."""
+        saved = self.state_dict()
+        groups = *saved["networks"].values(), *saved["optimizers"].values()
+        tensors = (tensor for group in groups for tensor in group.values())
+        return all(bool(tensor.isfinite().all()) for tensor in (self.log_alpha.exp(), *tensors))
+
     def metrics(self) -> dict[str, float]:
         """Counters, temperature and step size, by the names that dashboards expect."""
         return {

@@ -1,5 +1,6 @@
 """What to spend on a run, and recipes by name: frozen, checked at the door, free of torch."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -32,7 +33,7 @@ class TrainConfig:
     evaluate_every: int = 200_000
     """Environment steps between evaluations of the mean action."""
     evaluation_episodes: int = 32
-    """Episodes of each of them."""
+    """Episodes of each of them; 0: none, and the latest policy is kept as the best."""
     save_seconds: float = 120.0
     """Wall-clock between checkpoints."""
     threads: int = 0
@@ -48,14 +49,15 @@ class TrainConfig:
             raise UsageError("give one budget, minutes or steps, not both")
         for name in ("minutes", "steps", "save_seconds"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name} must be > 0, got {value}")
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"{name} must be > 0 and finite, got {value}")
         if self.relabelled is not None and not 0 <= self.relabelled <= 1:
             raise UsageError(f"relabelled must be within [0, 1], got {self.relabelled}")
-        for name in ("envs", "evaluate_every", "evaluation_episodes", "replay_capacity"):
+        for name in ("envs", "evaluate_every", "replay_capacity"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("seed", "updates_per_step", "random_steps", "threads"):
+        counts = ("seed", "updates_per_step", "random_steps", "threads", "evaluation_episodes")
+        for name in counts:
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import quote
@@ -18,7 +19,14 @@ import psutil
 import torch
 
 from robo_maxent.envs.interface import EnvFactory
-from robo_maxent.errors import EnvError, RoboMaxentError, UsageError
+from robo_maxent.errors import (
+    CheckpointError,
+    DivergedError,
+    EnvError,
+    PolicyError,
+    RoboMaxentError,
+    UsageError,
+)
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
 from robo_maxent.files import write_atomically
@@ -31,10 +39,13 @@ from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.metrics import MetricsLog
 from robo_maxent.training.run_directory import CONFIG, claimed, fresh_name
 from robo_maxent.training.trainer import Trainer, relabelling
-from robo_maxent.types import Episode
+from robo_maxent.types import Act, Episode
 
 BASE_MEMORY = 500_000_000
 """Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
+
+EVALUATION_NEWS = 30.0
+"""Wall-clock between lines about an evaluation that takes long, s."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,7 @@ def train(
             not be written.
         EnvError: An environment of someone else's crashed or returned NaN or infinity; the run is
             saved up to the step before.
+        DivergedError: The learner's numbers are not finite any more; what was saved before stays.
     """
     start = time.monotonic()
     if config.minutes is None and config.steps is None:
@@ -111,18 +123,30 @@ def train(
     _require_memory(task, config)
     relabelling(task, config.relabelled)  # raises before a directory is made
     with claimed(named, fresh_name(task.name, config.seed), resume) as target:
-        trainer = Trainer(task, config, target)
         try:
-            if resume:
-                trainer.restore()
-            else:
-                _describe(task, config, target)
-            with _Interrupt() as interrupt:
-                loop = _Loop(trainer, start, show or (lambda status: None))
-                loop.greet(resume)
-                return loop.run(interrupt)
-        finally:
-            trainer.close()
+            return _trained(task, config, target, resume, start, show or (lambda status: None))
+        except BaseException:
+            if not resume:
+                _withdraw(target)
+            raise
+
+
+def _trained(
+    task: EnvFactory, config: TrainConfig, directory: Path, resume: bool, start: float, show: Show
+) -> Run:
+    """Train in a directory that is held; ``start`` is when the budget began, monotonic, s."""
+    trainer = Trainer(task, config, directory)
+    try:
+        if resume:
+            trainer.restore()
+        else:
+            _describe(task, config, directory)
+        loop = _Loop(trainer, start, show)
+        with _Interrupt(loop.tell) as interrupt:
+            loop.greet(resume)
+            return loop.run(interrupt)
+    finally:
+        trainer.close()
 
 
 def memory_needed(task: EnvFactory, config: TrainConfig) -> int:
@@ -147,14 +171,16 @@ class _Loop:
         self.latest: dict[str, torch.Tensor] = {}
         self.terms: dict[str, np.ndarray] = {}
         self.saved_at = start
+        self.saved_steps = trainer.steps  # in the checkpoint; 0: there is none
+        self.told_at = start
 
     def run(self, interrupt: "_Interrupt") -> Run:
         """Train until the budget is spent or Ctrl-C is pressed."""
         trainer, evaluated_at = self.trainer, -1
         if native.library() is None:
-            self._tell(native.state()[1])
+            self.tell(native.state()[1])
         if self.config.precision == "bf16" and not hardware.has_amx():
-            self._tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
+            self.tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
         try:
             while not interrupt.pressed and self._fraction() < 1.0:
                 step, metrics = trainer.step()
@@ -164,17 +190,18 @@ class _Loop:
                 if trainer.control_steps % self.log_every == 0:
                     self._log()
                 if trainer.steps % self.config.evaluate_every < self.config.envs:
-                    self._evaluate()
+                    self._evaluate(interrupt)
                     evaluated_at = trainer.steps
-                if time.monotonic() - self.saved_at > self.config.save_seconds:
-                    self.saved_at = time.monotonic()
-                    self._attempt(trainer.save)
+                self._save_when_due()
             if not interrupt.pressed and evaluated_at != trainer.steps:
-                self._evaluate()
+                self._evaluate(interrupt)
+            trainer.require_finite()
             trainer.policy().save(trainer.directory / "policy-last.safetensors")
             trainer.save()
         except EnvError as error:
             raise self._saved_before(error) from error
+        except DivergedError as error:
+            raise self._kept_before(error) from error
         finally:
             self._attempt(self.log.close)
         return Run(
@@ -190,18 +217,26 @@ class _Loop:
 
     def greet(self, resume: bool) -> None:
         """Say where the run is, and what is special about the task."""
-        self._tell(f"run: {self.trainer.directory}")
+        self.tell(f"run: {self.trainer.directory}")
         for note in self.trainer.task.notes:
-            self._tell(note)
+            self.tell(note)
         if resume and not self.trainer.task.exact_resume:
-            self._tell(
+            self.tell(
                 "learner, replay and counters continue exactly; the state of the environments "
                 "can't be saved, so new episodes begin"
             )
 
+    def _save_when_due(self) -> None:
+        if time.monotonic() - self.saved_at > self.config.save_seconds:
+            self.saved_at = time.monotonic()
+            if self._attempt(self.trainer.save):
+                self.saved_steps = self.trainer.steps
+
     def _saved_before(self, env_error: EnvError) -> EnvError:
         """Save everything up to the error of an environment; the error, saying how to go on."""
         trainer = self.trainer
+        if not trainer.steps:
+            return env_error
         try:
             trainer.save()
         except RoboMaxentError as error:
@@ -211,6 +246,20 @@ class _Loop:
             f"continue with robo-maxent train --resume {quote(str(trainer.directory))} --minutes 5"
         )
 
+    def _kept_before(self, diverged: DivergedError) -> DivergedError:
+        """The divergence of the learner, saying what was kept before it and how to go on."""
+        trainer, directory = self.trainer, quote(str(self.trainer.directory))
+        kept = [f"a checkpoint at {self.saved_steps:,} steps"] if self.saved_steps else []
+        if (trainer.directory / "policy.safetensors").is_file():
+            kept.append(f"the best policy (robo-maxent evaluate {directory})")
+        observation, reward = trainer.learner.replay.largest()
+        return DivergedError(
+            f"{diverged} Saved before it: {' and '.join(kept) or 'nothing'}. It learnt from "
+            f"observations of up to {observation:.3g} and rewards of up to {reward:.3g}: if that "
+            "is too much, let the environment clip them; else train anew with a --learning-rate "
+            f"below {self.config.sac.learning_rate:g}."
+        )
+
     def _fraction(self) -> float:
         if self.config.steps is not None:
             return (self.trainer.steps - self.first_step) / self.config.steps
@@ -218,6 +267,7 @@ class _Loop:
         return (time.monotonic() - self.start) / (60.0 * self.config.minutes)
 
     def _log(self) -> None:
+        self.trainer.require_finite()
         seconds = time.monotonic() - self.start
         values = {
             "time/fps": (self.trainer.steps - self.first_step) / seconds,
@@ -235,18 +285,31 @@ class _Loop:
             if judged:
                 values["rollout/success_rate"] = float(np.mean(judged))
         self._write(values | self.trainer.collector.env.metrics())
-        self._tell()
+        self.tell()
 
-    def _evaluate(self) -> None:
-        """Evaluate the policy without noise; keep it if it is the best so far."""
+    def _evaluate(self, interrupt: "_Interrupt") -> None:
+        """Evaluate the policy without noise, unless interrupted; keep it if it is the best so far.
+
+        Without evaluations the latest one is kept.
+        """
         trainer = self.trainer
-        rows = evaluate(
-            trainer.policy(),
-            trainer.task,
-            self.config.evaluation_episodes,
-            self.config.seed,
-            purpose=Purpose.VALIDATION,
-        )
+        trainer.require_finite()
+        best = trainer.directory / "policy.safetensors"
+        if not self.config.evaluation_episodes:
+            self._attempt(lambda: trainer.policy().save(best))
+            return
+        self.told_at = time.monotonic()
+        try:
+            rows = evaluate(
+                interrupt.ends(trainer.policy()),
+                trainer.task,
+                self.config.evaluation_episodes,
+                self.config.seed,
+                self._evaluating,
+                purpose=Purpose.VALIDATION,
+            )
+        except _InterruptedError:
+            return
         summary = summarize(rows)
         values = {
             "eval/mean_reward": summary.mean_reward,
@@ -259,18 +322,24 @@ class _Loop:
         self._write(values | of_task)
         successes = [] if summary.success is None else [summary.success.share]
         score = [*successes, summary.mean_reward]
-        if score > trainer.best_score:
-            best = trainer.directory / "policy.safetensors"
-            if self._attempt(lambda: trainer.policy().save(best)):
-                trainer.best_score = score
-        self._tell(f"evaluation at {trainer.steps:,} steps: {summary.headline}")
+        if score > trainer.best_score and self._attempt(lambda: trainer.policy().save(best)):
+            trainer.best_score = score
+        self.tell(f"evaluation at {trainer.steps:,} steps: {summary.headline}")
+
+    def _evaluating(self, done: int, most: int) -> None:
+        if time.monotonic() - self.told_at > EVALUATION_NEWS:
+            self.told_at = time.monotonic()
+            self.tell(
+                f"evaluation at {self.trainer.steps:,} steps: {done:,} of at most {most:,} control "
+                "steps"
+            )
 
     def _attempt(self, write: Callable[[], object]) -> bool:
         """Write a file; a full disk must not end hours of training, so it only warns."""
         try:
             write()
-        except (OSError, RoboMaxentError) as error:
-            self._tell(f"warning: {error} Training goes on.")
+        except (OSError, CheckpointError, PolicyError) as error:
+            self.tell(f"warning: {error} Training goes on.")
             return False
         return True
 
@@ -278,19 +347,45 @@ class _Loop:
         self.values |= values
         self._attempt(lambda: self.log.write(self.trainer.steps, values))
 
-    def _tell(self, message: str = "") -> None:
+    def tell(self, message: str = "") -> None:
+        """Show where the run is, and something that happened."""
         fraction = min(self._fraction(), 1.0)
         seconds = time.monotonic() - self.start
         left = seconds * (1.0 - fraction) / fraction if fraction > 0 else float("inf")
         self.show(Status(fraction, seconds, left, self.trainer.steps, dict(self.values), message))
 
 
-class _Interrupt:
-    """Ctrl-C and SIGTERM end the loop after the running step; a second one ends it at once."""
+class _InterruptedError(Exception):
+    """An evaluation was interrupted."""
 
-    def __init__(self) -> None:
-        self.pressed = False
+
+class _Interrupt:
+    """Ctrl-C and SIGTERM end the loop after the running step; the third ends it at once."""
+
+    lines = (
+        "stopping: a checkpoint is written after this step",
+        "still stopping; once more ends it at once and loses what is not in the last checkpoint",
+    )
+    """What is told of the first and of the second."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self._presses = tell, 0
         self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the loop should end."""
+        return self._presses > 0
+
+    def ends(self, act: Act) -> Act:
+        """A policy that raises :class:`_InterruptedError` once the loop should end."""
+
+        def interruptible(obs: np.ndarray) -> np.ndarray:
+            if self.pressed:
+                raise _InterruptedError
+            return act(obs)
+
+        return interruptible
 
     def __enter__(self) -> "_Interrupt":
         if threading.current_thread() is threading.main_thread():
@@ -303,9 +398,11 @@ class _Interrupt:
             signal.signal(number, handler)
 
     def _press(self, number: int, frame: FrameType | None) -> None:
-        if self.pressed:
+        self._presses += 1
+        if self._presses > len(self.lines):
             raise KeyboardInterrupt
-        self.pressed = True
+        with suppress(RuntimeError):  # it came while a line was being written
+            self._tell(self.lines[self._presses - 1])
 
 
 def _best_policy(trainer: Trainer) -> Policy:
@@ -340,6 +437,15 @@ def _describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
         write_atomically(directory / CONFIG, text + "\n")
     except OSError as error:
         raise UsageError(f"Can't write to {directory}: {error}") from error
+
+
+def _withdraw(directory: Path) -> None:
+    """Leave a directory to the next try, unless there is something of a run to continue or use."""
+    if (directory / "checkpoint").exists() or (directory / "policy.safetensors").exists():
+        return
+    for file in (CONFIG, "metrics.jsonl", "events.out.tfevents.*"):
+        for path in directory.glob(file):
+            path.unlink()
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from robo_maxent.envs.interface import EnvFactory, layout_of
-from robo_maxent.errors import CheckpointError, UsageError
+from robo_maxent.errors import CheckpointError, DivergedError, UsageError
 from robo_maxent.learning.agent import Agent
 from robo_maxent.learning.hardware import cpus, resolve
 from robo_maxent.learning.hindsight import Hindsight, hindsight
@@ -93,11 +93,17 @@ class Trainer:
 
         The updates see the transitions up to the last step and the actions come from the policy
         before them, whatever the timing: the same seed gives the same run.
+
+        Raises:
+            EnvError: An environment crashed or returned NaN or infinity.
+            DivergedError: The agent acts with NaN; nothing was stepped.
         """
         collector, learner = self.collector, self.learner
         learner.agent.observe(collector.obs)
         learning = not collector.is_random
         action = collector.act(learner.agent.explore)
+        if not np.isfinite(action).all():
+            raise self._diverged()
         self._stepping = self._physics.submit(collector.step, action)
         try:
             metrics = learner.learn(self._crew) if learning else {}
@@ -114,8 +120,28 @@ class Trainer:
         """The present policy without noise; it changes as the agent does."""
         return self.learner.agent.policy(layout_of(self.task))
 
+    def require_finite(self) -> None:
+        """Check that the agent can go on.
+
+        Raises:
+            DivergedError: Some of its numbers are NaN or infinite.
+        """
+        if not self.learner.agent.is_finite():
+            raise self._diverged()
+
+    def _diverged(self) -> DivergedError:
+        return DivergedError(
+            f"The learner diverged at {self.steps:,} steps: some of its numbers are not finite."
+        )
+
     def save(self) -> Path:
-        """Write a checkpoint."""
+        """Write a checkpoint.
+
+        Raises:
+            CheckpointError: It could not be written.
+            DivergedError: The agent could not go on from it.
+        """
+        self.require_finite()
         collector, learner = self.collector, self.learner
         return checkpoint.save(
             self.directory / "checkpoint",

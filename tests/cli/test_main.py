@@ -52,8 +52,12 @@ def test_help_and_usage_errors_come_without_torch_or_mujoco() -> None:
         (["train", "quadrupe-flat", "--minutes", "1"], 2, "Did you mean 'quadruped-flat'"),
         (["train", "quadruped-flat"], 2, "give a budget"),
         (["train"], 2, "say what to learn"),
-        (["train", "quadruped-flat", "--minutes", "-1"], 2, "minutes must be > 0, got -1"),
-        (["train", "quadruped-flat", "--steps", "0"], 2, "steps must be > 0, got 0"),
+        (
+            ["train", "quadruped-flat", "--minutes", "-1"],
+            2,
+            "minutes must be > 0 and finite, got -1",
+        ),
+        (["train", "quadruped-flat", "--steps", "0"], 2, "steps must be > 0 and finite, got 0"),
         (["train", "--resume", "nowhere", "--minutes", "1"], 2, "nowhere is not a run"),
         (
             ["train", "quadruped-flat", "--minutes", "1", "--robot", "no.xml"],

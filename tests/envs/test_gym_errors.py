@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import gym_worlds
 import numpy as np
 import pytest
 
+from robo_maxent.envs import gym_vec_env
 from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
-from robo_maxent.errors import CheckpointError, EnvError
+from robo_maxent.errors import CheckpointError, EnvError, EnvWarning, UsageError
+from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.seeds import Purpose
 from robo_maxent.training import checkpoint
@@ -30,7 +33,7 @@ ERRORS = {
     "obs huge": "returned an observation with inf at element 1",
     "reward nan": "returned the reward nan in simulation 0 at its step 13, step 3 of episode 2",
     "reward inf": "returned the reward -inf",
-    "shape": "crashed in step().*an observation of 3 numbers, where its space has 2",
+    "shape": "returned an observation of 3 numbers, where its space has 2, in simulation 0",
     "crash": "crashed in step() in simulation 0 at its step 13, step 3 of episode 2: "
     "TwoArguments: code 7: motor lost at 50 % of 100%d (gym_worlds.py:",
     "reset": "crashed in reset() in simulation 0 at its step 10, step 0 of episode 2: "
@@ -177,3 +180,100 @@ def test_ctrl_c_in_a_terminal_ends_a_run_with_workers_in_good_order(tmp_path: Pa
     assert (tmp_path / "run/policy-last.safetensors").is_file()
     with pytest.raises(ProcessLookupError):  # no worker is left in its group
         os.killpg(process.pid, 0)
+
+
+def strange(what: str, **spec: Any) -> GymVecEnv:
+    """One simulation, begun, of a world that returns or raises something strange."""
+    gym_worlds.register("Strange", gym_worlds.Strange, what=what)
+    gym_worlds.gymnasium.spec("test/Strange-v0").max_episode_steps = spec.get("limit")
+    env = GymVecEnv(GymTask("test/Strange-v0"), 1, seed=0)
+    env.reset()
+    return env
+
+
+def test_one_number_in_an_array_is_a_reward() -> None:
+    env = strange("array")
+    assert env.step(np.zeros((1, 1))).reward.tolist() == [-1.5]
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("what", "limit", "message"),
+    [
+        ("none", None, "returned the reward None, where a number is expected, in simulation 0"),
+        ("two", None, "returned the reward array([0., 0.]), where a number is expected"),
+        ("word", None, "returned the reward 'good', where a number is expected"),
+        ("old step", None, "returned 4 values from step(), where 5 values are expected: obs"),
+        ("old step", 9, "got 4); 5 values are expected: observation, reward, terminated"),
+        ("no info", None, "returned ndarray from reset(), where 2 values are expected: obs"),
+        ("assertion", None, "AssertionError: assert self.t < 0 (gym_worlds.py:"),
+    ],
+)
+def test_what_an_environment_should_not_return_is_said_in_its_own_words(
+    what: str, limit: int | None, message: str
+) -> None:
+    with pytest.raises(EnvError, match=re.escape(message)) as caught:
+        strange(what, limit=limit).step(np.zeros((1, 1)))
+    assert "gym_wrapper.py" not in str(caught.value)
+
+
+def test_an_environment_that_can_not_be_closed_is_a_warning_and_the_run_is_whole(
+    tmp_path: Path,
+) -> None:
+    gym_worlds.register("Strange", gym_worlds.Strange, what="close")
+    text = r"^gym:test/Strange-v0 can't be closed: AttributeError: it has no window \(gym_worlds"
+    with pytest.warns(EnvWarning, match=text) as warned:
+        run = train(GymTask("test/Strange-v0"), config(steps=8, evaluate_every=4), tmp_path / "run")
+    assert run.steps == 8
+    assert (tmp_path / "run/policy.safetensors").is_file()
+    assert {warning.category for warning in warned} == {EnvWarning}
+
+
+@pytest.fixture
+def only_one() -> Iterator[None]:
+    gym_worlds.OnlyOne.alive = 0
+    yield
+    gym_worlds.OnlyOne.alive = 0
+
+
+@pytest.mark.usefixtures("only_one")
+def test_a_second_instance_that_can_not_be_made_keeps_the_run(tmp_path: Path) -> None:
+    message = "can't be made: RuntimeError: the port is in use .*--evaluation-episodes 0.*--resume"
+    with pytest.raises(EnvError, match=message):
+        train(GymTask("test/OnlyOne-v0"), config(evaluate_every=3), tmp_path / "run")
+    assert checkpoint.load(tmp_path / "run/checkpoint").loop["control_steps"] == 3
+    assert gym_worlds.OnlyOne.alive == 0
+
+
+@pytest.mark.usefixtures("only_one")
+def test_an_environment_of_which_one_can_exist_is_trained_and_evaluated(tmp_path: Path) -> None:
+    task = GymTask("test/OnlyOne-v0", instances=1)
+    run = train(task, config(steps=8, evaluate_every=4, evaluation_episodes=0), tmp_path / "run")
+    assert (run.success, run.reward) == (None, None)
+    assert [row.sim for row in evaluate(run.policy, task, episodes=3)] == [0, 1, 2]
+    with pytest.raises(EnvError, match="the port is in use"):
+        evaluate(run.policy, GymTask("test/OnlyOne-v0"), episodes=3)
+    assert gym_worlds.OnlyOne.alive == 0
+    with pytest.raises(UsageError, match="instances must be at least 1, got 0"):
+        GymTask("test/OnlyOne-v0", instances=0)
+
+
+def test_a_start_that_fails_leaves_the_directory_to_the_next_try(tmp_path: Path) -> None:
+    for what in ("no info", "none"):  # at the first reset, at the first step
+        gym_worlds.register("Strange", gym_worlds.Strange, what=what)
+        with pytest.raises(EnvError, match="expected"):
+            train(GymTask("test/Strange-v0"), config(), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    assert train(GymTask("test/Counter-v0"), config(steps=4), tmp_path / "run").steps == 4
+
+
+def test_too_many_workers_for_the_system_are_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(gym_vec_env, "AsyncVectorEnv", full)
+    message = r"2 worker processes of gym:test/Counter-v0 .*Too many open files\. Use fewer --envs"
+    with pytest.raises(EnvError, match=message):
+        GymVecEnv(GymTask("test/Counter-v0"), 2, seed=0, workers=True)

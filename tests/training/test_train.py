@@ -408,8 +408,10 @@ def test_a_replay_that_does_not_fit_is_refused_with_advice(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"minutes": -1.0, "steps": None}, "minutes must be > 0, got -1"),
-        ({"steps": 0}, "steps must be > 0, got 0"),
+        ({"minutes": -1.0, "steps": None}, "minutes must be > 0 and finite, got -1"),
+        ({"steps": 0}, "steps must be > 0 and finite, got 0"),
+        ({"minutes": float("inf"), "steps": None}, "minutes must be > 0 and finite, got inf"),
+        ({"save_seconds": float("nan")}, "save_seconds must be > 0 and finite, got nan"),
         ({"minutes": 1.0}, "not both"),
         ({"envs": 0}, "envs must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
