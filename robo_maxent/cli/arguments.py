@@ -1,7 +1,9 @@
 """What the words of a command line name: tasks, with what may be changed of them, and policies."""
 
+import ast
 import hashlib
 import inspect
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
 from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
 
@@ -49,11 +51,27 @@ class TaskOptions:
     curriculum's."""
     action_repeat: int | None = None
     """Steps of a gym: environment per action; 1 where nothing is said."""
+    env_arg: Annotated[
+        tuple[str, ...],
+        UseAppendAction,
+        arg(
+            metavar="NAME=VALUE",
+            help="Argument of a gym: environment, as continuous=True; give one for each. "
+            "max_episode_steps is one that all have.",
+        ),
+    ] = ()
+    instances: int | None = None
+    """How many of a gym: environment are made at once to evaluate it; 16 where nothing is said."""
 
     @property
     def given(self) -> dict[str, Any]:
-        """What was said, by the name that the task has for it."""
+        """What was said, by the name that the task has for it.
+
+        Raises:
+            UsageError: An argument of an environment is not NAME=VALUE.
+        """
         values = {name: getattr(self, flag) for flag, name in OPTIONS.items()}
+        values["env_args"] = dict(map(_env_arg, self.env_arg)) or None
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -63,8 +81,12 @@ OPTIONS = {
     "terrain": "kinds",
     "level": "level",
     "action_repeat": "action_repeat",
+    "env_arg": "env_args",
+    "instances": "instances",
 }
 """Flag -> option of a task."""
+GYM_OPTIONS = {"action_repeat", "env_args", "instances"}
+"""Those of gym: environments."""
 
 Result = dict[str, Any]
 Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
@@ -106,7 +128,7 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
     gym = name.startswith(PREFIX)
     if not gym and name not in TASKS:
         return make_ours(name)  # which knows what to say
-    known = {"action_repeat"} if gym else set(inspect.signature(TASKS[name]).parameters)
+    known = GYM_OPTIONS if gym else set(inspect.signature(TASKS[name]).parameters)
     for flag, option in OPTIONS.items():
         if option in options and option not in known:
             has = [f"--{f.replace('_', '-')}" for f, o in OPTIONS.items() if o in known]
@@ -115,16 +137,34 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
                 f"{', '.join(has)}"
             )
     if gym:
-        return gym_task(name.removeprefix(PREFIX), options.get("action_repeat", 1))
+        return gym_task(name.removeprefix(PREFIX), **options)
     return make_ours(name, **options)
 
 
-@lru_cache(maxsize=8)
-def gym_task(env_id: str, action_repeat: int = 1) -> "GymTask":
+def gym_task(env_id: str, **options: Any) -> "GymTask":
     """A Gymnasium id as a task; looking at one takes a second, so each is kept."""
+    return _gym_task(env_id, json.dumps(options, sort_keys=True))
+
+
+@lru_cache(maxsize=8)
+def _gym_task(env_id: str, options: str) -> "GymTask":
     from robo_maxent.envs.gym_vec_env import GymTask
 
-    return GymTask(env_id, action_repeat)
+    return GymTask(env_id, **json.loads(options))
+
+
+def _env_arg(text: str) -> tuple[str, Any]:
+    """Name and value of an argument: a number, True, None, a list or dict of such, or a word."""
+    name, equals, said = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise UsageError(
+            f"--env-arg must be NAME=VALUE, as --env-arg continuous=True; got {text!r}"
+        )
+    try:
+        value = ast.literal_eval(said)
+        return name, json.loads(json.dumps(value))
+    except (ValueError, SyntaxError, TypeError):  # no literal, or none that a run could keep
+        return name, said
 
 
 def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from robo_maxent.errors import EnvError, UsageError
 PREFIX = "gym:"
 """What tells a Gymnasium id from a task of this package."""
 
+WIDEST_ACTION = 1e9
+"""Bounds of actions beyond this, such as the largest float, say that there are none."""
+
 Parts = tuple[tuple[str, int, str], ...]
 """Name, size and unit of each part of an observation."""
 
@@ -106,12 +109,18 @@ def require_box(name: str, space: spaces.Space[Any]) -> spaces.Box:
         )
     if not np.issubdtype(space.dtype, np.floating):
         raise UsageError(f"{name} acts in a Box of {space.dtype}; {allowed}.")
-    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+    if not (np.abs([space.low, space.high]) <= WIDEST_ACTION).all():  # infinite, or as good as that
         raise UsageError(
-            f"{name} acts in an unbounded Box; {allowed}. Register an id that declares the range "
-            "that matters: gymnasium.wrappers.TransformAction(env, lambda action: action, "
-            "gymnasium.spaces.Box(low, high)). ClipAction on the outside takes bounds away, and "
-            "RescaleAction needs some."
+            f"{name} acts in an unbounded Box; {allowed} of at most {WIDEST_ACTION:g}. Register an "
+            "id that declares the range that matters: gymnasium.wrappers.TransformAction(env, "
+            "lambda action: action, gymnasium.spaces.Box(low, high)). ClipAction on the outside "
+            "takes bounds away, and RescaleAction needs some."
+        )
+    if not (space.low < space.high).all():
+        fixed = np.argwhere(~(space.low < space.high))[0].tolist()
+        raise UsageError(
+            f"{name} acts in a Box whose element {fixed[0] if len(fixed) == 1 else fixed} has no "
+            "width: leave fixed actions out of the space, and let the environment add them."
         )
     if not np.prod(space.shape):
         raise UsageError(f"{name} acts in {space}, which is empty; {allowed}.")

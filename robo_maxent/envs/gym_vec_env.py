@@ -6,12 +6,14 @@ whose reward can be computed, they are a ``GoalSpec``, for hindsight.
 """
 
 import os
+import resource
 import warnings
 from collections.abc import Mapping
 from typing import Any, Self
 
 import gymnasium
 import numpy as np
+import psutil
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from robo_maxent.envs.gym_goals import NoHindsightError, find_goal, names_goals
@@ -41,6 +43,9 @@ ENDLESS_STEPS = 100_000
 
 INSTANCES = 16
 """Environments that are made at once to evaluate a policy, unless another number is asked for."""
+
+FILES_OF_WORKER, SPARE_FILES = 2, 20
+"""Open files of a worker process in the one that trains, a pipe and a sentinel; those of a run."""
 
 
 class GymTask:
@@ -251,7 +256,7 @@ class GymVecEnv:
             kwargs: Passed on to the environments.
 
         Raises:
-            UsageError: ``n`` or ``seed`` is out of range.
+            UsageError: ``n`` or ``seed`` is out of range, or too many files would be open.
             EnvError: An environment can't be made.
         """
         if n < 1:
@@ -420,12 +425,13 @@ def _here(label: str, factories: list[WrapperFactory]) -> Vectorized:
 
 
 def _in_workers(label: str, factories: list[WrapperFactory]) -> Vectorized:
+    _require_files(label, len(factories))
     try:
         with warnings.catch_warnings():
             # Python 3.12 warns of forking beside threads. Those are torch's, which no worker uses.
             warnings.filterwarnings("ignore", "This process .* is multi-threaded")
             return AsyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.SAME_STEP)
-    except EOFError as error:
+    except (EOFError, ConnectionError) as error:
         raise EnvError(
             f"A worker process of {label} died while it made the environment; what it printed "
             "last says why."
@@ -433,17 +439,31 @@ def _in_workers(label: str, factories: list[WrapperFactory]) -> Vectorized:
     except OSError as error:
         raise EnvError(
             f"{len(factories)} worker processes of {label} can't be started: {error}. Use fewer "
-            "--envs, or allow more files and processes (ulimit -n, ulimit -u)."
+            "--envs."
         ) from error
     except Exception as error:  # someone else's code
         raise _not_made(label, error) from error
 
 
+def _require_files(label: str, workers: int) -> None:
+    """Check that workers can be started: those that could be would not go quietly."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = psutil.Process().num_fds() + FILES_OF_WORKER * workers + SPARE_FILES
+    if needed > allowed:
+        raise UsageError(
+            f"{workers} worker processes of {label} need {needed} open files, of which {allowed} "
+            f"are allowed: use fewer --envs, or say ulimit -n {needed} first"
+        )
+
+
 def _not_made(label: str, error: Exception) -> EnvError:
-    return EnvError(
-        f"{label} can't be made: {one_line(error)}. It could be made before: if only one can exist "
-        "at a time, train with --evaluation-episodes 0, and evaluate with --instances 1."
+    fix = (
+        "It could be made before: if only one can exist at a time, train with "
+        "--evaluation-episodes 0, and evaluate with --instances 1"
     )
+    if "unexpected keyword argument 'render_mode'" in str(error):
+        fix = "Let its __init__ take render_mode, as Gymnasium's environments do"
+    return EnvError(f"{label} can't be made: {one_line(error)}. {fix}.")
 
 
 def _end(env: Vectorized) -> list[int | None]:

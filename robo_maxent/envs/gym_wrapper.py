@@ -180,12 +180,17 @@ def one_line(error: BaseException) -> str:
     """An exception of someone else's code on one line: its type, its text, and where it arose."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if not any(Path(f.filename).is_relative_to(p) for p in NOT_THEIRS)]
+    theirs = [frame for frame in frames if _is_theirs(frame.filename)]
     if not theirs:
         return text
     place = f"{os.path.basename(theirs[-1].filename)}:{theirs[-1].lineno}"
     # An assertion without a text says what it asserts.
     return f"{text} ({place})" if str(error) else f"{text} {theirs[-1].line} ({place})"
+
+
+def _is_theirs(filename: str) -> bool:
+    frozen = filename.startswith("<")  # Python's own importing
+    return not frozen and not any(Path(filename).is_relative_to(place) for place in NOT_THEIRS)
 
 
 def _returned(values: Any, method: str) -> tuple[Any, ...]:

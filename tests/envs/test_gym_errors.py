@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import gym_worlds
 import numpy as np
+import psutil
 import pytest
 
 from robo_maxent.envs import gym_vec_env
@@ -267,13 +269,49 @@ def test_a_start_that_fails_leaves_the_directory_to_the_next_try(tmp_path: Path)
     assert train(GymTask("test/Counter-v0"), config(steps=4), tmp_path / "run").steps == 4
 
 
-def test_too_many_workers_for_the_system_are_refused_with_the_reason(
+def test_more_workers_than_files_may_be_open_are_refused_before_any_is_started() -> None:
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    task, here = GymTask("test/Counter-v0"), psutil.Process().num_fds()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 30, most))
+    try:
+        message = (
+            rf"6 worker processes of gym:test/Counter-v0 need {here + 32} open files, of which"
+        )
+        with pytest.raises(
+            UsageError, match=rf"{message} {here + 30} are allowed: use fewer --envs"
+        ):
+            GymVecEnv(task, 6, seed=0, workers=True)
+        GymVecEnv(task, 4, seed=0, workers=True).close()  # the estimate is enough
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+def test_what_the_system_says_of_workers_that_can_not_be_started_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(24, "Too many open files")
+        raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(gym_vec_env, "AsyncVectorEnv", full)
-    message = r"2 worker processes of gym:test/Counter-v0 .*Too many open files\. Use fewer --envs"
+    message = r"2 worker processes of gym:test/Counter-v0 .*temporarily unavail.* Use fewer --envs"
     with pytest.raises(EnvError, match=message):
         GymVecEnv(GymTask("test/Counter-v0"), 2, seed=0, workers=True)
+
+
+def test_a_worker_that_can_not_be_made_says_why_in_a_line(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class InAnotherProcess(gym_worlds.Counter):
+        trains = os.getpid()
+
+        def __init__(self) -> None:
+            if os.getpid() != self.trains:
+                raise RuntimeError("the licence is in use")
+            super().__init__()
+
+    gym_worlds.register("Elsewhere", InAnotherProcess)
+    with pytest.raises(EnvError, match="what it printed last says why"):
+        GymVecEnv(GymTask("test/Elsewhere-v0"), 1, seed=0, workers=True)
+    printed = capfd.readouterr().err
+    assert "can't be made in a worker process: RuntimeError: the licence is in use (" in printed
+    assert "Traceback" not in printed

@@ -1,12 +1,15 @@
 """The learner on Gymnasium environments: what is stored is what happened, whatever the space."""
 
 import json
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gym_worlds
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -241,6 +244,10 @@ def test_observations_of_numbers_are_flattened_with_a_word(
     env.close()
 
 
+def box(low: Any, high: Any) -> spaces.Box:
+    return spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
+
+
 PICTURE = spaces.Box(0, 255, (8, 8, 3), np.uint8)
 
 
@@ -254,6 +261,10 @@ PICTURE = spaces.Box(0, 255, (8, 8, 3), np.uint8)
         ({"act": spaces.Box(-np.inf, np.inf, (2,))}, r"unbounded Box.*TransformAction\("),
         ({"act": spaces.Box(0, np.inf, (2,))}, "unbounded Box"),
         ({"act": spaces.Box(-1, 1, (0,))}, "empty"),
+        ({"act": box([-3.4e38], [3.4e38])}, "unbounded Box"),
+        ({"act": box([-1e10], [1.0])}, r"unbounded Box.*of at most 1e\+09"),
+        ({"act": box([-1, 0], [1, 0])}, "acts in a Box whose element 1 has no width"),
+        ({"act": box([[0, 2]], [[1, 2]])}, r"element \[0, 1\] has no width"),
         ({"observe": PICTURE}, "observes pictures.*additional_wrappers"),
         ({"observe": spaces.Dict({"camera": PICTURE})}, "observes pictures"),
         ({"observe": spaces.Text(5)}, "observes text, which the networks"),
@@ -279,6 +290,85 @@ def test_spaces_that_can_not_be_learnt_on_are_refused(kwargs: dict[str, Any], me
 def test_ids_that_can_not_be_made_say_why(env_id: str, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         GymTask(env_id)
+
+
+MODULE = """
+import gymnasium
+from gym_worlds import Counter
+
+class Chosen(Counter):
+    def __init__(self, name=None, gains=(), render_mode=None):
+        assert name is not None
+        super().__init__()
+
+gymnasium.register("test/Chosen-v0", entry_point=Chosen)
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current directory, and a module in it that registers an id."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", sys.path[:])
+    (tmp_path / "module_of_ones_own.py").write_text(MODULE)
+    yield tmp_path
+    gymnasium.registry.pop("test/Chosen-v0", None)
+    sys.modules.pop("module_of_ones_own", None)
+
+
+CHOSEN = "module_of_ones_own:test/Chosen-v0"
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_module_in_the_current_directory_is_found_and_its_id_takes_arguments() -> None:
+    task = GymTask(CHOSEN, env_args={"name": "reach", "max_episode_steps": 4})
+    assert task.episode_steps == 4
+    assert [row.length for row in evaluate(zero, task, episodes=2)] == [4, 4]
+    assert task.options == {
+        "action_repeat": 1,
+        "env_args": {"name": "reach", "max_episode_steps": 4},
+    }
+    assert GymTask(CHOSEN, **task.options).spec == task.spec
+    assert gymnasium.spec("test/Chosen-v0").kwargs == {}
+    with pytest.raises(EnvError, match=r"made: AssertionError: assert name is not None \("):
+        GymTask(CHOSEN)
+    with pytest.raises(EnvError, match="unexpected keyword argument 'nonsense'"):
+        GymTask(CHOSEN, env_args={"nonsense": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import gymnasium\ndef f(:\n", "SyntaxError: invalid syntax"),
+        (
+            "raise RuntimeError('no licence')\n",
+            "RuntimeError: no licence (module_of_ones",
+        ),
+    ],
+)
+def test_a_module_that_can_not_be_imported_says_why(
+    text: str, message: str, directory: Path
+) -> None:
+    (directory / "module_of_ones_own.py").write_text(text)
+    with pytest.raises(UsageError, match=r"^The module module_of_ones_own can't be imp") as caught:
+        GymTask(CHOSEN)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("directory")
+def test_arguments_of_an_environment_are_kept_with_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    budget = ["--steps", "8", "--envs", "1", "--width", "16", "--evaluation-episodes", "1"]
+    said = ["--env-arg", "name=reach-v3", "--env-arg", "max_episode_steps=3"]
+    said += ["--env-arg", "gains=(1, 2.5, None)"]
+    code, _, _ = call(capsys, "train", f"gym:{CHOSEN}", *said, *budget, "--out", "run")
+    assert code == 0
+    kept = {"name": "reach-v3", "max_episode_steps": 3, "gains": [1, 2.5, None]}
+    assert json.loads(Path("run/config.json").read_text())["env_args"] == kept
+    code, shown, _ = call(capsys, "evaluate", "run", "--episodes", "2")
+    assert (code, shown["policies"][0]["mean_length"]) == (0, 3.0)
 
 
 def test_ids_of_gymnasium_robotics_are_known_without_importing_it() -> None:
@@ -411,7 +501,9 @@ def test_the_command_line_from_training_to_resuming(
     ("arguments", "message"),
     [
         (["train", "gym:Pendulum-v1", "--steps", "1", "--robot", "x.xml"], "no --robot"),
-        (["train", "gym:CartPole-v1", "--steps", "1"], "acts in Discrete(2)"),
+        (["train", "gym:Pendulum-v1", "--steps", "1", "--env-arg", "g"], "NAME=VALUE.*got 'g'"),
+        (["train", "quadruped-flat", "--steps", "1", "--env-arg", "g=1"], "no --env-arg"),
+        (["train", "gym:CartPole-v1", "--steps", "1"], r"acts in Discrete\(2\)"),
         (["train", "quadruped-flat", "--steps", "1", "--action-repeat", "2"], "no --action-repeat"),
     ],
 )
@@ -425,5 +517,5 @@ def test_usage_errors_of_the_command_line(
     monkeypatch.chdir(tmp_path)
     code, out, _ = call(capsys, *arguments)
     assert code == 2
-    assert message in out["error"]
+    assert re.search(message, out["error"])
     assert not list(tmp_path.iterdir())
