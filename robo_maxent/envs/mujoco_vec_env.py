@@ -137,7 +137,7 @@ class MujocoVecEnv(Generic[E, S]):
         return obs
 
     def restart(self, ids: np.ndarray) -> np.ndarray:
-        """Give up the running episodes of some simulations and begin their next ones.
+        """Give up the episodes of some simulations, if they still run, and begin their next ones.
 
         Args:
             ids: Which simulations, int, (k,).
@@ -145,7 +145,7 @@ class MujocoVecEnv(Generic[E, S]):
         Returns:
             Observations of all simulations, (N, O).
         """
-        self._index[ids] += 1
+        self._index[ids] += ~self._rests[ids]  # those that rest have finished theirs
         self._begin(ids)
         return self._observe()
 

@@ -5,6 +5,7 @@ Both end episodes as that says: a failure or a diverged simulation terminates, t
 limit truncates; no ``TimeLimit`` wrapper is needed.
 """
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -26,7 +27,40 @@ Info = dict[str, Any]
 AnyMujocoTask = MujocoTask[Any, Any]
 
 
-class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+class _Copied:
+    """Lets an environment be copied and pickled, in mid-episode too: a copy goes on the same.
+
+    The task is built again from its options, since terrain and MuJoCo's data can't be pickled.
+    """
+
+    task: AnyMujocoTask
+    vec: MujocoVecEnv[Any, Any]
+    _seeded: bool
+
+    def _build(self) -> None:
+        """Make what is simulated, ``vec``, and what draws it, from the task."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> Info:
+        built = ("task", "vec", "_pictures")
+        return {
+            "attributes": {k: v for k, v in self.__dict__.items() if k not in built},
+            "task": (type(self.task), self.task.options),
+            "seed": self.vec.seed,
+            "simulations": self.vec.state_dict() if self._seeded else None,
+        }
+
+    def __setstate__(self, state: Info) -> None:
+        self.__dict__.update(state["attributes"])
+        kind, options = state["task"]
+        self.task = kind(**options)
+        self._build()
+        self.vec.seed = state["seed"]
+        if state["simulations"] is not None:
+            self.vec.load_state_dict(state["simulations"])
+
+
+class TaskEnv(_Copied, gymnasium.Env[np.ndarray, np.ndarray]):
     """One simulation of a task.
 
     Observation: what a policy sees, float32, (P,), units in ``task.observation``. Action: [-1, 1],
@@ -51,9 +85,12 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.task, self.render_mode = task, _render_mode(render_mode)
         self.metadata = _metadata(task)
         self.observation_space, self.action_space = _spaces(task)
-        self.vec = MujocoVecEnv(task, 1, seed=0, threads=1)
-        self._pictures = _Pictures(self.vec, render_mode)
+        self._build()
         self._seeded = self._running = False
+
+    def _build(self) -> None:
+        self.vec = MujocoVecEnv(self.task, 1, seed=0, threads=1)
+        self._pictures = _Pictures(self.vec, self.render_mode)
 
     def reset(
         self, *, seed: int | None = None, options: Info | None = None
@@ -68,7 +105,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         super().reset(seed=seed)
         _refuse_options(options or {}, known=())
         if seed is not None or not self._seeded:
-            self.vec.seed = int(self.np_random.integers(MOST_SEED)) if seed is None else seed
+            self.vec.seed = int(self.np_random.integers(MOST_SEED) if seed is None else seed)
             obs = self.vec.reset()
         else:
             # After the end of an episode the next one has begun, but a step may not have gone.
@@ -114,14 +151,17 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return _split(obs, self.task.policy_size)
 
 
-class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
-    """N simulations of a task, each reset in the step in which its episode ended.
+class TaskVectorEnv(_Copied, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """N simulations of a task, each reset in the step in which its episode ended, or in the next.
 
-    The autoreset mode is ``SAME_STEP``: ``obs`` is what to act on next, and the true successor of
+    With the autoreset mode ``SAME_STEP``, ``obs`` is what to act on next, and the true successor of
     an episode that ended is in ``info["final_obs"]``, its ``info`` in ``info["final_info"]``, with
     masks under the same names after an underscore, as Gymnasium's own vector environments do.
     Privileged elements, if the task has them, are those of ``obs`` in ``info["privileged"]``,
     float32, (N, O - P), and those of ``final_obs`` in ``final_info``.
+
+    With ``NEXT_STEP``, ``obs`` is the true successor and ``info`` that of the step; the step after
+    the last of an episode begins the next one, whatever the action, and gives reward 0.
     """
 
     def __init__(
@@ -130,6 +170,8 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         num_envs: int = 1,
         render_mode: str | None = None,
         threads: int = 0,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        max_episode_steps: int | None = None,
     ) -> None:
         """Build the simulations; call :meth:`reset` before the first step.
 
@@ -138,21 +180,31 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             num_envs: N.
             render_mode: None, or ``"rgb_array"`` for pictures by :meth:`render`.
             threads: Physics threads; 0: one per CPU.
+            autoreset_mode: When the next episode begins, as above.
+            max_episode_steps: Control steps after which an episode is truncated, no more than those
+                of the task; None: those.
 
         Raises:
-            UsageError: ``num_envs`` is less than 1, or there is no such render mode.
+            UsageError: ``num_envs`` is less than 1, or another argument is none of these.
         """
-        self.task, self.render_mode = task, _render_mode(render_mode)
-        self.metadata = _metadata(task) | {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.num_envs = num_envs
+        self.task, self.render_mode = _limited(task, max_episode_steps), _render_mode(render_mode)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = _metadata(task) | {"autoreset_mode": self.autoreset_mode}
+        self.num_envs, self.max_episode_steps, self._threads = num_envs, max_episode_steps, threads
         self.single_observation_space, self.single_action_space = _spaces(task)
-        self.vec = MujocoVecEnv(task, num_envs, seed=0, threads=threads)
+        self._build()
         self.observation_space = gymnasium.vector.utils.batch_space(
             self.single_observation_space, num_envs
         )
         self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
-        self._pictures = _Pictures(self.vec, render_mode)
+        self._ended = np.zeros(num_envs, bool)  # with NEXT_STEP, those to begin in the next step
         self._seeded = False
+
+    def _build(self) -> None:
+        self.task = _limited(self.task, self.max_episode_steps)
+        once = self.autoreset_mode is AutoresetMode.NEXT_STEP
+        self.vec = MujocoVecEnv(self.task, self.num_envs, 0, self._threads, once=once)
+        self._pictures = _Pictures(self.vec, self.render_mode)
 
     def reset(
         self, *, seed: int | None = None, options: Info | None = None
@@ -162,26 +214,34 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         Simulation 0 runs the episodes of a ``TaskEnv`` with the same seed.
 
         Args:
-            seed: One seed for all; the simulations differ by their number.
+            seed: One seed for all, no list; the simulations differ by their number.
             options: ``reset_mask``, bool, (N,): begin anew only there; not together with a seed.
 
         Returns:
             Observations, float32, (N, P), and an ``info`` with nothing but privileged elements.
 
         Raises:
-            UsageError: An option is not known, or the mask or its combination is not allowed.
+            UsageError: There are several seeds, an option is not known, or the mask or its
+                combination is not allowed.
         """
+        if seed is not None and not isinstance(seed, int | np.integer):
+            raise UsageError(
+                "reset takes one seed for all simulations, which differ by their number; got "
+                f"{seed}"
+            )
         super().reset(seed=seed)
         options = options or {}
         _refuse_options(options, known=("reset_mask",))
         ids = self._masked(options["reset_mask"], seed) if "reset_mask" in options else None
-        if ids is not None:
-            return self._seen(self.vec.restart(ids))
-        if seed is not None or not self._seeded:
-            self.vec.seed = int(self.np_random.integers(MOST_SEED)) if seed is None else seed
+        if ids is None and (seed is not None or not self._seeded):
+            self.vec.seed = int(self.np_random.integers(MOST_SEED) if seed is None else seed)
             self._seeded = True
-            return self._seen(self.vec.reset())
-        return self._seen(self.vec.restart(np.arange(self.num_envs)))
+            obs = self.vec.reset()
+        else:
+            ids = np.arange(self.num_envs) if ids is None else ids
+            obs = self.vec.restart(ids)
+        self._ended[slice(None) if ids is None else ids] = False
+        return self._seen(obs)
 
     def step(
         self, actions: np.ndarray
@@ -202,9 +262,30 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if not self._seeded:
             raise gymnasium.error.ResetNeeded("call reset() before step()")
         step = self.vec.step(np.asarray(actions))
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            return self._begun_in_the_next(step)
         reward = step.reward.astype(np.float64)
         obs, info = self._seen(step.obs)
         return obs, reward, step.terminated, step.truncated, info | self._info(step)
+
+    def _begun_in_the_next(
+        self, step: Step
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, Info]:
+        """The same step, in which the simulations that ended in the one before begin."""
+        begun, after = np.flatnonzero(self._ended), step.next_obs.copy()
+        self._ended = step.terminated | step.truncated
+        reward = step.reward.astype(np.float64)
+        reward[begun] = 0.0
+        went = np.ones(self.num_envs, bool)
+        went[begun] = False
+        if len(begun):
+            after[begun] = self.vec.restart(begun)[begun]
+        obs, info = self._seen(after)
+        if went.any():
+            info |= _masked_terms(step.terms, went)
+        for sim, episode in zip(np.flatnonzero(self._ended).tolist(), step.episodes, strict=True):
+            info = self._add_info(info, _outcome(episode), sim)
+        return obs, reward, step.terminated, step.truncated, info
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """A picture of each simulation now, uint8, (height, width, 3); None without a render mode.
@@ -285,6 +366,28 @@ def _split(obs: np.ndarray, policy_size: int) -> tuple[np.ndarray, Info]:
 
 def _metadata(task: AnyMujocoTask) -> Info:
     return {"render_modes": ["rgb_array"], "render_fps": round(1 / task.control_dt)}
+
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    allowed = {AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP}
+    found = next((m for m in allowed if mode in (m, m.value, m.name)), None)
+    if found is None:
+        raise UsageError(f"autoreset_mode must be SAME_STEP or NEXT_STEP, got {mode!r}")
+    return found
+
+
+def _limited(task: AnyMujocoTask, steps: int | None) -> AnyMujocoTask:
+    """The task with another time limit."""
+    if steps is None or steps == task.episode_steps:
+        return task
+    if not 1 <= steps <= task.episode_steps:
+        raise UsageError(
+            f"max_episode_steps must be within 1 and {task.episode_steps}, the limit of "
+            f"{task.name}; got {steps}"
+        )
+    limited = copy.copy(task)
+    limited.episode_steps = steps
+    return limited
 
 
 def _render_mode(mode: str | None) -> str | None:

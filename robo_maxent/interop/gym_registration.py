@@ -8,6 +8,7 @@ robo_maxent`` after ``import gymnasium``.
 from typing import Any
 
 import gymnasium
+from gymnasium.vector import AutoresetMode
 
 from robo_maxent.interop.gym_envs import TaskEnv, TaskVectorEnv
 from robo_maxent.tasks import TASKS, make
@@ -36,6 +37,8 @@ class NamedVectorEnv(TaskVectorEnv):
         num_envs: int = 1,
         render_mode: str | None = None,
         threads: int = 0,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        max_episode_steps: int | None = None,
         **options: Any,
     ) -> None:
         """Build a task; ``options`` go to it.
@@ -43,7 +46,14 @@ class NamedVectorEnv(TaskVectorEnv):
         Raises:
             UnknownNameError: No such task; the message lists those there are.
         """
-        super().__init__(make(task, **options), num_envs, render_mode, threads)
+        super().__init__(
+            make(task, **options),
+            num_envs,
+            render_mode,
+            threads,
+            autoreset_mode,
+            max_episode_steps,
+        )
 
 
 def env_id(task: str) -> str:

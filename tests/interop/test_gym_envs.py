@@ -1,10 +1,13 @@
 """Our tasks as Gymnasium environments keep to its contract, single and vectorized."""
 
+import copy
+import pickle
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -198,8 +201,8 @@ def test_returned_arrays_are_not_written_again(vector: TaskVectorEnv) -> None:
     for action in actions(1, 5):
         stepped = vector.step(action)
         kept += [(array, array.copy()) for array in stepped[:4]]
-    for array, copy in kept:
-        np.testing.assert_array_equal(array, copy)
+    for array, before in kept:
+        np.testing.assert_array_equal(array, before)
 
 
 def test_an_action_moves_only_its_own_simulation(vector: TaskVectorEnv) -> None:
@@ -269,24 +272,105 @@ def test_episodes_that_end_together_keep_their_own_final_info(
     assert "terms" not in info
 
 
-def test_infos_have_the_form_that_gymnasium_gives_the_single_ones() -> None:
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_a_step_has_the_form_that_gymnasium_gives_the_single_ones(mode: AutoresetMode) -> None:
     """Gymnasium's own vector environment over ours, beside our vector environment."""
     theirs = gymnasium.make_vec(
-        IDS[0],
-        num_envs=1,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
+        IDS[0], num_envs=1, vectorization_mode="sync", vector_kwargs={"autoreset_mode": mode}
     )
-    ours = gymnasium.make_vec(IDS[0], num_envs=1)
+    ours = gymnasium.make_vec(IDS[0], num_envs=1, autoreset_mode=mode)
+    assert getattr(ours, "autoreset_mode") is ours.metadata["autoreset_mode"] is mode  # noqa: B009
     np.testing.assert_array_equal(theirs.reset(seed=1)[0], ours.reset(seed=1)[0])
+    left = np.inf  # steps until the test has seen enough of the next episode
     for action in np.sign(actions(3, 1000, 1)):
         one, other = theirs.step(action), ours.step(action)
         for a, b in zip(one[:4], other[:4], strict=True):
             np.testing.assert_array_equal(a, b)
         assert_same_info(one[4], other[4])
-        if one[2].any():
+        left = 3 if one[2].any() and left == np.inf else left - 1
+        if left == 0:
             return
     pytest.fail("no episode ended: the test saw nothing")
+
+
+def test_with_next_step_episodes_are_those_of_same_step_with_a_pause_between() -> None:
+    task, acts = make("quadruped-flat"), np.empty((120, N, 12))
+    acts[:] = np.random.default_rng(0).uniform(-1, 1, (N, 12))  # the same in every step
+    same = TaskVectorEnv(task, N, max_episode_steps=40)
+    paused = TaskVectorEnv(task, N, autoreset_mode="NEXT_STEP", max_episode_steps=40)
+    np.testing.assert_array_equal(same.reset(seed=2)[0], paused.reset(seed=2)[0])
+    rewards, ended, obs, begun, paused_rewards = [], [], [], [], []
+    for action in acts:
+        step = same.step(action)
+        rewards.append(step[1])
+        obs.append(step[0])
+        ended.append(step[2] | step[3])
+    previous = np.zeros(N, bool)
+    firsts: list[list[np.ndarray]] = [[] for _ in range(N)]
+    for action in acts:
+        step = paused.step(action)
+        begun.append(previous)
+        paused_rewards.append(step[1])
+        for sim in np.flatnonzero(previous):
+            firsts[sim].append(step[0][sim])
+        previous = step[2] | step[3]
+    for sim in range(N):
+        pauses = np.array(begun)[:, sim]
+        went = np.array(paused_rewards)[~pauses, sim]
+        assert pauses.sum() >= 2
+        assert (np.array(paused_rewards)[pauses, sim] == 0.0).all()
+        np.testing.assert_array_equal(went, np.array(rewards)[: len(went), sim])
+        again = np.array(obs)[np.array(ended)[:, sim], sim]
+        np.testing.assert_array_equal(firsts[sim], again[: len(firsts[sim])])
+
+
+def test_wrappers_that_want_the_other_autoreset_mode_have_it() -> None:
+    env = gymnasium.make_vec(IDS[0], num_envs=2, autoreset_mode="NextStep")
+    wrapped = gymnasium.wrappers.vector.NormalizeObservation(env)
+    assert wrapped.reset(seed=0)[0].shape == (2, make("quadruped-flat").policy_size)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"autoreset_mode": "Disabled"}, "autoreset_mode must be SAME_STEP or NEXT_STEP, got 'Dis"),
+        ({"max_episode_steps": 0}, "max_episode_steps must be within 1 and 1000, .*; got 0"),
+        ({"max_episode_steps": 1001}, "max_episode_steps must be within 1 and 1000, the limit of"),
+    ],
+)
+def test_arguments_of_make_vec_are_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        gymnasium.make_vec(IDS[0], num_envs=2, **changes)
+
+
+def pickled(env: Any) -> Any:
+    return pickle.loads(pickle.dumps(env))
+
+
+@pytest.mark.parametrize(
+    ("name", "again"), [("quadruped-rough-scan", pickled), ("arm-pick", copy.deepcopy)]
+)
+def test_a_copy_in_mid_episode_goes_on_the_same(name: str, again: Callable[[Any], Any]) -> None:
+    acts = np.random.default_rng(0).uniform(-1, 1, (70, 3, make(name).action_size))
+    vector = gymnasium.make_vec(env_id(name), num_envs=3, max_episode_steps=50)
+    single = gymnasium.make(env_id(name)).unwrapped
+    vector.reset(seed=5)
+    single.reset(seed=5)
+    for action in acts[:10]:
+        vector.step(action)
+        single.step(action[0])
+    vector_twin, single_twin = again(vector), again(single)
+    for action in acts[10:]:
+        for one, other in zip(vector.step(action)[:4], vector_twin.step(action)[:4], strict=True):
+            np.testing.assert_array_equal(one, other)
+    for action in acts[10:30]:
+        assert single.step(action[0])[1] == single_twin.step(action[0])[1]
+    assert vector_twin.spec == vector.spec
+
+
+def test_an_environment_that_was_never_begun_can_be_pickled() -> None:
+    env = TaskEnv(make("quadruped-flat"))
+    np.testing.assert_array_equal(pickled(env).reset(seed=3)[0], env.reset(seed=3)[0])
 
 
 def assert_same_info(one: dict[str, object], other: dict[str, object]) -> None:
@@ -347,6 +431,8 @@ def test_mistakes_with_the_vector_are_named(vector: TaskVectorEnv) -> None:
         vector.reset(options={"reset_mask": np.zeros(N, bool)})
     with pytest.raises(UsageError, match="n must be at least 1"):
         TaskVectorEnv(vector.task, 0)
+    with pytest.raises(UsageError, match=r"one seed for all .* by their number; got \[1, 2, 3\]"):
+        vector.reset(seed=[1, 2, 3])  # type: ignore[arg-type]
 
 
 def test_actions_outside_the_space_are_clipped(vector: TaskVectorEnv) -> None:
