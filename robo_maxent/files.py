@@ -47,11 +47,11 @@ def require_place(path: str | os.PathLike[str], kind: FileKind) -> None:
         UsageError: It can't be written, or there is a directory, or a file of another kind.
     """
     target = Path(path)
-    if kind.suffix not in ("", target.suffix.lower()):
-        raise UsageError(f"{target} can't be {kind.name}: its name must end in {kind.suffix}")
     try:
         if target.is_dir():
             raise UsageError(f"{target} is a directory: give the name of a file")
+        if kind.suffix not in ("", target.suffix.lower()):
+            raise UsageError(f"{target} can't be {kind.name}: its name must end in {kind.suffix}")
         if target.is_file() and not _is_of(kind, target):
             raise UsageError(
                 f"{target} is there and is not {kind.name}: it would be lost. Give another name, "

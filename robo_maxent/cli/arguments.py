@@ -64,6 +64,12 @@ class TaskOptions:
     """How many of a gym: environment are made at once to evaluate it; 16 where nothing is said."""
 
     @property
+    def flags(self) -> dict[str, Any]:
+        """What was said, by the name of its flag; None where nothing was."""
+        said = {flag: getattr(self, flag) for flag in OPTIONS}
+        return said | {"env_arg": " ".join(self.env_arg) or None}
+
+    @property
     def given(self) -> dict[str, Any]:
         """What was said, by the name that the task has for it.
 
@@ -310,32 +316,40 @@ def label(named: str) -> str:
     from robo_maxent.interop.external_policies import is_external
 
     path = Path(named).resolve()
-    name = re.sub(r"\W", "-", path.name) if is_external(named) else path.stem
+    name = path.name if path.is_dir() else path.stem  # a directory may be called lr0.001
+    name = re.sub(r"\W", "-", path.name) if is_external(named) else name
     return f"{path.parent.name}-{name}"
 
 
-def rows_path(named: str) -> Path:
+def variant(**said: object) -> str:
+    """What was said of an evaluation or a film, to end the name of its file with.
+
+    For example "-randomize-hard-level-3"; what is None was not said.
+    """
+    words = []
+    for name, value in said.items():
+        if value is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            shown = "+".join(one.stem if isinstance(one, Path) else str(one) for one in values)
+            words += [name, in_file_name(shown)]
+    return "".join(f"-{word}" for word in words)
+
+
+def in_file_name(words: str) -> str:
+    """Words as a part of a file's name."""
+    return re.sub(r"[^\w.+-]+", "-", words)
+
+
+def rows_path(named: str, variant: str = "") -> Path:
     """Where the episodes of a policy go."""
     from robo_maxent.interop.external_policies import is_external
 
-    path = Path(named)
+    path, name = Path(named), f"episodes{variant}.jsonl"
     if path.is_dir():
-        return path / "episodes.jsonl"
+        return path / name
     if is_external(named):  # its ending stays: policy.onnx and policy.safetensors may be neighbours
-        return path.with_name(f"{path.name.replace(':', '-')}.episodes.jsonl")
-    return path.with_suffix(".episodes.jsonl")
-
-
-def file_to_write(out: Path | None, default: Path) -> Path:
-    """Where a file goes.
-
-    Raises:
-        UsageError: That is a directory.
-    """
-    path = out or default
-    if path.is_dir():
-        raise UsageError(f"--out {path} is a directory: name a file in it")
-    return path
+        return path.with_name(f"{path.name.replace(':', '-')}.{name}")
+    return path.with_suffix(f".{name}")
 
 
 def onnx_path(named: str) -> Path:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,16 +18,16 @@ from robo_maxent.cli.arguments import (
     Result,
     TaskName,
     TaskOptions,
-    file_to_write,
     policies_under_test,
     policy_and_task,
     rows_path,
+    variant,
 )
-from robo_maxent.errors import RenderingError, UsageError
+from robo_maxent.errors import RenderingError, RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
     from robo_maxent.envs.interface import EnvFactory
-    from robo_maxent.types import Act
+    from robo_maxent.types import Act, Episode
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Evaluate:
     seed: int = 1
     """Seed of the whole set."""
     out: Path | None = None
-    """Where the rows go, one JSON object per episode; by default episodes.jsonl in the run. With
-    --suite, the directory of rows and report; by default robustness-SUITE in the run."""
+    """Where the rows go, one JSON object per episode; by default episodes.jsonl in the run, with
+    whatever else is asked for in the name. With --suite, the directory of rows and report; by
+    default robustness-SUITE in the run."""
     suite: Literal["nominal", "quick", "full"] | None = None
     """Stress test: episodes under pushes or knocks, on ice, with payload, weak motors, noise, delay
     and terrain, as far as the task has that, beside policies that do nothing; writes a report. It
@@ -59,6 +61,9 @@ class Evaluate:
 
     def run(self) -> Result:
         """Evaluate each policy, and print a row for each."""
+        from robo_maxent.evaluation.rollout import ROWS
+        from robo_maxent.files import require_place
+
         if not self.policies:
             raise UsageError(f"name at least one {POLICIES}")
         if self.suite is not None:
@@ -69,26 +74,38 @@ class Evaluate:
             raise UsageError("--out takes the episodes of one policy; name only one")
         if self.normalize is not None and len(self.policies) > 1:
             raise UsageError("--normalize belongs to one policy; name only one")
-        paths = [file_to_write(self.out, rows_path(named)) for named in self.policies]
         pairs = [
             policy_and_task(named, self.task, self.options, self.normalize)
             for named in self.policies
         ]
+        places = [self.out or rows_path(named, self._variant()) for named in self.policies]
+        for place in places:
+            require_place(place, ROWS)
         results = [
-            self._evaluate(named, policy, task, path)
-            for named, (policy, task), path in zip(self.policies, pairs, paths, strict=True)
+            self._evaluate(named, place, *pair)
+            for named, place, pair in zip(self.policies, places, pairs, strict=True)
         ]
-        return {"policies": results}
+        unwritten = any(result["episodes"] is None for result in results)
+        return {"policies": results} | ({"ok": False} if unwritten else {})
 
-    def _evaluate(self, named: str, policy: "Act", task: "EnvFactory", path: Path) -> Result:
-        from robo_maxent.cli.progress import Progress, say
-        from robo_maxent.evaluation.rollout import evaluate, write_rows
+    def _variant(self) -> str:
+        """What differs from a plain evaluation, whose rows must not be replaced."""
+        return variant(
+            task=self.task,
+            normalize=None if self.normalize is None else Path(self.normalize),
+            **self.options.flags,
+            first=None if self.episodes == Evaluate.episodes else self.episodes,
+            seed=None if self.seed == Evaluate.seed else self.seed,
+        )
+
+    def _evaluate(self, named: str, path: Path, policy: "Act", task: "EnvFactory") -> Result:
+        from robo_maxent.cli.progress import Progress
+        from robo_maxent.evaluation.rollout import evaluate
         from robo_maxent.evaluation.summary import success_by, summarize
 
         with Progress(f"evaluating {named}") as progress:
             rows = evaluate(policy, task, self.episodes, self.seed, progress.count)
         summary = summarize(rows)
-        write_rows(rows, path)
         metrics = "".join(
             f", {name} {'-' if mean is None else f'{mean:.3f}'}"
             for name, mean in summary.metrics.items()
@@ -107,8 +124,8 @@ class Evaluate:
         for what, shares in by.items():
             for value, share in shares.items():
                 self._print(f"  {what} {value!s:<16} success {share}")
-        say(f"  episodes: {path}")
-        result = {"policy": named, "task": task.name, "episodes": str(path), **asdict(summary)}
+        written = str(path) if _written(rows, path) else None
+        result = {"policy": named, "task": task.name, "episodes": written, **asdict(summary)}
         return result | {f"by_{what}": shares for what, shares in _plain(by).items()}
 
     def stress(self, name: str, command: str) -> Result:
@@ -144,8 +161,14 @@ class Evaluate:
         except KeyboardInterrupt:
             say(f"What was finished is kept in {out}. Continue: {command}")
             raise
+        except OSError as error:
+            raise RoboMaxentError(
+                f"{error}. What was finished is kept in {out}. Continue: {command}"
+            ) from error
         description = stress_test.read(out)[1]
         verdicts = verdict.verdicts(result.analysis, description)
+        if self.clips and result.why_no_clips:
+            say(f"  {result.why_no_clips}")
         for note in (description.get("success_means"), *description["notes"]):
             if note:
                 say(f"  {note}")
@@ -165,6 +188,20 @@ class Evaluate:
     def _print(self, text: str) -> None:
         if not self.as_json:
             print(text)
+
+
+def _written(rows: "Sequence[Episode]", path: Path) -> bool:
+    """Write rows, after what they say was printed: a disk may be full by now."""
+    from robo_maxent.cli.progress import say
+    from robo_maxent.evaluation.rollout import write_rows
+
+    try:
+        write_rows(rows, path)
+    except OSError as error:
+        say(f"robo-maxent: can't write {path}: {error.strerror}. The results above are all.")
+        return False
+    say(f"  episodes: {path}")
+    return True
 
 
 def _plain(by: dict[str, dict[Any, Any]]) -> dict[str, dict[str, Any]]:

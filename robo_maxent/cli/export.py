@@ -9,7 +9,6 @@ from tyro.conf import Positional, arg
 from robo_maxent.cli.arguments import (
     Json,
     Result,
-    file_to_write,
     onnx_path,
     own_policy,
 )
@@ -36,7 +35,7 @@ class Export:
 
         from robo_maxent.interop import onnx_export as onnx
 
-        path = file_to_write(self.out, onnx_path(self.policy))
+        path = self.out or onnx_path(self.policy)
         policy, _ = own_policy(self.policy)
         differs = onnx.write(policy, path, np.random.default_rng(0))
         if not self.as_json:

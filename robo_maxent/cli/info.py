@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from robo_maxent.cli.arguments import (
     Json,
     Result,
-    file_to_write,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Terrain:
         """Draw, and print where the sheet is."""
         from robo_maxent.rendering.terrain_sheet import OF_GROUND, OF_TABLES, draw
 
-        path = file_to_write(self.out, Path("tables.png" if self.table else "terrain.png"))
+        path = self.out or Path("tables.png" if self.table else "terrain.png")
         draw(path, self.seed, OF_TABLES if self.table else OF_GROUND)
         if not self.as_json:
             print(path)

@@ -15,10 +15,11 @@ from robo_maxent.cli.arguments import (
     Result,
     TaskName,
     TaskOptions,
-    file_to_write,
+    in_file_name,
     label,
     policy_and_task,
     policy_of_row,
+    variant,
 )
 from robo_maxent.errors import UsageError
 
@@ -43,19 +44,30 @@ class Record:
     tour: bool = False
     """Six kinds of ground at rising levels, six seconds each, rather than one episode."""
     out: Path | None = None
-    """The mp4 file; by default videos/NAME-seedSEED.mp4."""
+    """The mp4 file; by default videos/NAME-seedSEED.mp4, with whatever else is asked for in the
+    name."""
     as_json: Json = False
 
     def run(self) -> Result:
         """Record, and say where the video is."""
         from robo_maxent.cli.progress import Progress, say
 
-        default = Path("videos") / f"{label(self.policy)}-seed{self.seed}.mp4"
-        path = file_to_write(self.out, default)
+        path = self.out or Path("videos") / f"{label(self.policy)}{self._variant()}.mp4"
         with Progress("recording") as progress:
             episode = self._film(path, progress.count)
         say(f"  video: {path}")
         return {"video": str(path), "episode": asdict(episode) if episode else None}
+
+    def _variant(self) -> str:
+        """What differs from other films of the policy."""
+        said = variant(
+            task=self.task,
+            normalize=None if self.normalize is None else Path(self.normalize),
+            **self.options.flags,
+            camera=self.camera,
+            seconds=None if self.seconds is None else f"{self.seconds:g}",
+        )
+        return f"{said}{'-tour' if self.tour else ''}-seed{self.seed}"
 
     def _film(self, path: Path, progress: Callable[[int, int], None]) -> "Episode | None":
         from robo_maxent.cli.progress import say
@@ -92,24 +104,27 @@ class Replay:
     policy: str | None = None
     """The policy, where its file is elsewhere now."""
     out: Path | None = None
-    """The mp4 file; by default videos/replay-DIRECTORY.mp4."""
+    """The mp4 file; by default videos/replay-DIRECTORY-ROW.mp4."""
     as_json: Json = False
 
     def run(self) -> Result:
         """Replay, compare and film."""
         from robo_maxent.cli.progress import say
+        from robo_maxent.files import require_place
+        from robo_maxent.rendering.video import FILM
         from robo_maxent.robustness import runner, stress_test
 
-        default = Path("videos") / f"replay-{label(str(self.results))}.mp4"
-        path = file_to_write(self.out, default)
         rows, description = stress_test.read(self.results)
         row = stress_test.row_of(rows, self.row)
+        name = f"replay-{label(str(self.results))}-{in_file_name(self.row)}.mp4"
+        path = self.out or Path("videos") / name
+        require_place(path, FILM)
         policy, task = policy_of_row(row, description, self.policy)
         episode = runner.replay(row, task, policy)
         same = (episode.length, episode.reward) == (row.length, row.reward)
-        stress_test.film(row, task, policy, path)
         if not self.as_json:
             print(f"{self.row}: {row.outcome} after {episode.length} control steps")
             print("  the same bit for bit" if same else "  NOT the same: another machine?")
+        stress_test.film(row, task, policy, path)
         say(f"  video: {path}")
         return {"row": row.to_json(), "same": same, "video": str(path), "ok": same}

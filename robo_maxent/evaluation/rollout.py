@@ -9,9 +9,12 @@ import numpy as np
 
 from robo_maxent.envs.interface import EnvFactory, VecEnv
 from robo_maxent.errors import EnvError, UsageError
-from robo_maxent.files import write_atomically
+from robo_maxent.files import FileKind, write_atomically
 from robo_maxent.seeds import Purpose
 from robo_maxent.types import Act, Episode
+
+ROWS = FileKind("the rows of an evaluation", rb'\{"task": (?!.*"axis": )')
+"""Those of a stress test, which have an axis, are not."""
 
 
 def evaluate(

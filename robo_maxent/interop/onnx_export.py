@@ -12,7 +12,7 @@ import numpy as np
 
 from robo_maxent import __version__
 from robo_maxent.errors import PolicyError
-from robo_maxent.files import atomic_path
+from robo_maxent.files import FileKind, atomic_path, require_place
 from robo_maxent.learning.policy import Policy
 from robo_maxent.versions import require_extra
 
@@ -32,6 +32,7 @@ CHECKED = 1000
 """Observations that a written file is compared on."""
 SPREAD = 3.0
 """Their spread, in standard deviations of what the normalizer saw: some of them are clipped."""
+EXPORTED = FileKind("an exported policy", rb"\x08.\x12\x0brobo_maxent")
 TOLERANCE = 1e-5
 """Largest difference allowed to an action, which is in [-1, 1]."""
 
@@ -53,9 +54,12 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
         The largest difference of an action.
 
     Raises:
-        UsageError: The extra onnx is not installed.
-        PolicyError: The file can't be written, or acts differently; what was there before is kept.
+        UsageError: The extra onnx is not installed, or the file can't be written, or is there and
+            is no policy of this package.
+        PolicyError: The file could not be written after all, or acts differently; what was there
+            before is kept.
     """
+    require_place(path, EXPORTED)
     model = build(policy)
     try:
         with atomic_path(path) as temporary:

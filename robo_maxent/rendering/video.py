@@ -12,15 +12,16 @@ import numpy as np
 from robo_maxent.envs.interface import VecEnv
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluation.rollout import CheckedPolicy, policy_view
-from robo_maxent.files import atomic_path
+from robo_maxent.files import FileKind, atomic_path, require_place
 from robo_maxent.rendering.backend import find_backend
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import DECORATION_GROUP, load
 from robo_maxent.types import Act, Arrow, Episode, Snapshot
 
+FILM = FileKind("a film", rb"....ftyp", ".mp4")
 BLOCK = 16
 """Video codecs want frame sides that are a multiple of this, pixels."""
 QUALITY = 7  # of 10
@@ -231,15 +232,53 @@ def writing(path: str | os.PathLike[str], fps: int) -> Iterator[Callable[[np.nda
 
     Yields:
         What takes the next picture, uint8, (height, width, 3), the sides multiples of 16.
+
+    Raises:
+        UsageError: The file can't be written, or is there and is no film.
+        RenderingError: ffmpeg fails.
     """
+    require_place(path, FILM)
     with atomic_path(path) as temporary:
-        writer = imageio.get_writer(
-            temporary, format="FFMPEG", mode="I", fps=fps, quality=QUALITY, macro_block_size=BLOCK
-        )
+        with _of_ffmpeg(path):
+            writer = imageio.get_writer(
+                temporary,
+                format="FFMPEG",
+                mode="I",
+                fps=fps,
+                quality=QUALITY,
+                macro_block_size=BLOCK,
+            )
+
+        def write(frame: np.ndarray) -> None:
+            with _of_ffmpeg(path):
+                writer.append_data(np.ascontiguousarray(frame))
+
         try:
-            yield lambda frame: writer.append_data(np.ascontiguousarray(frame))
+            yield write
         finally:
-            writer.close()
+            with _of_ffmpeg(path):
+                writer.close()
+        with _of_ffmpeg(path):
+            if b"moov" not in temporary.read_bytes():  # the table of pictures, written last
+                raise OSError("it stopped before the end")
+
+
+@contextmanager
+def _of_ffmpeg(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Say which film was not written: imageio tells in many ways of an ffmpeg that does not work.
+
+    Raises:
+        RenderingError: It does not.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, IndexError) as error:
+        first_line = str(error).partition("\n")[0].rstrip(".")
+        reason = "it has no version" if isinstance(error, IndexError) else first_line
+        raise RenderingError(
+            f"ffmpeg can't write {path}: {reason}. Is the disk full? Another ffmpeg is used where "
+            "the environment variable IMAGEIO_FFMPEG_EXE names it."
+        ) from error
 
 
 def _draw(scene: Any, arrow: Arrow) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from robo_maxent.errors import UsageError
-from robo_maxent.files import atomic_path
+from robo_maxent.files import LOCK, atomic_path, locked, require_room, write_atomically
 from robo_maxent.report.rows import StressEpisode
 
 DESCRIPTION, SHARDS, EPISODES = "suite.json", "rows", "episodes.jsonl"
@@ -42,10 +42,9 @@ class Store:
 
         Raises:
             UsageError: Another evaluation writes there now, or wrote there before, or there are
-                files that no evaluation wrote.
+                files that no evaluation wrote, or nothing can be written there.
         """
         self.directory, self._shards = Path(directory), list(shards)
-        (self.directory / SHARDS).mkdir(parents=True, exist_ok=True)
         self._lock = self._locked()
         try:
             self._key = fingerprint(plan)
@@ -72,15 +71,16 @@ class Store:
         path = self._path(shard)
         if not path.exists():
             return False
-        with path.open() as lines:
-            try:
-                header = json.loads(next(lines, ""))
-                count = sum(isinstance(json.loads(line), dict) for line in lines)
-            except ValueError:
-                header, count = None, 0
-        if not isinstance(header, dict) or (header.get("shard"), header.get("rows")) != (
-            shard,
-            count,
+        first, _, body = path.read_bytes().partition(b"\n")
+        try:
+            header = json.loads(first)
+        except ValueError:
+            header = None
+        digest = hashlib.sha256(body).hexdigest()
+        if (
+            not isinstance(header, dict)
+            or header.get("shard") != shard
+            or header.get("sha256", digest) != digest  # shards of before have none
         ):
             raise UsageError(
                 f"{path} is damaged: delete it, and its episodes are run again, or give another "
@@ -95,9 +95,10 @@ class Store:
 
     def write(self, shard: str, rows: Sequence[StressEpisode]) -> None:
         """Keep a finished shard."""
-        header = {"shard": shard, "plan": self._key, "rows": len(rows)}
-        lines = (header, *(row.to_json() for row in rows))
-        _replace(self._path(shard), (json.dumps(line) + "\n" for line in lines))
+        body = "".join(json.dumps(row.to_json()) + "\n" for row in rows)
+        digest = hashlib.sha256(body.encode()).hexdigest()
+        header = {"shard": shard, "plan": self._key, "rows": len(rows), "sha256": digest}
+        write_atomically(self._path(shard), f"{json.dumps(header)}\n{body}")
 
     def join(self) -> Path:
         """Put all rows into one file, in the order of the shards."""
@@ -119,16 +120,26 @@ class Store:
         return self.directory / SHARDS / f"{shard}.jsonl"
 
     def _locked(self) -> FileLock:
-        """A lock that the operating system frees when the process ends, however it does."""
-        lock = FileLock(self.directory / ".lock")
+        """Make the directory, unless it is something else's, and lock it."""
+        directory = self.directory
+        busy = f"another evaluation is running in {directory}: wait for it, or give another"
         try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UsageError(
-                f"another evaluation is running in {self.directory}: wait for it, or give another "
-                "directory"
-            ) from error
-        return lock
+            directory.mkdir(parents=True, exist_ok=True)
+            self._require_own()
+            require_room(directory)
+            (directory / SHARDS).mkdir(exist_ok=True)
+            return locked(directory, f"{busy} directory")
+        except OSError as error:
+            raise UsageError(f"Can't write to {directory}: {error.strerror}") from error
+
+    def _require_own(self) -> None:
+        if (self.directory / DESCRIPTION).exists():
+            return
+        for path in sorted(self.directory.iterdir()):
+            if path.name not in (LOCK, SHARDS):
+                raise UsageError(
+                    f"{path} was not written by an evaluation: give the name of a new directory"
+                )
 
     def _found(self, plan: Mapping[str, Any]) -> dict[str, Any] | None:
         """What an evaluation of this plan said here before; None: there was none."""
@@ -151,9 +162,9 @@ class Store:
 
     def _check_shards(self, known: bool) -> None:
         for path in sorted((self.directory / SHARDS).iterdir()):
-            if path.name.startswith("."):  # what an interrupted write left
-                path.unlink()
-            elif not known or path.stem not in self._shards:
+            if path.name.startswith("."):  # what an interrupted write left, and the next removes
+                continue
+            if not known or path.stem not in self._shards:
                 raise UsageError(
                     f"{path} was not written by this evaluation: give another directory"
                 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
-from robo_maxent.errors import EnvError, RenderingError, UsageError
+from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.evaluation.rollout import policy_view
 from robo_maxent.rendering import gym_video, video
 from robo_maxent.report import html
@@ -39,7 +39,7 @@ class StressTestResult:
     rows: Path
     analysis: Analysis
     why_no_clips: str
-    """Empty where failures were filmed, or none was to be."""
+    """Empty where all chosen failures were filmed, or there was none."""
 
 
 def stress_test(
@@ -147,7 +147,7 @@ def _films(
     count: int,
     filming: Progress | None,
 ) -> tuple[dict[str, bytes], str]:
-    """Films of failures by row, and why there are none."""
+    """Films of failures by row, and why there are not more."""
     chosen = choose_failures(rows, description, count) if count else []
     if not chosen:
         return {}, "" if count else "No films were asked for."
@@ -161,6 +161,6 @@ def _films(
                 films[identity(row)] = path.read_bytes()
                 if filming:
                     filming(number + 1, len(chosen))
-        except (RenderingError, EnvError) as error:
-            return {}, f"Failures could not be filmed: {error}"
+        except (RoboMaxentError, OSError) as error:
+            return films, f"Failures could not be filmed: {error}"
     return films, ""

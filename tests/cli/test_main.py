@@ -14,7 +14,7 @@ import pytest
 from command_line import call
 
 from robo_maxent import __version__
-from robo_maxent.cli import main
+from robo_maxent.cli import arguments, main
 from robo_maxent.cli.info import Tasks
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
@@ -183,7 +183,7 @@ def test_a_directory_is_no_file_to_write(
     words = [word.format(run=run_directory) for word in words]
     code, out, err = call(capsys, *words, "--out", str(run_directory))
     assert (code, out) == (2, "")
-    assert err == f"robo-maxent: --out {run_directory} is a directory: name a file in it\n"
+    assert err == f"robo-maxent: {run_directory} is a directory: give the name of a file\n"
 
 
 def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -224,7 +224,7 @@ def test_train_resume_evaluate_record(
     assert len(Path(first["episodes"]).read_text().splitlines()) == 3
     recorded = result(capsys, "record", str(run_directory), "--seconds", "0.2")
     assert Path(recorded["video"]).stat().st_size > 0
-    assert recorded["video"] == "videos/quadruped-flat-tiny-seed2.mp4"
+    assert recorded["video"] == "videos/quadruped-flat-tiny-seconds-0.2-seed2.mp4"
 
 
 def test_the_table_of_evaluate_has_the_interval(
@@ -233,7 +233,58 @@ def test_the_table_of_evaluate_has_the_interval(
     code, out, err = call(capsys, "evaluate", str(run_directory), "--episodes", "2")
     assert code == 0
     assert "of 2  (95 % Wilson interval)" in out
-    assert "episodes.jsonl" in err
+    assert "episodes-first-2.jsonl" in err
+
+
+def test_another_evaluation_leaves_the_rows_of_the_first(
+    capsys: pytest.CaptureFixture[str], run_directory: Path
+) -> None:
+    plain = ["evaluate", str(run_directory), "--episodes", "1"]
+    names = {
+        Path(result(capsys, *plain, *words)["policies"][0]["episodes"]).name
+        for words in ([], ["--randomize", "hard", "--seed", "3"])
+    }
+    assert names == {
+        "episodes-first-1.jsonl",
+        "episodes-randomize-hard-first-1-seed-3.jsonl",
+    }
+
+
+@pytest.mark.parametrize("name", ["policy.safetensors", "metrics.jsonl", "checkpoint"])
+def test_no_result_replaces_what_is_something_else(
+    capsys: pytest.CaptureFixture[str], run_directory: Path, name: str
+) -> None:
+    target = run_directory / name
+    before = target.read_bytes() if target.is_file() else None
+    run = str(run_directory)
+    for command in (["evaluate", run, "--episodes", "1"], ["export", run], ["record", run]):
+        code, _, said = call(capsys, *command, "--out", str(target))
+        assert code == 2
+        assert said.splitlines()[-1].startswith(f"robo-maxent: {target} ")
+    assert before == (target.read_bytes() if target.is_file() else None)
+
+
+def test_results_are_printed_though_the_disk_is_full_by_then(
+    capsys: pytest.CaptureFixture[str], run_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("robo_maxent.evaluation.rollout.write_rows", full)
+    code, out, said = call(capsys, "evaluate", str(run_directory), "--episodes", "2")
+    assert code == 1
+    assert "of 2  (95 % Wilson interval)" in out
+    assert "episodes-first-2.jsonl: No space left on device. The results above are all." in said
+
+
+def test_files_are_named_by_what_was_asked_for(tmp_path: Path) -> None:
+    for run in ("lr0.001", "lr0.003"):
+        (tmp_path / "runs" / run).mkdir(parents=True)
+    assert arguments.label(str(tmp_path / "runs/lr0.001")) == "runs-lr0.001"
+    assert arguments.label(str(tmp_path / "runs/lr0.003")) == "runs-lr0.003"
+    said = arguments.variant(task="gym:dm/dog-v0", level=0, robot=Path("a/b.xml"), camera=None)
+    assert said == "-task-gym-dm-dog-v0-level-0-robot-b"
+    assert arguments.variant(terrain=("waves", "slope_up")) == "-terrain-waves+slope_up"
 
 
 def test_a_run_without_a_policy_yet_says_how_to_get_one(
@@ -272,8 +323,8 @@ def test_what_differs_between_episodes_is_remembered_by_the_run(
         capsys, "train", "quadruped-flat", "--randomize", "default", *budget, "--out", "hardened"
     )
     assert json.loads(Path("hardened/config.json").read_text())["randomization"] == "default"
-    result(capsys, "evaluate", "hardened", "--episodes", "2")
-    rows = [json.loads(row) for row in Path("hardened/episodes.jsonl").read_text().splitlines()]
+    evaluated = result(capsys, "evaluate", "hardened", "--episodes", "2")["policies"][0]
+    rows = [json.loads(row) for row in Path(evaluated["episodes"]).read_text().splitlines()]
     assert all({"payload", "push_impulse", "encoder_bias"} <= set(row["params"]) for row in rows)
     assert rows[0]["realized"]["total_mass"] == pytest.approx(
         12.743448 + rows[0]["params"]["payload"]

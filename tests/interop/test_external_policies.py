@@ -239,8 +239,8 @@ def test_evaluate_takes_functions_and_files_of_others_together(
     assert code == 0
     first, second = json.loads(out)["policies"]
     assert (first["episodes"], second["episodes"]) == (
-        "agent-act.episodes.jsonl",
-        "net.pt.episodes.jsonl",
+        "agent-act.episodes-task-gym-Pendulum-v1-first-2.jsonl",
+        "net.pt.episodes-task-gym-Pendulum-v1-first-2.jsonl",
     )
     rows = [json.loads(row) for row in Path(first["episodes"]).read_text().splitlines()]
     assert [(row["sim"], row["length"], row["policy_error"]) for row in rows] == [
@@ -289,6 +289,7 @@ def test_neighbours_of_one_name_do_not_share_files() -> None:
     assert rows_path("a/policy.safetensors") == Path("a/policy.episodes.jsonl")
     assert rows_path("a/policy.onnx") == Path("a/policy.onnx.episodes.jsonl")
     assert rows_path("pack.agent:act") == Path("pack.agent-act.episodes.jsonl")
+    assert rows_path("a/policy.onnx", "-seed-2") == Path("a/policy.onnx.episodes-seed-2.jsonl")
     assert label("a/policy.safetensors") == "a-policy"
     assert label("a/policy.onnx") == "a-policy-onnx"
     assert label("pack.agent:act") == f"{Path.cwd().name}-pack-agent-act"

@@ -109,18 +109,30 @@ def test_a_file_that_acts_differently_is_not_kept(
     tmp_path: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch, largest: float, message: str
 ) -> None:
     path = tmp_path / "policy.onnx"
-    path.write_bytes(b"what was there")
+    before = b"\x08\x0a\x12\x0brobo_maxent, as written before"
+    path.write_bytes(before)
     monkeypatch.setattr(onnx_export, "difference", lambda *_: largest)
     with pytest.raises(PolicyError, match=f"policy.onnx was not written: .* {message}"):
         onnx_export.write(policy, path, np.random.default_rng(0))
-    assert path.read_bytes() == b"what was there"
+    assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_place_that_can_not_be_written_is_named(tmp_path: Path, policy: Policy) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(PolicyError, match=r"Can't write .*policy\.onnx"):
+    with pytest.raises(UsageError, match=r"Can't write .*policy\.onnx: Not a directory"):
         onnx_export.write(policy, tmp_path / "file" / "policy.onnx", np.random.default_rng(0))
+
+
+def test_an_export_of_before_is_replaced_and_the_network_of_another_is_not(
+    tmp_path: Path, policy: Policy
+) -> None:
+    path, rng = tmp_path / "policy.onnx", np.random.default_rng(0)
+    onnx_export.write(policy, path, rng)
+    onnx_export.write(policy, path, rng)
+    path.write_bytes(b"\x08\x0a\x12\x07pytorch")
+    with pytest.raises(UsageError, match=r"policy\.onnx is there and is not an exported policy"):
+        onnx_export.write(policy, path, rng)
 
 
 @pytest.mark.parametrize("module", ["onnx", "onnxruntime"])

@@ -53,6 +53,53 @@ def test_a_recording_is_decodable_not_black_and_moves(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["walk.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (RuntimeError("No ffmpeg exe could be found.\nInstall it"), "No ffmpeg exe could be found"),
+        (IndexError("list index out of range"), "it has no version"),
+        (OSError("[Errno 32] Broken pipe\n\nFFMPEG COMMAND"), r"\[Errno 32\] Broken pipe"),
+    ],
+)
+def test_an_ffmpeg_that_does_not_work_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, reason: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(video.imageio, "get_writer", broken)
+    message = rf"^ffmpeg can't write .*walk\.mp4: {reason}\. Is .*IMAGEIO_FFMPEG_EXE names it\.$"
+    with pytest.raises(RenderingError, match=message), video.writing(tmp_path / "walk.mp4", 25):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("data", [b"", b"....ftypisom half of a film"])
+def test_a_film_that_ffmpeg_did_not_finish_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    class Killed:
+        def __init__(self, path: Path, **_: object) -> None:
+            path.write_bytes(data)
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(video.imageio, "get_writer", Killed)
+    (tmp_path / "walk.mp4").write_bytes(b"....ftypisom of before")
+    film = tmp_path / "walk.mp4"
+    with pytest.raises(RenderingError, match="stopped before the end"), video.writing(film, 25):
+        pass
+    assert (tmp_path / "walk.mp4").read_bytes() == b"....ftypisom of before"
+
+
+def test_what_is_no_film_is_not_replaced_by_one(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("notes, not a film")
+    for name, message in (("notes.mp4", "is not a film: it would be lost"), ("a.gif", r"\.mp4")):
+        with pytest.raises(UsageError, match=message), video.writing(tmp_path / name, 25):
+            pass
+    assert (tmp_path / "notes.mp4").read_text() == "notes, not a film"
+
+
 def test_the_robot_in_the_picture_is_decorated() -> None:
     env = MujocoVecEnv(make("quadruped-flat"), 2, 0)
     env.reset()

@@ -432,7 +432,7 @@ def test_an_interrupted_suite_goes_on_and_ends_byte_for_byte_the_same(
     done = sorted(path.name for path in (tmp_path / "parts/rows").iterdir())
     assert done == ["00-mean-nominal-000.jsonl"]
     assert not (tmp_path / "parts/episodes.jsonl").exists()
-    (tmp_path / "parts/rows/.00-mean-plane-000.jsonl.99").write_text('{"half')
+    (tmp_path / "parts/rows/.writing-4194304-00-mean-plane-000.jsonl").write_text('{"half')
     run(TINY, FLAT, [WOBBLE], tmp_path / "parts")
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
@@ -510,7 +510,9 @@ def test_a_damaged_or_foreign_shard_is_found(tmp_path: Path) -> None:
     assert not store.has("b")
     path = tmp_path / "rows/a.jsonl"
     whole = path.read_text()
-    for damage in (whole[:-4], "", "[]\n", whole.splitlines()[0] + "\n"):
+    flipped = whole.replace('"reward": 1', '"reward": 9', 1)
+    assert flipped != whole
+    for damage in (whole[:-4], "", "[]\n", whole.splitlines()[0] + "\n", flipped):
         path.write_text(damage)
         with pytest.raises(UsageError, match=r"a\.jsonl is damaged: delete it"):
             store.has("a")
@@ -529,6 +531,15 @@ def test_a_damaged_or_foreign_shard_is_found(tmp_path: Path) -> None:
     (tmp_path / "suite.json").write_text("{")
     with pytest.raises(UsageError, match=r"suite\.json is damaged"):
         Store(tmp_path, {"seed": 1}, ["a", "b"], {})
+
+
+def test_an_evaluation_begins_in_a_directory_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "episodes.jsonl").write_text("of a run")
+    with pytest.raises(UsageError, match=r"episodes\.jsonl was not written by an evaluation: give"):
+        Store(tmp_path, {"seed": 1}, ["a"], {})
+    with pytest.raises(UsageError, match=r"Can't write to .*episodes\.jsonl: File exists"):
+        Store(tmp_path / "episodes.jsonl", {"seed": 1}, ["a"], {})
+    assert [path.name for path in tmp_path.iterdir()] == ["episodes.jsonl"]
 
 
 # -- other tasks ---------------------------------------------------------------

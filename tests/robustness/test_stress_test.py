@@ -92,6 +92,24 @@ def test_a_policy_that_changed_since_is_not_replayed(
     assert "is not the policy that was stressed" in said
 
 
+def test_what_can_not_be_filmed_leaves_the_report(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filmed = []
+
+    def film(*words: Any) -> None:
+        if filmed:
+            raise OSError(28, "No space left on device")
+        filmed.append(words[-1])
+        words[-1].write_bytes(b"a film")
+
+    monkeypatch.setattr(stress_test, "film", film)
+    code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--clips", "2")
+    assert code == 0, said
+    assert "Failures could not be filmed: [Errno 28] No space left on device" in said
+    assert (trained / "robustness-quick/report.html").read_text().count("data:video/mp4") == 1
+
+
 def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, said = call(capsys, "evaluate", str(trained), "--axes", "push")
     assert code == 2
