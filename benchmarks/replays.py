@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.cli.arguments import policy_of_row
+from robo_maxent.cli.arguments import ReplayOptions, policy_of_row
 from robo_maxent.errors import RoboMaxentError
 from robo_maxent.report.rows import StressEpisode, identity
 from robo_maxent.robustness import runner
@@ -27,7 +27,7 @@ def differences(
 ) -> list[str]:
     """Names of what differs when the episode of a row runs again; ``known`` keeps the policies."""
     if row.policy not in known:
-        known[row.policy] = policy_of_row(row, description, None)
+        known[row.policy] = policy_of_row(row, description, ReplayOptions())
     policy, task = known[row.policy]
     again = json.loads(json.dumps(asdict(runner.replay(row, task, policy))))
     before = row.to_json()

@@ -1,7 +1,6 @@
 """What the words of a command line name: tasks, with what may be changed of them, and policies."""
 
 import ast
-import hashlib
 import inspect
 import json
 import re
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
+from robo_maxent.cli.trust import data_file, require_said
 from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
@@ -118,6 +118,14 @@ Normalize = Annotated[
         "whatever code is in it.",
     ),
 ]
+AllowPickle = Annotated[
+    bool,
+    arg(
+        name="allow-pickle",
+        help="Load pickles, which a .zip and what VecNormalize saved are: they run whatever code "
+        "was put into them.",
+    ),
+]
 Of = OmitArgPrefixes[TaskOptions]
 
 
@@ -180,7 +188,11 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def policy_and_task(
-    named: str, task: str | None, options: TaskOptions, normalize: str | None = None
+    named: str,
+    task: str | None,
+    options: TaskOptions,
+    normalize: str | None = None,
+    allow_pickle: bool = False,
 ) -> "tuple[Act, StressTask[Any]]":
     """The policy that a run directory, a file or a function names, and the task to try it on.
 
@@ -190,33 +202,52 @@ def policy_and_task(
         task: Another task than its own.
         options: What to change of it.
         normalize: Statistics that an archive of Stable-Baselines3 was trained with, or "none".
+        allow_pickle: Whether pickles may be loaded.
 
     Raises:
-        UsageError: A policy of others does not say its task, or something else about it is missing.
+        UsageError: A policy of others does not say its task, something else about it is missing,
+            or it would run code that was not allowed.
         PolicyError: There is no such policy, or it does not fit the task.
     """
-    from robo_maxent.cli.progress import say
-    from robo_maxent.envs.interface import layout_of
     from robo_maxent.interop import external_policies
 
     external_policies.check_normalize(named, normalize)
+    external_policies.require_trust(named, normalize, allow_pickle)
     if external_policies.is_external(named):
-        chosen = make(task or external_policies.task_of(named), options.given)
-        warning = external_policies.caution(named, normalize)
-        if warning is not None:
-            say(warning)
-        return external_policies.load(named, chosen, normalize), chosen
-    policy, saved = own_policy(named)
-    name = task or policy.layout.task
-    if name != policy.layout.task:  # the options of a run are those of its own task
-        saved = {}
+        name, saved = task or external_policies.task_of(named), {}
+    else:
+        policy, saved = own_policy(named)
+        name = task or policy.layout.task
+        if name != policy.layout.task:  # the options of a run are those of its own task
+            saved = {}
+    require_said(name, task, named)
     chosen = make(name, saved | options.given)
-    policy.require(layout_of(chosen))
-    return policy, chosen
+    return _acting(named, chosen, normalize), chosen
+
+
+def _acting(named: str, task: "StressTask[Any]", normalize: str | None) -> "Act":
+    """The policy that a run directory, a file or a function names, to act on a task.
+
+    Raises:
+        UsageError: Something about it is missing.
+        PolicyError: There is no such policy, or it does not fit the task.
+    """
+    from robo_maxent.envs.interface import layout_of
+    from robo_maxent.interop import external_policies
+
+    if external_policies.is_external(named):
+        return external_policies.load(named, task, normalize)
+    policy, _ = own_policy(named)
+    policy.require(layout_of(task))
+    return policy
 
 
 def policies_under_test(
-    named: Sequence[str], task: str | None, options: TaskOptions, normalize: str | None
+    named: Sequence[str],
+    task: str | None,
+    options: TaskOptions,
+    normalize: str | None,
+    allow_pickle: bool,
 ) -> "tuple[list[PolicyUnderTest], StressTask[Any]]":
     """Policies to stress on one task.
 
@@ -224,45 +255,79 @@ def policies_under_test(
         UsageError: They do not do the same task.
         PolicyError: There is no such policy, or it does not fit.
     """
-    pairs = [policy_and_task(name, task, options, normalize) for name in named]
+    pairs = [policy_and_task(name, task, options, normalize, allow_pickle) for name in named]
     shared = pairs[0][1]
     if others := {other.name for _, other in pairs} - {shared.name}:
         raise UsageError(
             f"the policies do different tasks, {shared.name} and {', '.join(sorted(others))}: name "
             "one for all with --task"
         )
-    tested = [_under_test(name, act) for name, (act, _) in zip(named, pairs, strict=True)]
+    tested = [
+        _under_test(name, act, content_hash(name))
+        for name, (act, _) in zip(named, pairs, strict=True)
+    ]
     return tested, shared
 
 
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What a replay takes from the command line, since no data file may name code to run."""
+
+    policy: str | None = None
+    """The policy, where its file is elsewhere now, or is code that you trust."""
+    task: TaskName = None
+    normalize: Normalize = None
+    allow_pickle: AllowPickle = False
+
+
 def policy_of_row(
-    row: "StressEpisode", description: Mapping[str, Any], policy: str | None
+    row: "StressEpisode", description: Mapping[str, Any], options: ReplayOptions
 ) -> "tuple[PolicyUnderTest | None, StressTask[Any]]":
     """The policy of a row of a stress test, None for a baseline, and its task.
 
     Raises:
-        UsageError: The file of the policy has changed, or is not known.
+        UsageError: The policy has changed, is not known, or would run code that was not allowed.
         PolicyError: It is gone, or does not fit.
     """
-    task = make(description["task"], saved_options(description["task_options"]))
+    from robo_maxent.interop.external_policies import require_trust
+
+    require_said(description["task"], options.task, "the stress test")
     if row.mode == "baseline":
-        return None, task
-    saved = next(p for p in description["policies"] if p["label"] == row.policy)
-    named = policy or saved["file"]
-    act, _ = policy_and_task(named, description["task"], TaskOptions())
-    tested = _under_test(named, act, saved["label"])
-    if tested.sha256 != saved["sha256"]:
+        return None, _task_of(description)
+    saved = next((p for p in description["policies"] if p["label"] == row.policy), None)
+    if saved is None:
+        raise UsageError(f"the stress test says nothing of the policy {row.policy!r} of the row")
+    named = options.policy or data_file(row.policy, saved["file"])
+    require_trust(named, options.normalize, options.allow_pickle)
+    digest = content_hash(named)
+    if saved["sha256"] not in (None, digest):
         raise UsageError(f"{named} is not the policy that was stressed: its contents differ")
-    return tested, task
+    task = _task_of(description)
+    act = _acting(named, task, options.normalize)
+    return _under_test(named, act, digest, row.policy), task
 
 
-def _under_test(named: str, act: "Act", called: str | None = None) -> "PolicyUnderTest":
-    """A policy with what identifies its file."""
+def _task_of(description: Mapping[str, Any]) -> "StressTask[Any]":
+    """The task of a stress test."""
+    return make(description["task"], saved_options(description["task_options"]))
+
+
+def content_hash(named: str) -> str | None:
+    """SHA-256 of what a policy is, before it is loaded; None: of nothing that can be read."""
+    from robo_maxent.interop import external_policies
+
+    return external_policies.content_hash(
+        str(Path(named) / POLICY) if Path(named).is_dir() else named
+    )
+
+
+def _under_test(
+    named: str, act: "Act", digest: str | None, called: str | None = None
+) -> "PolicyUnderTest":
+    """A policy with what identifies it."""
     from robo_maxent.learning.policy import Policy
     from robo_maxent.robustness.baselines import PolicyUnderTest
 
-    path = Path(named) / POLICY if Path(named).is_dir() else Path(named)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     sample = act.sample if isinstance(act, Policy) else None
     return PolicyUnderTest(called or label(named), act, sample, named, digest)
 

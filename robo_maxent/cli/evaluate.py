@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 
 from robo_maxent.cli.arguments import (
     POLICIES,
+    AllowPickle,
     Json,
     Normalize,
     Of,
@@ -40,6 +41,7 @@ class Evaluate:
     ]
     task: TaskName = None
     normalize: Normalize = None
+    allow_pickle: AllowPickle = False
     options: Of = field(default_factory=TaskOptions)
     episodes: int = 200
     """How many episodes; one of a quadruped is 20 s of simulated time, one of the arm 2 s."""
@@ -75,7 +77,7 @@ class Evaluate:
         if self.normalize is not None and len(self.policies) > 1:
             raise UsageError("--normalize belongs to one policy; name only one")
         pairs = [
-            policy_and_task(named, self.task, self.options, self.normalize)
+            policy_and_task(named, self.task, self.options, self.normalize, self.allow_pickle)
             for named in self.policies
         ]
         places = [self.out or rows_path(named, self._variant()) for named in self.policies]
@@ -138,7 +140,9 @@ class Evaluate:
         if self.clips:  # before an environment is made, which would choose
             with suppress(RenderingError):  # the report says so
                 gym_video.choose_backend()
-        tested, task = policies_under_test(self.policies, self.task, self.options, self.normalize)
+        tested, task = policies_under_test(
+            self.policies, self.task, self.options, self.normalize, self.allow_pickle
+        )
         suite = suites.find(name)
         if self.axes is not None:
             suite = suite.only(self.axes, task)
@@ -178,7 +182,7 @@ class Evaluate:
                 self._print(f"  {line}")
         say(f"  report, for a browser: {result.report}")
         say(f"  episodes: {result.rows}")
-        say(f"A failure again: robo-maxent replay {shlex.quote(str(out))} --row ROW")
+        say(f"A failure again: {description['replay'].replace('{row}', 'ROW')}")
         return {
             "report": str(result.report),
             "episodes": str(result.rows),

@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from robo_maxent.cli.arguments import (
+    AllowPickle,
     Json,
     Normalize,
     Of,
     PolicyName,
+    ReplayOptions,
     Result,
     TaskName,
     TaskOptions,
@@ -34,6 +36,7 @@ class Record:
     policy: PolicyName
     task: TaskName = None
     normalize: Normalize = None
+    allow_pickle: AllowPickle = False
     options: Of = field(default_factory=TaskOptions)
     seed: int = 2
     """Seed of the episode."""
@@ -77,7 +80,9 @@ class Record:
         from robo_maxent.rendering.terrain_tour import tour
 
         gym_video.choose_backend()  # before an environment is made, which would choose
-        policy, task = policy_and_task(self.policy, self.task, self.options, self.normalize)
+        policy, task = policy_and_task(
+            self.policy, self.task, self.options, self.normalize, self.allow_pickle
+        )
         if isinstance(task, GymTask):
             if self.camera is not None or self.tour:
                 raise UsageError("a gym: environment draws itself: no --camera and no --tour")
@@ -101,8 +106,7 @@ class Replay:
     ]
     row: str = ""
     """Name of the episode, as the report has it."""
-    policy: str | None = None
-    """The policy, where its file is elsewhere now."""
+    options: OmitArgPrefixes[ReplayOptions] = field(default_factory=ReplayOptions)
     out: Path | None = None
     """The mp4 file; by default videos/replay-DIRECTORY-ROW.mp4."""
     as_json: Json = False
@@ -119,7 +123,7 @@ class Replay:
         name = f"replay-{label(str(self.results))}-{in_file_name(self.row)}.mp4"
         path = self.out or Path("videos") / name
         require_place(path, FILM)
-        policy, task = policy_of_row(row, description, self.policy)
+        policy, task = policy_of_row(row, description, self.options)
         episode = runner.replay(row, task, policy)
         same = (episode.length, episode.reward) == (row.length, row.reward)
         if not self.as_json:

@@ -16,6 +16,7 @@ from robo_maxent.cli.arguments import (
     make,
     saved_options,
 )
+from robo_maxent.cli.trust import require_said
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
@@ -44,6 +45,7 @@ class Train:
     def run(self) -> Result:
         """Train, and say what was left where."""
         from robo_maxent.cli.progress import Progress, say
+        from robo_maxent.envs.gym_spec import word_for
         from robo_maxent.training.train import (
             memory_needed,
             read_config,
@@ -62,6 +64,7 @@ class Train:
                     "the task"
                 )
             saved = read_config(self.resume)
+            require_said(saved["task"], self.task, str(self.resume), "robo-maxent train")
             task = make(self.task or saved["task"], saved_options(saved))
             config, directory = resumed(self.resume, self.config), self.resume
         else:
@@ -78,9 +81,10 @@ class Train:
             say(f"  {line}")
         directory = quote(str(run.directory))
         if run.interrupted:
-            say(f"Interrupted. Continue: robo-maxent train --resume {directory} --minutes 5")
+            resume = f"train{word_for(task.name)} --resume {directory}"
+            say(f"Interrupted. Continue: robo-maxent {resume} --minutes 5")
         else:
-            say(f"Next: robo-maxent evaluate {directory}")
+            say(f"Next: robo-maxent evaluate {directory}{word_for(task.name, '--task ')}")
         return result
 
 

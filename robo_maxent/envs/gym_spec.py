@@ -4,10 +4,9 @@ import contextlib
 import copy
 import importlib
 import io
-import os
-import sys
 import warnings
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 import gymnasium
@@ -18,6 +17,7 @@ from gymnasium.envs.registration import EnvSpec
 from robo_maxent.envs.gym_robotics_shim import repair_for
 from robo_maxent.envs.gym_wrapper import one_line
 from robo_maxent.errors import EnvError, UsageError
+from robo_maxent.here import import_from_here
 
 PREFIX = "gym:"
 """What tells a Gymnasium id from a task of this package."""
@@ -27,6 +27,17 @@ WIDEST_ACTION = 1e9
 
 Parts = tuple[tuple[str, int, str], ...]
 """Name, size and unit of each part of an observation."""
+
+
+def module_of(name: str) -> str | None:
+    """The module that a task's name asks to import, as in ``gym:MODULE:ID``; None: it has none."""
+    module, _, _ = name.removeprefix(PREFIX).rpartition(":")
+    return module if name.startswith(PREFIX) and module else None
+
+
+def word_for(name: str, flag: str = "") -> str:
+    """What a printed command has to say of a task to be let import its module; else nothing."""
+    return "" if module_of(name) is None else f" {flag}{quote(name)}"
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -62,10 +73,8 @@ def with_args(spec: EnvSpec, env_args: Mapping[str, Any]) -> EnvSpec:
 
 def _imported(module: str) -> None:
     """Import a module that registers ids; those of the current directory come first."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        importlib.import_module(module)
+        import_from_here(module)
     except ModuleNotFoundError:
         raise  # the caller says how ids are named
     except Exception as error:  # someone else's code

@@ -10,12 +10,12 @@ in [-1, 1] of the task's action map, (N, A). What a file says of its sizes is ch
 policy is tried on zeros, so that one which does not fit is refused before anything is simulated.
 """
 
-import importlib
+import hashlib
 import operator
-import os
 import re
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ import torch
 
 from robo_maxent.envs.interface import EnvFactory, layout_of
 from robo_maxent.errors import PolicyError, UsageError
+from robo_maxent.here import import_from_here
 from robo_maxent.interop import sb3_policies
 from robo_maxent.interop.onnx_export import ACTION, FORMAT
 from robo_maxent.interop.policy_contract import (
@@ -59,12 +60,36 @@ def check_normalize(named: str, normalize: str | None) -> None:
         )
 
 
-def caution(named: str, normalize: str | None = None) -> str | None:
-    """What its user should know before such a policy is loaded; None: nothing."""
-    if Path(named).suffix != ".zip":
-        return None
-    files = named if normalize in (None, sb3_policies.WITHOUT) else f"{named} and {normalize}"
-    return f"Loading {files}: pickles, which run whatever code was put into them."
+def require_trust(named: str, normalize: str | None, allow_pickle: bool) -> None:
+    """Refuse pickles that were not allowed.
+
+    Raises:
+        UsageError: The policy is an archive of Stable-Baselines3, and pickles are not allowed.
+    """
+    if Path(named).suffix != ".zip" or allow_pickle or not is_external(named):
+        return
+    beside = "" if normalize in (None, sb3_policies.WITHOUT) else f" and {normalize}"
+    raise UsageError(
+        f"{named}{beside} may hold pickles, which run whatever code was put into them: if you "
+        "trust where it is from, add --allow-pickle"
+    )
+
+
+def runs_code(named: str) -> bool:
+    """Whether a policy can do more than compute; all but ONNX, for TorchScript may write files."""
+    return is_external(named) and Path(named).suffix != ".onnx"
+
+
+def content_hash(named: str) -> str | None:
+    """SHA-256 of the file of a policy; of a function, of the files that it is written in.
+
+    What those import or read is not in it. None: there is no such file, or no source.
+    """
+    if not _is_function(named):
+        return _digest([Path(named)]) if Path(named).is_file() else None
+    modules = {named.partition(":")[0], getattr(_function(named), "__module__", None) or ""}
+    files = {getattr(sys.modules.get(module), "__file__", None) for module in modules}
+    return _digest(map(Path, sorted(file for file in files if file is not None)))
 
 
 def task_of(named: str) -> str:
@@ -115,6 +140,13 @@ def load(named: str, task: EnvFactory, normalize: str | None = None) -> Act:
     raise UsageError(f"{named} is of no known kind: {', '.join(SUFFIXES)} or MODULE:FUNCTION")
 
 
+def _digest(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def _is_function(named: str) -> bool:
     return _FUNCTION.fullmatch(named) is not None and not Path(named).exists()
 
@@ -129,10 +161,8 @@ def _existing(named: str) -> Path:
 def _function(named: str) -> Act:
     """A function by its name; modules of the current directory come first, as with ``python``."""
     module, _, name = named.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
     try:
-        function: Any = operator.attrgetter(name)(importlib.import_module(module))
+        function: Any = operator.attrgetter(name)(import_from_here(module))
     except (Exception, SystemExit) as error:  # someone else's code
         raise PolicyError(f"{named} can't be imported: {described(error)}") from error
     if isinstance(function, type) or not callable(function):

@@ -7,9 +7,11 @@ pickles only those are loaded that the network is made of.
 import importlib
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -17,14 +19,16 @@ from gymnasium import spaces
 
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError, UsageError
+from robo_maxent.here import look_here
 from robo_maxent.interop.policy_contract import contract, described, require_sizes
 from robo_maxent.types import Act
 from robo_maxent.versions import require_extra
 
 WITHOUT = "none"
 """What stands in place of a file of statistics where there shall be none."""
-BESIDE = "vecnormalize.pkl"
-"""What such a file is usually called."""
+STATISTICS = re.compile(r"vec_?normalize.*\.pkl", re.IGNORECASE)
+"""What such a file is called: by its callbacks ``NAME_vecnormalize_STEPS_steps.pkl``, by people
+``vec_normalize.pkl``; rl-zoo puts ``vecnormalize.pkl`` into a directory beside the archive."""
 
 ALGORITHMS = {"SAC": "target_entropy", "TD3": "target_policy_noise", "PPO": "clip_range"}
 """Algorithm -> a setting that only its archives have, and those of its kin, which act the same."""
@@ -60,6 +64,7 @@ def load(file: Path, task: EnvFactory, normalize: str | None) -> Act:
     library = require_extra("stable_baselines3", "sb3", str(file))
     pickles = [name for name, value in data.items() if ":serialized:" in _keys(value)]
     unused = {name: None for name in pickles if name not in _NETWORK} | _UNUSED
+    look_here()  # its feature extractor may be defined in the current directory
     try:
         model = getattr(library, algorithm).load(file, device="cpu", custom_objects=unused)
     except Exception as error:  # whatever the pickles of an archive do
@@ -109,12 +114,14 @@ def _algorithm(file: Path, data: dict[str, Any]) -> str:
 
 def _statistics(file: Path, normalize: str | None) -> Path | None:
     """The file of VecNormalize to use, None: no such thing."""
-    beside = file.with_name(BESIDE)
-    if normalize is None and beside.is_file():
+    pickles = (*file.parent.glob("*.pkl"), *file.parent.glob("*/*.pkl"))
+    beside = sorted(str(path) for path in pickles if STATISTICS.search(path.name))
+    if normalize is None and beside:
         raise UsageError(
-            f"{beside} lies beside {file.name}: a policy trained with VecNormalize can act only on "
-            f"what that normalizes. Say --normalize {beside}, if you trust it: it is a pickle, and "
-            f"loading one runs whatever code is in it. Or say --normalize {WITHOUT}."
+            f"{', '.join(beside[:3])} lies beside {file.name}: a policy trained with VecNormalize "
+            f"can act only on what that normalizes. Say --normalize {quote(beside[0])}, if you "
+            f"trust it: it is a pickle, and loading one runs whatever code is in it. Or say "
+            f"--normalize {WITHOUT}."
         )
     if normalize is None or normalize == WITHOUT:
         return None

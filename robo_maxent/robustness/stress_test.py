@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.evaluation.rollout import policy_view
@@ -91,7 +92,8 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
         rows = [StressEpisode.from_json(json.loads(line)) for line in lines]
     except (OSError, ValueError) as error:
         raise UsageError(f"{directory} holds no finished evaluation: {error}") from error
-    description["replay"] = f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}"
+    word = word_for(str(description.get("task")), "--task ")
+    description["replay"] = f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}{word}"
     return rows, description
 
 

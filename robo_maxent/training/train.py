@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import torch
 
+from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import (
     CheckpointError,
@@ -243,7 +244,8 @@ class _Loop:
             return EnvError(f"{env_error} {error}")
         return EnvError(
             f"{env_error} The run is saved at {trainer.steps:,} steps: mend the environment, then "
-            f"continue with robo-maxent train --resume {quote(str(trainer.directory))} --minutes 5"
+            f"continue with robo-maxent train{word_for(trainer.task.name)} --resume "
+            f"{quote(str(trainer.directory))} --minutes 5"
         )
 
     def _kept_before(self, diverged: DivergedError) -> DivergedError:

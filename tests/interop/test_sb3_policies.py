@@ -1,5 +1,6 @@
 """Archives of Stable-Baselines3 act as they do there, and only what acting needs is unpickled."""
 
+import importlib
 import json
 import pickle
 import sys
@@ -203,32 +204,83 @@ def test_statistics_that_are_not_are_refused(
     assert "observations of shape (45,), the task's have shape (50,)" in refused
 
 
-def test_evaluate_says_that_pickles_run_code(
+def test_an_extractor_of_the_current_directory_is_found(
+    library: Any, tmp_path: Path, task: EnvFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    Path("own_extractor.py").write_text(
+        "from stable_baselines3.common.torch_layers import FlattenExtractor\n"
+        "class Own(FlattenExtractor):\n"
+        "    pass\n"
+    )
+    with monkeypatch.context() as there:
+        there.syspath_prepend(tmp_path)
+        own = importlib.import_module("own_extractor").Own
+    arguments = small()
+    arguments["policy_kwargs"]["features_extractor_class"] = own
+    library.PPO("MlpPolicy", gymnasium.make(WALK), **arguments).save("model.zip")
+    monkeypatch.delitem(sys.modules, "own_extractor")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(tmp_path)])
+    external_policies.load("model.zip", task)
+    assert "own_extractor" in sys.modules
+
+
+def test_evaluate_takes_pickles_that_are_allowed(
     library: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     library.PPO("MlpPolicy", "Pendulum-v1", **small()).save(tmp_path / "model.zip")
     words = [str(tmp_path / "model.zip"), "--task", "gym:Pendulum-v1", "--episodes", "2", "--json"]
     with pytest.raises(SystemExit) as stop:
-        main.main(["evaluate", *words])
+        main.main(["evaluate", *words, "--allow-pickle"])
     assert stop.value.code == 0
-    captured = capsys.readouterr()
-    assert "model.zip: pickles, which run whatever code was put into them" in captured.err
-    assert json.loads(captured.out)["policies"][0]["task"] == "gym:Pendulum-v1"
+    assert json.loads(capsys.readouterr().out)["policies"][0]["task"] == "gym:Pendulum-v1"
 
 
 # -- without it ----------------------------------------------------------------
 
 
-def test_statistics_beside_an_archive_have_to_be_named(tmp_path: Path, task: EnvFactory) -> None:
-    (tmp_path / "vecnormalize.pkl").write_bytes(pickle.dumps(Exploding()))
+@pytest.mark.parametrize(
+    "place",
+    [
+        "vecnormalize.pkl",
+        "vec_normalize.pkl",
+        "rl_model_vecnormalize_500_steps.pkl",  # of CheckpointCallback
+        "Walker2d-v5/vecnormalize.pkl",  # of rl-zoo
+    ],
+)
+def test_statistics_beside_an_archive_have_to_be_named(
+    tmp_path: Path, task: EnvFactory, place: str
+) -> None:
+    beside = tmp_path / place
+    beside.parent.mkdir(exist_ok=True)
+    beside.write_bytes(pickle.dumps(Exploding()))
+    (tmp_path / "replay_buffer.pkl").touch()
     named = archive(tmp_path / "model.zip", target_entropy=-1.0)
     refused = refusal(named, task)
-    assert (
-        f"Say --normalize {tmp_path}/vecnormalize.pkl, if you trust it: it is a pickle" in refused
-    )
+    assert f"{beside} lies beside model.zip: " in refused
+    assert f"Say --normalize {beside}, if you trust it: it is a pickle" in refused
     assert "Or say --normalize none" in refused
     assert "Statistics file not found: nowhere.pkl" in refusal(named, task, "nowhere.pkl")
     assert "vecnormalize" not in refusal(named, task, "none")
+
+
+def test_pickles_are_loaded_only_when_they_are_allowed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    archive(Path("model.zip"), target_entropy=-1.0)
+    for command in ("evaluate", "record"):
+        for more in ([], ["--normalize", "stats.pkl"]):
+            words = [command, "model.zip", "--task", "quadruped-flat", *more]
+            with pytest.raises(SystemExit) as stop:
+                main.main(words)
+            assert stop.value.code == 2
+            said = capsys.readouterr().err
+            files = "model.zip and stats.pkl" if more else "model.zip"
+            assert f"{files} may hold pickles, which run whatever code was put into them" in said
+            assert "if you trust where it is from, add --allow-pickle" in said
+            assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("package", ["sb3_contrib", "sbx"])
