@@ -5,10 +5,13 @@ The observation space may be anything of numbers that flattens, but pictures. Wh
 whose reward can be computed, they are a ``GoalSpec``, for hindsight.
 """
 
+import hashlib
 import os
 import resource
+import sys
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import gymnasium
@@ -162,6 +165,15 @@ class GymTask:
         root = type(inside).__module__.split(".")[0].replace("_", "-")
         more = ("dm-control",) if root == "shimmy" else ()
         return tuple(dict.fromkeys(("gymnasium", root, *more)))
+
+    @property
+    def content(self) -> dict[str, str]:
+        """Module of the environment -> SHA-256 of its file; empty of an installed package's."""
+        module = type(self.trials.worlds(1)[0].wrapper.unwrapped).__module__
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is None or "site-packages" in Path(file).parts:
+            return {}
+        return {module: hashlib.sha256(Path(file).read_bytes()).hexdigest()}
 
     def baselines(self) -> dict[str, Act]:
         """Action zero, and random ones."""

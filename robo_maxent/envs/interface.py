@@ -206,6 +206,11 @@ class StressTask(EnvFactory, Protocol[V]):
         """Distributions that decide its episodes, beside those that decide all."""
         ...
 
+    @property
+    def content(self) -> Mapping[str, str]:
+        """What of it its user wrote -> SHA-256 of that; empty: all is in the packages."""
+        ...
+
     def baselines(self) -> dict[str, Act]:
         """Policies that do nothing, or follow a script, by name, to compare trained ones with."""
         ...

@@ -1,6 +1,7 @@
 """A task in MuJoCo: its robot, its ground, its effects, and the simulations that run it."""
 
 import copy
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from robo_maxent.perturbations.base import Perturbation
 from robo_maxent.perturbations.params import EpisodeParams, require_distinct
 from robo_maxent.perturbations.ranges import Randomization, randomization
 from robo_maxent.seeds import Purpose
+from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import LeggedState, Robot, RobotSpec, load
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Box
@@ -156,6 +158,15 @@ class MujocoTask(Task[E, S]):
         if self.terrain is not None:
             options |= {"kinds": list(self.terrain.kinds), "level": self.level}
         return options
+
+    @property
+    def content(self) -> dict[str, str]:
+        """A robot of its user's -> SHA-256 of it, compiled with all that its file includes."""
+        if self.robot_file is None:
+            return {}
+        compiled = np.empty(mujoco.mj_sizeModel(self.robot.model), np.uint8)
+        mujoco.mj_saveModel(self.robot.model, None, compiled)
+        return {"robot": hashlib.sha256(compiled.tobytes()).hexdigest()}
 
     # The same task elsewhere.
 

@@ -222,6 +222,7 @@ def _decisive(
         "suite": suite.name,
         "task": task.name,
         "task_options": task.options,
+        "content": dict(task.content),
         "seed": seed,
         "versions": {name: installed(name) for name in (*PACKAGES, *task.packages)},
         "policies": described(policies),

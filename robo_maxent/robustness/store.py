@@ -8,6 +8,7 @@ that it belongs to, so the rows of two evaluations never mix.
 import hashlib
 import json
 import os
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from filelock import FileLock
 
 from robo_maxent.errors import UsageError
 from robo_maxent.files import LOCK, atomic_path, locked, require_room, write_atomically
+from robo_maxent.from_json import typed
 from robo_maxent.report.rows import StressEpisode
 
 DESCRIPTION, SHARDS, EPISODES = "suite.json", "rows", "episodes.jsonl"
@@ -54,7 +56,7 @@ class Store:
             self.close()
             raise
         kept = found if found is not None else {}
-        self.description: dict[str, Any] = {**plan, "plan": self._key, **notes, **kept}
+        self.description: dict[str, Any] = {**notes, **kept, **plan, "plan": self._key}
         self._describe()
 
     def add(self, name: str, value: Any) -> None:
@@ -147,18 +149,18 @@ class Store:
         if not path.exists():
             return None
         try:
-            found = json.loads(path.read_text())
-        except ValueError as error:
+            found: dict[str, Any] = typed(dict[str, Any], json.loads(path.read_text()), "it")
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path} is damaged: give another directory") from error
-        if found.get("plan") != self._key:
-            ours = json.loads(json.dumps(plan))
-            differing = [name for name in ours if found.get(name) != ours[name]]
-            what = differing[0] if differing else "plan"
-            raise UsageError(
-                f"{self.directory} holds another evaluation: its {what} is {found.get(what)}, this "
-                f"one's is {ours.get(what)}. Give another directory, or delete that one."
-            )
-        return found
+        ours = _decisive(json.loads(json.dumps(plan)))
+        theirs = _decisive({name: found.get(name) for name in plan})
+        if theirs == ours and found.get("plan") == self._key:
+            return found
+        what = "another version began it" if theirs == ours else _difference("", theirs, ours)
+        raise UsageError(
+            f"{self.directory} holds another evaluation: {what}. Give another directory, or delete "
+            "that one."
+        )
 
     def _check_shards(self, known: bool) -> None:
         for path in sorted((self.directory / SHARDS).iterdir()):
@@ -175,7 +177,48 @@ class Store:
 
 def fingerprint(plan: Mapping[str, Any]) -> str:
     """A name for a plan: equal plans have the same, others another."""
-    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_decisive(plan), sort_keys=True).encode()).hexdigest()
+
+
+def _decisive(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan without the places of its policies: they act the same wherever their files lie."""
+    policies = plan.get("policies")
+    if not isinstance(policies, list):
+        return dict(plan)
+    placeless = [
+        {k: v for k, v in p.items() if k != "file"} for p in policies if isinstance(p, dict)
+    ]
+    return {**plan, "policies": placeless}
+
+
+def _difference(name: str, theirs: Any, ours: Any) -> str:
+    """The first difference of another plan from this one's, on one line."""
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        key = next(key for key in (*ours, *theirs) if theirs.get(key) != ours.get(key))
+        return _difference(f"{key} of {name}" if name else key, theirs.get(key), ours.get(key))
+    if isinstance(theirs, list) and isinstance(ours, list):
+        before, now = list(map(_named, theirs)), list(map(_named, ours))
+        if before != now:
+            has = _some([one for one in before if one not in now])
+            return f"its {name} have {has} where this one's have " + _some(
+                [one for one in now if one not in before]
+            )
+        place = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
+        return _difference(f"{name} {now[place]}", theirs[place], ours[place])
+    return f"its {name} is {reprlib.repr(theirs)}, this one's is {reprlib.repr(ours)}"
+
+
+def _named(element: Any) -> str:
+    """What to call a policy, an axis or a condition of a plan."""
+    if not isinstance(element, Mapping):
+        return reprlib.repr(element)
+    names = (element.get(key) for key in ("label", "name", "axis", "severity", "case"))
+    return "/".join(str(name) for name in names if name not in (None, ""))
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) + more) or "nothing"
 
 
 def _replace(target: Path, lines: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 from command_line import call
 from hand_rows import row
@@ -35,6 +36,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     for module in ("own_world", "agent"):
         monkeypatch.delitem(sys.modules, module, raising=False)
+    gymnasium.registry.pop("Own-v0", None)
     (tmp_path / "own_world.py").write_text(WORLD)
     (tmp_path / "agent.py").write_text(TRAP + "def act(obs):\n    return 0 * obs[:, :1]\n")
     return tmp_path
@@ -119,3 +121,21 @@ def test_the_task_of_a_shared_run_imports_no_module_unless_it_is_named(
     assert code == 0, said
     assert json.loads(out)["policies"][0]["mean_length"] == 5
     assert Path("ran").exists()
+
+
+def test_an_environment_of_ones_own_is_known_by_its_file(here: Path) -> None:
+    env = (
+        "from gymnasium.envs.classic_control.pendulum import PendulumEnv\nclass Env(PendulumEnv):\n"
+    )
+    register = (
+        "import gymnasium\ngymnasium.register('Own-v0', 'own_world:Env', max_episode_steps=5)\n"
+    )
+    contents = []
+    for code in ("    pass\n", "    pass\n", "    max_speed = 4\n"):
+        sys.modules.pop("own_world", None)
+        gymnasium.registry.pop("Own-v0", None)
+        (here / "own_world.py").write_text(register + env + code)
+        contents.append(GymTask("own_world:Own-v0").content)
+    assert contents[0] == contents[1] != contents[2]
+    assert contents[0].keys() == {"own_world"}
+    assert GymTask("Pendulum-v1").content == {}

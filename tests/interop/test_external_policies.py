@@ -126,6 +126,20 @@ def test_a_function_that_does_not_fit_is_refused(
         assert all(f"{name} ({size}" in refused for name, size, _ in task.policy_parts)
 
 
+def test_a_function_is_known_by_the_file_that_it_is_written_in(here: Path) -> None:
+    (here / "own_agent.py").write_text("def act(obs):\n    return obs[:, :12]\n")
+    (here / "agent.py").write_text("from own_agent import act\n")
+    hashes = set()
+    for code in ("def act(obs):\n    return obs[:, :12]\n", "def act(obs):\n    return 2 * obs\n"):
+        (here / "own_agent.py").write_text(code)
+        for named in ("own_agent:act", "agent:act"):
+            for module in ("agent", "own_agent"):
+                sys.modules.pop(module, None)
+            hashes.add(external_policies.content_hash(named))
+    assert len(hashes) == 4
+    assert external_policies.content_hash("nowhere.onnx") is None
+
+
 def test_the_line_of_ones_own_code_that_failed_is_named(here: Path, task: EnvFactory) -> None:
     (here / "agent.py").write_text(
         "import numpy as np\n\ndef act(obs):\n    return np.concatenate([obs, obs[0]])\n"

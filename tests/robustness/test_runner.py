@@ -1,6 +1,7 @@
 """A suite gives every policy the same episodes; an episode depends on nothing but its own row."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -491,8 +492,95 @@ def test_a_directory_belongs_to_one_evaluation(short: None, tmp_path: Path) -> N
     run(TINY, FLAT, [WOBBLE], tmp_path)
     with pytest.raises(UsageError, match="another evaluation: its seed is 1, this one's is 2"):
         run(TINY, FLAT, [WOBBLE], tmp_path, seed=2)
-    with pytest.raises(UsageError, match=r"its policies is .* Give another directory"):
+    message = "its policies have wobble where this one's have another. Give another directory"
+    with pytest.raises(UsageError, match=message):
         run(TINY, FLAT, [PolicyUnderTest("another", wobble)], tmp_path)
+
+
+PLAN = {
+    "task": "quadruped-flat",
+    "seed": 1,
+    "versions": {"mujoco": "3.17.0", "torch": "2.8.0"},
+    "content": {"robot": "0" * 64},
+    "policies": [{"label": "walker", "file": "runs/walker", "sha256": "a" * 64}],
+    "axes": [{"name": "nominal"}, {"name": "push", "unit": "N"}],
+    "conditions": [{"axis": "push", "severity": 1.0, "case": "left", "episodes": 5}],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"task": "arm-push"}, "its task is 'quadruped-flat', this one's is 'arm-push'"),
+        (
+            {"versions": {"mujoco": "3.17.0", "torch": "2.9.1"}},
+            "its torch of versions is '2.8.0', this one's is '2.9.1'",
+        ),
+        ({"content": {"robot": "1" * 64}}, "its robot of content is '000000000000...00000"),
+        (
+            {"content": {}},
+            "its robot of content is '000000000000...0000000000000', this one's is N",
+        ),
+        (
+            {"policies": [{"label": "walker", "file": "runs/walker", "sha256": "b" * 64}]},
+            "its sha256 of policies walker is 'aaaaaaaaaaaa...aaaaaaaaaaaaa', this one's is 'bbbb",
+        ),
+        (
+            {"axes": [{"name": name} for name in ("nominal", "a", "b", "c", "d")]},
+            "its axes have push where this one's have a, b, c and 1 more",
+        ),
+        (
+            {"conditions": [{"axis": "push", "severity": 1.0, "case": "left", "episodes": 6}]},
+            "its episodes of conditions push/1.0/left is 5, this one's is 6",
+        ),
+    ],
+)
+def test_the_difference_from_another_evaluation_is_told_in_a_line(
+    tmp_path: Path, change: dict[str, Any], difference: str
+) -> None:
+    Store(tmp_path, PLAN, ["a"], {}).close()
+    with pytest.raises(UsageError, match=re.escape(f"another evaluation: {difference}")) as refused:
+        Store(tmp_path, PLAN | change, ["a"], {})
+    assert len(str(refused.value)) < 400
+
+
+def test_an_evaluation_goes_on_wherever_its_policies_lie(tmp_path: Path) -> None:
+    store = Store(tmp_path, PLAN, ["a"], {})
+    store.write("a", [row_by_hand()])
+    store.close()
+    moved = [{"label": "walker", "file": "/home/me/runs/walker/", "sha256": "a" * 64}]
+    again = Store(tmp_path, PLAN | {"policies": moved}, ["a"], {})
+    assert again.has("a")
+    assert again.description["policies"] == moved
+    again.close()
+
+
+def test_what_was_edited_in_the_file_of_an_evaluation_is_found(tmp_path: Path) -> None:
+    Store(tmp_path, PLAN, ["a"], {}).close()
+    path = tmp_path / "suite.json"
+    whole = path.read_text()
+    path.write_text(whole.replace("quadruped-flat", "arm-push"))
+    with pytest.raises(UsageError, match="its task is 'arm-push', this one's is 'quadruped-flat'"):
+        Store(tmp_path, PLAN, ["a"], {})
+    path.write_text(json.dumps(json.loads(whole) | {"plan": "0"}))
+    with pytest.raises(UsageError, match="holds another evaluation: another version began it"):
+        Store(tmp_path, PLAN, ["a"], {})
+    for damage in ("[]", "3", "[" * 100_000, "{"):
+        path.write_text(damage)
+        with pytest.raises(UsageError, match=r"suite\.json is damaged"):
+            Store(tmp_path, PLAN, ["a"], {})
+
+
+def test_a_robot_of_ones_own_is_known_by_what_is_in_its_file(tmp_path: Path) -> None:
+    from robo_maxent.assets import path
+
+    own = tmp_path / "own.xml"
+    own.write_text(path("quadruped.xml").read_text())
+    first, again = (make("quadruped-flat", robot_file=own).content for _ in range(2))
+    own.write_text(own.read_text().replace('mass="5.204"', 'mass="6.5"'))
+    assert first == again != make("quadruped-flat", robot_file=own).content
+    assert runner._decisive(TINY, make("quadruped-flat", robot_file=own), [WOBBLE], 1)["content"]
+    assert FLAT.content == {}
 
 
 def test_two_evaluations_do_not_run_in_one_directory(tmp_path: Path) -> None:
