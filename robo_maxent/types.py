@@ -5,12 +5,25 @@ And how a report should break the episodes of a stress test down.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Any policy: the part of observations that it may see, (N, P), to actions (N, A)."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A policy with a memory or a clock of its own, which is told when episodes begin."""
+
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Actions, (N, A), at observations (N, P)."""
+        ...
+
+    def reset(self, simulations: np.ndarray) -> None:
+        """Episodes begin in these rows of the observations that follow, int, (N,)."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -232,11 +232,19 @@ def _acting(named: str, task: "StressTask[Any]", normalize: str | None) -> "Act"
         UsageError: Something about it is missing.
         PolicyError: There is no such policy, or it does not fit the task.
     """
+    from robo_maxent.cli.progress import say
     from robo_maxent.envs.interface import layout_of
     from robo_maxent.interop import external_policies
 
     if external_policies.is_external(named):
-        return external_policies.load(named, task, normalize)
+        act = external_policies.load(named, task, normalize)
+        if act.answers is None:
+            say(
+                f"{named} does not answer the same observations the same twice: its episodes can't "
+                "be run again. If it has a memory, a clock or randomness, name an object with "
+                "reset(simulations), which is called when episodes begin."
+            )
+        return act
     policy, _ = own_policy(named)
     policy.require(layout_of(task))
     return policy
@@ -325,11 +333,13 @@ def _under_test(
     named: str, act: "Act", digest: str | None, called: str | None = None
 ) -> "PolicyUnderTest":
     """A policy with what identifies it."""
+    from robo_maxent.interop.policy_contract import ExternalPolicy
     from robo_maxent.learning.policy import Policy
     from robo_maxent.robustness.baselines import PolicyUnderTest
 
+    answers = act.answers if isinstance(act, ExternalPolicy) else None
     sample = act.sample if isinstance(act, Policy) else None
-    return PolicyUnderTest(called or label(named), act, sample, named, digest)
+    return PolicyUnderTest(called or label(named), act, sample, named, digest, answers)
 
 
 def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":

@@ -128,7 +128,11 @@ class Replay:
         same = (episode.length, episode.reward) == (row.length, row.reward)
         if not self.as_json:
             print(f"{self.row}: {row.outcome} after {episode.length} control steps")
-            print("  the same bit for bit" if same else "  NOT the same: another machine?")
+            print(
+                "  the same bit for bit"
+                if same
+                else "  NOT the same: another machine, or a policy that answers otherwise?"
+            )
         stress_test.film(row, task, policy, path)
         say(f"  video: {path}")
         return {"row": row.to_json(), "same": same, "video": str(path), "ok": same}

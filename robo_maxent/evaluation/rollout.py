@@ -11,7 +11,7 @@ from robo_maxent.envs.interface import EnvFactory, VecEnv
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.files import FileKind, write_atomically
 from robo_maxent.seeds import Purpose
-from robo_maxent.types import Act, Episode
+from robo_maxent.types import Act, Episode, Remembering
 
 ROWS = FileKind("the rows of an evaluation", rb'\{"task": (?!.*"axis": )')
 """Those of a stress test, which have an axis, are not."""
@@ -53,6 +53,7 @@ def evaluate(
         env = task.evaluation_env(min(most, episodes - first), seed, first, purpose)
         group_progress = _of_group(progress, group * limit, groups * limit)
         try:
+            begin(act, env.n)
             seen = policy_view(act, task.policy_size)
             finished = _first_episodes(seen, env, limit, group_progress)
         finally:
@@ -64,6 +65,12 @@ def evaluate(
             )
         rows += [finished[sim] for sim in sorted(finished)]
     return rows
+
+
+def begin(act: Act, n: int) -> None:
+    """Tell a policy that remembers that N episodes begin, a row of what it will see each."""
+    if isinstance(act, Remembering):
+        act.reset(np.arange(n))
 
 
 def policy_view(act: Act, size: int) -> Act:

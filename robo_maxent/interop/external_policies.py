@@ -6,7 +6,8 @@
     MODULE:FUNCTION   a Python function
 
 Each becomes a ``types.Act``: observations as the task gives them, float32, (N, P), to actions
-in [-1, 1] of the task's action map, (N, A). What a file says of its sizes is checked, and the
+in [-1, 1] of the task's action map, (N, A). An object that a name of Python gives may have
+``reset(simulations)``, see ``types.Remembering``. What a file says of its sizes is checked, and the
 policy is tried on zeros, so that one which does not fit is refused before anything is simulated.
 """
 
@@ -111,7 +112,7 @@ def task_of(named: str) -> str:
     )
 
 
-def load(named: str, task: EnvFactory, normalize: str | None = None) -> Act:
+def load(named: str, task: EnvFactory, normalize: str | None = None) -> ExternalPolicy:
     """Someone else's policy, to act on a task.
 
     Loading a .zip or importing a function runs code that comes with it.

@@ -1,5 +1,6 @@
 """Whether someone else's policy fits a task: sizes it declares, and what it does when asked."""
 
+import hashlib
 import traceback
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ import numpy as np
 
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError
-from robo_maxent.types import Act
+from robo_maxent.types import Act, Remembering
+
+PROBED, PROBED_STEPS = 8, 3
+"""Episodes, and control steps of them, in which a policy is compared with itself."""
 
 _HERE = Path(__file__).parents[1]
 
@@ -23,9 +27,43 @@ class ExternalPolicy:
             PolicyError: It does not fit the task.
         """
         self._named, self._act, self._task = named, act, task
+        self.reset(np.arange(2))
         action = self(np.zeros((2, task.policy_size), np.float32))
         if not np.isfinite(action).all():
             raise PolicyError(f"{named} returns NaN or infinity for an observation of zeros.")
+        self.answers = self._digest()
+        """Digest of what it answers to fixed observations, "" if it refuses these; None: it does
+        not answer the same twice."""
+
+    def reset(self, simulations: np.ndarray) -> None:
+        """Tell it, if it remembers, that episodes begin in these rows, int, (N,).
+
+        Raises:
+            PolicyError: It raised.
+        """
+        if isinstance(self._act, Remembering):
+            try:
+                self._act.reset(simulations)
+            except Exception as error:  # someone else's code
+                raise PolicyError(
+                    f"reset of {self._named} failed: {described(error)}. It is given the rows of "
+                    "the observations to come in which episodes begin."
+                ) from error
+
+    def _digest(self) -> str | None:
+        """SHA-256 of its actions, rounded, in a few steps of a few episodes, the same twice."""
+        rng = np.random.default_rng(0)
+        steps = rng.normal(size=(PROBED_STEPS, PROBED, self._task.policy_size)).astype(np.float32)
+        answers = []
+        for _ in range(2):
+            self.reset(np.arange(PROBED))
+            try:
+                answers.append(np.array([self(obs) for obs in steps], np.float64))
+            except PolicyError:  # it may, since no simulation would give them
+                return ""
+        if not np.array_equal(*answers, equal_nan=True):
+            return None
+        return hashlib.sha256((answers[0].round(3) + 0.0).tobytes()).hexdigest()
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
         """Actions, (N, A).

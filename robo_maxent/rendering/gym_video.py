@@ -7,6 +7,7 @@ import numpy as np
 
 from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
 from robo_maxent.errors import UsageError
+from robo_maxent.evaluation.rollout import begin
 from robo_maxent.rendering.backend import find_backend
 from robo_maxent.rendering.video import BLOCK, Scene, VideoSettings, film
 from robo_maxent.seeds import Purpose
@@ -57,6 +58,7 @@ def record(
     env = GymVecEnv(task, 1, seed, purpose=Purpose.FILM, render_mode="rgb_array")
     fps = max(min(VideoSettings.fps, round(1 / task.control_dt)), 1)
     scene = Scene(env, lambda: _padded(env.frame()), task.control_dt, task.episode_steps)
+    begin(act, 1)
     try:
         return film(act, scene, path, seconds, fps, progress)
     finally:

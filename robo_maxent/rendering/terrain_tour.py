@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.rollout import CheckedPolicy, policy_view
+from robo_maxent.evaluation.rollout import CheckedPolicy, begin, policy_view
 from robo_maxent.rendering.video import Camera, VideoSettings, writing
 from robo_maxent.seeds import Purpose
 from robo_maxent.types import Act
@@ -69,6 +69,7 @@ def tour(
     with writing(path, settings.fps) as write:
         for number, (kind, level) in enumerate(stops):
             env, obs = _begin(task, kind, level, seed)
+            begin(act, 1)
             camera = Camera(env.task, settings.camera, settings.width, settings.height)
             caption = f"{kind.replace('_', ' ')}, level {level} of {levels - 1}"
             fell, shown = False, 0

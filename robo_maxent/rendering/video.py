@@ -13,7 +13,7 @@ from robo_maxent.envs.interface import VecEnv
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import RenderingError, UsageError
-from robo_maxent.evaluation.rollout import CheckedPolicy, policy_view
+from robo_maxent.evaluation.rollout import CheckedPolicy, begin, policy_view
 from robo_maxent.files import FileKind, atomic_path, require_place
 from robo_maxent.rendering.backend import find_backend
 from robo_maxent.seeds import Purpose
@@ -152,6 +152,7 @@ def record(
         raise UsageError(f"seconds must be > 0, got {seconds}")
     if not 1 <= settings.fps <= round(1 / task.control_dt):
         raise UsageError(f"fps must be in 1..{round(1 / task.control_dt)}, got {settings.fps}")
+    begin(act, 1)
     env = task.evaluation_env(1, seed, purpose=Purpose.FILM)
     return film_env(policy_view(act, task.policy_size), env, path, seconds, settings, progress)
 

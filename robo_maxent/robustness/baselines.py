@@ -24,6 +24,8 @@ class PolicyUnderTest:
     file: str | None = None
     sha256: str | None = None
     """Of the file."""
+    answers: str | None = None
+    """Digest of what somebody else's answers to fixed observations; None: of no such policy."""
 
 
 def baselines(task: AnyTask) -> list[PolicyUnderTest]:

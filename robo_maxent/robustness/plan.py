@@ -177,4 +177,5 @@ def _patch(task: AnyTask, condition: Condition, sim: int) -> int:
 
 def described(policies: Sequence[PolicyUnderTest]) -> list[dict[str, Any]]:
     """What identifies policies, as JSON."""
-    return [{"label": p.label, "file": p.file, "sha256": p.sha256} for p in policies]
+    names = ("label", "file", "sha256", "answers")
+    return [{name: getattr(policy, name) for name in names} for policy in policies]

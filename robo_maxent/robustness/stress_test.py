@@ -12,7 +12,7 @@ from typing import Any
 from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.errors import RoboMaxentError, UsageError
-from robo_maxent.evaluation.rollout import policy_view
+from robo_maxent.evaluation.rollout import begin, policy_view
 from robo_maxent.rendering import gym_video, video
 from robo_maxent.report import html
 from robo_maxent.report.analysis import Analysis
@@ -129,6 +129,7 @@ def film(
     policy, batch = policy or baseline(task, row.policy), batch_of(row, task)
     act = policy_view(in_blocks(policy.act, batch.block), batch.task.policy_size)
     gym_video.choose_backend()
+    begin(policy.act, batch.block)
     env = batch.env(filmed=True)
     try:
         if not isinstance(env, GymTrialEnv):

@@ -17,7 +17,7 @@ import numpy as np
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import EnvError
 from robo_maxent.evaluation.recovery import SETTLING
-from robo_maxent.evaluation.rollout import CheckedPolicy
+from robo_maxent.evaluation.rollout import CheckedPolicy, begin
 from robo_maxent.perturbations.counter_rng import Stream, episode_key, normal
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.robustness.axes import AnyTask
@@ -184,6 +184,7 @@ def _together(
     choose, counts = _chooser(batch, policy, mode), itertools.count()
     checked = CheckedPolicy(lambda obs: choose(obs, next(counts)))
     finished: dict[int, Episode] = {}
+    begin(policy.act, batch.block)
     obs = env.reset()
     for count in range(task.episode_steps):
         trace.read(task.reading(env), rows, count)

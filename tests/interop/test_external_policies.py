@@ -13,6 +13,7 @@ from torch import nn
 
 from robo_maxent.cli import main
 from robo_maxent.cli.arguments import label, rows_path
+from robo_maxent.envs.gym_vec_env import GymTask
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import PolicyError, UsageError
@@ -126,6 +127,68 @@ def test_a_function_that_does_not_fit_is_refused(
         assert all(f"{name} ({size}" in refused for name, size, _ in task.policy_parts)
 
 
+CLOCK = (
+    "import numpy as np\n"
+    "class Clock:\n"
+    "    steps = np.zeros(8)\n"
+    "    def reset(self, simulations):\n"
+    "        self.steps = np.zeros(len(simulations))\n"
+    "    def __call__(self, obs):\n"
+    "        self.steps = self.steps[:len(obs)] + 1\n"
+    "        return np.sin(self.steps)[:, None] + 0 * obs[:, :1]\n"
+    "clock = Clock()\n"
+    "def tick(obs):\n"
+    "    clock.steps = clock.steps[:1] + 1\n"
+    "    return np.sin(clock.steps)[:, None] + 0 * obs[:, :1]\n"
+)
+
+
+def test_a_policy_with_a_clock_is_told_when_episodes_begin(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "agent.py").write_text(CLOCK)
+    words = ["--task", "gym:Pendulum-v1", "--episodes", "18"]
+    rows = []
+    for _ in range(2):
+        code, _, told = call(capsys, "evaluate", "agent:clock", *words)
+        assert code == 0
+        assert "does not answer" not in told
+        rows.append((here / "agent-clock.episodes.jsonl").read_text())
+    assert rows[0] == rows[1]
+    clock = sys.modules["agent"].clock
+    assert clock.steps.tolist() == [200.0] * 2, "the last two of 18 episodes, 16 at a time"
+
+    told = call(capsys, "evaluate", "agent:tick", *words)[2]
+    assert "agent:tick does not answer the same observations the same twice: its episodes" in told
+    assert "name an object with reset(simulations), which is called when episodes begin" in told
+
+
+def test_a_reset_that_fails_is_named(here: Path, task: EnvFactory) -> None:
+    (here / "agent.py").write_text(CLOCK.replace("reset(self, simulations)", "reset(self)"))
+    refused = refusal("agent:clock", task)
+    assert "reset of agent:clock failed: TypeError: Clock.reset() takes 1 positional" in refused
+
+
+def test_a_policy_may_refuse_what_no_simulation_gives(here: Path) -> None:
+    (here / "agent.py").write_text(
+        "def act(obs):\n    assert (abs(obs) <= 8).all() and (abs(obs[:, :2]) <= 1).all()\n"
+        "    return 0 * obs[:, :1]\n"
+    )
+    pendulum = GymTask("Pendulum-v1")
+    evaluate(external_policies.load("agent:act", pendulum), pendulum, episodes=2)
+
+
+def test_what_a_policy_answers_tells_its_weights(here: Path) -> None:
+    pendulum, code = GymTask("Pendulum-v1"), "import numpy\nw = numpy.load('w.npy')\n"
+    (here / "agent.py").write_text(code + "def act(obs):\n    return obs @ w\n")
+    answers = []
+    for weights in (np.ones((3, 1)), np.ones((3, 1)), 2 * np.ones((3, 1))):
+        np.save(here / "w.npy", weights)
+        sys.modules.pop("agent", None)
+        answers.append(external_policies.load("agent:act", pendulum).answers)
+    assert answers[0] == answers[1] != answers[2]
+
+
 def test_a_function_is_known_by_the_file_that_it_is_written_in(here: Path) -> None:
     (here / "own_agent.py").write_text("def act(obs):\n    return obs[:, :12]\n")
     (here / "agent.py").write_text("from own_agent import act\n")
@@ -154,7 +217,7 @@ def test_a_function_that_fails_later_ends_the_evaluation_with_its_name(
         "calls = []\n"
         "def act(obs):\n"
         "    calls.append(1)\n"
-        "    return obs[:, :12 if len(calls) < 5 else 3] * 0\n"
+        "    return obs[:, :12 if len(calls) < 20 else 3] * 0\n"
     )
     act = external_policies.load("agent:act", task)
     with pytest.raises(PolicyError, match=r"agent:act returned float32 of shape \(4, 3\)"):

@@ -375,6 +375,27 @@ def test_a_policy_that_always_falls_has_no_safe_set_and_recovers_from_nothing(
     assert not any(row.recovered for row in rows)
 
 
+class Clock:
+    """Acts by its own time, in each row of what it sees."""
+
+    def reset(self, simulations: np.ndarray) -> None:
+        self.steps = np.zeros(len(simulations))
+
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        self.steps = self.steps + 1
+        return np.sin(0.3 * self.steps)[:, None] + np.zeros((len(obs), A))
+
+
+def test_a_policy_with_a_clock_is_replayed_from_its_beginning(short: None, tmp_path: Path) -> None:
+    clock = PolicyUnderTest("clock", Clock())
+    suite = Suite("s", "", {"nominal": Share(3, 0)})
+    rows = read(run(suite, FLAT, [clock], tmp_path))
+    again = replay(rows[2], FLAT, clock)
+    assert (again.length, again.reward) == (rows[2].length, rows[2].reward)
+    later = PolicyUnderTest("clock", clock.act.__call__)  # which hides its reset
+    assert replay(rows[2], FLAT, later).reward != rows[2].reward
+
+
 # -- stopping and going on -----------------------------------------------------
 
 
