@@ -159,9 +159,11 @@ class ReplayBuffer:
             UsageError: The saved rows have another layout or do not fit.
         """
         rows, added = saved["rows"], int(saved["added"])
-        if rows.shape[1] != self._rows.shape[1] or len(rows) != min(added, self.capacity):
+        fits = rows.shape == (min(added, self.capacity), self._rows.shape[1])
+        if not fits or rows.dtype != self._rows.dtype:
             raise UsageError(
-                f"saved replay has shape {rows.shape}, this buffer holds {self._rows.shape}"
+                f"saved replay is {rows.dtype} {rows.shape}, this buffer holds {self._rows.dtype} "
+                f"{self._rows.shape}"
             )
         self._rows[: len(rows)] = rows
         self._added = added

@@ -8,13 +8,13 @@ that it belongs to, so the rows of two evaluations never mix.
 import hashlib
 import json
 import os
-import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from robo_maxent.differences import first_difference
 from robo_maxent.errors import UsageError
 from robo_maxent.files import LOCK, atomic_path, locked, require_room, write_atomically
 from robo_maxent.from_json import typed
@@ -156,7 +156,11 @@ class Store:
         theirs = _decisive({name: found.get(name) for name in plan})
         if theirs == ours and found.get("plan") == self._key:
             return found
-        what = "another version began it" if theirs == ours else _difference("", theirs, ours)
+        what = (
+            "another version began it"
+            if theirs == ours
+            else first_difference(theirs, ours, "this one's")
+        )
         raise UsageError(
             f"{self.directory} holds another evaluation: {what}. Give another directory, or delete "
             "that one."
@@ -189,36 +193,6 @@ def _decisive(plan: Mapping[str, Any]) -> dict[str, Any]:
         {k: v for k, v in p.items() if k != "file"} for p in policies if isinstance(p, dict)
     ]
     return {**plan, "policies": placeless}
-
-
-def _difference(name: str, theirs: Any, ours: Any) -> str:
-    """The first difference of another plan from this one's, on one line."""
-    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
-        key = next(key for key in (*ours, *theirs) if theirs.get(key) != ours.get(key))
-        return _difference(f"{key} of {name}" if name else key, theirs.get(key), ours.get(key))
-    if isinstance(theirs, list) and isinstance(ours, list):
-        before, now = list(map(_named, theirs)), list(map(_named, ours))
-        if before != now:
-            has = _some([one for one in before if one not in now])
-            return f"its {name} have {has} where this one's have " + _some(
-                [one for one in now if one not in before]
-            )
-        place = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
-        return _difference(f"{name} {now[place]}", theirs[place], ours[place])
-    return f"its {name} is {reprlib.repr(theirs)}, this one's is {reprlib.repr(ours)}"
-
-
-def _named(element: Any) -> str:
-    """What to call a policy, an axis or a condition of a plan."""
-    if not isinstance(element, Mapping):
-        return reprlib.repr(element)
-    names = (element.get(key) for key in ("label", "name", "axis", "severity", "case"))
-    return "/".join(str(name) for name in names if name not in (None, ""))
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) + more) or "nothing"
 
 
 def _replace(target: Path, lines: Iterable[str]) -> None:

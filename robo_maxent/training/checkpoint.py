@@ -173,6 +173,41 @@ def _has_only_our_files(path: Path) -> bool:
     return {file.name for file in path.iterdir()} - {DIGESTS} == set(FILES)
 
 
+@dataclass(frozen=True)
+class Loop:
+    """What ``loop.json`` has to say."""
+
+    control_steps: int
+    best_score: tuple[float, ...]
+    action_rng: dict[str, Any]
+    replay_rng: dict[str, Any]
+    recipe: dict[str, Any] | None = None
+    """Task and configuration, without the budget; None: a version wrote it that kept none."""
+
+
+def require_like(saved: Any, expected: Any, name: str) -> None:
+    """Check that what was saved has the names, shapes and types of what it replaces.
+
+    Raises:
+        KeyError: A name is missing.
+        ValueError: A shape or a type differs.
+    """
+    if isinstance(expected, Mapping) and isinstance(saved, Mapping):
+        for key, value in expected.items():
+            require_like(saved[key], value, f"{name}.{key}")
+        return
+    asked, found = _kind(expected), _kind(saved)
+    if asked != found:
+        raise ValueError(f"{name} must be {asked}, got {found}")
+
+
+def _kind(value: Any) -> str:
+    """Type of a value, and what kind of an array it is."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return f"{type(value).__name__} {value.dtype} {tuple(value.shape)}"
+    return type(value).__name__
+
+
 def _unused(directory: Path, name: str) -> Path:
     """A new path, so that a second save at the same step does not touch the first."""
     path, count = directory / name, 1

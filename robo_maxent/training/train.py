@@ -31,8 +31,8 @@ from robo_maxent.errors import (
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
 from robo_maxent.files import write_atomically
+from robo_maxent.from_json import typed
 from robo_maxent.learning import hardware, native
-from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.seeds import Purpose
@@ -450,18 +450,34 @@ def _withdraw(directory: Path) -> None:
             path.unlink()
 
 
+@dataclass(frozen=True)
+class _Described:
+    """What ``config.json`` has to say of a run, and what it may."""
+
+    task: str
+    train: dict[str, Any]
+    robot_file: str | None = None
+    kinds: tuple[str, ...] | None = None
+    level: int | None = None
+    action_repeat: int | None = None
+    env_args: dict[str, Any] | None = None
+    instances: int | None = None
+
+
 def read_config(directory: Path) -> dict[str, Any]:
     """The ``config.json`` of a run: ``task``, ``train``, and the options of the task.
 
     Raises:
-        UsageError: The directory is not a run.
+        UsageError: The directory is not a run, or its ``config.json`` says something else.
     """
-    path = directory / CONFIG
     try:
-        saved = json.loads(path.read_text())
-        return {"task": saved["task"], "train": saved["train"]} | saved
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        saved = json.loads((directory / CONFIG).read_text())
+        typed(_Described, saved, "it")
+    except OSError as error:
         raise UsageError(f"{directory} is not a run: its config.json can't be read.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{directory}: its config.json is damaged: {error}.") from error
+    return saved
 
 
 def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
@@ -478,9 +494,11 @@ def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
     saved = read_config(directory)["train"]
     if replace(budget, minutes=None, steps=None) not in map(preset, get_args(Preset)):
         raise UsageError("a run is resumed with its own configuration: give only a new budget")
-    saved |= {"minutes": budget.minutes, "steps": budget.steps}
     try:
-        saved["sac"]["log_std_range"] = tuple(saved["sac"]["log_std_range"])  # a list in JSON
-        return TrainConfig(**(saved | {"sac": SacConfig(**saved["sac"])}))
-    except (TypeError, KeyError) as error:
-        raise UsageError(f"{directory} was made by another version: {error}") from error
+        recipe: TrainConfig = typed(TrainConfig, saved, "train")
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{directory}: its config.json can't be used: {error}") from error
+    known = json.loads(json.dumps(asdict(recipe)))
+    if unknown := (saved.keys() - known.keys()) | (saved.get("sac", {}).keys() - known["sac"]):
+        raise UsageError(f"{directory} was made by another version: it has {sorted(unknown)[0]!r}")
+    return replace(recipe, minutes=budget.minutes, steps=budget.steps)

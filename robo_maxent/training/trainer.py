@@ -1,13 +1,18 @@
 """Everything of a run that continues: one step of it, and its exact saving and restoring."""
 
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from robo_maxent.differences import first_difference
 from robo_maxent.envs.interface import EnvFactory, layout_of
 from robo_maxent.errors import CheckpointError, DivergedError, UsageError
+from robo_maxent.from_json import typed
 from robo_maxent.learning.agent import Agent
 from robo_maxent.learning.hardware import cpus, resolve
 from robo_maxent.learning.hindsight import Hindsight, hindsight
@@ -15,11 +20,14 @@ from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBuffer
 from robo_maxent.learning.sac import Sac
 from robo_maxent.training import checkpoint
-from robo_maxent.training.checkpoint import Checkpoint
+from robo_maxent.training.checkpoint import Checkpoint, Loop
 from robo_maxent.training.collector import Collector, Transitions
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.learner import Learner
 from robo_maxent.types import Step
+
+MAY_DIFFER = ("minutes", "steps", "save_seconds", "evaluate_every", "evaluation_episodes")
+"""Of a configuration, what may be changed when a run is resumed: it touches nothing learnt."""
 
 
 class Trainer:
@@ -153,6 +161,7 @@ class Trainer:
                 loop={
                     "control_steps": collector.control_steps,
                     "best_score": self.best_score,
+                    "recipe": self._recipe(),
                     "action_rng": collector.rng.bit_generator.state,
                     "replay_rng": learner.rng.bit_generator.state,
                 },
@@ -165,26 +174,48 @@ class Trainer:
         Where the task's simulations can't be saved, new episodes begin, none of them a repetition.
 
         Raises:
-            CheckpointError: There is none, it is damaged, or another version wrote it.
+            CheckpointError: There is none, it is damaged, another version wrote it, or a run of
+                another configuration.
         """
         directory = self.directory / "checkpoint"
         saved = checkpoint.load(directory)
         try:
-            self._continue(saved)
+            loop: Loop = typed(Loop, saved.loop, "loop.json")
+            recipe = json.loads(json.dumps(self._recipe()))
+            if loop.recipe not in (None, recipe):
+                difference = first_difference(recipe, loop.recipe, "the checkpoint's")
+                raise CheckpointError(
+                    f"{self.directory / 'config.json'} was edited: {difference}. Put that back, or "
+                    "begin a run of its own with train --out."
+                )
+            self._continue(saved, loop)
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            raise CheckpointError(
+                f"The checkpoint in {directory} does not hold what this run continues from: "
+                f"{' '.join(str(error).split())[:200]}. The run's policy files are separate and "
+                "can still be used."
+            ) from error
         except KeyError as error:
             raise CheckpointError(
                 f"The checkpoint in {directory} was written by another version: it has no {error}. "
                 "The run's policy files are separate and can still be used."
             ) from error
 
-    def _continue(self, saved: Checkpoint) -> None:
+    def _recipe(self) -> dict[str, Any]:
+        """What decides how the run learns, beside its budget."""
+        train = {name: v for name, v in asdict(self.config).items() if name not in MAY_DIFFER}
+        return {"task": self.task.name, "options": self.task.options, "train": train}
+
+    def _continue(self, saved: Checkpoint, loop: Loop) -> None:
         collector, learner = self.collector, self.learner
+        checkpoint.require_like(saved.learner, learner.agent.state_dict(), "learner")
+        checkpoint.require_like(saved.env, collector.env.state_dict(), "env")
         learner.agent.load_state_dict(saved.learner)
         learner.replay.load_state_dict(dict(saved.replay))
-        learner.rng.bit_generator.state = saved.loop["replay_rng"]
-        self.best_score = saved.loop["best_score"]
-        collector.control_steps = saved.loop["control_steps"]
-        collector.rng.bit_generator.state = saved.loop["action_rng"]
+        learner.rng.bit_generator.state = loop.replay_rng
+        self.best_score = list(loop.best_score)
+        collector.control_steps = loop.control_steps
+        collector.rng.bit_generator.state = loop.action_rng
         collector.obs = collector.env.load_state_dict(dict(saved.env))
         if not self.task.exact_resume:
             learner.replay.end()

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +337,104 @@ def test_a_damaged_checkpoint_goes_before_the_one_that_was_continued_from(tmp_pa
     (tmp_path / "latest").write_text("000000000100")
     write_checkpoint(tmp_path, 150)
     assert {path.name for path in tmp_path.glob("0*")} == {"000000000100", "000000000150"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"sac": replace(SMALL, gamma=0.9)},
+            "its gamma of sac of train is 0.9, the checkpoint's is",
+        ),
+        ({"seed": 4}, "its seed of train is 4, the checkpoint's is 3"),
+        ({"threads": 3}, "its threads of train is 3, the checkpoint's is 0"),
+    ],
+)
+def test_an_edited_recipe_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    run_steps(tmp_path, 1).save()
+    with pytest.raises(CheckpointError, match=rf"config.json was edited: {message}.*Put that back"):
+        run_steps(tmp_path, 1, resume=True, **change)
+    run_steps(tmp_path, 1, resume=True, save_seconds=1.0)
+    task = make("quadruped-flat", randomization="hard")
+    with pytest.raises(CheckpointError, match="its randomization of options is 'hard', the"):
+        run_steps(tmp_path, 1, resume=True, task=task)
+
+
+def wrong_learner(trainer: Trainer) -> None:
+    flat = trainer.learner.agent.state_dict()
+    flat["log_alpha"] = flat["log_alpha"].double()
+    trainer.learner.agent.state_dict = lambda: flat  # type: ignore[method-assign]
+
+
+def wrong_env(trainer: Trainer) -> None:
+    flat = trainer.collector.env.state_dict()
+    trainer.collector.env.state_dict = lambda: flat | {"return": flat["return"][:1]}
+
+
+def wrong_replay(trainer: Trainer) -> None:
+    flat = trainer.learner.replay.state_dict()
+    trainer.learner.replay.state_dict = lambda: flat | {"rows": np.zeros(3)}  # type: ignore[method-assign]
+
+
+def wrong_loop(trainer: Trainer) -> None:
+    trainer.best_score = ["best"]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            wrong_learner,
+            r"learner.log_alpha must be Tensor torch.float32 \(\), got Tensor torch.float6",
+        ),
+        (wrong_env, r"env.return must be ndarray float64 \(8,\), got ndarray float64 \(1,\)"),
+        (wrong_replay, r"saved replay is float64 \(3,\), this buffer holds float32"),
+        (wrong_loop, "element 1 of best_score of loop.json must be a number, got 'best'"),
+    ],
+)
+def test_a_checkpoint_of_other_content_is_refused_in_one_line(
+    tmp_path: Path, damage: Callable[[Trainer], None], message: str
+) -> None:
+    trainer = run_steps(tmp_path, 1)
+    damage(trainer)
+    trainer.save()
+    with pytest.raises((CheckpointError, UsageError), match=message) as refused:
+        run_steps(tmp_path, 1, resume=True)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "its config.json is damaged: it must be an object, got []"),
+        ("{", "its config.json is damaged: Expecting property name"),
+        ("[" * 100_000, "its config.json is damaged: maximum recursion depth exceeded"),
+        ('{"task": "quadruped-flat"}', "its config.json is damaged: it lacks 'train'"),
+        ('{"task": 3, "train": {}}', "task of it must be text, got 3"),
+        ('{"task": "t", "train": {}, "level": "x"}', "level of it must be a whole number, got 'x'"),
+        ('{"task": "t", "train": {"envs": "8"}}', "envs of train must be a whole number, got '8'"),
+        ('{"task": "t", "train": {"sac": []}}', "sac of train must be an object, got []"),
+        (
+            '{"task": "t", "train": {"seed": true}}',
+            "seed of train must be a whole number, got True",
+        ),
+        ('{"task": "t", "train": {"sac": {"gamma": 2}}}', "gamma must be in (0, 1], got 2"),
+        (
+            '{"task": "t", "train": {"sac": {"log_std_range": [0]}}}',
+            "log_std_range of sac of train must have 2 elements, got [0]",
+        ),
+        ('{"task": "t", "train": {"gama": 1}}', "made by another version: it has 'gama'"),
+        ('{"task": "t", "train": {"sac": {"gama": 1}}}', "made by another version: it has 'gama'"),
+    ],
+)
+def test_a_config_of_other_content_is_refused_in_one_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UsageError, match=re.escape(message)) as refused:
+        resumed(tmp_path, TrainConfig(steps=1))
+    assert str(tmp_path) in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(
