@@ -15,6 +15,7 @@ from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
 from robo_maxent.cli.trust import data_file, require_said
 from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
+from robo_maxent.from_json import typed
 
 if TYPE_CHECKING:
     from robo_maxent.envs.gym_vec_env import GymTask
@@ -181,8 +182,28 @@ def _env_arg(text: str) -> tuple[str, Any]:
         return name, said
 
 
+@dataclass(frozen=True)
+class _SavedOptions:
+    """What a file may say of a task; what differs between episodes, the task checks."""
+
+    robot_file: str | None = None
+    kinds: tuple[str, ...] | None = None
+    level: int | None = None
+    action_repeat: int | None = None
+    env_args: dict[str, Any] | None = None
+    instances: int | None = None
+
+
 def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """What builds the task of a run again, from its ``config.json``."""
+    """What builds the task of a run again, from its ``config.json``.
+
+    Raises:
+        UsageError: An option is of another type.
+    """
+    try:
+        typed(_SavedOptions, saved, "it")
+    except ValueError as error:
+        raise UsageError(f"the options of the task are damaged: {error}") from error
     options = {name: value for name, value in saved.items() if name not in ("task", "train")}
     return {name: value for name, value in options.items() if value is not None}
 

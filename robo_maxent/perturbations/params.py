@@ -117,13 +117,17 @@ def from_records(
     Raises:
         UnknownNameError: A record has a parameter that no effect has; the message lists those
             there are.
+        UsageError: A value is none of that parameter.
     """
     params = nominal(effects, robot, len(records))
     for row, record in enumerate(records):
         for name in record:
             if name not in params:
                 raise UnknownNameError("parameter of an effect", name, params)
-        params.change(row, dict(record))
+        try:
+            params.change(row, dict(record))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UsageError(f"the parameters of an episode can't be read: {error}") from error
     return params
 
 

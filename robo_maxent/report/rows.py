@@ -7,12 +7,15 @@ is kept as one JSON object a line.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field
 from itertools import islice
-from typing import Any, get_args
+from typing import Any, TypeVar
 
 from robo_maxent.errors import UsageError
-from robo_maxent.types import Breakdown, By, Episode, Picture
+from robo_maxent.from_json import typed
+from robo_maxent.types import Breakdown, Episode
+
+T = TypeVar("T")
 
 SUITE_FORMAT = 2
 """Of a suite's file, which says what was run."""
@@ -115,17 +118,13 @@ class StressEpisode(Episode):
         """What :meth:`to_json` made.
 
         Raises:
-            UsageError: It lacks a value; the message names it.
+            UsageError: A value is missing or of another type; the message names it.
         """
-        values = _values(cls, saved, "a row of a stress test")
-        pushes = (_values(Push, push, "a push") for push in saved.get("pushes") or ())
-        values["pushes"] = tuple(Push(**push) for push in pushes)
-        if saved.get("grip") is not None:
-            values["grip"] = Grip(**_values(Grip, saved["grip"], "a grip"))
-        values["places"] = {name: (x, y) for name, (x, y) in (saved.get("places") or {}).items()}
-        if saved.get("command") is not None:
-            values["command"] = tuple(saved["command"])
-        return cls(**values)
+        row: StressEpisode = _typed(cls, saved, "a row of a stress test")
+        for name in ("seed", "sim", "index", "length"):
+            if not 0 <= getattr(row, name) < 2**63:
+                raise UsageError(f"{name} of a row must be >= 0, got {getattr(row, name)}")
+        return row
 
 
 @dataclass(frozen=True)
@@ -153,12 +152,51 @@ class AxisLabel:
         """What a suite's file has of an axis, under ``axes``.
 
         Raises:
-            UsageError: It lacks its name or its title; the message says which.
+            UsageError: A value is missing or of another type; the message names it.
         """
-        values = _values(cls, saved, "an axis of the suite")
-        values["breakdowns"] = tuple(map(_breakdown, saved.get("breakdowns") or ()))
-        values["severities"] = tuple(map(float, saved.get("severities") or ()))
-        return cls(**values)
+        return _typed(cls, saved, "an axis of the suite")
+
+
+@dataclass(frozen=True)
+class NamedPolicy:
+    """A policy as a suite's file has it."""
+
+    label: str
+    file: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Severity:
+    """A condition as a suite's file has it."""
+
+    axis: str
+    severity: float
+    case: str = ""
+
+
+@dataclass(frozen=True)
+class SuiteFile:
+    """What a suite's file has to say, for a report and a replay; there may be more in it."""
+
+    task: str
+    task_options: dict[str, Any]
+    policies: tuple[NamedPolicy, ...]
+    axes: tuple[AxisLabel, ...] = ()
+    conditions: tuple[Severity, ...] = ()
+    versions: dict[str, str | None] = field(default_factory=dict)
+    capture_impulse: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    success_means: str | None = None
+
+
+def check_suite(saved: Any) -> None:
+    """Check what a suite's file holds.
+
+    Raises:
+        UsageError: A value is missing or of another type; the message names it.
+    """
+    _typed(SuiteFile, saved, "the suite")
 
 
 def declared_axes(suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:
@@ -271,31 +309,13 @@ def _by_turns(queue: list[StressEpisode], severities: Sequence[float]) -> list[S
     return [row for *_, row in sorted(turns, key=lambda turn: turn[:3])]
 
 
-def _breakdown(saved: Mapping[str, Any]) -> Breakdown:
-    """A breakdown of an axis, as a suite's file has it.
+def _typed(kind: type[T], saved: Any, what: str) -> T:
+    """A value of JSON as a type asks for it.
 
     Raises:
-        UsageError: It lacks a value, or is by, or has a picture, that there is not.
+        UsageError: It is something else; the message says what was expected.
     """
-    values = _values(Breakdown, saved, "a breakdown of an axis")
-    for name, allowed in (("by", get_args(By)), ("picture", get_args(Picture))):
-        if values[name] not in allowed:
-            choices = ", ".join(allowed)
-            raise UsageError(
-                f"{name} of a breakdown must be one of {choices}, got {values[name]!r}"
-            )
-    return Breakdown(**values)
-
-
-def _values(kind: type, saved: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Values of the fields of a dataclass.
-
-    Raises:
-        UsageError: One is missing that has no default; the message names it.
-    """
-    parts = fields(kind)
-    required = (p for p in parts if p.default is MISSING and p.default_factory is MISSING)
-    missing = [repr(part.name) for part in required if part.name not in saved]
-    if missing:
-        raise UsageError(f"{what} lacks {', '.join(missing)}")
-    return {part.name: saved[part.name] for part in parts if part.name in saved}
+    try:
+        return typed(kind, saved, what)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

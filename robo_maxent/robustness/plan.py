@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.base import Plant
 from robo_maxent.perturbations.params import EpisodeParams
@@ -102,10 +102,17 @@ def planned(
 
 
 def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
-    """The one simulation that runs the episode of a row again."""
-    pool = None
-    if disturbances(task)[row.axis].axis.is_ground:
-        assert row.terrain is not None and row.level is not None  # noqa: PT018
+    """The one simulation that runs the episode of a row again.
+
+    Raises:
+        UsageError: The row is of an axis, a ground or a parameter that the task does not have.
+    """
+    pool, axes = None, disturbances(task)
+    if row.axis not in axes:
+        raise UnknownNameError(f"axis of {task.name}", row.axis, axes)
+    if axes[row.axis].axis.is_ground:
+        if row.terrain is None or row.level is None:
+            raise UsageError(f"a row of the axis {row.axis} must say its terrain and its level")
         whole = _pool(task, row.seed, (row.terrain,))
         pool = whole.only(whole.index(row.terrain, row.level, row.sim % VARIANTS))
     trial = task.trial(pool).at(np.zeros(1, np.int64))

@@ -16,7 +16,7 @@ from robo_maxent.evaluation.rollout import begin, policy_view
 from robo_maxent.rendering import gym_video, video
 from robo_maxent.report import html
 from robo_maxent.report.analysis import Analysis
-from robo_maxent.report.rows import StressEpisode, choose_failures, identity
+from robo_maxent.report.rows import StressEpisode, check_suite, choose_failures, identity
 from robo_maxent.robustness import runner
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
@@ -83,18 +83,36 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
     """Rows and description of a finished stress test.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none, or a file holds something else; the message says what.
     """
     directory = Path(out)
     try:
         description = json.loads((directory / DESCRIPTION).read_text())
         lines = (directory / EPISODES).read_text().splitlines()
-        rows = [StressEpisode.from_json(json.loads(line)) for line in lines]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{directory} holds no finished evaluation: {error}") from error
+    try:
+        check_suite(description)
+    except UsageError as error:
+        raise UsageError(f"{directory / DESCRIPTION} is damaged: {error}") from error
+    rows = [_row(directory / EPISODES, number, line) for number, line in enumerate(lines, 1)]
+    if not rows:
+        raise UsageError(f"{directory / EPISODES} has no rows")
     word = word_for(str(description.get("task")), "--task ")
     description["replay"] = f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}{word}"
     return rows, description
+
+
+def _row(path: Path, number: int, line: str) -> StressEpisode:
+    """A line of the file of rows.
+
+    Raises:
+        UsageError: It is none; the message says which, and what was expected.
+    """
+    try:
+        return StressEpisode.from_json(json.loads(line))
+    except (UsageError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}, line {number} is damaged: {error}") from error
 
 
 def row_of(rows: Sequence[StressEpisode], name: str) -> StressEpisode:

@@ -452,16 +452,10 @@ def _withdraw(directory: Path) -> None:
 
 @dataclass(frozen=True)
 class _Described:
-    """What ``config.json`` has to say of a run, and what it may."""
+    """What ``config.json`` has to say of any run."""
 
     task: str
     train: dict[str, Any]
-    robot_file: str | None = None
-    kinds: tuple[str, ...] | None = None
-    level: int | None = None
-    action_repeat: int | None = None
-    env_args: dict[str, Any] | None = None
-    instances: int | None = None
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -385,17 +385,22 @@ def test_a_row_that_lacks_a_value_is_refused_by_its_name(name: str) -> None:
 def test_a_row_whose_push_lacks_a_value_is_refused() -> None:
     stored = push(0.3, 0.4, 1.0, 7).to_json()
     del stored["pushes"][0]["impulse"]
-    with pytest.raises(UsageError, match="a push lacks 'impulse'"):
+    with pytest.raises(
+        UsageError, match="element 1 of pushes of a row of a stress test lacks 'impulse'"
+    ):
         StressEpisode.from_json(stored)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"by": "colour"}, "by of a breakdown must be one of case, push direction, push phase"),
+        (
+            {"by": "colour"},
+            "by of element 1 of breakdowns of an axis of the suite must be one of c",
+        ),
         (
             {"picture": "pie"},
-            "picture of a breakdown must be one of grid, polar, joints, got 'pie'",
+            "picture of .* of an axis of the suite must be one of grid, polar, joints, got 'pie'",
         ),
     ],
 )

@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 from command_line import call
+from hand_rows import row as row_by_hand
 
 from robo_maxent.cli import demo
+from robo_maxent.errors import UsageError
 from robo_maxent.perturbations.base import Share
 from robo_maxent.rendering import backend
-from robo_maxent.report.rows import identity
+from robo_maxent.report.rows import StressEpisode, identity
 from robo_maxent.robustness import stress_test, suites
+from robo_maxent.robustness.plan import batch_of
 from robo_maxent.robustness.suites import Suite
+from robo_maxent.tasks import make
 from robo_maxent.training.config import TrainConfig
 
 SMALL = Suite(
@@ -120,6 +124,89 @@ def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFi
     code, _, said = call(capsys, "replay", str(trained), "--row", "x")
     assert code == 2
     assert "holds no finished evaluation" in said
+
+
+SUITE: dict[str, Any] = {
+    "task": "quadruped-flat",
+    "task_options": {},
+    "policies": [{"label": "walker", "file": "runs/walker", "sha256": None}],
+}
+ROW = row_by_hand(policy="zero action", axis="push", mode="baseline").to_json()
+
+
+def damaged(capsys: pytest.CaptureFixture[str], suite: str, rows: str) -> str:
+    """What replay says of a stress test of this content."""
+    Path("suite.json").write_text(suite)
+    Path("episodes.jsonl").write_text(rows)
+    code, out, said = call(capsys, "replay", ".", "--row", identity(StressEpisode.from_json(ROW)))
+    assert (code, out) == (2, "")
+    assert said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        ("{", "holds no finished evaluation: Expecting property name"),
+        ("[" * 100_000, "holds no finished evaluation: maximum recursion depth"),
+        ("[]", "suite.json is damaged: the suite must be an object, got []"),
+        (json.dumps({"task": "x"}), "the suite lacks 'task_options', 'policies'"),
+        (json.dumps(SUITE | {"task": 3}), "task of the suite must be text, got 3"),
+        (json.dumps(SUITE | {"policies": {}}), "policies of the suite must be a list, got {}"),
+        (
+            json.dumps(SUITE | {"policies": [{}]}),
+            "element 1 of policies of the suite lacks 'label'",
+        ),
+        (json.dumps(SUITE | {"axes": [{"name": "a"}]}), "axes of the suite lacks 'title'"),
+        (
+            json.dumps(SUITE | {"conditions": [1]}),
+            "conditions of the suite must be an object, got 1",
+        ),
+    ],
+)
+def test_a_suite_of_other_content_is_refused_in_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], suite: str, message: str
+) -> None:
+    assert message in damaged(capsys, suite, json.dumps(ROW))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("", "episodes.jsonl has no rows"),
+        ("{", "episodes.jsonl, line 1 is damaged: Expecting property name"),
+        ("3", "line 1 is damaged: a row of a stress test must be an object, got 3"),
+        (f"{json.dumps(ROW)}\n{{}}", "line 2 is damaged: a row of a stress test lacks 'task'"),
+        (json.dumps(ROW | {"sim": 0.5}), "sim of a row of a stress test must be a whole number"),
+        (json.dumps(ROW | {"seed": -1}), "seed of a row must be >= 0, got -1"),
+        (json.dumps(ROW | {"command": [1, None]}), "element 2 of command of a row of a stress"),
+        (json.dumps(ROW | {"places": {"cube": [1]}}), "'cube' of places of a row of a stress test"),
+        (json.dumps(ROW | {"axis": "push", "severity": "x"}), "severity of a row of a stress test"),
+        (json.dumps(ROW | {"params": {"payload": "heavy"}}), "the parameters of an episode can't"),
+        (json.dumps(ROW | {"params": {"colour": 1}}), "Unknown parameter of an effect 'colour'"),
+    ],
+)
+def test_rows_of_other_content_are_refused_in_one_line(
+    here: Path, capsys: pytest.CaptureFixture[str], rows: str, message: str
+) -> None:
+    assert message in damaged(capsys, json.dumps(SUITE), rows)
+
+
+def test_a_row_of_an_axis_that_there_is_not_is_refused() -> None:
+    task = make("quadruped-rough")
+    for wrong, message in (
+        ({"axis": "wind"}, "Unknown axis of quadruped-rough 'wind'"),
+        ({"axis": "terrain", "terrain": "stairs_up"}, "must say its terrain and its level"),
+        ({"axis": "terrain", "terrain": "lava", "level": 3}, "nknown terrain kind"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            batch_of(StressEpisode.from_json(ROW | wrong), task)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

@@ -411,7 +411,6 @@ def test_a_checkpoint_of_other_content_is_refused_in_one_line(
         ("[" * 100_000, "its config.json is damaged: maximum recursion depth exceeded"),
         ('{"task": "quadruped-flat"}', "its config.json is damaged: it lacks 'train'"),
         ('{"task": 3, "train": {}}', "task of it must be text, got 3"),
-        ('{"task": "t", "train": {}, "level": "x"}', "level of it must be a whole number, got 'x'"),
         ('{"task": "t", "train": {"envs": "8"}}', "envs of train must be a whole number, got '8'"),
         ('{"task": "t", "train": {"sac": []}}', "sac of train must be an object, got []"),
         (
