@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,20 @@ class Randomization:
             UnknownNameError: No effect has such a range; the message lists those there are.
             UsageError: A range is not within what is allowed, or the robot lacks what it takes.
         """
+        if not isinstance(ranges, Mapping):
+            raise UsageError(
+                f"a randomization must be one of {', '.join(LEVELS)}, or ranges by name, got "
+                f"{ranges!r}"
+            )
         known = {name: value for effect in effects for name, value in effect.ranges.items()}
         for name in ranges:
             if name not in known:
                 raise UnknownNameError("range", name, known)
         self._effects, self._robot = tuple(effects), robot
-        self.ranges = {**known, **{name: _tuple(value) for name, value in ranges.items()}}
+        self.ranges = {
+            **known,
+            **{name: _like(known[name], value, name) for name, value in ranges.items()},
+        }
         for effect in self._effects:
             _check(effect, self.of(effect), robot)
 
@@ -113,8 +122,22 @@ def randomization(
     return Randomization(effects, robot, given)
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _like(nominal: Any, value: Any, name: str) -> Any:
+    """A value of the kind that a range has: a number where it is one nominally, else numbers.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = tuple(value) if isinstance(value, list) else value
+    if found == nominal:
+        return found
+    if isinstance(nominal, float):
+        kind, parts = "a number", (found,)
+    else:
+        kind, parts = "a range of two numbers", found if isinstance(found, tuple) else (None,)
+    if not all(isinstance(part, Real) for part in parts):
+        raise UsageError(f"{name} must be {kind}, got {value!r}")
+    return found
 
 
 def _check(effect: Perturbation, ranges: Ranges, robot: Robot) -> None:

@@ -209,6 +209,23 @@ def test_a_range_upside_down_or_beyond_physics_is_refused(name: str) -> None:
             ranges(**{name: bad})
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (3, "a randomization must be one of none, default, hard, or ranges by name, got 3"),
+        ([], r"or ranges by name, got \[\]"),
+        ({"payload": "heavy"}, "payload must be a range of two numbers, got 'heavy'"),
+        ({"payload": [0, None]}, "payload must be a range of two numbers, got"),
+        ({"payload": None}, "payload must be a range of two numbers, got None"),
+        ({"dead_joint": "often"}, "dead_joint must be a number, got 'often'"),
+        ({"dead_joint": [0.1, 0.2]}, "dead_joint must be a number, got"),
+    ],
+)
+def test_what_is_no_range_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        randomization(given, EFFECTS, ROBOT)
+
+
 def test_an_unknown_level_or_range_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError) as error:
         randomization("defualt", EFFECTS, ROBOT)
