@@ -12,7 +12,7 @@ import numpy as np
 
 from robo_maxent.envs.interface import Reading
 from robo_maxent.envs.task import E, S, Task
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import RobotError, UsageError
 from robo_maxent.perturbations.base import Perturbation
 from robo_maxent.perturbations.params import EpisodeParams, require_distinct
 from robo_maxent.perturbations.ranges import Randomization, randomization
@@ -76,10 +76,13 @@ class MujocoTask(Task[E, S]):
             terrain: Patches in the place of the plane of the robot file.
         """
         self.robot_file = robot_file
+        own_spec = self.robot_spec
         if robot_file is not None:
-            self.robot_spec = replace(self.robot_spec, model=robot_file)
+            self.robot_spec = replace(own_spec, model=robot_file)
         self.terrain = terrain
         self.robot = Robot(load(self.robot_spec.model, pool=terrain), self.robot_spec)
+        if robot_file is not None:
+            self._require_like(Robot(load(own_spec.model), own_spec))
         require_distinct(self.perturbations, self.robot)
         self._check_action()
         self.control_dt = self.substeps * float(self.robot.model.opt.timestep)
@@ -137,6 +140,30 @@ class MujocoTask(Task[E, S]):
     def goes_ahead(self, episode: E, sim: int) -> bool:
         """Whether an episode that begins leads straight off its platform, as a tour needs it."""
         return False
+
+    def _require_like(self, own: Robot) -> None:
+        """Refuse a robot that what the task sends would mean something else to, or last otherwise.
+
+        Raises:
+            RobotError: Its time step differs from that of the task's own robot, or its actuators
+                take another quantity.
+        """
+        step, own_step = (float(robot.model.opt.timestep) for robot in (self.robot, own))
+        if step != own_step:
+            raise RobotError(
+                f"{self.robot_file} steps by {step:g} s, so {self.name} would control it every "
+                f"{1e3 * step * self.substeps:g} ms rather than {1e3 * own_step * self.substeps:g}:"
+                f' write <option timestep="{own_step:g}"/>'
+            )
+        if not own.is_servo.all():  # a task with a control of its own
+            return
+        for joint, is_servo in zip(self.robot.joints, self.robot.is_servo, strict=True):
+            if not is_servo:
+                raise RobotError(
+                    f"The actuator of {joint} in {self.robot_file} does not take the joint's "
+                    f"target in rad (m of a slide), which {self.name} sends: make it a "
+                    f'<position joint="{joint}" kp="..."/> without gear'
+                )
 
     def _check_action(self) -> None:
         space = self.action_space

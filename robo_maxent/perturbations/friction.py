@@ -181,7 +181,8 @@ def acting_friction(fields: ModelFields, robot: Robot, ids: np.ndarray) -> np.nd
     The geom of higher priority decides, and of equal ones the rougher.
     """
     model, feet = robot.model, robot.foot_geoms
-    grounds = np.flatnonzero((model.geom_bodyid == 0) & (model.geom_contype > 0))
+    touches = (model.geom_contype | model.geom_conaffinity) > 0
+    grounds = np.flatnonzero((model.geom_bodyid == 0) & touches)
     foot, ground = np.repeat(feet, len(grounds)), np.tile(grounds, len(feet))  # (pairs,) each
     ahead = model.geom_priority[foot] - model.geom_priority[ground]
     friction = fields.read("geom_friction", ids)[:, :, 0]  # (k, geoms)

@@ -137,6 +137,8 @@ class Robot:
         self.joint_range = model.jnt_range[joint_ids].copy()  # (A, 2)
         self.qpos_adr = model.jnt_qposadr[joint_ids]
         self.dof_adr = model.jnt_dofadr[joint_ids]
+        self.is_servo = self._servos()
+        """Which actuators take the joint's target: force = kp (target - position) - ..., (A,)."""
         self.home_qpos = model.key_qpos[self.home].copy()  # (nq,)
         self.home_pose = self.home_qpos[self.qpos_adr]  # (A,)
         self.mass = float(model.body_mass.sum())
@@ -145,6 +147,11 @@ class Robot:
         self._scratch = mujoco.MjData(model)
         touches = (model.geom_contype | model.geom_conaffinity) > 0
         self._parts = np.flatnonzero(touches & (model.geom_bodyid > 0))
+        if spec.feet and not np.any(touches & (model.geom_bodyid == 0)):
+            raise RobotError(
+                "The robot has feet and no ground: the worldbody needs a geom that they can touch, "
+                'such as <geom name="ground" type="plane" size="0 0 0.5"/>.'
+            )
         self._sites = {name: self._id("site", site) for name, site in spec.sites.items()}
         self._columns = {
             "position": _columns(self.qpos_adr),
@@ -291,6 +298,12 @@ class Robot:
                 raise RobotError(f"Actuator {name!r} must drive a hinge or slide joint directly.")
         return joints
 
+    def _servos(self) -> np.ndarray:
+        model, acts = self.model, self.actuators
+        gain, bias = model.actuator_gainprm[acts, 0], model.actuator_biasprm[acts, 1]
+        of_position = (gain != 0.0) & (bias == -gain) & (model.actuator_gear[acts, 0] == 1.0)
+        return of_position & (model.actuator_dyntype[acts] == mujoco.mjtDyn.mjDYN_NONE.value)
+
     def _floating(self, body: str) -> "_Base":
         number = self._id("body", body)
         qpos, dof = self._free_joints("base", np.array([number]))
@@ -358,7 +371,8 @@ def load(
         pool: Patches of terrain in the place of the plane that the file has as its ground.
 
     Raises:
-        RobotError: The file is missing or is not a valid model; the message says where.
+        RobotError: The file is missing or is not a valid model, or what only the eye should see
+            has mass or contact; the message says where.
     """
     is_text = isinstance(model, str) and model.lstrip().startswith("<")
     if not is_text and not Path(model).is_file():
@@ -366,9 +380,7 @@ def load(
     try:
         spec = mujoco.MjSpec.from_string(model) if is_text else mujoco.MjSpec.from_file(str(model))
         if not decorations:
-            for geom in list(spec.geoms):
-                if geom.group == DECORATION_GROUP:
-                    spec.delete(geom)
+            _undecorate(spec)
         if pool is None or pool.is_plane:
             return spec.compile()
         attach(spec, pool)
@@ -378,3 +390,30 @@ def load(
     except ValueError as error:
         reason, name = " ".join(str(error).split()), "The MJCF" if is_text else Path(model)
         raise RobotError(f"{name} is not a valid robot: {reason}") from error
+
+
+def _undecorate(spec: mujoco.MjSpec) -> None:
+    """Delete the geoms that only the eye sees.
+
+    Raises:
+        ValueError: Something of the physics would go with them.
+    """
+    whole = spec.copy().compile()
+    fix = f"geoms of group {DECORATION_GROUP} are for the eye only: put it in another group"
+    for geom in [geom for geom in spec.geoms if geom.group == DECORATION_GROUP]:
+        if geom.contype or geom.conaffinity:
+            raise ValueError(
+                f"the geom {geom.name!r} of body {geom.parent.name!r} has contact, but {fix}, or "
+                'give it contype="0" conaffinity="0"'
+            )
+        spec.delete(geom)
+    try:
+        bare = spec.copy().compile()
+    except ValueError as error:
+        raise ValueError(f"it needs one of its decorations ({error}), but {fix}") from error
+    for body in range(whole.nbody):
+        weights = [(model.body_mass[body], model.body_inertia[body]) for model in (whole, bare)]
+        if not all(np.allclose(*values) for values in zip(*weights, strict=True)):
+            raise ValueError(
+                f'a geom of body {whole.body(body).name!r} has mass, but {fix}, or give it mass="0"'
+            )

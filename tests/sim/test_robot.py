@@ -1,5 +1,6 @@
 """The compiled robot against its published numbers, names against positions, bad files."""
 
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,37 @@ def test_a_directory_and_a_binary_file_are_refused_too(tmp_path: Path) -> None:
     path.write_bytes(bytes(range(256)))
     with pytest.raises(RobotError, match="is not a valid robot"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("decoration", "says"),
+    [
+        ('contype="1"', "the geom 'shell' of body 'trunk' has contact, but geoms of group 2 are"),
+        ('conaffinity="1"', "the geom 'shell' of body 'trunk' has contact"),
+        ('mass="0.5"', "a geom of body 'pole' has mass, but geoms of group 2 are for the eye"),
+    ],
+)
+def test_what_is_drawn_only_must_not_touch_or_weigh(
+    tmp_path: Path, decoration: str, says: str
+) -> None:
+    geom = f'<geom name="shell" size="0.1" group="2" {{}} {decoration}/>'
+    free = 'contype="0" conaffinity="0"' if "mass" in decoration else 'mass="0"'
+    inner = geom.format(free)
+    if "mass" in decoration:  # a body whose weight is that of its geoms
+        inner = f'<body name="pole"><geom size="0.1" mass="1"/>{inner}</body>'
+    trunk = '<body name="trunk" pos="0 0 0.30">'
+    path = robot_with(tmp_path, trunk, trunk + inner)
+    load(path, decorations=True)
+    with pytest.raises(RobotError, match=says):
+        load(path)
+
+
+def test_a_robot_with_feet_needs_a_ground(tmp_path: Path) -> None:
+    plane = re.search(r'<geom name="ground".*/>', FILE.read_text())
+    assert plane is not None
+    path = robot_with(tmp_path, plane[0], "")
+    with pytest.raises(RobotError, match=r"has feet and no ground: the worldbody needs a geom"):
+        Robot(load(path), SPEC)
 
 
 def test_an_unknown_asset_lists_the_known_ones() -> None:

@@ -1,17 +1,20 @@
 """What every registered task promises: contracts, symmetries, commands, success."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 import pytest
 
+from robo_maxent.assets import path as asset
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.envs.task import EpisodeState
-from robo_maxent.errors import UnknownNameError
+from robo_maxent.errors import RobotError, UnknownNameError
 from robo_maxent.sim.terrain import PATCH, SAMPLES
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Field, Mirror, mirror
@@ -507,3 +510,43 @@ def test_the_velocity_along_a_command_turns_with_it() -> None:
     np.testing.assert_allclose(tracking.along, [2.2, -0.7, 0.0, -1.0])
     np.testing.assert_array_equal(np.isnan(tracking.phase), [False, False, True, False])
     np.testing.assert_array_equal(tracking.command, env.episode.command)
+
+
+# -- robots of one's own --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            'timestep="0.004"',
+            'timestep="0.002"',
+            "steps by 0.002 s, so quadruped-flat would control it every 10 ms rather than 20: "
+            'write <option timestep="0.004"/>',
+        ),
+        (
+            '<position class="hip" name="FR_hip" joint="FR_hip"/>',
+            '<motor name="FR_hip" joint="FR_hip"/>',
+            "The actuator of FR_hip in ",
+        ),
+        (
+            '<position class="hip" name="FL_hip" joint="FL_hip"/>',
+            '<position class="hip" name="FL_hip" joint="FL_hip" gear="6"/>',
+            "The actuator of FL_hip in ",
+        ),
+        (
+            '<position class="hip" name="RR_hip" joint="RR_hip"/>',
+            '<velocity name="RR_hip" joint="RR_hip" kv="1"/>',
+            'make it a <position joint="RR_hip" kp="..."/> without gear',
+        ),
+    ],
+)
+def test_a_robot_that_takes_actions_otherwise_than_the_tasks_own_is_refused(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    text = asset("quadruped.xml").read_text()
+    assert old in text
+    robot = tmp_path / "own.xml"
+    robot.write_text(text.replace(old, new))
+    with pytest.raises(RobotError, match=re.escape(says)):
+        make("quadruped-flat", robot_file=robot)
