@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from robo_maxent import versions
-from robo_maxent.errors import IncompatibleVersionsError
+from robo_maxent.errors import IncompatibleVersionsError, RenderingError
 from robo_maxent.learning import hardware, native
 
 SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
@@ -49,14 +49,12 @@ def _versions() -> Check:
 def _rendering() -> Check:
     if versions.problems():
         return Check("rendering", False, "not tried: fix the versions first")
-    from robo_maxent.rendering import backend as opengl
+    from robo_maxent.rendering.backend import find_backend
 
-    tried = {backend: opengl.works(backend) for backend in opengl.BACKENDS}
-    good = [backend for backend, error in tried.items() if error is None]
-    if good:
-        return Check("rendering", True, f"{good[0]} works")
-    reasons = "; ".join(f"{backend}: {error}" for backend, error in tried.items())
-    return Check("rendering", False, reasons, opengl.FIX)
+    try:
+        return Check("rendering", True, f"{find_backend()} works")
+    except RenderingError as error:  # which holds the fix
+        return Check("rendering", False, str(error))
 
 
 def _threads() -> Check:

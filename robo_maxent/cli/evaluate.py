@@ -3,7 +3,6 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,7 +23,7 @@ from robo_maxent.cli.arguments import (
     rows_path,
     variant,
 )
-from robo_maxent.errors import RenderingError, RoboMaxentError, UsageError
+from robo_maxent.errors import RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
     from robo_maxent.envs.interface import EnvFactory
@@ -138,8 +137,7 @@ class Evaluate:
         from robo_maxent.robustness import stress_test, suites
 
         if self.clips:  # before an environment is made, which would choose
-            with suppress(RenderingError):  # the report says so
-                gym_video.choose_backend()
+            gym_video.choose_backend()  # or the report says why there are no films
         tested, task = policies_under_test(
             self.policies, self.task, self.options, self.normalize, self.allow_pickle
         )

@@ -79,13 +79,15 @@ class Record:
         from robo_maxent.rendering import gym_video, video
         from robo_maxent.rendering.terrain_tour import tour
 
-        gym_video.choose_backend()  # before an environment is made, which would choose
+        no_opengl = gym_video.choose_backend()  # before an environment, which would choose
         policy, task = policy_and_task(
             self.policy, self.task, self.options, self.normalize, self.allow_pickle
         )
         if isinstance(task, GymTask):
             if self.camera is not None or self.tour:
                 raise UsageError("a gym: environment draws itself: no --camera and no --tour")
+            if no_opengl:
+                say(f"  without OpenGL: {no_opengl}")
             return gym_video.record(policy, task, self.seed, path, self.seconds, progress)
         assert isinstance(task, MujocoTask)
         settings = video.VideoSettings(camera=self.camera)

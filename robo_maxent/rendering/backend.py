@@ -1,6 +1,6 @@
 """The OpenGL backend: the first that works here, found in a subprocess.
 
-A wrong one can take the process down; a MUJOCO_GL that is already set is respected.
+A wrong one can take the process down; what MUJOCO_GL says is respected.
 """
 
 import functools
@@ -9,13 +9,10 @@ import os
 import subprocess
 import sys
 
+from robo_maxent import opengl
 from robo_maxent.errors import RenderingError
 
-BACKENDS = ("egl", "osmesa", "glfw")
-FIX = (
-    "Rendering needs an OpenGL library. On Debian or Ubuntu: "
-    "apt-get install -y libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri"
-)
+PATIENCE = 60.0  # s, for a first picture
 
 _PROBE = (
     "import mujoco; m = mujoco.MjModel.from_xml_string('<mujoco/>'); "
@@ -25,14 +22,17 @@ _PROBE = (
 
 def works(backend: str) -> str | None:
     """Try a backend in a subprocess: None if it renders, else the last line of its error."""
-    tried = subprocess.run(
-        [sys.executable, "-c", _PROBE],
-        env=os.environ | {"MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            env=os.environ | {opengl.VARIABLE: backend, "PYOPENGL_PLATFORM": backend},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no picture within {PATIENCE:g} s"
     if tried.returncode == 0:
         return None
     lines = tried.stderr.strip().splitlines()
@@ -44,11 +44,12 @@ def find_backend() -> str:
     """Find an OpenGL backend that works here and choose it for this process.
 
     Raises:
-        RenderingError: None works; the message holds the fix.
+        RenderingError: None works, or none is to; the message holds the fix.
     """
-    wanted = os.environ.get("MUJOCO_GL")
-    for backend in (wanted,) if wanted else BACKENDS:
-        if works(backend) is None:
+    failures = {}
+    for backend in opengl.wanted():
+        failure = works(backend)
+        if failure is None:
             if backend != "glfw":
                 os.environ["PYOPENGL_PLATFORM"] = backend
             # MuJoCo chose when it was imported, which was before anyone asked for a picture.
@@ -56,5 +57,7 @@ def find_backend() -> str:
             gl_context = importlib.import_module("mujoco.rendering.classic.gl_context")
             setattr(gl_context, "GLContext", context)  # noqa: B010
             return backend
-    tried = f"MUJOCO_GL={wanted}" if wanted else ", ".join(BACKENDS)
-    raise RenderingError(f"No working OpenGL backend (tried {tried}). {FIX}")
+        failures[backend] = failure
+    tried = "; ".join(f"{backend}: {failure}" for backend, failure in failures.items())
+    found = f"No working OpenGL backend ({tried}). " if tried else ""
+    raise RenderingError(f"{found}{opengl.advice()}")

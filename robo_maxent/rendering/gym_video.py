@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from robo_maxent import opengl
 from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluation.rollout import begin
 from robo_maxent.rendering.backend import find_backend
 from robo_maxent.rendering.video import BLOCK, Scene, VideoSettings, film
@@ -14,15 +15,19 @@ from robo_maxent.seeds import Purpose
 from robo_maxent.types import Act, Episode
 
 
-def choose_backend() -> None:
+def choose_backend() -> str:
     """Choose an OpenGL backend for Gymnasium and dm_control, which read the environment variable.
 
     Call it before the environment is made for the first time.
 
-    Raises:
-        RenderingError: None works; the message holds the fix.
+    Returns:
+        Why there is none, which matters only to environments that draw with OpenGL; else nothing.
     """
-    os.environ["MUJOCO_GL"] = find_backend()
+    try:
+        os.environ[opengl.VARIABLE] = find_backend()
+    except RenderingError as error:
+        return str(error)
+    return ""
 
 
 def record(

@@ -1,10 +1,22 @@
-"""The one door to MuJoCo: a wrong release is reported in a line before it is imported."""
+"""The one door to MuJoCo: what it can't be imported with is reported in a line.
 
-from robo_maxent import versions
+That is another release, and an OpenGL library that ``MUJOCO_GL`` names and that is not there.
+"""
+
+from robo_maxent import opengl, versions
+from robo_maxent.errors import RenderingError
 
 versions.require_compatible()
+opengl.settle()
 
-import mujoco  # noqa: E402
+try:
+    import mujoco
+except (ImportError, AttributeError, RuntimeError) as error:  # of what it draws with
+    if not opengl.settings():
+        raise
+    raise RenderingError(
+        f"MuJoCo can't be imported with {opengl.settings()} ({error}). {opengl.advice()}"
+    ) from error
 from mujoco.batch import Batch, SimulationError  # noqa: E402
 
 UNSTABLE = tuple(

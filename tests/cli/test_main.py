@@ -169,6 +169,27 @@ def test_letters_that_a_terminal_lacks_are_replaced(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("command", "word", "code", "says"),
+    [
+        ("tasks", "egll", 1, "robo-maxent: MUJOCO_GL=egll names no OpenGL backend"),
+        ("doctor", "egll", 1, "FAIL  rendering    MUJOCO_GL=egll names no OpenGL backend"),
+        ("tasks", "OFF", 0, "quadruped-flat"),
+    ],
+)
+def test_a_wrong_opengl_setting_is_one_line(command: str, word: str, code: int, says: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "robo_maxent.cli.main", command],
+        env=os.environ | {"MUJOCO_GL": word},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert says in done.stdout + done.stderr
+    assert done.stderr.count("\n") == (command == "tasks" and code)
+
+
+@pytest.mark.parametrize(
     ("words", "what"),
     [
         (["evaluate", "{run}", "--episodes", "1"], "evaluate"),

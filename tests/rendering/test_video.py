@@ -1,5 +1,6 @@
 """A video can be decoded, shows something, and moves; without OpenGL the fix is printed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from robo_maxent import opengl
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams, nominal
@@ -126,14 +128,38 @@ def test_bad_settings_are_refused_and_leaves_no_file(
     assert not list(tmp_path.iterdir())
 
 
+OPENGL_WORDS = {
+    "egll": "^MUJOCO_GL=egll names no OpenGL backend: unset it, or let it be one of egl, os",
+    "Off": "^Pictures are switched off by MUJOCO_GL=Off: unset MUJOCO_GL.$",
+    "on": r"\(egl: no library; osmesa: no library; glfw: no library\)",
+    "OSMesa ": r"\(osmesa: no library\). Unset MUJOCO_GL=OSMesa , if",
+    "glx": r"\(glfw: no library\)",
+    "EGL": r"\(egl: no library\)",
+}
+
+
+def test_mujoco_gl_is_settled_as_dm_control_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for word, settled in {"EGL": "egl", "glx": "glfw", " Off": "off", "on": "on"}.items():
+        monkeypatch.setenv("MUJOCO_GL", word)
+        opengl.settle()
+        assert os.environ["MUJOCO_GL"] == settled
+    monkeypatch.delenv("MUJOCO_GL")
+    opengl.settle()
+    assert "MUJOCO_GL" not in os.environ
+
+
 def test_without_opengl_the_fix_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     backend.find_backend.cache_clear()
     monkeypatch.setattr(backend, "works", lambda name: "no library")
     try:
         with pytest.raises(RenderingError, match=r"apt-get install -y libegl1"):
             backend.find_backend()
-        monkeypatch.setenv("MUJOCO_GL", "osmesa")
-        with pytest.raises(RenderingError, match="tried MUJOCO_GL=osmesa"):
+        for word, says in OPENGL_WORDS.items():
+            monkeypatch.setenv("MUJOCO_GL", word)
+            with pytest.raises(RenderingError, match=says):
+                backend.find_backend()
+        monkeypatch.setenv("MUJOCO_EGL_DEVICE_ID", "9")
+        with pytest.raises(RenderingError, match="Unset MUJOCO_GL=EGL MUJOCO_EGL_DEVICE_ID=9"):
             backend.find_backend()
     finally:
         backend.find_backend.cache_clear()
