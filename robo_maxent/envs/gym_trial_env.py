@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_maxent.envs.gym_model import World, model_field
 from robo_maxent.envs.gym_trial import EFFECTS, GymTrials
-from robo_maxent.envs.gym_wrapper import ERROR, one_line
+from robo_maxent.envs.gym_wrapper import ERROR, checked_picture, one_line
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.active import ActiveEffects
@@ -144,13 +144,12 @@ class GymTrialEnv:
             EnvError: The environment gave no picture.
         """
         try:
-            picture = self._worlds[0].wrapper.render()
+            rendered = self._worlds[0].wrapper.render()
         except Exception as error:  # someone else's code
             raise EnvError(f"{self._trials.name} can't draw itself: {one_line(error)}") from error
-        if not isinstance(picture, np.ndarray):
-            raise EnvError(f"{self._trials.name} gave no picture to record.")
+        picture = checked_picture(self._trials.name, rendered)
         below, beside = -picture.shape[0] % BLOCK, -picture.shape[1] % BLOCK
-        return np.pad(picture[:, :, :3], ((0, below), (0, beside), (0, 0)))
+        return np.pad(picture, ((0, below), (0, beside), (0, 0)))
 
     def close(self) -> None:
         """Take back what was changed of the environments, or close them."""

@@ -31,7 +31,15 @@ from robo_maxent.envs.gym_spec import (
 )
 from robo_maxent.envs.gym_trial import EFFECTS, GymTrials, random_actions
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
-from robo_maxent.envs.gym_wrapper import ERROR, TRACE, GymWrapper, WrapperFactory, close, one_line
+from robo_maxent.envs.gym_wrapper import (
+    ERROR,
+    TRACE,
+    GymWrapper,
+    WrapperFactory,
+    checked_picture,
+    close,
+    one_line,
+)
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import EnvError, RenderingError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams
@@ -355,9 +363,7 @@ class GymVecEnv:
             pictures = self.env.render()
         except Exception as error:  # someone else's code
             raise EnvError(f"{self.task.name} can't draw itself: {one_line(error)}") from error
-        if not pictures or not isinstance(pictures[0], np.ndarray):
-            raise EnvError(f"{self.task.name} gave no picture to record.")
-        return pictures[0]
+        return checked_picture(self.task.name, pictures[0] if pictures else None)
 
     def close(self) -> None:
         """Close the environments and end the worker processes."""

@@ -21,7 +21,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from robo_maxent.envs.gym_robotics_shim import repair_for
-from robo_maxent.errors import EnvWarning
+from robo_maxent.errors import EnvError, EnvWarning
 from robo_maxent.seeds import Purpose, environment_seed
 
 ERROR = "env_error"
@@ -204,6 +204,23 @@ def _returned(values: Any, method: str) -> tuple[Any, ...]:
 def _expected(method: str) -> str:
     names = RETURNED[method]
     return f"{len(names)} values are expected: {', '.join(names)}"
+
+
+def checked_picture(label: str, rendered: Any) -> np.ndarray:
+    """What an environment drew, uint8, (height, width, 3).
+
+    Raises:
+        EnvError: It is no such picture.
+    """
+    allowed = "allowed is an array of uint8 of shape (height, width, 3)"
+    if not isinstance(rendered, np.ndarray):
+        raise EnvError(
+            f"{label} gave no picture to record but {type(rendered).__name__}; {allowed}."
+        )
+    shape = rendered.shape
+    if rendered.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (3, 4) or 0 in shape:
+        raise EnvError(f"{label} draws {rendered.dtype} of shape {shape}; {allowed}.")
+    return rendered[:, :, :3]
 
 
 def _success(info: dict[str, Any]) -> bool | None:

@@ -73,4 +73,4 @@ def record(
 def _padded(frame: np.ndarray) -> np.ndarray:
     """Add black below and on the right, so that both sides are multiples of 16."""
     below, beside = -frame.shape[0] % BLOCK, -frame.shape[1] % BLOCK
-    return np.pad(frame[:, :, :3], ((0, below), (0, beside), (0, 0)))
+    return np.pad(frame, ((0, below), (0, beside), (0, 0)))

@@ -204,7 +204,7 @@ def film(
     """Film the first episode of a scene, acting on whole observations; see :func:`record`."""
     steps, dt = scene.steps, scene.control_dt
     if seconds is not None:
-        steps = min(steps, round(seconds / dt))
+        steps = max(round(min(seconds / dt, steps)), 1)
     obs = scene.env.reset()
     checked, ended = CheckedPolicy(act), None
     shown = 0

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from robo_maxent.envs.gym_vec_env import GymTask
-from robo_maxent.errors import EnvError, UsageError
+from robo_maxent.errors import EnvError, RenderingError, UsageError
 from robo_maxent.rendering.gym_video import record
+
+PICTURE = np.full((50, 70, 3), 255, np.uint8)
 
 
 class Drawn(gym_worlds.Counter):
@@ -18,14 +20,16 @@ class Drawn(gym_worlds.Counter):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}
 
-    def __init__(self, render_mode: str | None = None, fails: bool = False) -> None:
+    def __init__(
+        self, render_mode: str | None = None, fails: bool = False, drawn: Any = PICTURE
+    ) -> None:
         super().__init__()
-        self.render_mode, self.fails = render_mode, fails
+        self.render_mode, self.fails, self.drawn = render_mode, fails, drawn
 
     def render(self) -> Any:
         if self.fails:
             raise ImportError("pygame is not installed")
-        return np.full((50, 70, 3), 255, np.uint8)
+        return self.drawn
 
 
 def stay(obs: np.ndarray) -> np.ndarray:
@@ -45,6 +49,43 @@ def test_an_episode_is_filmed_at_the_pace_of_its_environment(tmp_path: Path) -> 
     assert frames[0][:48, :64].min() > 200
     assert frames[0][56:].max() < 60
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "says"),
+    [
+        (
+            np.full((50, 70, 3), 0.5),
+            r"draws float64 of shape \(50, 70, 3\); allowed is an array of",
+        ),
+        (PICTURE[..., 0], r"draws uint8 of shape \(50, 70\)"),
+        (PICTURE.transpose(2, 0, 1), r"draws uint8 of shape \(3, 50, 70\)"),
+        (PICTURE[:0], r"draws uint8 of shape \(0, 70, 3\)"),
+        ([PICTURE], "gave no picture to record but list"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path: Path, drawn: Any, says: str) -> None:
+    task = GymTask(gym_worlds.register("Drawn", Drawn, drawn=drawn))
+    with pytest.raises(EnvError, match=says):
+        record(stay, task, 2, tmp_path / "film.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_moment_is_one_picture_and_transparency_is_left_out(tmp_path: Path) -> None:
+    transparent = np.dstack([PICTURE, PICTURE[..., :1]])
+    task = GymTask(gym_worlds.register("Drawn", Drawn, drawn=transparent))
+    assert record(stay, task, 2, tmp_path / "film.mp4", seconds=0.001) is None
+    frames = list(imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4")))[1:]
+    assert len(frames) == 1
+    record(stay, task, 2, tmp_path / "film.mp4", seconds=float("inf"))
+
+
+def test_an_encoder_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
+    task = GymTask(gym_worlds.register("Drawn", Drawn))
+    with pytest.raises(RenderingError, match=r"film.mp4 was not written: ffmpeg: [^\n]+$"):
+        record(stay, task, 2, tmp_path / "film.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_environment_without_pictures_says_so(tmp_path: Path) -> None:
