@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 from extra import contestant_environment, missing_peers
 
-from robo_maxent.learning.hardware import cpus, resolve
+from robo_maxent.learning.hardware import resolve
+from robo_maxent.machine import cpus
 
 OBS, ACTIONS = 48, 12
 BATCHES = (256, 512, 1024)

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robo_maxent.learning.hardware import cpus
+from robo_maxent.machine import cpus
 
 EVALUATION_SEED = 5_000_000
 """Seed of the evaluation episodes and of their ground, which no training run sees."""

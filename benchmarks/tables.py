@@ -26,7 +26,7 @@ from typing import Any
 
 from robo_maxent.envs.gym_vec_env import GymTask
 from robo_maxent.evaluation.rollout import Act, evaluate
-from robo_maxent.learning.hardware import cpus
+from robo_maxent.machine import cpus
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.trainer import Trainer
 

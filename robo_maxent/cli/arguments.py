@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
+from robo_maxent import machine
 from robo_maxent.cli.trust import data_file, require_said
 from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
 from robo_maxent.from_json import typed
@@ -127,7 +128,26 @@ AllowPickle = Annotated[
         "was put into them.",
     ),
 ]
+Threads = Annotated[
+    int,
+    arg(
+        name="threads",
+        help="CPU threads of the simulations; 0: one per CPU. They change the time and no result.",
+    ),
+]
 Of = OmitArgPrefixes[TaskOptions]
+
+
+def use_threads(count: int) -> None:
+    """Let simulations use so many threads, 0: one per CPU; a policy, which is small, uses one.
+
+    Raises:
+        UsageError: ``count`` is below 0.
+    """
+    import torch
+
+    machine.use_threads(count)
+    torch.set_num_threads(1)
 
 
 def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from robo_maxent.cli.arguments import Json, Result
+from robo_maxent.cli.arguments import Json, Result, Threads
 from robo_maxent.cli.evaluate import Evaluate
 from robo_maxent.cli.record import Record
 from robo_maxent.cli.train import Train
@@ -49,6 +49,7 @@ class Demo:
     """Wall-clock of the training; by default two minutes, of the arm four."""
     seed: int = 0
     """Seed of the training."""
+    threads: Threads = 0
     as_json: Json = False
 
     def run(self) -> Result:
@@ -59,18 +60,20 @@ class Demo:
         minutes = show.minutes if self.minutes is None else self.minutes
         filmed = self._can_film()  # before the training, so that there is time to mend it
         say(f"1/4  {minutes:g} minutes of training")
-        config = replace(preset(show.preset), minutes=minutes, seed=self.seed)
+        config = replace(preset(show.preset), minutes=minutes, seed=self.seed, threads=self.threads)
         trained = Train(show.task, config=config).run()
         if trained["interrupted"]:
             return trained
         run = trained["run"]
         say(f"2/4  Evaluating {EPISODES} episodes that were never trained on")
-        evaluate = Evaluate((run,), episodes=EPISODES, clips=CLIPS, as_json=self.as_json)
+        evaluate = Evaluate(
+            (run,), episodes=EPISODES, clips=CLIPS, threads=self.threads, as_json=self.as_json
+        )
         evaluated = evaluate.run()["policies"][0]
         video = None
         if filmed:
             say("3/4  Recording another episode")
-            video = Record(run, seconds=show.seconds).run()["video"]
+            video = Record(run, seconds=show.seconds, threads=self.threads).run()["video"]
         else:
             say("3/4  No video, as there is no OpenGL library")
         say(f"4/4  Stress test: {show.disturbed_by}; a minute, then films")

@@ -3,13 +3,13 @@
 MuJoCo is imported only once the installed versions are known to work together.
 """
 
+import os
 import platform
 from dataclasses import dataclass
 
-import psutil
 import torch
 
-from robo_maxent import versions
+from robo_maxent import machine, versions
 from robo_maxent.errors import IncompatibleVersionsError, RenderingError
 from robo_maxent.learning import hardware, native
 
@@ -58,7 +58,9 @@ def _rendering() -> Check:
 
 
 def _threads() -> Check:
-    return Check("threads", True, f"{hardware.cpus()} CPUs, torch uses {torch.get_num_threads()}")
+    cpus, present = machine.cpus(), os.cpu_count()
+    fewer = f"; the machine has {present}, a container or taskset allows no more"
+    return Check("threads", True, f"{cpus} CPUs to use{fewer if cpus != present else ''}")
 
 
 def _compiled() -> Check:
@@ -73,7 +75,7 @@ def _precision() -> Check:
 
 
 def _memory() -> Check:
-    free = psutil.virtual_memory().available
+    free = machine.available_memory()
     found = f"{free / 1e9:.1f} GB available"
     if free < SMALLEST_MEMORY:
         return Check("memory", False, found, "free some, or train with a smaller --replay-capacity")

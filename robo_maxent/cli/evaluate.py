@@ -18,9 +18,11 @@ from robo_maxent.cli.arguments import (
     Result,
     TaskName,
     TaskOptions,
+    Threads,
     policies_under_test,
     policy_and_task,
     rows_path,
+    use_threads,
     variant,
 )
 from robo_maxent.errors import RoboMaxentError, UsageError
@@ -58,6 +60,7 @@ class Evaluate:
     """Only these axes of the suite."""
     clips: int = 6
     """Failures to film for the report of a suite."""
+    threads: Threads = 0
     as_json: Json = False
 
     def run(self) -> Result:
@@ -65,6 +68,7 @@ class Evaluate:
         from robo_maxent.evaluation.rollout import ROWS
         from robo_maxent.files import require_place
 
+        use_threads(self.threads)
         if not self.policies:
             raise UsageError(f"name at least one {POLICIES}")
         if self.suite is not None:

@@ -17,10 +17,12 @@ from robo_maxent.cli.arguments import (
     Result,
     TaskName,
     TaskOptions,
+    Threads,
     in_file_name,
     label,
     policy_and_task,
     policy_of_row,
+    use_threads,
     variant,
 )
 from robo_maxent.errors import UsageError
@@ -49,12 +51,14 @@ class Record:
     out: Path | None = None
     """The mp4 file; by default videos/NAME-seedSEED.mp4, with whatever else is asked for in the
     name."""
+    threads: Threads = 0
     as_json: Json = False
 
     def run(self) -> Result:
         """Record, and say where the video is."""
         from robo_maxent.cli.progress import Progress, say
 
+        use_threads(self.threads)
         path = self.out or Path("videos") / f"{label(self.policy)}{self._variant()}.mp4"
         with Progress("recording") as progress:
             episode = self._film(path, progress.count)
@@ -111,6 +115,7 @@ class Replay:
     options: OmitArgPrefixes[ReplayOptions] = field(default_factory=ReplayOptions)
     out: Path | None = None
     """The mp4 file; by default videos/replay-DIRECTORY-ROW.mp4."""
+    threads: Threads = 0
     as_json: Json = False
 
     def run(self) -> Result:
@@ -120,6 +125,7 @@ class Replay:
         from robo_maxent.rendering.video import FILM
         from robo_maxent.robustness import runner, stress_test
 
+        use_threads(self.threads)
         rows, description = stress_test.read(self.results)
         row = stress_test.row_of(rows, self.row)
         name = f"replay-{label(str(self.results))}-{in_file_name(self.row)}.mp4"

@@ -71,7 +71,7 @@ class Train:
             assert self.task is not None
             task, config = make(self.task, self.options.given), self.config
             directory = self.out
-        memory = memory_needed(task, config) / 1e9
+        memory = memory_needed(task, config, self.resume) / 1e9
         say(f"Training {task.name}, with about {memory:.1f} GB of memory")
         with Progress("training") as progress:
             run = train(task, config, directory, self.resume is not None, progress.training)

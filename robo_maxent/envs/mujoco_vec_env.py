@@ -9,6 +9,7 @@ from typing import Any, Generic
 
 import numpy as np
 
+from robo_maxent import machine
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import E, S
 from robo_maxent.errors import UsageError
@@ -76,7 +77,7 @@ class MujocoVecEnv(Generic[E, S]):
             raise UsageError(f"sims must be {n} numbers of at least 0, got {sims.tolist()}")
         self.task, self.n, self.seed, self.purpose = task, n, seed, purpose
         robot, effects = task.robot, task.perturbations
-        self.batch = Batch(robot.model, n, threads)
+        self.batch = Batch(robot.model, n, threads or machine.threads())
         self._state = robot.read(self.batch)
         self.episode = task.episode_state(n)
         self.params = episode_params.nominal(effects, robot, n)

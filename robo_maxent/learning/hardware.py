@@ -1,6 +1,5 @@
-"""What the CPU can do, and how much of it this process may use."""
+"""What the CPU can do."""
 
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-
-def cpus() -> int:
-    """CPUs that this process may use: fewer than there are under taskset or in a container."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def has_amx() -> bool:

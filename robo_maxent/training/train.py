@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any, get_args
 
 import numpy as np
-import psutil
 import torch
 
+from robo_maxent import machine
 from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import (
@@ -121,7 +121,7 @@ def train(
     named = None if directory is None else Path(directory)
     if resume:
         _require_run_of(task, named)
-    _require_memory(task, config)
+    _require_memory(task, config, named if resume else None)
     relabelling(task, config.relabelled)  # raises before a directory is made
     with claimed(named, fresh_name(task.name, config.seed), resume) as target:
         try:
@@ -150,10 +150,19 @@ def _trained(
         trainer.close()
 
 
-def memory_needed(task: EnvFactory, config: TrainConfig) -> int:
-    """Estimate of the memory that a run needs, bytes: the replay, and the rest."""
-    rows = config.replay_capacity
-    return rows * row_bytes(task.observation_size, task.action_space.size) + BASE_MEMORY
+def memory_needed(task: EnvFactory, config: TrainConfig, resumed: Path | None = None) -> int:
+    """Estimate of the memory that a run needs, bytes: the replay, and the rest.
+
+    Args:
+        task: What to learn.
+        config: How.
+        resumed: The run to continue, whose saved replay is in memory twice as it is loaded.
+    """
+    replay = config.replay_capacity * row_bytes(task.observation_size, task.action_space.size)
+    if resumed is not None:
+        sizes = [file.stat().st_size for file in (resumed / "checkpoint").glob("*/*")]
+        replay = max(replay, 2 * max(sizes, default=0))
+    return replay + BASE_MEMORY
 
 
 class _Loop:
@@ -412,9 +421,15 @@ def _best_policy(trainer: Trainer) -> Policy:
     return Policy.load(best if best.is_file() else best.with_name("policy-last.safetensors"))
 
 
-def _require_memory(task: EnvFactory, config: TrainConfig) -> None:
-    needed, available = memory_needed(task, config), psutil.virtual_memory().available
+def _require_memory(task: EnvFactory, config: TrainConfig, resumed: Path | None) -> None:
+    needed, available = memory_needed(task, config, resumed), machine.available_memory()
     if needed > available:
+        if resumed is not None:
+            raise UsageError(
+                f"To resume, {resumed} needs about {needed / 1e9:.1f} GB of memory, of which "
+                f"{available / 1e9:.1f} GB are available. End other programs, or continue on a "
+                "larger machine."
+            )
         fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
         raise UsageError(
             f"This run needs about {needed / 1e9:.1f} GB of memory, of which "

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from robo_maxent import machine
 from robo_maxent.differences import first_difference
 from robo_maxent.envs.interface import EnvFactory, layout_of
 from robo_maxent.errors import CheckpointError, DivergedError, UsageError
 from robo_maxent.from_json import typed
 from robo_maxent.learning.agent import Agent
-from robo_maxent.learning.hardware import cpus, resolve
+from robo_maxent.learning.hardware import resolve
 from robo_maxent.learning.hindsight import Hindsight, hindsight
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBuffer
@@ -39,7 +40,8 @@ class Trainer:
     def __init__(self, task: EnvFactory, config: TrainConfig, directory: Path) -> None:
         """Build a run at its beginning."""
         self.task, self.config, self.directory = task, config, directory
-        threads = config.threads or cpus()
+        machine.use_threads(config.threads)
+        threads = machine.threads()
         # Two threads that must wait for each other are slow where another one takes a core: they
         # learn together once the physics of the step is finished. A single simulation leaves the
         # cores free.

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command_line import call
 
-from robo_maxent import __version__
+from robo_maxent import __version__, machine
 from robo_maxent.cli import arguments, main
 from robo_maxent.cli.info import Tasks
 from robo_maxent.errors import UsageError
@@ -306,6 +307,31 @@ def test_files_are_named_by_what_was_asked_for(tmp_path: Path) -> None:
     said = arguments.variant(task="gym:dm/dog-v0", level=0, robot=Path("a/b.xml"), camera=None)
     assert said == "-task-gym-dm-dog-v0-level-0-robot-b"
     assert arguments.variant(terrain=("waves", "slope_up")) == "-terrain-waves+slope_up"
+
+
+def test_threads_are_set_for_whatever_computes(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    run_directory: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "_asked", 0)  # and afterwards again
+    before = torch.get_num_threads()
+    commands = {
+        3: ["evaluate", str(run_directory), "--episodes", "1"],
+        4: ["record", "nothing"],
+        5: ["replay", "nothing", "--row", "any"],
+    }
+    try:
+        for count, command in commands.items():
+            torch.set_num_threads(2)
+            call(capsys, *command, "--threads", str(count))
+            assert (machine.threads(), torch.get_num_threads()) == (count, 1)
+        code, _, err = call(capsys, "evaluate", str(run_directory), "--threads", "-1")
+        assert (code, err) == (2, "robo-maxent: threads must be at least 0, got -1\n")
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_run_without_a_policy_yet_says_how_to_get_one(

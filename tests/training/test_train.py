@@ -18,18 +18,20 @@ import pytest
 import torch
 from privileged_world import QuadrupedSeen
 
+from robo_maxent import machine
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import CheckpointError, EnvError, UsageError
 from robo_maxent.files import locked
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.policy import Policy
+from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.tasks import make
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.metrics import STEP, MetricsLog, read
 from robo_maxent.training.run_directory import claimed
-from robo_maxent.training.train import Run, resumed, train
+from robo_maxent.training.train import BASE_MEMORY, Run, memory_needed, resumed, train
 from robo_maxent.training.trainer import Trainer
 
 SMALL = SacConfig(width=32, batch_size=32)
@@ -503,6 +505,22 @@ def test_a_replay_that_does_not_fit_is_refused_with_advice(tmp_path: Path) -> No
     with pytest.raises(UsageError, match=r"needs about .* GB .*--replay-capacity \d+ or less"):
         train(make("quadruped-flat"), config(replay_capacity=10**12), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_resume_needs_its_saved_replay_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, small = make("quadruped-flat"), config(replay_capacity=1000)
+    saved = tmp_path / "checkpoint" / "000000000008" / "replay.npz"
+    saved.parent.mkdir(parents=True)
+    saved.write_bytes(bytes(3_000_000))
+    assert memory_needed(task, small) == BASE_MEMORY + 1000 * row_bytes(50, 12)
+    assert memory_needed(task, small, tmp_path) == BASE_MEMORY + 6_000_000
+    saved.write_bytes(b"")
+    assert memory_needed(task, small, tmp_path) == memory_needed(task, small)
+    monkeypatch.setattr(machine, "available_memory", lambda: 400_000_000)
+    with pytest.raises(UsageError, match=r"needs about 0.5 GB of memory, of which 0.4 GB are ava"):
+        train(task, small, tmp_path, resume=True)
 
 
 @pytest.mark.parametrize(
