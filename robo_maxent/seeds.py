@@ -4,10 +4,14 @@ A run, an evaluation, a stress test and a film may all be given the same seed by
 a branch of its own below it, so that no policy is judged by the episodes that it was trained on.
 """
 
+import operator
 import zlib
 from enum import IntEnum
+from typing import SupportsIndex
 
 import numpy as np
+
+from robo_maxent.errors import UsageError
 
 
 class Purpose(IntEnum):
@@ -19,6 +23,21 @@ class Purpose(IntEnum):
     EVALUATION = 2
     STRESS_TEST = 3
     FILM = 4
+
+
+def whole(seed: SupportsIndex) -> int:
+    """A seed as Python's own number, since NumPy's overflow in hashes and are no JSON.
+
+    Raises:
+        UsageError: It is no whole number of at least 0.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError as error:
+        raise UsageError(f"seed must be a whole number, got {seed!r}") from error
+    if number < 0:
+        raise UsageError(f"seed must be at least 0, got {number}")
+    return number
 
 
 def episode_rng(purpose: Purpose, seed: int, sim: int, episode: int) -> np.random.Generator:

@@ -1,5 +1,8 @@
 """What is trained on is never what is evaluated, stress-tested or filmed, whatever the seeds."""
 
+import json
+from dataclasses import asdict
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,15 @@ import pytest
 
 from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-from robo_maxent.evaluation.rollout import evaluate
+from robo_maxent.errors import UsageError
+from robo_maxent.evaluation.rollout import evaluate, write_rows
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.counter_rng import episode_key
 from robo_maxent.rendering.video import VideoSettings, record
+from robo_maxent.robustness.baselines import PolicyUnderTest
+from robo_maxent.robustness.runner import run
+from robo_maxent.robustness.suites import find
 from robo_maxent.robustness.traced_rollout import Batch
 from robo_maxent.seeds import Purpose, environment_seed, episode_rng, named_rng, patch_rng
 from robo_maxent.sim.terrain import KINDS
@@ -27,6 +34,38 @@ N = 40
 SEED = 0
 """The seed of a training that nobody chose, and the likeliest to meet others by mistake."""
 PAIRS = tuple(combinations(Purpose, 2))
+
+
+# -- seeds of any kind of number ------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
+def test_a_seed_of_numpy_is_the_seed(kind: Any, tmp_path: Path) -> None:
+    task = make("quadruped-flat")
+    task.episode_steps = 5
+    pendulum = GymTask("test/Counter-v0")
+    for of, size in ((task, 12), (pendulum, pendulum.action_space.size)):
+        still = partial(_still, size=size)
+        rows = evaluate(still, of, kind(2), kind(3))
+        assert rows == evaluate(still, of, 2, 3)
+        write_rows(rows, tmp_path / "rows.jsonl")
+    config = TrainConfig(steps=kind(8), envs=kind(4), seed=kind(3))
+    assert json.dumps(asdict(config)) == json.dumps(asdict(TrainConfig(steps=8, envs=4, seed=3)))
+    suite = find("nominal")
+    path = run(suite, task, [PolicyUnderTest("still", partial(_still, size=12))], tmp_path, kind(3))
+    assert json.loads(path.with_name("suite.json").read_text())["seed"] == 3
+
+
+def _still(obs: np.ndarray, size: int) -> np.ndarray:
+    return np.zeros((len(obs), size))
+
+
+@pytest.mark.parametrize(
+    ("seed", "says"), [(0.5, "seed must be a whole number, got 0.5"), (-1, "at least 0, got -1")]
+)
+def test_what_is_no_seed_is_refused(seed: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        evaluate(partial(_still, size=12), make("quadruped-flat"), 1, seed)
 
 
 # -- the tree -----------------------------------------------------------------------

@@ -43,7 +43,7 @@ from robo_maxent.envs.gym_wrapper import (
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import EnvError, RenderingError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams
-from robo_maxent.seeds import Purpose
+from robo_maxent.seeds import Purpose, whole
 from robo_maxent.sim.robot import Robot
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Box, GoalSpec
@@ -281,8 +281,7 @@ class GymVecEnv:
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
-        if seed < 0:
-            raise UsageError(f"seed must be at least 0, got {seed}")
+        seed = whole(seed)
         self.task, self.n, self.seed = task, n, seed
         self._first_sim = first_sim
         self._index = np.zeros(n, np.int64)  # episodes finished or given up, per simulation

@@ -18,7 +18,7 @@ from robo_maxent.perturbations.active import ActiveEffects
 from robo_maxent.perturbations.counter_rng import episode_key
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.perturbations.ranges import Randomization
-from robo_maxent.seeds import Purpose, episode_rng, named_rng
+from robo_maxent.seeds import Purpose, episode_rng, named_rng, whole
 from robo_maxent.sim.physics import UNSTABLE, Batch, SimulationError, mujoco
 from robo_maxent.types import Episode, Snapshot, Step
 
@@ -70,8 +70,7 @@ class MujocoVecEnv(Generic[E, S]):
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
-        if seed < 0:
-            raise UsageError(f"seed must be at least 0, got {seed}")
+        seed = whole(seed)
         sims = first_sim + np.arange(n) if sims is None else np.asarray(sims)
         if sims.shape != (n,) or sims.min() < 0:
             raise UsageError(f"sims must be {n} numbers of at least 0, got {sims.tolist()}")

@@ -10,7 +10,7 @@ import numpy as np
 from robo_maxent.envs.interface import EnvFactory, VecEnv
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.files import FileKind, write_atomically
-from robo_maxent.seeds import Purpose
+from robo_maxent.seeds import Purpose, whole
 from robo_maxent.types import Act, Episode, Remembering
 
 ROWS = FileKind("the rows of an evaluation", rb'\{"task": (?!.*"axis": )')
@@ -45,6 +45,7 @@ def evaluate(
     """
     if episodes < 1:
         raise UsageError(f"episodes must be at least 1, got {episodes}")
+    episodes, seed = int(episodes), whole(seed)
     rows: list[Episode] = []
     most, limit = task.most_simulations, task.episode_steps
     groups = -(-episodes // most)

@@ -26,6 +26,7 @@ from robo_maxent.robustness.plan import PolicyPlan, Stages, batch_of, described,
 from robo_maxent.robustness.store import Store
 from robo_maxent.robustness.suites import NOMINAL, Suite
 from robo_maxent.robustness.traced_rollout import Batch, Trace
+from robo_maxent.seeds import whole
 from robo_maxent.sim.capture_impulse import capture_impulse
 from robo_maxent.types import Episode
 from robo_maxent.versions import installed
@@ -75,6 +76,7 @@ def run(
     Raises:
         UsageError: There is no policy, labels are the same, or the directory is taken.
     """
+    seed = whole(seed)
     shards = [
         Shard(f"{number:02d}-{plan.mode}-{name}", name, plan, ids)
         for number, plan in enumerate(planned(suite, task, policies, seed))

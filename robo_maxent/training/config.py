@@ -1,7 +1,8 @@
 """What to spend on a run, and recipes by name: frozen, checked at the door, free of torch."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from robo_maxent.errors import UsageError
@@ -45,6 +46,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the values at the door."""
+        self._take_integers()
         if self.minutes is not None and self.steps is not None:
             raise UsageError("give one budget, minutes or steps, not both")
         for name in ("minutes", "steps", "save_seconds"):
@@ -60,6 +62,13 @@ class TrainConfig:
         for name in counts:
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
+
+    def _take_integers(self) -> None:
+        """Make Python's numbers of NumPy's integers, which are no JSON."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Integral) and not isinstance(value, bool):
+                object.__setattr__(self, each.name, int(value))
 
 
 Preset = Literal["default", "rough", "arm", "single", "goals", "classic"]
