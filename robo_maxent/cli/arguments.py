@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, UseAppendAction, arg
 
 from robo_maxent import machine
 from robo_maxent.cli.trust import data_file, require_said
@@ -97,7 +97,9 @@ GYM_OPTIONS = {"action_repeat", "env_args", "instances"}
 """Those of gym: environments."""
 
 Result = dict[str, Any]
-Json = Annotated[bool, arg(name="json", help="Print exactly one JSON object on stdout.")]
+Switch = FlagCreatePairsOff[bool]
+"""Off unless it is said."""
+Json = Annotated[Switch, arg(name="json", help="Print exactly one JSON object on stdout.")]
 POLICIES = (
     "run directory, policy file (.safetensors; of others: .zip of Stable-Baselines3, .onnx, "
     "TorchScript .pt) or Python function MODULE:FUNCTION"

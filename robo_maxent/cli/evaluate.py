@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from robo_maxent.types import Act, Episode
 
 
+EPISODES = 200
+"""Of an evaluation, where nothing else is said."""
+
+
 @dataclass(frozen=True)
 class Evaluate:
     """Evaluate policies over a fixed set of episodes, the same for all of them."""
@@ -44,8 +48,9 @@ class Evaluate:
     normalize: Normalize = None
     allow_pickle: AllowPickle = False
     options: Of = field(default_factory=TaskOptions)
-    episodes: int = 200
-    """How many episodes; one of a quadruped is 20 s of simulated time, one of the arm 2 s."""
+    episodes: int | None = None
+    """How many episodes, by default 200; one of a quadruped is 20 s of simulated time, one of the
+    arm 2 s. Not with --suite, which has its own number of each."""
     seed: int = 1
     """Seed of the whole set."""
     out: Path | None = None
@@ -54,9 +59,8 @@ class Evaluate:
     default robustness-SUITE in the run."""
     suite: Literal["nominal", "quick", "full"] | None = None
     """Stress test: episodes under pushes or knocks, on ice, with payload, weak motors, noise, delay
-    and terrain, as far as the task has that, beside policies that do nothing; writes a report. It
-    has its own number of episodes."""
-    axes: tuple[str, ...] | None = None
+    and terrain, as far as the task has that, beside policies that do nothing; writes a report."""
+    axes: Annotated[tuple[str, ...] | None, arg(metavar="AXIS...")] = None
     """Only these axes of the suite."""
     clips: int = 6
     """Failures to film for the report of a suite."""
@@ -72,6 +76,11 @@ class Evaluate:
         if not self.policies:
             raise UsageError(f"name at least one {POLICIES}")
         if self.suite is not None:
+            if self.episodes is not None:
+                raise UsageError(
+                    f"suite {self.suite} has its own number of episodes of everything: leave out "
+                    "--episodes, or take the suite nominal, quick or full"
+                )
             return self.stress(self.suite, f"robo-maxent {shlex.join(sys.argv[1:])}")
         if self.axes is not None:
             raise UsageError("--axes are those of a suite: give --suite quick or full")
@@ -108,8 +117,9 @@ class Evaluate:
         from robo_maxent.evaluation.rollout import evaluate
         from robo_maxent.evaluation.summary import success_by, summarize
 
+        episodes = EPISODES if self.episodes is None else self.episodes
         with Progress(f"evaluating {named}") as progress:
-            rows = evaluate(policy, task, self.episodes, self.seed, progress.count)
+            rows = evaluate(policy, task, episodes, self.seed, progress.count)
         summary = summarize(rows)
         metrics = "".join(
             f", {name} {'-' if mean is None else f'{mean:.3f}'}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from robo_maxent.cli.arguments import (
     Json,
     Result,
+    Switch,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Tasks:
 class Terrain:
     """Draw every kind of terrain, from easy to hard, on one sheet."""
 
-    table: bool = False
+    table: Switch = False
     """The kinds of table of arm-pick-rough, rather than those of the ground."""
     out: Path | None = None
     """The PNG file; by default terrain.png, or tables.png."""

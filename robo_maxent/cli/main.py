@@ -36,8 +36,8 @@ EXIT_INTERRUPTED = 130
 """What a shell reports of a command ended by Ctrl-C."""
 EXIT_UNREAD = 141
 """What a shell reports of a command whose output nobody reads any more."""
-CONFIG = (tyro.conf.FlagCreatePairsOff,)
-"""How tyro reads dataclasses."""
+CONFIG = (tyro.conf.DisallowNone,)
+"""How tyro reads dataclasses: what is left out is None, nobody writes it."""
 STDOUT, STDERR = 1, 2
 """File descriptors."""
 

@@ -15,6 +15,7 @@ from robo_maxent.cli.arguments import (
     PolicyName,
     ReplayOptions,
     Result,
+    Switch,
     TaskName,
     TaskOptions,
     Threads,
@@ -46,7 +47,7 @@ class Record:
     """Stop after this time; by default at the end of the episode."""
     camera: str | None = None
     """Camera of the robot file, such as side; by default its first."""
-    tour: bool = False
+    tour: Switch = False
     """Six kinds of ground at rising levels, six seconds each, rather than one episode."""
     out: Path | None = None
     """The mp4 file; by default videos/NAME-seedSEED.mp4, with whatever else is asked for in the

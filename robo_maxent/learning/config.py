@@ -33,8 +33,8 @@ class SacConfig:
     learning_rate: float = 2e-3
     """Step size of Adam for actor and critics."""
     learning_rate_held: int | None = 100_000
-    """Updates after which the learning rate falls, as one over the number of updates; None: never.
-    Needs no budget, so that a run can be continued."""
+    """Updates after which the learning rate falls, as one over the number of updates; more than
+    there will be, or in Python None: never. Needs no budget, so that a run can be continued."""
     weight_decay: float = 1e-3
     """Decoupled weight decay of actor and critics."""
     gamma: float = 0.97

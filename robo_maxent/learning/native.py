@@ -179,13 +179,13 @@ def _output(command: list[str]) -> str:
 
 def _cache_directory() -> Path:
     """A directory to keep the library in: the user's cache, or a temporary one."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(home) / "robo_maxent"
     try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        directory = Path(home) / "robo_maxent"
         directory.mkdir(parents=True, exist_ok=True)
         if os.access(directory, os.W_OK):
             return directory
-    except OSError:
+    except (OSError, RuntimeError):  # there is no home, or nothing can be written there
         pass
     return Path(tempfile.mkdtemp(prefix="robo_maxent-"))
 

@@ -124,9 +124,9 @@ def row_of(rows: Sequence[StressEpisode], name: str) -> StressEpisode:
     for row in rows:
         if identity(row) == name:
             return row
+    lacking = f"there is no row {name!r}" if name else "say which episode with --row"
     raise UsageError(
-        f"there is no row {name!r}; the report names those that failed, for example "
-        f"{identity(rows[0])!r}"
+        f"{lacking}; the report names those that failed, for example {identity(rows[0])!r}"
     )
 
 

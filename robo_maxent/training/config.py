@@ -30,7 +30,7 @@ class TrainConfig:
     symmetric: bool = True
     """Store each transition's left-right mirror image too, where the task declares one."""
     relabelled: float | None = None
-    """Share of transitions whose goal is replaced in hindsight; None: what the task says."""
+    """Share of transitions whose goal is replaced in hindsight; by default what the task says."""
     evaluate_every: int = 200_000
     """Environment steps between evaluations of the mean action."""
     evaluation_episodes: int = 32

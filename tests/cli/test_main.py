@@ -445,6 +445,20 @@ def test_the_defaults_of_train_are_those_of_the_preset(
     assert f"Units in each hidden layer. (default: {recipe.sac.width})" in shown
 
 
+def test_help_says_what_is_written_and_what_a_switch_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out, _ = call(capsys, "train", "--help")
+    assert "--randomize {none,default,hard}" in out
+    assert "--symmetric, --no-symmetric" in out
+    assert "{None}" not in out
+    assert "--no-json" not in out
+    assert "--axes AXIS..." in call(capsys, "evaluate", "--help")[1]
+    _, _, err = call(capsys, "record", "any", "--level", "high")
+    assert "INT" in err
+    assert "None}" not in err
+
+
 def test_an_unknown_preset_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, said = call(capsys, "train", "quadruped-flat", "--preset", "fastest", "--steps", "1")
     assert code == 2

@@ -4,6 +4,7 @@ import copy
 import math
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -254,6 +255,18 @@ def test_a_compiler_that_fails_is_named_with_its_last_words(tmp_path: Path) -> N
 
 def test_they_can_be_switched_off(tmp_path: Path) -> None:
     assert "switched off" in state_with(tmp_path, ROBO_MAXENT_COMPILED="off")
+
+
+def test_without_a_home_they_are_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert native._cache_directory().parent == tmp_path
 
 
 @needs_compiler

@@ -78,6 +78,9 @@ def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
     code, _, said = call(capsys, "replay", str(trained / "robustness-quick"), "--row", "x")
     assert code == 2
     assert "there is no row 'x'" in said
+    code, _, said = call(capsys, "replay", str(trained / "robustness-quick"))
+    assert code == 2
+    assert "say which episode with --row; the report names those that failed, for exam" in said
 
 
 def test_a_policy_that_changed_since_is_not_replayed(
@@ -118,6 +121,9 @@ def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFi
     code, _, said = call(capsys, "evaluate", str(trained), "--axes", "push")
     assert code == 2
     assert "give --suite" in said
+    code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--episodes", "7")
+    assert code == 2
+    assert "suite quick has its own number of episodes of everything: leave out --episodes" in said
     code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--axes", "wind")
     assert code == 2
     assert "push" in said
