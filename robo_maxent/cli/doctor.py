@@ -3,10 +3,12 @@
 MuJoCo is imported only once the installed versions are known to work together.
 """
 
+import importlib
 import os
 import platform
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from robo_maxent import machine, versions
@@ -14,6 +16,13 @@ from robo_maxent.errors import IncompatibleVersionsError, RenderingError
 from robo_maxent.learning import hardware, native
 
 SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
+
+SAMPLES = {
+    "mujoco": ("quadruped-flat", "arm-push"),
+    "gymnasium-robotics": ("gym:FetchReach-v4", "gym:HandReach-v3", "gym:FrankaKitchen-v1"),
+    "dm-control": ("gym:dm_control/cartpole-balance-v0",),
+}
+"""Package -> tasks that show whether it works with the others."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,16 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything that a run depends on."""
-    return [_python(), _versions(), _rendering(), _threads(), _compiled(), _precision(), _memory()]
+    return [
+        _python(),
+        _versions(),
+        _simulations(),
+        _rendering(),
+        _threads(),
+        _compiled(),
+        _precision(),
+        _memory(),
+    ]
 
 
 def _python() -> Check:
@@ -44,6 +62,41 @@ def _versions() -> Check:
     packages = ("mujoco", "torch", "numpy", *list(versions.TESTED)[1:])
     present = [f"{name} {v}" for name in packages if (v := versions.installed(name))]
     return Check("versions", True, ", ".join(present))
+
+
+def _simulations() -> Check:
+    """Whether a step can be made of each kind, since versions that are allowed may not fit."""
+    if versions.problems():
+        return Check("simulations", False, "not tried: fix the versions first")
+    try:
+        importlib.import_module("robo_maxent.sim.physics")
+    except RenderingError as error:
+        return Check("simulations", False, f"not tried: {error}")
+    names = [
+        name for package, ids in SAMPLES.items() if versions.installed(package) for name in ids
+    ]
+    failures = [failure for failure in map(_failure, names) if failure is not None]
+    if failures:
+        pins = " ".join(f"{package}=={version}" for package, version in versions.TESTED.items())
+        return Check("simulations", False, "; ".join(failures), f"pip install {pins}")
+    return Check("simulations", True, f"{', '.join(names)} make a step")
+
+
+def _failure(name: str) -> str | None:
+    """Why a task can't be simulated; None: it can."""
+    try:
+        from robo_maxent.cli.arguments import make
+
+        task = make(name, {})
+        env = task.evaluation_env(1, seed=0)
+        try:
+            env.reset()
+            env.step(np.zeros((1, task.action_space.size)))
+        finally:
+            env.close()
+    except Exception as error:  # whatever packages that do not fit meet in each other
+        return f"{name}: {' '.join(str(error).split()) or type(error).__name__}"
+    return None
 
 
 def _rendering() -> Check:

@@ -59,7 +59,7 @@ class Terrain:
 
 @dataclass(frozen=True)
 class Doctor:
-    """Check versions, rendering, threads and compiler, and print the exact fix for what fails."""
+    """Check whether everything works here, and print the exact fix for what fails."""
 
     as_json: Json = False
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import mujoco
 import numpy as np
 from gymnasium.envs.registration import EnvSpec, load_env_creator
+
+from robo_maxent.sim.physics import mujoco
 
 JOINTS = "gymnasium_robotics.utils.mujoco_utils"
 """Module that reads and writes joints, imported by every id that does."""

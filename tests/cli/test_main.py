@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from command_line import call
 
 from robo_maxent import __version__, machine
-from robo_maxent.cli import arguments, main
+from robo_maxent.cli import arguments, doctor, main
 from robo_maxent.cli.info import Tasks
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.tasks import make
@@ -173,13 +175,14 @@ def test_letters_that_a_terminal_lacks_are_replaced(monkeypatch: pytest.MonkeyPa
     ("command", "word", "code", "says"),
     [
         ("tasks", "egll", 1, "robo-maxent: MUJOCO_GL=egll names no OpenGL backend"),
+        ("train gym:Pendulum-v1 --steps 1", "egll", 1, "robo-maxent: MUJOCO_GL=egll names no Open"),
         ("doctor", "egll", 1, "FAIL  rendering    MUJOCO_GL=egll names no OpenGL backend"),
         ("tasks", "OFF", 0, "quadruped-flat"),
     ],
 )
 def test_a_wrong_opengl_setting_is_one_line(command: str, word: str, code: int, says: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "robo_maxent.cli.main", command],
+        [sys.executable, "-m", "robo_maxent.cli.main", *command.split()],
         env=os.environ | {"MUJOCO_GL": word},
         capture_output=True,
         text=True,
@@ -187,7 +190,7 @@ def test_a_wrong_opengl_setting_is_one_line(command: str, word: str, code: int, 
     )
     assert done.returncode == code
     assert says in done.stdout + done.stderr
-    assert done.stderr.count("\n") == (command == "tasks" and code)
+    assert done.stderr.count("\n") == says.startswith("robo-maxent: ")
 
 
 @pytest.mark.parametrize(
@@ -223,10 +226,24 @@ def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
 def test_doctor_checks_what_a_run_depends_on(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "doctor", "--json")
     found = json.loads(out)
-    assert {"versions", "rendering", "threads", "compiler", "precision"} <= {
+    assert {"versions", "simulations", "rendering", "threads", "compiler", "precision"} <= {
         c["name"] for c in found["checks"]
     }
     assert code == (0 if found["ok"] else 1)
+
+
+def test_doctor_makes_a_step_of_what_versions_only_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "SAMPLES", {"mujoco": ("quadruped-flat",)})
+    assert doctor._simulations().found == "quadruped-flat make a step"
+
+    def broken(env: MujocoVecEnv[Any, Any], action: np.ndarray) -> None:
+        raise TypeError("step() takes\nno arguments")
+
+    monkeypatch.setattr(MujocoVecEnv, "step", broken)
+    check = doctor._simulations()
+    assert not check.ok
+    assert check.found == "quadruped-flat: step() takes no arguments"
+    assert check.fix.startswith("pip install mujoco==")
 
 
 def test_train_resume_evaluate_record(
