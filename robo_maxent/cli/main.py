@@ -143,7 +143,7 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
         return _failure("this checkout shadows the installed package; run: pip install -e .", 1)
     except RoboMaxentError as error:
         return _failure(str(error), error.exit_code)
-    except OSError as error:
+    except (OSError, UnicodeEncodeError) as error:
         return _failure(_described(error), 1)
     except SystemExit as stop:
         return _failure(f"a policy or an environment ended the program: sys.exit({stop.code})", 1)
@@ -168,8 +168,10 @@ def _failure(message: str, code: int) -> tuple[Result, int]:
     return {"error": message}, code
 
 
-def _described(error: OSError) -> str:
+def _described(error: OSError | UnicodeEncodeError) -> str:
     """What the operating system refused, on one line, with the paths that it is about."""
+    if isinstance(error, UnicodeEncodeError):  # of a path, since what is printed is replaced
+        return f"{error}; use a locale with all letters: LC_ALL=C.UTF-8"
     paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
     return f"{reason}: {' -> '.join(paths)}" if paths else reason

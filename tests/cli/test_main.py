@@ -108,6 +108,11 @@ def test_unusable_arguments_give_exit_code_2_and_still_one_json_object(
         (OSError(errno.ENOSPC, "No space left", "runs/a"), 1, "No space left: runs/a"),
         (OSError(errno.EXDEV, "Not here", "a", None, "b"), 1, "Not here: a -> b"),
         (OSError("ffmpeg failed\n\nCOMMAND: ffmpeg"), 1, "ffmpeg failed COMMAND: ffmpeg"),
+        (
+            UnicodeEncodeError("ascii", "runs/µ", 5, 6, "not in range"),
+            1,
+            "'ascii' codec can't enco",
+        ),
         (SystemExit(0), 1, "a policy or an environment ended the program: sys.exit(0)"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
