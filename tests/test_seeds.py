@@ -33,6 +33,8 @@ from robo_maxent.training.train import train
 N = 40
 SEED = 0
 """The seed of a training that nobody chose, and the likeliest to meet others by mistake."""
+SEEDS = (0, 1, 2, 2**32, 2**32 + 1, 2**64, 2**128 + 1)
+"""Some of one word of 32 bits, and of several, whose first words are those of others."""
 PAIRS = tuple(combinations(Purpose, 2))
 
 
@@ -79,7 +81,7 @@ def test_every_branch_of_the_tree_is_another_generator() -> None:
     seen = [
         words(rng)
         for purpose in Purpose
-        for seed in range(4)
+        for seed in SEEDS
         for number in range(4)
         for other in range(4)
         for rng in (
@@ -117,6 +119,14 @@ def test_environments_of_others_never_meet_a_seed_for_two_purposes() -> None:
     # Within a purpose, so few of 29 bits meet almost never.
     assert all(len(seeds) > 10_000 - 5 for seeds in many.values())
     assert all(0 <= seed < 2**32 for seeds in many.values() for seed in seeds)
+
+
+def test_long_seeds_repeat_no_episode_of_others() -> None:
+    episodes = [environment_seeds(Purpose.EVALUATION, 200, seed) for seed in SEEDS]
+    assert len(set().union(*episodes)) == sum(map(len, episodes))
+    sims, first = np.arange(50), np.zeros(50, np.int64)
+    keys = [episode_key(Purpose.EVALUATION, seed, sims, first) for seed in SEEDS]
+    assert len(np.unique(keys)) == 50 * len(SEEDS)
 
 
 def test_seeds_of_environments_follow_from_purpose_and_seed() -> None:
