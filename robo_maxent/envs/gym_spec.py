@@ -15,7 +15,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from robo_maxent.envs.gym_robotics_shim import repair_for
-from robo_maxent.envs.gym_wrapper import one_line
+from robo_maxent.envs.gym_wrapper import ANY_ERROR, one_line
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.here import import_from_here
 
@@ -75,9 +75,9 @@ def _imported(module: str) -> None:
     """Import a module that registers ids; those of the current directory come first."""
     try:
         import_from_here(module)
-    except ModuleNotFoundError:
-        raise  # the caller says how ids are named
-    except Exception as error:  # someone else's code
+    except ANY_ERROR as error:  # someone else's code
+        if isinstance(error, ModuleNotFoundError) and error.name in (module, module.split(".")[0]):
+            raise  # there is none: the caller says how ids are named
         raise UsageError(f"The module {module} can't be imported: {one_line(error)}.") from error
 
 
@@ -101,7 +101,7 @@ def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
         return gymnasium.make(spec, disable_env_checker=True)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(f"{name} can't be made: {error}. Fix: install what it names") from error
-    except Exception as error:  # someone else's code
+    except ANY_ERROR as error:  # someone else's code
         raise EnvError(f"{name} can't be made: {one_line(error)}") from error
 
 

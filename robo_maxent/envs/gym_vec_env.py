@@ -32,6 +32,7 @@ from robo_maxent.envs.gym_spec import (
 from robo_maxent.envs.gym_trial import EFFECTS, GymTrials, random_actions
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.envs.gym_wrapper import (
+    ANY_ERROR,
     ERROR,
     TRACE,
     GymWrapper,
@@ -433,7 +434,7 @@ def _here(label: str, factories: list[WrapperFactory]) -> Vectorized:
     wrappers: list[GymWrapper] = []
     try:
         wrappers.extend(factory() for factory in factories)
-    except Exception as error:  # someone else's code
+    except ANY_ERROR as error:  # someone else's code
         for wrapper in wrappers:
             wrapper.close()
         raise _not_made(label, error) from error
@@ -458,7 +459,7 @@ def _in_workers(label: str, factories: list[WrapperFactory]) -> Vectorized:
             f"{len(factories)} worker processes of {label} can't be started: {error}. Use fewer "
             "--envs."
         ) from error
-    except Exception as error:  # someone else's code
+    except ANY_ERROR as error:  # someone else's code
         raise _not_made(label, error) from error
 
 
@@ -473,7 +474,7 @@ def _require_files(label: str, workers: int) -> None:
         )
 
 
-def _not_made(label: str, error: Exception) -> EnvError:
+def _not_made(label: str, error: BaseException) -> EnvError:
     fix = (
         "It could be made before: if only one can exist at a time, train with "
         "--evaluation-episodes 0, and evaluate with --instances 1"

@@ -35,6 +35,9 @@ RETURNED = {
 }
 """What the methods of an environment return, since Gymnasium 0.26."""
 
+ANY_ERROR = (Exception, SystemExit)
+"""What someone else's code may raise; one that exits would take the run with it, as a success."""
+
 NOT_THEIRS = (Path(__file__).parents[1], Path(gymnasium.__file__).parent)
 """Where code is that only hands on what an environment does: a message names no line of it."""
 
@@ -93,14 +96,14 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         try:
             raw, _ = _returned(self.env.reset(seed=episode_seed, options=options), "reset")
             return self._flat(raw), {}
-        except Exception as error:  # someone else's code: whatever it raises is to be reported
+        except ANY_ERROR as error:  # someone else's code: whatever it raises is to be reported
             return np.zeros(self._size, np.float32), self._reported(error, "reset")
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Apply an action ``repeat`` times, or until the episode ends."""
         try:
             return self._step(self._scaled(action))
-        except Exception as error:  # as above
+        except ANY_ERROR as error:  # as above
             obs, info = np.zeros(self._size, np.float32), self._reported(error, "step")
             return obs, 0.0, False, False, info
 
@@ -154,7 +157,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             raise _UnusableError(f"an observation with {flat[bad[0]]} at element {bad[0]}")
         return flat
 
-    def _reported(self, error: Exception, during: str) -> dict[str, Any]:
+    def _reported(self, error: BaseException, during: str) -> dict[str, Any]:
         """The ``info`` of an environment error."""
         where = (
             f"in simulation {self._sim} at its step {self._steps}, step {self._in_episode} of "
@@ -172,7 +175,7 @@ def close(env: gymnasium.Env[Any, Any], label: str) -> None:
     """Close an environment; an exception of its own is a warning: what it was made for is done."""
     try:
         env.close()
-    except Exception as error:  # someone else's code
+    except ANY_ERROR as error:  # someone else's code
         warnings.warn(f"{label} can't be closed: {one_line(error)}", EnvWarning, stacklevel=2)
 
 
@@ -262,7 +265,7 @@ class WrapperFactory:
         try:
             repair_for(self.spec)
             env = gymnasium.make(self.spec, disable_env_checker=True, **self.kwargs)
-        except Exception as error:  # someone else's code
+        except ANY_ERROR as error:  # someone else's code
             if os.getpid() == self.process:
                 raise
             sys.exit(f"{self.label} can't be made in a worker process: {one_line(error)}")

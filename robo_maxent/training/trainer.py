@@ -176,8 +176,8 @@ class Trainer:
         Where the task's simulations can't be saved, new episodes begin, none of them a repetition.
 
         Raises:
-            CheckpointError: There is none, it is damaged, another version wrote it, or a run of
-                another configuration.
+            CheckpointError: There is none, it is damaged, it can't go on, another version wrote it, or
+                a run of another configuration.
         """
         directory = self.directory / "checkpoint"
         saved = checkpoint.load(directory)
@@ -202,6 +202,11 @@ class Trainer:
                 f"The checkpoint in {directory} was written by another version: it has no {error}. "
                 "The run's policy files are separate and can still be used."
             ) from error
+        if not self.learner.agent.is_finite():
+            raise CheckpointError(
+                f"The learner in {directory} has diverged: some of its numbers are not finite. The "
+                "run's policy files are separate and can still be used."
+            )
 
     def _recipe(self) -> dict[str, Any]:
         """What decides how the run learns, beside its budget."""

@@ -208,6 +208,7 @@ def test_one_number_in_an_array_is_a_reward() -> None:
         ("old step", None, "returned 4 values from step(), where 5 values are expected: obs"),
         ("old step", 9, "got 4); 5 values are expected: observation, reward, terminated"),
         ("no info", None, "returned ndarray from reset(), where 2 values are expected: obs"),
+        ("exit", None, "crashed in step() in simulation 0 at its step 1, step 1 of e"),
         ("assertion", None, "AssertionError: assert self.t < 0 (gym_worlds.py:"),
     ],
 )

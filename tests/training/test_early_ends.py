@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from robo_maxent.envs.gym_vec_env import GymTask
-from robo_maxent.errors import DivergedError
+from robo_maxent.errors import CheckpointError, DivergedError
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
@@ -152,4 +152,18 @@ def test_an_agent_that_acts_with_nan_steps_nothing(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="diverged at 0 steps"):
         trainer.step()
     assert len(trainer.learner.replay) == 0
+    trainer.close()
+
+
+def test_a_checkpoint_of_a_learner_that_has_diverged_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(GymTask("test/Counter-v0"), config(), tmp_path)
+    sac: Any = trainer.learner.agent
+    with torch.no_grad():
+        sac.critics.flat[0] = torch.nan
+    monkeypatch.setattr(trainer, "require_finite", lambda: None)  # as earlier versions
+    trainer.save()
+    with pytest.raises(CheckpointError, match=r"The learner in .*checkpoint has diverged"):
+        trainer.restore()
     trainer.close()
