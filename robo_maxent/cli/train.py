@@ -103,7 +103,7 @@ def _trained(run: "Run") -> Result:
 
 
 def _draw(directory: Path) -> None:
-    """Draw how training went; a full disk must not make a failure of a run that went well."""
+    """Draw how training went; no full disk and no late Ctrl-C makes a failure of a run that is."""
     from robo_maxent.cli.progress import say
     from robo_maxent.training import learning_curves
 
@@ -111,6 +111,8 @@ def _draw(directory: Path) -> None:
         learning_curves.draw(directory)
     except OSError as error:
         say(f"warning: no picture of the training: {error}")
+    except KeyboardInterrupt:
+        say("no picture of the training: interrupted; the run is saved")
 
 
 def _files(directory: Path) -> list[str]:

@@ -271,6 +271,19 @@ def test_train_resume_evaluate_record(
     assert recorded["video"] == "videos/quadruped-flat-tiny-seconds-0.2-seed2.mp4"
 
 
+def test_a_ctrl_c_after_the_end_costs_the_picture_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run_directory: Path
+) -> None:
+    def pressed(directory: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("robo_maxent.training.learning_curves.draw", pressed)
+    code, _, err = call(capsys, "train", "--resume", str(run_directory), "--steps", "8")
+    assert code == 0
+    assert "no picture of the training: interrupted; the run is saved" in err
+    assert f"Next: robo-maxent evaluate {run_directory}" in err
+
+
 def test_the_table_of_evaluate_has_the_interval(
     capsys: pytest.CaptureFixture[str], run_directory: Path
 ) -> None:
