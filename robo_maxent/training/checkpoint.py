@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint; of those before it, one stays once this one is complete.
+    """Write a checkpoint; of those before it, the latest stays.
 
     Args:
         directory: The run's ``checkpoint`` directory.
@@ -63,12 +63,11 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
     Raises:
         CheckpointError: It could not be written; one written before is intact.
     """
-    target = _unused(directory, f"{steps:012d}")
+    target, before = _unused(directory, f"{steps:012d}"), _latest(directory)
     temporary = directory / f".writing-{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        before = _latest(directory)
-        _remove_unfinished(directory)
+        _remove_all_but(directory, before)  # before writing: there is never a third
         temporary.mkdir()
         torch.save(checkpoint.learner, temporary / "learner.pt")
         np.savez(temporary / "env.npz", allow_pickle=False, **checkpoint.env)
@@ -82,13 +81,13 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
         write_atomically(directory / LATEST, target.name)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
         shutil.rmtree(temporary, ignore_errors=True)
-        raise CheckpointError(
-            f"Can't write the checkpoint {target}: {error}. One written before is intact; free "
-            "some disk space and continue from it with --resume."
-        ) from error
-    for other in _checkpoints(directory):
-        if other.name not in (target.name, before):
-            shutil.rmtree(other, ignore_errors=True)  # what stays is tried again at the next save
+        way_on = "There is none before it: free some disk space."
+        if before is not None:
+            way_on = (
+                "One written before is intact; free some disk space and continue from it with "
+                "--resume."
+            )
+        raise CheckpointError(f"Can't write the checkpoint {target}: {error}. {way_on}") from error
     return target
 
 
@@ -106,6 +105,8 @@ def load(directory: Path) -> Checkpoint:
         raise CheckpointError(f"There is no checkpoint in {directory}.")
     path = directory / latest
     try:
+        if not _NAME.fullmatch(latest):
+            raise ValueError(f"{LATEST} names none")
         _require_intact(path)
         return Checkpoint(
             learner=torch.load(path / "learner.pt", weights_only=True),
@@ -116,7 +117,7 @@ def load(directory: Path) -> Checkpoint:
     except (*_DAMAGED, UnpicklingError) as error:
         raise CheckpointError(
             f"The checkpoint {path} is damaged ({type(error).__name__}: {_line(error)}). "
-            f"{_way_on(path)}"
+            f"{_way_on(directory, latest)}"
         ) from error
 
 
@@ -140,11 +141,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _way_on(damaged: Path) -> str:
+def _way_on(directory: Path, damaged: str) -> str:
     """What to do about a damaged checkpoint."""
-    directory = damaged.parent
     for path in _checkpoints(directory):
-        if path == damaged:
+        if path.name == damaged:
             continue
         try:
             _require_intact(path)
@@ -222,9 +222,11 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: archive[name] for name in archive.files}
 
 
-def _remove_unfinished(directory: Path) -> None:
-    for path in directory.iterdir():
-        if _UNFINISHED.fullmatch(path.name):
+def _remove_all_but(directory: Path, latest: str | None) -> None:
+    """Remove what a killed process left unfinished, and checkpoints but the latest."""
+    unfinished = [path for path in directory.iterdir() if _UNFINISHED.fullmatch(path.name)]
+    for path in (*unfinished, *_checkpoints(directory)):
+        if path.name != latest:
             shutil.rmtree(path)
 
 

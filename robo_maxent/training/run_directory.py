@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from robo_maxent.errors import UsageError
-from robo_maxent.files import LOCK, locked
+from robo_maxent.files import LOCK, locked, require_room
 
 CONFIG = "config.json"
 
@@ -34,6 +34,7 @@ def claimed(directory: Path | None, fresh: Path, resume: bool) -> Iterator[Path]
     try:
         target = _new(fresh) if directory is None else directory
         target.mkdir(parents=True, exist_ok=True)
+        require_room(target)
         lock = locked(
             target, f"{target} is being trained by another process: wait for it, or stop it"
         )

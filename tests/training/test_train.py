@@ -315,6 +315,14 @@ def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_it_named(
     assert checkpoint.load(tmp_path).loop == {"steps": 100}
 
 
+@pytest.mark.parametrize("name", ["", "../elsewhere", "\xff"])
+def test_a_damaged_pointer_names_the_checkpoint_that_is_intact(tmp_path: Path, name: str) -> None:
+    write_checkpoint(tmp_path, 100)
+    (tmp_path / "latest").write_text(name)
+    with pytest.raises(CheckpointError, match=r"latest names none.*000000000100 is intact"):
+        checkpoint.load(tmp_path)
+
+
 def test_saving_removes_only_what_it_wrote_where_the_directory_is_a_link(tmp_path: Path) -> None:
     elsewhere, link = tmp_path / "elsewhere", tmp_path / "checkpoint"
     for name in ("2024-photos", "000000000050", ".writing-notes"):
@@ -443,6 +451,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
 ) -> None:
     trainer = run_steps(tmp_path, 12)
     trainer.save()
+    trainer.save()
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -451,9 +460,11 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
     monkeypatch.setattr(checkpoint.np, "savez", full)
     with pytest.raises(CheckpointError, match=r"No space left on device.*written before is intact"):
         trainer.save()
+    with pytest.raises(CheckpointError, match=r"No space left on device\. There is none before it"):
+        write_checkpoint(tmp_path / "other", 1)
     monkeypatch.undo()
     assert checkpoint.load(tmp_path / "checkpoint").loop["control_steps"] == 12
-    assert not list((tmp_path / "checkpoint").glob(".writing-*"))
+    assert len(list((tmp_path / "checkpoint").iterdir())) == 2  # latest, and where it points to
 
 
 def test_saving_twice_at_one_step_never_leaves_a_moment_without_a_checkpoint(
