@@ -60,7 +60,9 @@ def require_place(path: str | os.PathLike[str], kind: FileKind) -> None:
         if not _is_stream(target):
             require_room(Path(os.path.realpath(target)).parent)
     except OSError as error:
-        raise UsageError(f"Can't write {target}: {error.strerror}") from error
+        raise UsageError(
+            f"Can't write {target}: {error.strerror}. Choose another place with --out."
+        ) from error
 
 
 def require_room(directory: Path) -> None:
@@ -129,13 +131,17 @@ def sync(path: Path) -> None:
     """Have the operating system write a file, or the names in a directory, to the disk.
 
     Raises:
-        OSError: It can't.
+        OSError: It can't write a file; for a directory, not every system can, and need.
     """
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise
 
 
 def locked(directory: Path, busy: str) -> FileLock:

@@ -86,7 +86,7 @@ def test_a_file_of_the_same_kind_may_be_replaced(tmp_path: Path, head: str) -> N
         ("stress.jsonl", r"stress\.jsonl is there and is not rows"),
         ("folder.jsonl", r"folder\.jsonl is a directory: give the name of a file"),
         ("rows.txt", r"rows\.txt can't be rows: its name must end in \.jsonl"),
-        ("metrics.jsonl/rows.jsonl", r"Can't write .*: Not a directory"),
+        ("metrics.jsonl/rows.jsonl", r"Can't write .*: Not a directory\. Choose another place"),
         (f"{'n' * 300}.jsonl", r"Can't write .*: File name too long"),
     ],
 )

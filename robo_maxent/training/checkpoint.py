@@ -75,8 +75,8 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
         (temporary / "loop.json").write_text(json.dumps(checkpoint.loop))
         digests = {name: _digest(temporary / name) for name in FILES}
         (temporary / DIGESTS).write_text(json.dumps(digests))
-        for file in temporary.iterdir():
-            sync(file)
+        for path in (*temporary.iterdir(), temporary):
+            sync(path)
         os.replace(temporary, target)
         write_atomically(directory / LATEST, target.name)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError

@@ -32,9 +32,9 @@ def claimed(directory: Path | None, fresh: Path, resume: bool) -> Iterator[Path]
     """
     made = directory is None or not directory.exists()
     try:
+        require_room(directory or fresh)
         target = _new(fresh) if directory is None else directory
         target.mkdir(parents=True, exist_ok=True)
-        require_room(target)
         lock = locked(
             target, f"{target} is being trained by another process: wait for it, or stop it"
         )
