@@ -275,7 +275,9 @@ def _of_ffmpeg(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, IndexError) as error:
         first_line = str(error).partition("\n")[0].rstrip(".")
-        reason = "it has no version" if isinstance(error, IndexError) else first_line
+        reason = (
+            "it does not answer as ffmpeg does" if isinstance(error, IndexError) else first_line
+        )
         raise RenderingError(
             f"ffmpeg can't write {path}: {reason}. Is the disk full? Another ffmpeg is used where "
             "the environment variable IMAGEIO_FFMPEG_EXE names it."

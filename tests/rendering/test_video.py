@@ -59,7 +59,7 @@ def test_a_recording_is_decodable_not_black_and_moves(tmp_path: Path) -> None:
     ("failure", "reason"),
     [
         (RuntimeError("No ffmpeg exe could be found.\nInstall it"), "No ffmpeg exe could be found"),
-        (IndexError("list index out of range"), "it has no version"),
+        (IndexError("list index out of range"), "it does not answer as ffmpeg does"),
         (OSError("[Errno 32] Broken pipe\n\nFFMPEG COMMAND"), r"\[Errno 32\] Broken pipe"),
     ],
 )
