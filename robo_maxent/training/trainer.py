@@ -176,8 +176,8 @@ class Trainer:
         Where the task's simulations can't be saved, new episodes begin, none of them a repetition.
 
         Raises:
-            CheckpointError: There is none, it is damaged, it can't go on, another version wrote it, or
-                a run of another configuration.
+            CheckpointError: There is none, it is damaged, it can't go on, another version wrote it,
+                or a run of another configuration.
         """
         directory = self.directory / "checkpoint"
         saved = checkpoint.load(directory)
