@@ -366,8 +366,11 @@ class GymVecEnv:
         return checked_picture(self.task.name, pictures[0] if pictures else None)
 
     def close(self) -> None:
-        """Close the environments and end the worker processes."""
-        self.env.close()
+        """Close the environments and end the worker processes, if they were not ended already."""
+        try:
+            self.env.close()
+        except (EOFError, OSError):  # a scheduler that ends a job sends SIGTERM to them too
+            _end(self.env)
 
     def _reset_from(self, index: np.ndarray) -> np.ndarray:
         self._index[:] = index

@@ -15,6 +15,7 @@ import gym_worlds
 import numpy as np
 import psutil
 import pytest
+from gymnasium.vector import AsyncVectorEnv
 
 from robo_maxent.envs import gym_vec_env
 from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
@@ -105,6 +106,17 @@ def test_a_worker_that_is_killed_is_reported_and_the_run_is_saved(tmp_path: Path
         train(world("killed"), config(envs=2), run)
     assert "--resume" in str(e.value)
     assert checkpoint.load(run / "checkpoint").loop["control_steps"] == ERROR_STEP
+
+
+def test_workers_that_a_scheduler_ended_are_closed_without_a_word() -> None:
+    env = GymVecEnv(GymTask("test/Counter-v0"), 2, seed=0, workers=True)
+    env.reset()
+    assert isinstance(env.env, AsyncVectorEnv)
+    for process in env.env.processes:
+        process.terminate()
+        process.join()
+    env.close()
+    env.close()
 
 
 def test_an_environment_error_in_an_evaluation_keeps_the_run(tmp_path: Path) -> None:
