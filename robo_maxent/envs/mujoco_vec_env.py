@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -309,18 +310,22 @@ class MujocoVecEnv(Generic[E, S]):
         return diverged
 
     def _dump(self, sim: int) -> None:
-        self._dump_dir.mkdir(parents=True, exist_ok=True)
+        """Keep the state before a simulation diverged; a full disk must not end what runs it."""
         row = f"-row{sim}" if self._repeated else ""
         name = (
             f"{self.task.name}-seed{self.seed}-sim{self._sims[sim]}"
             f"-episode{self._index[sim]}{row}.npz"
         )
-        np.savez(
-            self._dump_dir / name,
-            state=self._before[sim],
-            elapsed=self.episode.elapsed[sim],
-            params=json.dumps(self.params.record(self._nominal, sim)),
-        )
+        try:
+            self._dump_dir.mkdir(parents=True, exist_ok=True)
+            np.savez(
+                self._dump_dir / name,
+                state=self._before[sim],
+                elapsed=self.episode.elapsed[sim],
+                params=json.dumps(self.params.record(self._nominal, sim)),
+            )
+        except OSError as error:
+            warnings.warn(f"The state of a diverged simulation is not kept: {error}", stacklevel=2)
 
     def _finish(self, sim: int, terminated: bool, diverged: bool) -> Episode:
         task, pool = self.task, self.task.terrain

@@ -378,6 +378,17 @@ def loaded(dump: Path) -> tuple[mujoco.MjData, dict[str, float]]:
         return data, json.loads(str(saved["params"]))
 
 
+def test_a_divergence_that_can_not_be_kept_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    env = MujocoVecEnv(TASK, 1, seed=0, dump_dir=tmp_path / "file/dumps")
+    env.reset()
+    env.batch.bind("qvel")[0] = np.nan
+    with pytest.warns(
+        UserWarning, match=r"state of a diverged simulation is not kept: .*Not a dir"
+    ):
+        assert env.step(np.zeros((1, A))).diverged.all()
+
+
 @pytest.mark.parametrize("speed", [1e9, 1e12, np.nan])
 def test_a_diverged_simulation_is_a_recorded_failure_and_the_others_do_not_notice(
     speed: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
