@@ -314,8 +314,8 @@ def policies_under_test(
             "one for all with --task"
         )
     tested = [
-        _under_test(name, act, content_hash(name))
-        for name, (act, _) in zip(named, pairs, strict=True)
+        _under_test(name, act, content_hash(name), called)
+        for name, called, (act, _) in zip(named, labels(named), pairs, strict=True)
     ]
     return tested, shared
 
@@ -372,9 +372,7 @@ def content_hash(named: str) -> str | None:
     )
 
 
-def _under_test(
-    named: str, act: "Act", digest: str | None, called: str | None = None
-) -> "PolicyUnderTest":
+def _under_test(named: str, act: "Act", digest: str | None, called: str) -> "PolicyUnderTest":
     """A policy with what identifies it."""
     from robo_maxent.interop.policy_contract import ExternalPolicy
     from robo_maxent.learning.policy import Policy
@@ -382,7 +380,7 @@ def _under_test(
 
     answers = act.answers if isinstance(act, ExternalPolicy) else None
     sample = act.sample if isinstance(act, Policy) else None
-    return PolicyUnderTest(called or label(named), act, sample, named, digest, answers)
+    return PolicyUnderTest(called, act, sample, named, digest, answers)
 
 
 def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
@@ -429,14 +427,24 @@ def _options_beside(file: Path, task: str) -> dict[str, Any]:
     return saved_options(saved) if saved["task"] == task else {}
 
 
-def label(named: str) -> str:
-    """A short name for files about a policy."""
+def labels(named: Sequence[str]) -> list[str]:
+    """Short names of several policies, which differ if the policies do."""
+    deepest = max(len(Path(name).resolve().parts) for name in named)
+    for folders in range(1, deepest - 1):
+        found = [label(name, folders) for name in named]
+        if len(set(found)) == len(found):
+            return found
+    return [label(name) for name in named]  # one policy twice
+
+
+def label(named: str, folders: int = 1) -> str:
+    """A short name for files about a policy, with as many of the folders that it is in."""
     from robo_maxent.interop.external_policies import is_external
 
     path = Path(named).resolve()
     name = path.name if path.is_dir() else path.stem  # a directory may be called lr0.001
     name = re.sub(r"\W", "-", path.name) if is_external(named) else name
-    return f"{path.parent.name}-{name}"
+    return "-".join((*path.parent.parts[-folders:], name))
 
 
 def variant(**said: object) -> str:

@@ -339,6 +339,10 @@ def test_files_are_named_by_what_was_asked_for(tmp_path: Path) -> None:
         (tmp_path / "runs" / run).mkdir(parents=True)
     assert arguments.label(str(tmp_path / "runs/lr0.001")) == "runs-lr0.001"
     assert arguments.label(str(tmp_path / "runs/lr0.003")) == "runs-lr0.003"
+    seeds = ["a/flat/seed0", "b/flat/seed0", "b/flat/seed1"]
+    assert arguments.labels(seeds) == ["a-flat-seed0", "b-flat-seed0", "b-flat-seed1"]
+    assert arguments.labels(seeds[1:]) == ["flat-seed0", "flat-seed1"]
+    assert arguments.labels(["a/flat/seed0"] * 2) == ["flat-seed0"] * 2
     said = arguments.variant(task="gym:dm/dog-v0", level=0, robot=Path("a/b.xml"), camera=None)
     assert said == "-task-gym-dm-dog-v0-level-0-robot-b"
     assert arguments.variant(terrain=("waves", "slope_up")) == "-terrain-waves+slope_up"
