@@ -158,7 +158,9 @@ def _way_on(directory: Path, damaged: str) -> str:
 def _latest(directory: Path) -> str | None:
     """Name of the latest checkpoint; None: there is none."""
     latest = directory / LATEST
-    return latest.read_text(errors="replace").strip() if latest.is_file() else None
+    if not latest.is_file():
+        return None
+    return " ".join(latest.read_text(errors="replace").split())  # a damaged one fits a line, too
 
 
 def _checkpoints(directory: Path) -> list[Path]:

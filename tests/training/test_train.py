@@ -315,7 +315,7 @@ def test_a_flipped_bit_is_noticed_and_the_checkpoint_before_it_named(
     assert checkpoint.load(tmp_path).loop == {"steps": 100}
 
 
-@pytest.mark.parametrize("name", ["", "../elsewhere", "\xff"])
+@pytest.mark.parametrize("name", ["", "../elsewhere", "0000\n00000100"])
 def test_a_damaged_pointer_names_the_checkpoint_that_is_intact(tmp_path: Path, name: str) -> None:
     write_checkpoint(tmp_path, 100)
     (tmp_path / "latest").write_text(name)
