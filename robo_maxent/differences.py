@@ -4,6 +4,9 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+ABSENT = "absent"
+"""Stands for what only the other has."""
+
 
 def first_difference(theirs: Any, ours: Any, whose: str, name: str = "") -> str:
     """The first difference of two unequal values, for people.
@@ -15,9 +18,9 @@ def first_difference(theirs: Any, ours: Any, whose: str, name: str = "") -> str:
         name: What to call the values; "" for the whole.
     """
     if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
-        key = next(key for key in (*ours, *theirs) if theirs.get(key) != ours.get(key))
-        inner = f"{key} of {name}" if name else key
-        return first_difference(theirs.get(key), ours.get(key), whose, inner)
+        found = {key: (theirs.get(key, ABSENT), ours.get(key, ABSENT)) for key in (*ours, *theirs)}
+        key = next(key for key, (before, now) in found.items() if before != now)
+        return first_difference(*found[key], whose, f"{key} of {name}" if name else key)
     if isinstance(theirs, list) and isinstance(ours, list):
         before, now = list(map(_named, theirs)), list(map(_named, ours))
         if before != now:

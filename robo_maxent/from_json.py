@@ -43,10 +43,18 @@ def typed(kind: Any, value: Any, name: str) -> Any:
         return {key: typed(parts[1], inner, f"{key!r} of {name}") for key, inner in value.items()}
     if origin is Literal and value in parts:
         return value
-    truth_for_number = kind is not bool and isinstance(value, bool)
-    if kind in _PLAIN and isinstance(value, _PLAIN[kind][1]) and not truth_for_number:
-        return value
+    if kind in _PLAIN and _is_plain(kind, value):
+        return float(value) if kind is float else value
     raise ValueError(f"{name} must be {_expected(kind)}, got {reprlib.repr(value)}")
+
+
+def _is_plain(kind: Any, value: Any) -> bool:
+    """Whether JSON may have a value for a plain type; of numbers, what fits into 64 bits."""
+    if isinstance(value, bool):
+        return kind is bool
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return False
+    return isinstance(value, _PLAIN[kind][1])
 
 
 def _dataclass(kind: Any, value: Any, name: str) -> Any:

@@ -89,7 +89,7 @@ class Counted:
 
 
 PUSHES = Counted("pushes", "recovered", "seconds since the push ended", WITHIN)
-LOSSES = Counted("losses", "regrasped", "seconds since the object was lost", 0.0)
+LOSSES = Counted("losses", "regrasped", "seconds since the object was lost", 1.0)
 
 
 def plot(title: str, note: str, lines: Sequence[Line], events: Counted = PUSHES) -> Figure:

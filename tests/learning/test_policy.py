@@ -189,7 +189,7 @@ def test_weights_that_would_be_stretched_to_fit_are_refused(
         ({"layout": '{"task": "t"}'}, "the layout lacks 'observation', 'joints'"),
         ({"layer_norm": "1"}, "layer_norm must be true or false, got 1"),
         ({"log_std_range": "[0]"}, "log_std_range must have 2 elements, got [0]"),
-        ({"log_std_range": "[0, NaN]"}, "log_std_range must rise within [-20, 4], got 0, nan"),
+        ({"log_std_range": "[0, NaN]"}, "log_std_range must rise within [-20, 4], got 0.0, nan"),
         ({"head": "beta"}, "its head is 'beta', known is 'squashed gaussian'"),
     ],
 )
@@ -208,11 +208,13 @@ def test_metadata_of_other_content_are_refused(
     ("name", "value", "message"),
     [
         ("observation", [["height", 1e300, "m"]], "must be a whole number, got 1e+300"),
-        ("observation", [["height", 10**30, "m"]], "must have sizes from 1 on"),
+        ("observation", [["height", 2**40, "m"]], "must have sizes from 1 on"),
+        ("observation", [["height", 10**30, "m"]], "must be a whole number, got 10000000"),
         ("observation", [["height", 1]], "element 1 of observation of the layout must have 3"),
         ("joints", ["hip"], "must have a centre and a scale for each of its joints"),
         ("joints", "hips", "joints of the layout must be a list, got 'hips'"),
         ("action_scale", [float("nan")] * 12, "the layout's numbers must be finite"),
+        ("control_dt", 10**400, "control_dt of the layout must be a number, got 1000000"),
         ("control_dt", True, "control_dt of the layout must be a number, got True"),
         ("task", None, "task of the layout must be text, got None"),
     ],

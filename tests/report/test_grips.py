@@ -41,3 +41,9 @@ def test_the_report_shows_when_it_was_held_again() -> None:
     nothing = [row("knock", severity, sim=sim) for severity in (0.0, 1.0) for sim in range(5)]
     page = render(analyse(nothing, {"axes": [LABEL]}), nothing, {"axes": [LABEL]})
     assert "regrasp" not in page
+
+
+def test_what_was_lost_as_the_episode_ended_is_drawn_too() -> None:
+    late = [row("knock", 1.0, grip=Grip(1.0, lost=True, seconds=None, watched=0.0))]
+    rows = [*late, row("knock", 0.0)]
+    assert "Time to regrasp: walker" in render(analyse(rows, {"axes": [LABEL]}), rows, {})

@@ -540,7 +540,7 @@ PLAN = {
         ({"content": {"robot": "1" * 64}}, "its robot of content is '000000000000...00000"),
         (
             {"content": {}},
-            "its robot of content is '000000000000...0000000000000', this one's is N",
+            "its robot of content is '000000000000...0000000000000', this one's is 'a",
         ),
         (
             {"policies": [{"label": "walker", "file": "runs/walker", "sha256": "b" * 64}]},
