@@ -436,8 +436,9 @@ def test_what_differs_between_episodes_is_remembered_by_the_run(
     assert code == 2
     assert "no option of the task" in err
 
-    result(capsys, "train", "quadruped-flat", *budget, "--out", "plain")
-    saved = json.loads(Path("plain/config.json").read_text())
+    _, _, err = call(capsys, "train", "quadruped-flat", *budget, "--out", "a plain run")
+    assert err.endswith("Next: robo-maxent evaluate 'a plain run'\n")
+    saved = json.loads(Path("a plain run/config.json").read_text())
     assert saved["randomization"] == {"foot_friction": [0.4, 1.2]}
     code, _, err = call(capsys, "train", "gym:Pendulum-v1", "--steps", "8", "--randomize", "hard")
     assert code == 2
