@@ -54,7 +54,8 @@ def test_a_seed_of_numpy_is_the_seed(kind: Any, tmp_path: Path) -> None:
     config = TrainConfig(steps=kind(8), envs=kind(4), seed=kind(3))
     assert json.dumps(asdict(config)) == json.dumps(asdict(TrainConfig(steps=8, envs=4, seed=3)))
     suite = find("nominal")
-    path = run(suite, task, [PolicyUnderTest("still", partial(_still, size=12))], tmp_path, kind(3))
+    still = PolicyUnderTest("still", partial(_still, size=12))
+    path = run(suite, task, [still], tmp_path / "suite", kind(3))
     assert json.loads(path.with_name("suite.json").read_text())["seed"] == 3
 
 

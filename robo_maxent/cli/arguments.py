@@ -257,10 +257,10 @@ def policy_and_task(
     external_policies.check_normalize(named, normalize)
     external_policies.require_trust(named, normalize, allow_pickle)
     if external_policies.is_external(named):
-        name, saved = task or external_policies.task_of(named), {}
+        name, saved = external_policies.task_of(named) if task is None else task, {}
     else:
         policy, saved = own_policy(named)
-        name = task or policy.layout.task
+        name = policy.layout.task if task is None else task
         if name != policy.layout.task:  # the options of a run are those of its own task
             saved = {}
     require_said(name, task, named)
@@ -394,13 +394,19 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
 
     path = Path(named)
     if path.is_dir():
-        options = saved_options(read_config(path))
+        saved = read_config(path)
         if not (path / POLICY).is_file():
             raise PolicyError(
                 f"{named} has no {POLICY} yet: it is written at the first evaluation. "
                 f"Train on: robo-maxent train --resume {quote(str(named))} --minutes 5"
             )
-        return Policy.load(path / POLICY), options
+        policy = Policy.load(path / POLICY)
+        if saved["task"] != policy.layout.task:
+            raise PolicyError(
+                f"{path / 'config.json'} says that the run is of {saved['task']!r}, and its "
+                f"{POLICY} that it is of {policy.layout.task!r}: put back what was changed"
+            )
+        return policy, saved_options(saved)
     if not path.exists():
         runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
         known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""

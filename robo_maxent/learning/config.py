@@ -8,7 +8,9 @@ from typing import Any
 from robo_maxent.errors import UsageError
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
-    (("width", "batch_size", "actor_every"), lambda x: x >= 1, "at least 1"),
+    (("width",), lambda x: 1 <= x <= 10_000, "within [1, 10,000]"),
+    (("batch_size",), lambda x: 1 <= x <= 1_000_000, "within [1, 1,000,000]"),
+    (("actor_every",), lambda x: x >= 1, "at least 1"),
     (("learning_rate", "initial_alpha"), lambda x: 0 < x < math.inf, "> 0 and finite"),
     (("weight_decay", "alpha_learning_rate"), lambda x: 0 <= x < math.inf, ">= 0 and finite"),
     (("gamma", "tau", "actor_average"), lambda x: 0 < x <= 1, "in (0, 1]"),

@@ -72,6 +72,8 @@ def stress_test(
     Raises:
         UsageError: There is no policy, labels are the same, or the directory is taken.
     """
+    if clips < 0:
+        raise UsageError(f"clips must be at least 0, got {clips}")
     path = runner.run(suite, task, policies, out, seed, threads, command, progress)
     rows, description = read(out)
     films, why = _films(rows, description, task, policies, clips, filming)

@@ -8,6 +8,9 @@ from typing import Any, Literal, get_args
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
 
+MOST = 100_000
+"""Simulations, episodes of an evaluation and updates of a step, on any machine of today."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -55,13 +58,18 @@ class TrainConfig:
                 raise UsageError(f"{name} must be > 0 and finite, got {value}")
         if self.relabelled is not None and not 0 <= self.relabelled <= 1:
             raise UsageError(f"relabelled must be within [0, 1], got {self.relabelled}")
-        for name in ("envs", "evaluate_every", "replay_capacity"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
-        counts = ("seed", "updates_per_step", "random_steps", "threads", "evaluation_episodes")
-        for name in counts:
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} must be at least 0, got {getattr(self, name)}")
+        self._require_counts()
+
+    def _require_counts(self) -> None:
+        least = {name: 1 for name in ("envs", "evaluate_every", "replay_capacity")}
+        least |= dict.fromkeys(("seed", "updates_per_step", "random_steps", "threads"), 0)
+        least["evaluation_episodes"] = 0
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise UsageError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        for name in ("envs", "evaluation_episodes", "updates_per_step"):
+            if getattr(self, name) > MOST:
+                raise UsageError(f"{name} must be at most {MOST:,}, got {getattr(self, name)}")
 
     def _take_integers(self) -> None:
         """Make Python's numbers of NumPy's integers, which are no JSON."""

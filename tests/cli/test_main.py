@@ -428,7 +428,7 @@ def test_what_differs_between_episodes_is_remembered_by_the_run(
     Path("elsewhere/config.json").write_text("{}")
     Path("elsewhere/policy.safetensors").write_bytes(Path(file).read_bytes())
     _, _, err = call(capsys, "evaluate", "elsewhere/policy.safetensors", "--episodes", "1")
-    assert "with the usual options of quadruped-flat: elsewhere is not a run" in err
+    assert "with the usual options of quadruped-flat: elsewhere: its config.json is damaged" in err
     result(capsys, "train", "--resume", "hardened", "--steps", "16")
     code, _, err = call(
         capsys, "train", "--resume", "hardened", "--steps", "8", "--randomize", "hard"

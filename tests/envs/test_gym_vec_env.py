@@ -367,7 +367,8 @@ def test_arguments_of_an_environment_are_kept_with_the_run(
     assert code == 0
     kept = {"name": "reach-v3", "max_episode_steps": 3, "gains": [1, 2.5, None]}
     assert json.loads(Path("run/config.json").read_text())["env_args"] == kept
-    code, shown, _ = call(capsys, "evaluate", "run", "--episodes", "2")
+    own = ["--task", f"gym:{CHOSEN}"]  # which is code that the command line has to name
+    code, shown, _ = call(capsys, "evaluate", "run", *own, "--episodes", "2")
     assert (code, shown["policies"][0]["mean_length"]) == (0, 3.0)
 
 

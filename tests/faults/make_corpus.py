@@ -17,12 +17,14 @@ NO_SIZES = (*NO_NUMBERS, "-1", "0", "inf", "1e3", "1.5", "9999999999999999999999
 NO_RATES = (*NO_NUMBERS, "-1", "0", "inf", "-inf")
 
 # Option of train -> values that are none, beside those that are no numbers.
-TRAIN_SIZES = ("--envs", "--evaluate-every", "--evaluation-episodes", "--width", "--batch-size")
+TRAIN_SIZES = ("--envs", "--width", "--batch-size")
 TRAIN_RATES = ("--learning-rate", "--initial-alpha", "--save-seconds", "--minutes")
 TRAIN_OTHERS = {
-    "--seed": ("-1", "1.5", "99999999999999999999999"),
+    "--seed": ("-1", "1.5"),
+    "--evaluate-every": ("-1", "0", "1.5", "abc"),
+    "--evaluation-episodes": ("-1", "1.5", "abc", "99999999999999999999999"),
     "--threads": ("-1", "1.5"),
-    "--gamma": ("-0.1", "1", "1.5", "inf"),
+    "--gamma": ("-0.1", "0", "1.5", "inf"),
     "--tau": ("-0.1", "0", "1.5", "inf"),
     "--weight-decay": ("-1", "inf"),
     "--alpha-learning-rate": ("-1", "inf"),
@@ -38,11 +40,11 @@ TRAIN_OTHERS = {
 }
 EVALUATIONS = {
     "--episodes": ("0", "-1", "1.5", "nan", "abc", ""),
-    "--seed": ("-1", "1.5", "nan", "abc", "", "99999999999999999999999"),
+    "--seed": ("-1", "1.5", "nan", "abc", ""),
     "--suite": ("", "huge", "QUICK"),
     "--axes": ("push",),
     "--task": ("", "arm-throw", "gym:", "gym:Nothing-v0", "quadruped-flat"),
-    "--out": (RUN, f"{RUN}/config.json", f"{RUN}/policy.safetensors", "no/\0name", "n" * 300),
+    "--out": (RUN, f"{RUN}/config.json", f"{RUN}/policy.safetensors", "n" * 300),
     "--level": ("11", "-1", "a"),
     "--terrain": ("stairs", "nothing"),
     "--normalize": ("nothing.pkl",),
@@ -55,7 +57,7 @@ SUITES = {
     "--seed": ("-1", "a"),
 }
 RECORDS = {
-    "--seconds": ("0", "-1", "nan", "inf", "abc", "0.0001"),
+    "--seconds": ("0", "-1", "nan", "abc"),
     "--camera": ("", "nowhere", "Side"),
     "--seed": ("-1", "abc", "1.5"),
     "--task": ("arm-throw", "quadruped-flat"),
@@ -122,6 +124,8 @@ FINE = (
     ("tasks",),
     EVALUATE,
     (*BASE, "--steps", "64"),
+    (*BASE, "--evaluation-episodes", "0"),
+    ("record", RUN, "--seconds", "0.0001"),
     ("train", "--resume", RUN, "--steps", "64"),
     ("evaluate", f"{RUN}/policy.safetensors", "--task", "arm-reach", "--episodes", "2"),
 )

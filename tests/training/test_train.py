@@ -528,6 +528,7 @@ def test_a_resume_needs_its_saved_replay_twice(
     assert memory_needed(task, small) == BASE_MEMORY + 1000 * row_bytes(50, 12)
     assert memory_needed(task, small, tmp_path) == BASE_MEMORY + 6_000_000
     saved.write_bytes(b"")
+    (tmp_path / "config.json").write_text('{"task": "quadruped-flat", "train": {}}')
     assert memory_needed(task, small, tmp_path) == memory_needed(task, small)
     monkeypatch.setattr(machine, "available_memory", lambda: 400_000_000)
     with pytest.raises(UsageError, match=r"needs about 0.5 GB of memory, of which 0.4 GB are ava"):
