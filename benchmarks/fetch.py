@@ -7,7 +7,8 @@ if the goal is met at the last step. The recipe of the peer is the published one
 with two layers of 256 and batches of 256, its defaults: the published 512, 512, 512 and 2,048 are
 meant for a GPU.
 
-    python benchmarks/fetch.py [--quick] [--ids A,B] [--seeds 1] [--minutes M] [--out DIR]
+    python benchmarks/fetch.py [--quick] [--ids A,B] [--learners ours,SB3] [--seeds 1]
+                               [--minutes M] [--out DIR]
 
 Needs the extra ``bench``.
 """
@@ -110,11 +111,13 @@ def peer(task: GymTask, seed: int, minutes: float) -> tuple[Act, int, int]:
     return act, int(model.num_timesteps), int(model._n_updates)
 
 
-def measure(env_id: str, seed: int, minutes: float, episodes: int, out: Path) -> list[Result]:
+def measure(
+    env_id: str, learners: Sequence[str], seed: int, minutes: float, episodes: int, out: Path
+) -> list[Result]:
     """Ours and the peer, one after the other."""
     task = GymTask(env_id)
     results = []
-    for learner in ("ours", "SB3"):
+    for learner in learners:
         trained = (
             ours(env_id, seed, minutes, out) if learner == "ours" else peer(task, seed, minutes)
         )
@@ -145,12 +148,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fetch tasks, learnt with hindsight.")
     parser.add_argument("--quick", action="store_true", help="shows that all of it runs")
     parser.add_argument("--ids", default="FetchReach-v4,FetchPush-v4")
-    parser.add_argument("--seeds", default="1", help="two training runs each")
+    parser.add_argument("--learners", default="ours,SB3")
+    parser.add_argument("--seeds", default="1", help="a training run of each learner")
     parser.add_argument("--minutes", type=float, help="of a training; else as the id needs")
     parser.add_argument("--out", type=Path, help="directory to keep our runs in")
     arguments = parser.parse_args()
     ids = ["FetchReach-v4"] if arguments.quick else arguments.ids.split(",")
     seeds = [1] if arguments.quick else [int(seed) for seed in arguments.seeds.split(",")]
+    learners = arguments.learners.split(",")
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as scratch:
         out = arguments.out or Path(scratch)
@@ -158,7 +163,7 @@ def main() -> None:
             for env_id in ids:
                 minutes = 0.15 if arguments.quick else arguments.minutes or MINUTES[env_id]
                 episodes = 8 if arguments.quick else EPISODES
-                results += measure(env_id, seed, minutes, episodes, out)
+                results += measure(env_id, learners, seed, minutes, episodes, out)
     print(table(results))
     figures: dict[str, float] = {}
     for each in results:

@@ -182,6 +182,8 @@ class SuiteFile:
     task: str
     task_options: dict[str, Any]
     policies: tuple[NamedPolicy, ...]
+    format: int = SUITE_FORMAT
+    seed: int | None = None
     axes: tuple[AxisLabel, ...] = ()
     conditions: tuple[Severity, ...] = ()
     versions: dict[str, str | None] = field(default_factory=dict)
@@ -194,9 +196,12 @@ def check_suite(saved: Any) -> None:
     """Check what a suite's file holds.
 
     Raises:
-        UsageError: A value is missing or of another type; the message names it.
+        UsageError: A value is missing or of another type, or another version wrote it; the message
+            says what.
     """
-    _typed(SuiteFile, saved, "the suite")
+    suite: SuiteFile = _typed(SuiteFile, saved, "the suite")
+    if suite.format != SUITE_FORMAT:
+        raise UsageError(f"it has format {suite.format}, and this version reads {SUITE_FORMAT}")
 
 
 def declared_axes(suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:

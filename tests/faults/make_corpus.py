@@ -168,56 +168,71 @@ def damaged(name: str, args: tuple[str, ...], file: str, *ways: dict[str, Any]) 
         yield Fault(f"{name}: {said}", args, file, way)
 
 
-def files() -> Iterator[Fault]:
-    """Damaged files of every kind."""
-    broken = [{"cut": share} for share in CUTS] + [{"flip": share} for share in FLIPS]
-    broken += [{"text": "not what it should be"}, {"folder": True}, {"remove": True}]
-    no_json = [{"text": text} for text in NO_JSON] + [{"bytes": [0xFF, 0xFE, 0x00]}]
+BROKEN = (
+    *({"cut": share} for share in CUTS),
+    *({"flip": share} for share in FLIPS),
+    *({"text": "not what it should be"}, {"folder": True}, {"remove": True}),
+)
+BROKEN_JSON = (*({"text": text} for text in NO_JSON), {"bytes": [0xFF, 0xFE, 0x00]})
+RESUME = ("train", "--resume", RUN, "--steps", "64")
+REPLAY = ("replay", SUITE, "--row", "run/mean/nominal/0/-/1-0-0")
+
+
+def policies() -> Iterator[Fault]:
+    """Damaged policies, ours and others'."""
     policy = f"{RUN}/policy.safetensors"
     for command in (("evaluate", RUN, "--episodes", "1"), ("export", RUN), ("record", RUN)):
-        yield from damaged(f"{command[0]}, policy", command, policy, *broken[:4], *broken[-3:])
+        yield from damaged(f"{command[0]}, policy", command, policy, *BROKEN[:4], *BROKEN[-3:])
     yield from damaged("policy", EVALUATE, policy, *({"flip": at} for at in (0.0, 0.001, 0.005)))
-    resume = ("train", "--resume", RUN, "--steps", "64")
-    config = f"{RUN}/config.json"
-    for command in (EVALUATE, resume):
-        yield from damaged(f"{command[0]}, config", command, config, *no_json, *broken[-2:])
-        for key in ("task", "randomization"):
-            wrong = [{"json": [key], "value": value} for value in WRONG if value not in (None, {})]
-            yield from damaged(f"{command[0]}, config", command, config, *wrong)
-    for key in ("seed", "envs", "replay_capacity", "sac", "symmetric"):
-        ways = [{"json": ["train", key], "value": value} for value in ([], {}, "x", None)]
-        yield from damaged("resume, config", resume, config, *ways)
-    for file in ("learner.pt", "env.npz", "replay.npz", "loop.json"):
-        found = f"{RUN}/checkpoint/0*/{file}"
-        yield from damaged(f"checkpoint {file}", resume, found, *broken[:7], *broken[-1:])
-    latest = [{"text": text} for text in ("", "7", "../..", "x" * 300, "000000000064\n\n")]
-    yield from damaged("latest", resume, f"{RUN}/checkpoint/latest", *latest)
-    again = ("evaluate", RUN, "--suite", "nominal", "--clips", "0", "--out", SUITE)
-    replay = ("replay", SUITE, "--row", "run/mean/nominal/0/-/1-0-0")
-    for command in (again, replay):
-        yield from damaged(f"{command[0]}, suite", command, f"{SUITE}/suite.json", *no_json)
-    for key in ("task", "policies", "format", "seed"):
-        ways = [{"json": [key], "value": value} for value in ([], {}, "x", -1)]
-        yield from damaged("replay, suite", replay, f"{SUITE}/suite.json", *ways)
-    rows = [{"text": text} for text in ("", "{\n", "[]\n", "{}\n", "null\n")] + [{"remove": True}]
-    yield from damaged("replay, rows", replay, f"{SUITE}/episodes.jsonl", *rows)
-    for key in ("seed", "params", "policy", "mode", "sim", "severity", "axis", "pushes"):
-        ways = [{"line": 0, "json": [key], "value": value} for value in ([], {"a": 1}, "x")]
-        ways.append({"line": 0, "json": [key], "drop": True})
-        yield from damaged("replay, rows", replay, f"{SUITE}/episodes.jsonl", *ways)
     others = ("other.zip", "other.onnx", "other.pt", "other.pth", "other.npz", "other.safetensors")
     for file in others:
         ways = [{"text": "not what it should be"}, {"text": ""}, {"folder": True}]
         command = ("evaluate", file, "--task", "arm-reach", "--episodes", "1")
         yield from damaged(f"policy {file}", command, file, *ways)
+
+
+def runs() -> Iterator[Fault]:
+    """Damaged configurations and checkpoints, and robots that are none."""
+    config = f"{RUN}/config.json"
+    for command in (EVALUATE, RESUME):
+        yield from damaged(f"{command[0]}, config", command, config, *BROKEN_JSON, *BROKEN[-2:])
+        for key in ("task", "randomization"):
+            wrong = [{"json": [key], "value": value} for value in WRONG if value not in (None, {})]
+            yield from damaged(f"{command[0]}, config", command, config, *wrong)
+    for key in ("seed", "envs", "replay_capacity", "sac", "symmetric"):
+        ways = [{"json": ["train", key], "value": value} for value in ([], {}, "x", None)]
+        yield from damaged("resume, config", RESUME, config, *ways)
+    for file in ("learner.pt", "env.npz", "replay.npz", "loop.json"):
+        found = f"{RUN}/checkpoint/0*/{file}"
+        yield from damaged(f"checkpoint {file}", RESUME, found, *BROKEN[:7], *BROKEN[-1:])
+    latest = [{"text": text} for text in ("", "7", "../..", "x" * 300, "000000000064\n\n")]
+    yield from damaged("latest", RESUME, f"{RUN}/checkpoint/latest", *latest)
     robots = ("", "<mujoco/>", "<mujoco>", "<robot/>", "<mujoco><worldbody/></mujoco>")
     command = ("evaluate", RUN, "--episodes", "1", "--robot", "robot.xml")
     yield from damaged("robot", command, "robot.xml", *({"text": text} for text in robots))
 
 
+def suites() -> Iterator[Fault]:
+    """Damaged stress tests."""
+    again = ("evaluate", RUN, "--suite", "nominal", "--clips", "0", "--out", SUITE)
+    for command in (again, REPLAY):
+        yield from damaged(f"{command[0]}, suite", command, f"{SUITE}/suite.json", *BROKEN_JSON)
+    for key in ("task", "policies", "format", "seed"):
+        ways = [{"json": [key], "value": value} for value in ([], {}, "x", 1.5)]
+        yield from damaged("replay, suite", REPLAY, f"{SUITE}/suite.json", *ways)
+    rows = [{"text": text} for text in ("", "{\n", "[]\n", "{}\n", "null\n")] + [{"remove": True}]
+    yield from damaged("replay, rows", REPLAY, f"{SUITE}/episodes.jsonl", *rows)
+    for key in ("seed", "params", "policy", "mode", "sim", "severity", "axis", "pushes"):
+        ways = [{"line": 0, "json": [key], "value": value} for value in ([3], {"a": 1}, "x")]
+        if key not in ("mode", "pushes"):  # which have a usual value
+            ways.append({"line": 0, "json": [key], "drop": True})
+        yield from damaged("replay, rows", REPLAY, f"{SUITE}/episodes.jsonl", *ways)
+
+
 def main() -> None:
     """Write them, each name once."""
-    faults = {fault.name: fault for fault in (*command_lines(), *files())}
+    every = (*command_lines(), *policies(), *runs(), *suites())
+    faults = {fault.name: fault for fault in every}
     plain = [{k: v for k, v in asdict(fault).items() if v} for fault in faults.values()]
     lines = ",\n".join(json.dumps(each, ensure_ascii=True) for each in plain)
     CORPUS.write_text(f"[\n{lines}\n]\n")

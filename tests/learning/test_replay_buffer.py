@@ -142,23 +142,17 @@ def test_a_capacity_below_one_is_refused() -> None:
 
 def test_saved_rows_of_another_layout_are_refused_with_both_shapes() -> None:
     saved = filled(4, [4])[0].state_dict()
-    with pytest.raises(
-        UsageError, match=r"\(4, 10\), this buffer holds float32 \(4, 12\)"
-    ):
+    with pytest.raises(UsageError, match=r"\(4, 10\), this buffer holds float32 \(4, 12\)"):
         ReplayBuffer(4, OBS + 1, ACTION).load_state_dict(saved)
 
 
 def test_saved_rows_beyond_the_capacity_are_refused_with_both_shapes() -> None:
     saved = filled(4, [4])[0].state_dict()
-    with pytest.raises(
-        UsageError, match=r"\(4, 10\), this buffer holds float32 \(3, 10\)"
-    ):
+    with pytest.raises(UsageError, match=r"\(4, 10\), this buffer holds float32 \(3, 10\)"):
         ReplayBuffer(3, OBS, ACTION).load_state_dict(saved)
 
 
 def test_a_ring_that_went_round_is_refused_by_a_larger_buffer() -> None:
     saved = filled(4, [6])[0].state_dict()
-    with pytest.raises(
-        UsageError, match=r"\(4, 10\), this buffer holds float32 \(8, 10\)"
-    ):
+    with pytest.raises(UsageError, match=r"\(4, 10\), this buffer holds float32 \(8, 10\)"):
         ReplayBuffer(8, OBS, ACTION).load_state_dict(saved)
