@@ -117,11 +117,11 @@ def preset(name: str) -> TrainConfig:
         sac = replace(sac, gamma=0.99, tau=0.01, actor_every=2, initial_alpha=0.1)
         return TrainConfig(**one, random_steps=2_000, sac=sac)
     if name == "goals":
-        sac = SacConfig(width=256, batch_size=512, learning_rate=1e-3, gamma=0.95, tau=0.02)
+        sac = SacConfig(width=256, batch_size=256, learning_rate=1e-3, gamma=0.95, tau=0.02)
         return TrainConfig(
-            envs=4,
-            updates_per_step=2,
-            random_steps=500,
+            envs=8,
+            updates_per_step=4,
+            random_steps=250,
             evaluate_every=20_000,
             symmetric=False,
             sac=sac,
