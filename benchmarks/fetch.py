@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from robo_maxent.envs.gym_spec import make as make_env
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.evaluation.intervals import proportion
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.learning.policy import Policy

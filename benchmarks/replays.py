@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.cli.arguments import ReplayOptions, policy_of_row
+from robo_maxent.cli.policies import ReplayOptions, policy_of_row
 from robo_maxent.errors import RoboMaxentError
 from robo_maxent.report.rows import StressEpisode, identity
 from robo_maxent.robustness import runner

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.evaluation.rollout import Act, evaluate
 from robo_maxent.machine import cpus
 from robo_maxent.training.config import Preset, TrainConfig, preset

@@ -23,7 +23,7 @@ from robo_maxent.robustness.store import Store
 from robo_maxent.spaces import Layout
 from robo_maxent.tasks import make
 from robo_maxent.training.config import TrainConfig
-from robo_maxent.training.train import read_config, resumed
+from robo_maxent.training.run_directory import read_config, resumed
 
 FLAT = make("quadruped-flat")
 WRONG = [None, True, 0, -1, 1e308, float("nan"), 10**30, "", "x", [], [1], {}, {"a": 1}, [[]]]

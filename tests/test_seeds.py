@@ -11,7 +11,8 @@ import gym_worlds  # noqa: F401 (registers what it has)
 import numpy as np
 import pytest
 
-from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.rollout import evaluate, write_rows

@@ -19,12 +19,10 @@ from robo_maxent.cli.arguments import (
     TaskName,
     TaskOptions,
     Threads,
-    policies_under_test,
-    policy_and_task,
-    rows_path,
     use_threads,
-    variant,
 )
+from robo_maxent.cli.names import rows_path, variant
+from robo_maxent.cli.policies import policies_under_test, policy_and_task
 from robo_maxent.errors import RoboMaxentError, UsageError
 
 if TYPE_CHECKING:

@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from robo_maxent.cli.arguments import (
-    Json,
-    Result,
-    onnx_path,
-    own_policy,
-)
+from robo_maxent.cli.arguments import Json, Result
+from robo_maxent.cli.names import onnx_path
+from robo_maxent.cli.policies import own_policy
 
 if TYPE_CHECKING:
     pass

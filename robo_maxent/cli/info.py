@@ -4,11 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robo_maxent.cli.arguments import (
-    Json,
-    Result,
-    Switch,
-)
+from robo_maxent.cli.arguments import Json, Result, Switch
 
 if TYPE_CHECKING:
     pass

@@ -13,19 +13,15 @@ from robo_maxent.cli.arguments import (
     Normalize,
     Of,
     PolicyName,
-    ReplayOptions,
     Result,
     Switch,
     TaskName,
     TaskOptions,
     Threads,
-    in_file_name,
-    label,
-    policy_and_task,
-    policy_of_row,
     use_threads,
-    variant,
 )
+from robo_maxent.cli.names import in_file_name, label, variant
+from robo_maxent.cli.policies import ReplayOptions, policy_and_task, policy_of_row
 from robo_maxent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +75,7 @@ class Record:
 
     def _film(self, path: Path, progress: Callable[[int, int], None]) -> "Episode | None":
         from robo_maxent.cli.progress import say
-        from robo_maxent.envs.gym_vec_env import GymTask
+        from robo_maxent.envs.gym_task import GymTask
         from robo_maxent.envs.mujoco_task import MujocoTask
         from robo_maxent.rendering import gym_video, video
         from robo_maxent.rendering.terrain_tour import tour

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from robo_maxent.cli.arguments import (
-    POLICY,
-    Json,
-    Of,
-    Result,
-    TaskOptions,
-    make,
-    saved_options,
-)
+from robo_maxent.cli.arguments import POLICY, Json, Of, Result, TaskOptions, make, saved_options
 from robo_maxent.cli.trust import require_said
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
@@ -46,12 +38,9 @@ class Train:
         """Train, and say what was left where."""
         from robo_maxent.cli.progress import Progress, say
         from robo_maxent.envs.gym_spec import word_for
-        from robo_maxent.training.train import (
-            memory_needed,
-            read_config,
-            resumed,
-            train,
-        )
+        from robo_maxent.training.memory import memory_needed
+        from robo_maxent.training.run_directory import read_config, resumed
+        from robo_maxent.training.train import train
 
         if self.resume is None and self.task is None:
             raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")

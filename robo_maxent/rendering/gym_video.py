@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from robo_maxent import opengl
-from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluation.rollout import begin
 from robo_maxent.rendering.backend import find_backend

@@ -1,13 +1,19 @@
-"""The directory of a run: nobody else's, and locked while it is trained."""
+"""The directory of a run: nobody else's, locked while it is trained; and its configuration."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, get_args
 
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import UsageError
-from robo_maxent.files import LOCK, locked, require_room
+from robo_maxent.files import LOCK, locked, require_room, write_atomically
+from robo_maxent.from_json import typed
+from robo_maxent.training.config import Preset, TrainConfig, preset
 
 CONFIG = "config.json"
 
@@ -56,6 +62,73 @@ def fresh_name(task: str, seed: int) -> Path:
     """A name for the directory of a new run, ``runs/<task>/<time>-seed<seed>``."""
     folder = re.sub(r"[^A-Za-z0-9._-]+", "-", task)
     return Path("runs") / folder / f"{time.strftime('%Y%m%d-%H%M%S')}-seed{seed}"
+
+
+def describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
+    """Write what is trained, once it has been built: what fails before leaves no run."""
+    try:
+        description = {"task": task.name, **task.options, "train": asdict(config)}
+        text = json.dumps(description, indent=2)
+        write_atomically(directory / CONFIG, text + "\n")
+    except OSError as error:
+        raise UsageError(f"Can't write to {directory}: {error}") from error
+
+
+def withdraw(directory: Path) -> None:
+    """Leave a directory to the next try, unless there is something of a run to continue or use."""
+    if (directory / "checkpoint").exists() or (directory / "policy.safetensors").exists():
+        return
+    for file in (CONFIG, "metrics.jsonl", "events.out.tfevents.*"):
+        for path in directory.glob(file):
+            path.unlink()
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What ``config.json`` has to say of any run."""
+
+    task: str
+    train: dict[str, Any]
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The ``config.json`` of a run: ``task``, ``train``, and the options of the task.
+
+    Raises:
+        UsageError: The directory is not a run, or its ``config.json`` says something else.
+    """
+    try:
+        saved = json.loads((directory / CONFIG).read_text())
+        typed(_Described, saved, "it")
+    except OSError as error:
+        raise UsageError(f"{directory} is not a run: its config.json can't be read.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{directory}: its config.json is damaged: {error}.") from error
+    return saved
+
+
+def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
+    """The configuration of a run with a new budget, which comes on top of what it has done.
+
+    Args:
+        directory: The run.
+        budget: Only its ``minutes`` or ``steps`` may differ from the defaults.
+
+    Raises:
+        UsageError: More than the budget is given, the directory is not a run, or its
+            configuration does not fit this version.
+    """
+    saved = read_config(directory)["train"]
+    if replace(budget, minutes=None, steps=None) not in map(preset, get_args(Preset)):
+        raise UsageError("a run is resumed with its own configuration: give only a new budget")
+    try:
+        recipe: TrainConfig = typed(TrainConfig, saved, "train")
+    except (ValueError, UsageError) as error:
+        raise UsageError(f"{directory}: its config.json can't be used: {error}") from error
+    known = json.loads(json.dumps(asdict(recipe)))
+    if unknown := (saved.keys() - known.keys()) | (saved.get("sac", {}).keys() - known["sac"]):
+        raise UsageError(f"{directory} was made by another version: it has {sorted(unknown)[0]!r}")
+    return replace(recipe, minutes=budget.minutes, steps=budget.steps)
 
 
 def _new(path: Path) -> Path:

@@ -1,23 +1,16 @@
 """Runs: from a budget to a policy, with evaluation, metrics and checkpoints on the way."""
 
-import json
 import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from types import FrameType
-from typing import Any, get_args
 
 import numpy as np
 import torch
 
-from robo_maxent import machine
 from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import (
@@ -30,20 +23,22 @@ from robo_maxent.errors import (
 )
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
-from robo_maxent.files import write_atomically
-from robo_maxent.from_json import typed
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.policy import Policy
-from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.seeds import Purpose
-from robo_maxent.training.config import Preset, TrainConfig, preset
+from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.interrupt import Interrupt, InterruptedEvaluationError
+from robo_maxent.training.memory import require_memory
 from robo_maxent.training.metrics import MetricsLog
-from robo_maxent.training.run_directory import CONFIG, claimed, fresh_name
+from robo_maxent.training.run_directory import (
+    claimed,
+    describe,
+    fresh_name,
+    read_config,
+    withdraw,
+)
 from robo_maxent.training.trainer import Trainer, relabelling
-from robo_maxent.types import Act, Episode
-
-BASE_MEMORY = 500_000_000
-"""Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
+from robo_maxent.types import Episode
 
 EVALUATION_NEWS = 30.0
 """Wall-clock between lines about an evaluation that takes long, s."""
@@ -121,14 +116,14 @@ def train(
     named = None if directory is None else Path(directory)
     if resume:
         _require_run_of(task, named)
-    _require_memory(task, config, named if resume else None)
+    require_memory(task, config, named if resume else None)
     relabelling(task, config.relabelled)  # raises before a directory is made
     with claimed(named, fresh_name(task.name, config.seed), resume) as target:
         try:
             return _trained(task, config, target, resume, start, show or (lambda status: None))
         except BaseException:
             if not resume:
-                _withdraw(target)
+                withdraw(target)
             raise
 
 
@@ -141,28 +136,13 @@ def _trained(
         if resume:
             trainer.restore()
         else:
-            _describe(task, config, directory)
+            describe(task, config, directory)
         loop = _Loop(trainer, start, show)
-        with _Interrupt(loop.tell) as interrupt:
+        with Interrupt(loop.tell) as interrupt:
             loop.greet(resume)
             return loop.run(interrupt)
     finally:
         trainer.close()
-
-
-def memory_needed(task: EnvFactory, config: TrainConfig, resumed: Path | None = None) -> int:
-    """Estimate of the memory that a run needs, bytes: the replay, and the rest.
-
-    Args:
-        task: What to learn.
-        config: How.
-        resumed: The run to continue, whose saved replay is in memory twice as it is loaded.
-    """
-    replay = config.replay_capacity * row_bytes(task.observation_size, task.action_space.size)
-    if resumed is not None:
-        sizes = [file.stat().st_size for file in (resumed / "checkpoint").glob("*/*")]
-        replay = max(replay, 2 * max(sizes, default=0))
-    return replay + BASE_MEMORY
 
 
 class _Loop:
@@ -184,7 +164,7 @@ class _Loop:
         self.saved_steps = trainer.steps  # in the checkpoint; 0: there is none
         self.told_at = start
 
-    def run(self, interrupt: "_Interrupt") -> Run:
+    def run(self, interrupt: Interrupt) -> Run:
         """Train until the budget is spent or Ctrl-C is pressed."""
         trainer, evaluated_at = self.trainer, -1
         if native.library() is None:
@@ -298,7 +278,7 @@ class _Loop:
         self._write(values | self.trainer.collector.env.metrics())
         self.tell()
 
-    def _evaluate(self, interrupt: "_Interrupt") -> None:
+    def _evaluate(self, interrupt: Interrupt) -> None:
         """Evaluate the policy without noise, unless interrupted; keep it if it is the best so far.
 
         Without evaluations the latest one is kept.
@@ -319,7 +299,7 @@ class _Loop:
                 self._evaluating,
                 purpose=Purpose.VALIDATION,
             )
-        except _InterruptedError:
+        except InterruptedEvaluationError:
             return
         summary = summarize(rows)
         values = {
@@ -366,75 +346,9 @@ class _Loop:
         self.show(Status(fraction, seconds, left, self.trainer.steps, dict(self.values), message))
 
 
-class _InterruptedError(Exception):
-    """An evaluation was interrupted."""
-
-
-class _Interrupt:
-    """Ctrl-C and SIGTERM end the loop after the running step; the third ends it at once."""
-
-    lines = (
-        "stopping: a checkpoint is written after this step",
-        "still stopping; once more ends it at once and loses what is not in the last checkpoint",
-    )
-    """What is told of the first and of the second."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell, self._presses = tell, 0
-        self._before: dict[signal.Signals, Any] = {}
-
-    @property
-    def pressed(self) -> bool:
-        """Whether the loop should end."""
-        return self._presses > 0
-
-    def ends(self, act: Act) -> Act:
-        """A policy that raises :class:`_InterruptedError` once the loop should end."""
-
-        def interruptible(obs: np.ndarray) -> np.ndarray:
-            if self.pressed:
-                raise _InterruptedError
-            return act(obs)
-
-        return interruptible
-
-    def __enter__(self) -> "_Interrupt":
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._press)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _press(self, number: int, frame: FrameType | None) -> None:
-        self._presses += 1
-        if self._presses > len(self.lines):
-            raise KeyboardInterrupt
-        with suppress(RuntimeError):  # it came while a line was being written
-            self._tell(self.lines[self._presses - 1])
-
-
 def _best_policy(trainer: Trainer) -> Policy:
     best = trainer.directory / "policy.safetensors"
     return Policy.load(best if best.is_file() else best.with_name("policy-last.safetensors"))
-
-
-def _require_memory(task: EnvFactory, config: TrainConfig, resumed: Path | None) -> None:
-    needed, available = memory_needed(task, config, resumed), machine.available_memory()
-    if needed > available:
-        if resumed is not None:
-            raise UsageError(
-                f"To resume, {resumed} needs about {needed / 1e9:.1f} GB of memory, of which "
-                f"{available / 1e9:.1f} GB are available. End other programs, or continue on a "
-                "larger machine."
-            )
-        fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
-        raise UsageError(
-            f"This run needs about {needed / 1e9:.1f} GB of memory, of which "
-            f"{available / 1e9:.1f} GB are available. Use --replay-capacity {fitting} or less."
-        )
 
 
 def _require_run_of(task: EnvFactory, directory: Path | None) -> None:
@@ -444,70 +358,3 @@ def _require_run_of(task: EnvFactory, directory: Path | None) -> None:
     saved = read_config(directory)
     if saved["task"] != task.name:
         raise UsageError(f"{directory} is a run of {saved['task']!r}, not of {task.name!r}.")
-
-
-def _describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
-    """Write what is trained, once it has been built: what fails before leaves no run."""
-    try:
-        description = {"task": task.name, **task.options, "train": asdict(config)}
-        text = json.dumps(description, indent=2)
-        write_atomically(directory / CONFIG, text + "\n")
-    except OSError as error:
-        raise UsageError(f"Can't write to {directory}: {error}") from error
-
-
-def _withdraw(directory: Path) -> None:
-    """Leave a directory to the next try, unless there is something of a run to continue or use."""
-    if (directory / "checkpoint").exists() or (directory / "policy.safetensors").exists():
-        return
-    for file in (CONFIG, "metrics.jsonl", "events.out.tfevents.*"):
-        for path in directory.glob(file):
-            path.unlink()
-
-
-@dataclass(frozen=True)
-class _Described:
-    """What ``config.json`` has to say of any run."""
-
-    task: str
-    train: dict[str, Any]
-
-
-def read_config(directory: Path) -> dict[str, Any]:
-    """The ``config.json`` of a run: ``task``, ``train``, and the options of the task.
-
-    Raises:
-        UsageError: The directory is not a run, or its ``config.json`` says something else.
-    """
-    try:
-        saved = json.loads((directory / CONFIG).read_text())
-        typed(_Described, saved, "it")
-    except OSError as error:
-        raise UsageError(f"{directory} is not a run: its config.json can't be read.") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{directory}: its config.json is damaged: {error}.") from error
-    return saved
-
-
-def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
-    """The configuration of a run with a new budget, which comes on top of what it has done.
-
-    Args:
-        directory: The run.
-        budget: Only its ``minutes`` or ``steps`` may differ from the defaults.
-
-    Raises:
-        UsageError: More than the budget is given, the directory is not a run, or its
-            configuration does not fit this version.
-    """
-    saved = read_config(directory)["train"]
-    if replace(budget, minutes=None, steps=None) not in map(preset, get_args(Preset)):
-        raise UsageError("a run is resumed with its own configuration: give only a new budget")
-    try:
-        recipe: TrainConfig = typed(TrainConfig, saved, "train")
-    except (ValueError, UsageError) as error:
-        raise UsageError(f"{directory}: its config.json can't be used: {error}") from error
-    known = json.loads(json.dumps(asdict(recipe)))
-    if unknown := (saved.keys() - known.keys()) | (saved.get("sac", {}).keys() - known["sac"]):
-        raise UsageError(f"{directory} was made by another version: it has {sorted(unknown)[0]!r}")
-    return replace(recipe, minutes=budget.minutes, steps=budget.steps)

@@ -16,7 +16,7 @@ import torch
 from command_line import call
 
 from robo_maxent import __version__, machine
-from robo_maxent.cli import arguments, doctor, main
+from robo_maxent.cli import doctor, main, names
 from robo_maxent.cli.info import Tasks
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
@@ -337,15 +337,15 @@ def test_results_are_printed_though_the_disk_is_full_by_then(
 def test_files_are_named_by_what_was_asked_for(tmp_path: Path) -> None:
     for run in ("lr0.001", "lr0.003"):
         (tmp_path / "runs" / run).mkdir(parents=True)
-    assert arguments.label(str(tmp_path / "runs/lr0.001")) == "runs-lr0.001"
-    assert arguments.label(str(tmp_path / "runs/lr0.003")) == "runs-lr0.003"
+    assert names.label(str(tmp_path / "runs/lr0.001")) == "runs-lr0.001"
+    assert names.label(str(tmp_path / "runs/lr0.003")) == "runs-lr0.003"
     seeds = ["a/flat/seed0", "b/flat/seed0", "b/flat/seed1"]
-    assert arguments.labels(seeds) == ["a-flat-seed0", "b-flat-seed0", "b-flat-seed1"]
-    assert arguments.labels(seeds[1:]) == ["flat-seed0", "flat-seed1"]
-    assert arguments.labels(["a/flat/seed0"] * 2) == ["flat-seed0"] * 2
-    said = arguments.variant(task="gym:dm/dog-v0", level=0, robot=Path("a/b.xml"), camera=None)
+    assert names.labels(seeds) == ["a-flat-seed0", "b-flat-seed0", "b-flat-seed1"]
+    assert names.labels(seeds[1:]) == ["flat-seed0", "flat-seed1"]
+    assert names.labels(["a/flat/seed0"] * 2) == ["flat-seed0"] * 2
+    said = names.variant(task="gym:dm/dog-v0", level=0, robot=Path("a/b.xml"), camera=None)
     assert said == "-task-gym-dm-dog-v0-level-0-robot-b"
-    assert arguments.variant(terrain=("waves", "slope_up")) == "-terrain-waves+slope_up"
+    assert names.variant(terrain=("waves", "slope_up")) == "-terrain-waves+slope_up"
 
 
 def test_threads_are_set_for_whatever_computes(

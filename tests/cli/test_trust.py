@@ -13,7 +13,7 @@ from command_line import call
 from hand_rows import row
 from small_policy import small_policy
 
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.report.rows import identity
 from robo_maxent.robustness import stress_test
 

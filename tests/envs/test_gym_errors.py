@@ -18,14 +18,16 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv
 
 from robo_maxent.envs import gym_vec_env
-from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.errors import CheckpointError, EnvError, EnvWarning, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.seeds import Purpose
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
-from robo_maxent.training.train import resumed, train
+from robo_maxent.training.run_directory import resumed
+from robo_maxent.training.train import train
 
 ERROR_STEP = 12
 """Steps before the one that goes wrong: two episodes of 5, and two steps."""

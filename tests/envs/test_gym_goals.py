@@ -12,7 +12,8 @@ from gymnasium import spaces
 from gymnasium.wrappers import TransformReward
 
 from robo_maxent.envs.gym_goals import GoalReward
-from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.spaces import GoalSpec
 

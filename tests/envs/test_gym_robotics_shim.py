@@ -16,7 +16,8 @@ import pytest
 
 from robo_maxent.envs import gym_robotics_shim as shim
 from robo_maxent.envs.gym_spec import find_spec, make
-from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.envs.gym_wrapper import WrapperFactory
 from robo_maxent.rendering.gym_video import choose_backend
 from robo_maxent.seeds import Purpose

@@ -13,9 +13,9 @@ from gymnasium import spaces
 
 from robo_maxent.envs.gym_model import find_model
 from robo_maxent.envs.gym_spec import find_spec, make
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.gym_trial import EFFECTS, NOISE, random_actions
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
-from robo_maxent.envs.gym_vec_env import GymTask
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.perturbations.any_model import free_directions

@@ -16,7 +16,8 @@ from gymnasium import spaces
 from scipy.stats import ttest_1samp
 
 from robo_maxent.cli import main
-from robo_maxent.envs.gym_vec_env import GymTask, GymVecEnv
+from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import EnvError, PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
@@ -25,7 +26,8 @@ from robo_maxent.learning.config import SacConfig
 from robo_maxent.seeds import Purpose
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
-from robo_maxent.training.train import resumed, train
+from robo_maxent.training.run_directory import resumed
+from robo_maxent.training.train import train
 from robo_maxent.training.trainer import Trainer
 
 SMALL = SacConfig(width=16, batch_size=16)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from samples import episode
 
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.rollout import evaluate, write_rows

@@ -12,7 +12,7 @@ import pytest
 from small_policy import small_policy
 
 from robo_maxent.cli import main
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate

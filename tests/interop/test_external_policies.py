@@ -12,8 +12,8 @@ from small_policy import small_policy
 from torch import nn
 
 from robo_maxent.cli import main
-from robo_maxent.cli.arguments import label, rows_path
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.cli.names import label, rows_path
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import PolicyError, UsageError

@@ -10,7 +10,7 @@ import pytest
 from small_policy import small_policy
 
 from robo_maxent.cli import main
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.interop import onnx_export
 from robo_maxent.learning.networks import Normalizer

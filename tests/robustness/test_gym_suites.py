@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_line import call
 
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.errors import EnvError, UnknownNameError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.perturbations.base import Share

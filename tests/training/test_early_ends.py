@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from robo_maxent.envs.gym_vec_env import GymTask
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.errors import CheckpointError, DivergedError
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.training import checkpoint

@@ -29,9 +29,10 @@ from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.tasks import make
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.memory import BASE_MEMORY, memory_needed
 from robo_maxent.training.metrics import STEP, MetricsLog, read
-from robo_maxent.training.run_directory import claimed
-from robo_maxent.training.train import BASE_MEMORY, Run, memory_needed, resumed, train
+from robo_maxent.training.run_directory import claimed, resumed
+from robo_maxent.training.train import Run, train
 from robo_maxent.training.trainer import Trainer
 
 SMALL = SacConfig(width=32, batch_size=32)

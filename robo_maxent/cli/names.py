@@ -1,0 +1,62 @@
+"""Names of files, by the policies that they are about and by what was asked for."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def labels(named: Sequence[str]) -> list[str]:
+    """Short names of several policies, which differ if the policies do."""
+    deepest = max(len(Path(name).resolve().parts) for name in named)
+    for folders in range(1, deepest - 1):
+        found = [label(name, folders) for name in named]
+        if len(set(found)) == len(found):
+            return found
+    return [label(name) for name in named]  # one policy twice
+
+
+def label(named: str, folders: int = 1) -> str:
+    """A short name for files about a policy, with as many of the folders that it is in."""
+    from robo_maxent.interop.external_policies import is_external
+
+    path = Path(named).resolve()
+    name = path.name if path.is_dir() else path.stem  # a directory may be called lr0.001
+    name = re.sub(r"\W", "-", path.name) if is_external(named) else name
+    return "-".join((*path.parent.parts[-folders:], name))
+
+
+def variant(**said: object) -> str:
+    """What was said of an evaluation or a film, to end the name of its file with.
+
+    For example "-randomize-hard-level-3"; what is None was not said.
+    """
+    words = []
+    for name, value in said.items():
+        if value is not None:
+            values = value if isinstance(value, tuple) else (value,)
+            shown = "+".join(one.stem if isinstance(one, Path) else str(one) for one in values)
+            words += [name, in_file_name(shown)]
+    return "".join(f"-{word}" for word in words)
+
+
+def in_file_name(words: str) -> str:
+    """Words as a part of a file's name."""
+    return re.sub(r"[^\w.+-]+", "-", words)
+
+
+def rows_path(named: str, variant: str = "") -> Path:
+    """Where the episodes of a policy go."""
+    from robo_maxent.interop.external_policies import is_external
+
+    path, name = Path(named), f"episodes{variant}.jsonl"
+    if path.is_dir():
+        return path / name
+    if is_external(named):  # its ending stays: policy.onnx and policy.safetensors may be neighbours
+        return path.with_name(f"{path.name.replace(':', '-')}.{name}")
+    return path.with_suffix(f".{name}")
+
+
+def onnx_path(named: str) -> Path:
+    """Where the ONNX file of a policy goes."""
+    path = Path(named)
+    return path / "policy.onnx" if path.is_dir() else path.with_suffix(".onnx")

@@ -1,0 +1,230 @@
+"""Policies by the words of a command line: runs, files and functions, and their tasks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from robo_maxent.cli.arguments import (
+    POLICY,
+    AllowPickle,
+    Normalize,
+    TaskName,
+    TaskOptions,
+    make,
+    saved_options,
+)
+from robo_maxent.cli.names import labels
+from robo_maxent.cli.trust import data_file, require_said
+from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
+
+if TYPE_CHECKING:
+    from robo_maxent.envs.interface import StressTask
+    from robo_maxent.learning.policy import Policy
+    from robo_maxent.report.rows import StressEpisode
+    from robo_maxent.robustness.baselines import PolicyUnderTest
+    from robo_maxent.types import Act
+
+
+def policy_and_task(
+    named: str,
+    task: str | None,
+    options: TaskOptions,
+    normalize: str | None = None,
+    allow_pickle: bool = False,
+) -> "tuple[Act, StressTask[Any]]":
+    """The policy that a run directory, a file or a function names, and the task to try it on.
+
+    Args:
+        named: Run directory, policy file, or MODULE:FUNCTION; see
+            :mod:`robo_maxent.interop.external_policies`.
+        task: Another task than its own.
+        options: What to change of it.
+        normalize: Statistics that an archive of Stable-Baselines3 was trained with, or "none".
+        allow_pickle: Whether pickles may be loaded.
+
+    Raises:
+        UsageError: A policy of others does not say its task, something else about it is missing,
+            or it would run code that was not allowed.
+        PolicyError: There is no such policy, or it does not fit the task.
+    """
+    from robo_maxent.interop import external_policies
+
+    external_policies.check_normalize(named, normalize)
+    external_policies.require_trust(named, normalize, allow_pickle)
+    if external_policies.is_external(named):
+        name, saved = external_policies.task_of(named) if task is None else task, {}
+    else:
+        policy, saved = own_policy(named)
+        name = policy.layout.task if task is None else task
+        if name != policy.layout.task:  # the options of a run are those of its own task
+            saved = {}
+    require_said(name, task, named)
+    chosen = make(name, saved | options.given)
+    return _acting(named, chosen, normalize), chosen
+
+
+def _acting(named: str, task: "StressTask[Any]", normalize: str | None) -> "Act":
+    """The policy that a run directory, a file or a function names, to act on a task.
+
+    Raises:
+        UsageError: Something about it is missing.
+        PolicyError: There is no such policy, or it does not fit the task.
+    """
+    from robo_maxent.cli.progress import say
+    from robo_maxent.envs.interface import layout_of
+    from robo_maxent.interop import external_policies
+
+    if external_policies.is_external(named):
+        act = external_policies.load(named, task, normalize)
+        if act.answers is None:
+            say(
+                f"{named} does not answer the same observations the same twice: its episodes can't "
+                "be run again. If it has a memory, a clock or randomness, name an object with "
+                "reset(simulations), which is called when episodes begin."
+            )
+        return act
+    policy, _ = own_policy(named)
+    policy.require(layout_of(task))
+    return policy
+
+
+def policies_under_test(
+    named: Sequence[str],
+    task: str | None,
+    options: TaskOptions,
+    normalize: str | None,
+    allow_pickle: bool,
+) -> "tuple[list[PolicyUnderTest], StressTask[Any]]":
+    """Policies to stress on one task.
+
+    Raises:
+        UsageError: They do not do the same task.
+        PolicyError: There is no such policy, or it does not fit.
+    """
+    pairs = [policy_and_task(name, task, options, normalize, allow_pickle) for name in named]
+    shared = pairs[0][1]
+    if others := {other.name for _, other in pairs} - {shared.name}:
+        raise UsageError(
+            f"the policies do different tasks, {shared.name} and {', '.join(sorted(others))}: name "
+            "one for all with --task"
+        )
+    tested = [
+        _under_test(name, act, content_hash(name), called)
+        for name, called, (act, _) in zip(named, labels(named), pairs, strict=True)
+    ]
+    return tested, shared
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What a replay takes from the command line, since no data file may name code to run."""
+
+    policy: str | None = None
+    """The policy, where its file is elsewhere now, or is code that you trust."""
+    task: TaskName = None
+    normalize: Normalize = None
+    allow_pickle: AllowPickle = False
+
+
+def policy_of_row(
+    row: "StressEpisode", description: Mapping[str, Any], options: ReplayOptions
+) -> "tuple[PolicyUnderTest | None, StressTask[Any]]":
+    """The policy of a row of a stress test, None for a baseline, and its task.
+
+    Raises:
+        UsageError: The policy has changed, is not known, or would run code that was not allowed.
+        PolicyError: It is gone, or does not fit.
+    """
+    from robo_maxent.interop.external_policies import require_trust
+
+    require_said(description["task"], options.task, "the stress test")
+    if row.mode == "baseline":
+        return None, _task_of(description)
+    saved = next((p for p in description["policies"] if p["label"] == row.policy), None)
+    if saved is None:
+        raise UsageError(f"the stress test says nothing of the policy {row.policy!r} of the row")
+    named = options.policy or data_file(row.policy, saved["file"])
+    require_trust(named, options.normalize, options.allow_pickle)
+    digest = content_hash(named)
+    if saved["sha256"] not in (None, digest):
+        raise UsageError(f"{named} is not the policy that was stressed: its contents differ")
+    task = _task_of(description)
+    act = _acting(named, task, options.normalize)
+    return _under_test(named, act, digest, row.policy), task
+
+
+def _task_of(description: Mapping[str, Any]) -> "StressTask[Any]":
+    """The task of a stress test."""
+    return make(description["task"], saved_options(description["task_options"]))
+
+
+def content_hash(named: str) -> str | None:
+    """SHA-256 of what a policy is, before it is loaded; None: of nothing that can be read."""
+    from robo_maxent.interop import external_policies
+
+    return external_policies.content_hash(
+        str(Path(named) / POLICY) if Path(named).is_dir() else named
+    )
+
+
+def _under_test(named: str, act: "Act", digest: str | None, called: str) -> "PolicyUnderTest":
+    """A policy with what identifies it."""
+    from robo_maxent.interop.policy_contract import ExternalPolicy
+    from robo_maxent.learning.policy import Policy
+    from robo_maxent.robustness.baselines import PolicyUnderTest
+
+    answers = act.answers if isinstance(act, ExternalPolicy) else None
+    sample = act.sample if isinstance(act, Policy) else None
+    return PolicyUnderTest(called, act, sample, named, digest, answers)
+
+
+def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
+    """The policy of this package that a run or a file names, and the options of its task.
+
+    Raises:
+        PolicyError: There is none.
+    """
+    from robo_maxent.learning.policy import Policy
+    from robo_maxent.training.run_directory import read_config
+
+    path = Path(named)
+    if path.is_dir():
+        saved = read_config(path)
+        if not (path / POLICY).is_file():
+            raise PolicyError(
+                f"{named} has no {POLICY} yet: it is written at the first evaluation. "
+                f"Train on: robo-maxent train --resume {quote(str(named))} --minutes 5"
+            )
+        policy = Policy.load(path / POLICY)
+        if saved["task"] != policy.layout.task:
+            raise PolicyError(
+                f"{path / 'config.json'} says that the run is of {saved['task']!r}, and its "
+                f"{POLICY} that it is of {policy.layout.task!r}: put back what was changed"
+            )
+        return policy, saved_options(saved)
+    if not path.exists():
+        runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
+        known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
+        raise PolicyError(f"No run directory or policy file {named!r}.{known}")
+    if path.suffix != Path(POLICY).suffix:
+        raise PolicyError(f"{named} is no policy file of this package, which end in .safetensors.")
+    policy = Policy.load(path)
+    return policy, _options_beside(path, policy.layout.task)
+
+
+def _options_beside(file: Path, task: str) -> dict[str, Any]:
+    """The options of the task of a policy file, where it lies in the run that trained it."""
+    from robo_maxent.cli.progress import say
+    from robo_maxent.training.run_directory import read_config
+
+    run = file.parent
+    if not (run / "config.json").exists():
+        return {}
+    try:
+        saved = read_config(run)
+    except RoboMaxentError as error:
+        say(f"{file} is taken with the usual options of {task}: {error}")
+        return {}
+    return saved_options(saved) if saved["task"] == task else {}

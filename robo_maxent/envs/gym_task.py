@@ -1,0 +1,239 @@
+"""Any Gymnasium id as something to learn on: ``gym:HalfCheetah-v5``, ``gym:dm_control/dog-run-v0``.
+
+The action space must be a bounded Box of floats; SAC acts in [-1, 1] and is mapped to it affinely.
+The observation space may be anything of numbers that flattens, but pictures. Where it has goals
+whose reward can be computed, they are a ``GoalSpec``, for hindsight.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import gymnasium
+import numpy as np
+
+from robo_maxent.envs.gym_goals import NoHindsightError, find_goal, names_goals
+from robo_maxent.envs.gym_spec import (
+    PREFIX,
+    find_spec,
+    make,
+    observation_parts,
+    require_box,
+    step_seconds,
+    with_args,
+)
+from robo_maxent.envs.gym_trial import EFFECTS, GymTrials, random_actions
+from robo_maxent.envs.gym_trial_env import GymTrialEnv
+from robo_maxent.envs.gym_vec_env import GymVecEnv
+from robo_maxent.envs.gym_wrapper import (
+    close,
+)
+from robo_maxent.envs.interface import Reading
+from robo_maxent.errors import RenderingError, UsageError
+from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.seeds import Purpose
+from robo_maxent.sim.robot import Robot
+from robo_maxent.sim.terrain_pool import TerrainPool
+from robo_maxent.spaces import Box, GoalSpec
+from robo_maxent.types import Act
+
+ENDLESS_STEPS = 100_000
+"""An environment without a time limit of its own that runs longer counts as one that never ends."""
+
+INSTANCES = 16
+"""Environments that are made at once to evaluate a policy, unless another number is asked for."""
+
+
+class GymTask:
+    """A Gymnasium environment to learn on; satisfies ``interface.StressTask``."""
+
+    preset = "single"
+    exact_resume = False
+    mirrors = None
+    perturbations = EFFECTS
+    terrain = None
+    deviation_units: Mapping[str, str] = {}
+
+    def __init__(
+        self,
+        env_id: str,
+        action_repeat: int = 1,
+        env_args: Mapping[str, Any] | None = None,
+        instances: int = INSTANCES,
+    ) -> None:
+        """Make the environment once, and see whether it can be learnt on.
+
+        Args:
+            env_id: A registered id, or ``module:id`` with the module that registers it.
+            action_repeat: How often each action is applied; rewards are summed.
+            env_args: What ``gymnasium.make`` is given beside the id.
+            instances: How many are made at once to evaluate a policy, at most.
+
+        Raises:
+            UsageError: There is no such id, a package is missing, or the action or observation
+                space is none to learn on; the message says what is.
+            EnvError: The environment can't be made.
+        """
+        if action_repeat < 1:
+            raise UsageError(f"action_repeat must be at least 1, got {action_repeat}")
+        if instances < 1:
+            raise UsageError(f"instances must be at least 1, got {instances}")
+        self.name = f"{PREFIX}{env_id}"
+        self.summary = f"the Gymnasium environment {env_id}"
+        self.action_repeat = action_repeat
+        self.env_args, self.most_simulations = dict(env_args or {}), instances
+        self.spec = with_args(find_spec(env_id), self.env_args)
+        env = make(self.name, self.spec)
+        try:
+            box = require_box(self.name, env.action_space)
+            self.policy_parts, self.notes = observation_parts(self.name, env.observation_space)
+            self.control_dt = step_seconds(env) * action_repeat
+            self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
+            self.goal = self._goal(env)
+        finally:
+            close(env, self.name)
+        if self.goal is not None:
+            self.preset = "goals"
+        self.observation_parts = self.policy_parts
+        self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
+        low, high = box.low.astype(np.float64).ravel(), box.high.astype(np.float64).ravel()
+        names = tuple(f"action {i}" for i in range(len(low)))
+        self.action_space = Box(names, centre=(low + high) / 2, scale=(high - low) / 2)
+        if len(box.shape) != 1:
+            self.notes += (f"{self.name}: the action of shape {box.shape} is flattened",)
+        limit = self.spec.max_episode_steps or ENDLESS_STEPS
+        self.episode_steps = -(-limit // action_repeat)
+        self.action_size = self.action_space.size
+        self.trials = GymTrials(
+            self.name,
+            self.spec,
+            action_repeat,
+            self.policy_parts,
+            self.action_size,
+            self.control_dt,
+        )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What builds this task again, beside its name."""
+        options: dict[str, Any] = {"action_repeat": self.action_repeat}
+        if self.env_args:
+            options["env_args"] = self.env_args
+        if self.most_simulations != INSTANCES:
+            options["instances"] = self.most_simulations
+        return options
+
+    def training_env(
+        self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
+    ) -> "GymVecEnv":
+        """One simulation in this process, or several in a worker process each.
+
+        Raises:
+            EnvError: A worker can't be started.
+        """
+        return GymVecEnv(self, n, seed, workers=n > 1)
+
+    def evaluation_env(
+        self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
+    ) -> "GymVecEnv":
+        """N simulations in this process, the first being number ``first_sim``."""
+        return GymVecEnv(self, n, seed, first_sim=first_sim, purpose=purpose)
+
+    # What a stress test needs beside that.
+
+    @property
+    def robot(self) -> Robot:
+        """What effects know of the model inside of the environment."""
+        return self.trials.robot
+
+    @property
+    def trial_notes(self) -> tuple[str, ...]:
+        """What the reader of a stress test must know of the id, a sentence each."""
+        return self.trials.notes
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions that decide its episodes, beside those that decide all."""
+        inside = self.trials.worlds(1)[0].wrapper.unwrapped
+        root = type(inside).__module__.split(".")[0].replace("_", "-")
+        more = ("dm-control",) if root == "shimmy" else ()
+        return tuple(dict.fromkeys(("gymnasium", root, *more)))
+
+    @property
+    def content(self) -> dict[str, str]:
+        """Module of the environment -> SHA-256 of its file; empty of an installed package's."""
+        module = type(self.trials.worlds(1)[0].wrapper.unwrapped).__module__
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is None or "site-packages" in Path(file).parts:
+            return {}
+        return {module: hashlib.sha256(Path(file).read_bytes()).hexdigest()}
+
+    def baselines(self) -> dict[str, Act]:
+        """Action zero, and random ones."""
+        return {
+            "zero action": lambda obs: np.zeros((len(obs), self.action_size)),
+            "random": random_actions(self.action_size),
+        }
+
+    def trial(self, terrain: TerrainPool | None = None) -> Self:
+        """Itself: nothing differs between its episodes but how they begin."""
+        return self
+
+    def at(self, patches: np.ndarray) -> Self:
+        """Itself: its ground is what it is."""
+        return self
+
+    def trial_env(
+        self,
+        params: EpisodeParams,
+        sims: np.ndarray,
+        seed: int,
+        threads: int = 0,
+        dump_dir: str | os.PathLike[str] = "runs/diverged",
+        filmed: bool = False,
+    ) -> GymTrialEnv:
+        """Simulations that run one episode each, of the purpose ``STRESS_TEST``, and then rest.
+
+        Args:
+            params: What is different about each, N rows.
+            sims: Their numbers, int, (N,).
+            seed: Of the whole set.
+            threads: The environments are stepped in one.
+            dump_dir: Their state can't be dumped.
+            filmed: Make environments that draw themselves.
+
+        Raises:
+            EnvError: An environment can't be made.
+            RenderingError: It draws no pictures.
+        """
+        if not filmed:
+            return GymTrialEnv(self.trials, self.trials.worlds(len(sims)), params, sims, seed)
+        if "rgb_array" not in self.render_modes:
+            known = ", ".join(self.render_modes) or "none"
+            raise RenderingError(f"{self.name} draws no pictures; its render modes: {known}.")
+        worlds = [self.trials.world(render_mode="rgb_array") for _ in sims]
+        return GymTrialEnv(self.trials, worlds, params, sims, seed, keep=False)
+
+    def reading(self, env: GymTrialEnv) -> Reading:
+        """Nothing: the id says no more than its return and its success."""
+        return Reading()
+
+    def _goal(self, env: gymnasium.Env[Any, Any]) -> GoalSpec | None:
+        """The goals of an environment; None with a note on why hindsight does not work."""
+        if not names_goals(env.observation_space):
+            return None
+        try:
+            if self.action_repeat > 1:
+                raise NoHindsightError(
+                    f"with action_repeat {self.action_repeat} a reward is a sum over several "
+                    "states, of which only the last is kept; use action_repeat 1"
+                )
+            goal, notes = find_goal(self.name, self.spec, env, self.policy_parts)
+        except NoHindsightError as error:
+            self.notes += (f"{self.name} can't be learnt with hindsight: {error}",)
+            return None
+        self.notes += notes
+        return goal

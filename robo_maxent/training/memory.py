@@ -1,0 +1,48 @@
+"""How much memory a run needs."""
+
+from pathlib import Path
+
+from robo_maxent import machine
+from robo_maxent.envs.interface import EnvFactory
+from robo_maxent.errors import UsageError
+from robo_maxent.learning.replay_buffer import row_bytes
+from robo_maxent.training.config import TrainConfig
+
+BASE_MEMORY = 500_000_000
+"""Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
+
+
+def memory_needed(task: EnvFactory, config: TrainConfig, resumed: Path | None = None) -> int:
+    """Estimate of the memory that a run needs, bytes: the replay, and the rest.
+
+    Args:
+        task: What to learn.
+        config: How.
+        resumed: The run to continue, whose saved replay is in memory twice as it is loaded.
+    """
+    replay = config.replay_capacity * row_bytes(task.observation_size, task.action_space.size)
+    if resumed is not None:
+        sizes = [file.stat().st_size for file in (resumed / "checkpoint").glob("*/*")]
+        replay = max(replay, 2 * max(sizes, default=0))
+    return replay + BASE_MEMORY
+
+
+def require_memory(task: EnvFactory, config: TrainConfig, resumed: Path | None) -> None:
+    """Check that a run fits in the memory that is free; ``resumed`` is a run to continue.
+
+    Raises:
+        UsageError: It does not; the message says how much would.
+    """
+    needed, available = memory_needed(task, config, resumed), machine.available_memory()
+    if needed > available:
+        if resumed is not None:
+            raise UsageError(
+                f"To resume, {resumed} needs about {needed / 1e9:.1f} GB of memory, of which "
+                f"{available / 1e9:.1f} GB are available. End other programs, or continue on a "
+                "larger machine."
+            )
+        fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
+        raise UsageError(
+            f"This run needs about {needed / 1e9:.1f} GB of memory, of which "
+            f"{available / 1e9:.1f} GB are available. Use --replay-capacity {fitting} or less."
+        )
