@@ -69,17 +69,18 @@ def _preset_of_task(args: list[str]) -> str:
     from robo_maxent.tasks import TASKS
 
     try:
-        task = tyro.cli(
+        said = tyro.cli(
             Train,
             args=[arg for arg in args if arg not in ("-h", "--help")],
             config=CONFIG,
             console_outputs=False,
-        ).task
+        )
     except SystemExit:  # the command will say what is wrong with its arguments
         return "default"
+    task = said.task
     if task is not None and task.startswith(PREFIX):
         try:
-            return arguments.gym_task(task.removeprefix(PREFIX)).preset
+            return arguments.make(task, said.options.given).preset
         except RoboMaxentError:
             return "single"  # the command will say what is wrong with it
     return TASKS[task].preset if task in TASKS else "default"

@@ -186,8 +186,8 @@ class _Loop:
             if not interrupt.pressed and evaluated_at != trainer.steps:
                 self._evaluate(interrupt)
             trainer.require_finite()
-            trainer.policy().save(trainer.directory / "policy-last.safetensors")
             trainer.save()
+            trainer.policy().save(trainer.directory / "policy-last.safetensors")
         except EnvError as error:
             raise self._saved_before(error) from error
         except DivergedError as error:
