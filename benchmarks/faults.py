@@ -94,7 +94,7 @@ def _kill_once(tally: Kills, life: float) -> None:
     rows = [json.loads(line) for line in Path(RUN, "metrics.jsonl").read_text().splitlines()]
     resumed = min((row["time/total_timesteps"] for row in rows[-2:]), default=0)
     tally.steps_back.append(max(reached - int(resumed), 0))
-    tally.orphans += sum(path.name.startswith(".") for path in Path(RUN).rglob("*"))
+    tally.orphans += sum(path.name.startswith(".writing-") for path in Path(RUN).rglob("*"))
 
 
 def _last_step() -> int:
