@@ -30,7 +30,7 @@ def differences(
         known[row.policy] = policy_of_row(row, description, ReplayOptions())
     policy, task = known[row.policy]
     again = json.loads(json.dumps(asdict(runner.replay(row, task, policy))))
-    before = row.to_json()
+    before = json.loads(json.dumps(row.to_json()))  # tuples are lists in JSON, of both
     return sorted(name for name, value in again.items() if before[name] != value)
 
 

@@ -116,7 +116,7 @@ Normalize = Annotated[
     ),
 ]
 AllowPickle = Annotated[
-    bool,
+    Switch,
     arg(
         name="allow-pickle",
         help="Load pickles, which a .zip and what VecNormalize saved are: they run whatever code "

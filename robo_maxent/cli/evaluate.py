@@ -106,7 +106,7 @@ class Evaluate:
             task=self.task,
             normalize=None if self.normalize is None else Path(self.normalize),
             **self.options.flags,
-            first=None if self.episodes == Evaluate.episodes else self.episodes,
+            first=None if self.episodes == EPISODES else self.episodes,
             seed=None if self.seed == Evaluate.seed else self.seed,
         )
 

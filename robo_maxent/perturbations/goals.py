@@ -1,24 +1,13 @@
 """The goal is moved in mid-task."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from robo_maxent.perturbations.base import (
-    Plant,
-    Range,
-    Ranges,
-    Running,
-    Share,
-    Values,
-    horizontal,
-)
-from robo_maxent.perturbations.timed import INSTANT, MIDST, TimedEffect
-from robo_maxent.sim.robot import Robot
+from robo_maxent.perturbations.base import Ranges, Running, Share
+from robo_maxent.perturbations.timed import DirectedEffect
 from robo_maxent.sim.rotations import turned
 
 
-class GoalMoved(TimedEffect):
+class GoalMoved(DirectedEffect):
     """The goal jumps towards the middle of the table, along its surface; sizes are horizontal."""
 
     name = "goal_moved"
@@ -36,27 +25,7 @@ class GoalMoved(TimedEffect):
     levels = {"hard": {"goal_moved": 0.3}}
     needs = ("goal", "table")
     bounds = {"goal_shift": (-1.0, 1.0)}  # m
-
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """It stays."""
-        return {**super().nominal(robot), "goal_shift": np.zeros(2)}
-
-    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
-        """How far is not negative."""
-        return {**super().range_limits(robot), "goal_moved_by": (0.0, 1.0)}
-
-    def drawn(self, ranges: Ranges, rng: np.random.Generator) -> Values:
-        """At once, in any direction."""
-        shift = horizontal(rng.uniform(*ranges["goal_moved_by"]), rng.uniform(-np.pi, np.pi))
-        return {"goal_moved_seconds": INSTANT, "goal_shift": shift}
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """So far, in any direction."""
-        begin, direction = rng.uniform(*MIDST), rng.uniform(-np.pi, np.pi)
-        if not severity:
-            return {}
-        shift = horizontal(severity, direction)
-        return {"goal_moved_begin": begin, "goal_moved_seconds": INSTANT, "goal_shift": shift}
+    vector, size = "goal_shift", "goal_moved_by"
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
         """Move it, by the mirrored way where that is nearer to the middle of the table."""

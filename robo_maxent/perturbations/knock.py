@@ -1,31 +1,18 @@
 """An object is knocked in mid-task."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from robo_maxent.perturbations.base import (
-    Axis,
-    Plant,
-    Range,
-    Ranges,
-    Running,
-    Share,
-    Values,
-    horizontal,
-)
-from robo_maxent.perturbations.timed import INSTANT, NEVER, TimedEffect
+from robo_maxent.perturbations.base import Axis, Ranges, Running, Share
+from robo_maxent.perturbations.timed import NEVER, DirectedEffect
 from robo_maxent.sim.robot import ManipulationState, Robot, RobotState
-from robo_maxent.types import Arrow, Breakdown
+from robo_maxent.types import Arrow
 
-KNOCKED = (0.2, 1.2)  # s at which a stress test knocks: it is on the table, in the hand, or between
 SLIDES = 0.05  # m that an object slides from a knock of severity 1
-DIRECTIONS = {"away": 0.0, "left": 90.0, "near": 180.0, "right": -90.0}  # deg from forward
 SHOWN_SECONDS, LENGTH = 0.4, 0.12  # of the arrow: s, m
 RGBA, RADIUS = (0.9, 0.1, 0.7, 1.0), 0.006
 
 
-class Knock(TimedEffect):
+class Knock(DirectedEffect):
     """A horizontal impulse on the object, N·s, that acts at once.
 
     In a stress test it is given in multiples of the one that would make the object slide by 5 cm on
@@ -47,43 +34,25 @@ class Knock(TimedEffect):
     realized = ("knocked",)
     needs = ("objects", "table")
     bounds = {"knock_impulse": (-10.0, 10.0)}  # N·s: 100 m/s of an object of 100 g
+    vector, size = "knock_impulse", "knock_size"
+    moments = (0.2, 1.2)  # s: the object lies on the table, is in the hand, or between
 
-    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """None."""
-        return {**super().nominal(robot), "knock_impulse": np.zeros(2)}
-
-    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Its size is not negative."""
-        return {**super().range_limits(robot), "knock_size": (0.0, 10.0)}
-
-    def drawn(self, ranges: Ranges, rng: np.random.Generator) -> Values:
-        """At once, from any side."""
-        impulse = horizontal(rng.uniform(*ranges["knock_size"]), rng.uniform(-np.pi, np.pi))
-        return {"knock_seconds": INSTANT, "knock_impulse": impulse}
+    def sized(self, severity: float, robot: Robot) -> float:
+        """So many times what slides it 5 cm, N·s."""
+        return severity * sliding(robot)
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """From four sides."""
         return (
-            self.axis(
-                cases=tuple(DIRECTIONS),
+            self.from_sides(
                 phrase="with knocks of {severity}",
                 counts="success",  # an object seldom leaves the table
-                breakdowns=(Breakdown("direction", "case", "grid"),),
                 suites={
                     "quick": Share(8, 2, severities=(0.0, 1.0, 2.0, 3.0)),
                     "full": Share(30, 5),
                 },
             ),
         )
-
-    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """Of so many times what slides it 5 cm, from the side of the case."""
-        begin, anywhere = rng.uniform(*KNOCKED), rng.uniform(-np.pi, np.pi)
-        towards = np.deg2rad(DIRECTIONS[case]) if case in DIRECTIONS else anywhere
-        if not severity:
-            return {}
-        impulse = horizontal(severity * sliding(plant.robot), towards)
-        return {"knock_begin": begin, "knock_seconds": INSTANT, "knock_impulse": impulse}
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """What slides it 5 cm."""

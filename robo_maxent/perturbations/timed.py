@@ -15,13 +15,16 @@ from robo_maxent.perturbations.base import (
     Running,
     Share,
     Values,
+    horizontal,
 )
 from robo_maxent.sim.robot import Robot, RobotState
+from robo_maxent.types import Breakdown
 
 NEVER = -1
 MIDST = (0.8, 1.2)  # s at which a stress test begins them: by then objects are held
 INSTANT = 1e-3  # s: shorter than any control step, of which every effect lasts at least one
 TIME = (0.0, 1e6)  # s, without end
+DIRECTIONS = {"away": 0.0, "left": 90.0, "near": 180.0, "right": -90.0}  # deg from forward
 
 
 class TimedEffect(Perturbation):
@@ -109,6 +112,52 @@ class TimedEffect(Perturbation):
         if due.any():
             ids = np.flatnonzero(due.any(axis=1))
             self.switch(running, ids, due[ids, 0])
+
+
+class DirectedEffect(TimedEffect):
+    """An effect with a size and a horizontal direction: its parameter :attr:`vector`, (2,)."""
+
+    vector: str
+    """The parameter, world frame; its bounds are those of its size, too."""
+    size: str
+    """The range of its size."""
+    moments: Range = MIDST
+    """When a stress test begins it, s."""
+    lasts: float = INSTANT
+    """How long it does in a stress test, s."""
+
+    def sized(self, severity: float, robot: Robot) -> float:
+        """Size at a severity; unless overridden, the severity."""
+        return severity
+
+    def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
+        """None."""
+        return {**super().nominal(robot), self.vector: np.zeros(2)}
+
+    def range_limits(self, robot: Robot) -> Mapping[str, Range]:
+        """Its size is not negative."""
+        return {**super().range_limits(robot), self.size: (0.0, self.bounds[self.vector][1])}
+
+    def drawn(self, ranges: Ranges, rng: np.random.Generator) -> Values:
+        """In any direction; at once, unless there is a range for how long."""
+        vector = horizontal(rng.uniform(*ranges[self.size]), rng.uniform(-np.pi, np.pi))
+        lasts = self.seconds_name in ranges
+        seconds = super().drawn(ranges, rng) if lasts else {self.seconds_name: INSTANT}
+        return {**seconds, self.vector: vector}
+
+    def from_sides(self, **changes: Any) -> Axis:
+        """Its axis, with four directions as its cases."""
+        by_direction = (Breakdown("direction", "case", "grid"),)
+        return self.axis(cases=tuple(DIRECTIONS), breakdowns=by_direction, **changes)
+
+    def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
+        """Once, in the direction of the case, or in any."""
+        begin, anywhere = rng.uniform(*self.moments), rng.uniform(-np.pi, np.pi)
+        towards = np.deg2rad(DIRECTIONS[case]) if case in DIRECTIONS else anywhere
+        if not severity:
+            return {}
+        vector = horizontal(self.sized(severity, plant.robot), towards)
+        return {self.begin_name: begin, self.seconds_name: self.lasts, self.vector: vector}
 
 
 class Interruption(TimedEffect):

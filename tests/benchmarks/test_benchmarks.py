@@ -3,15 +3,18 @@
 import argparse
 import json
 import sys
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hand_rows import row
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.base import Share
 from robo_maxent.robustness.suites import Suite
 from robo_maxent.tasks import TASKS, make, quadruped
+from robo_maxent.types import Episode
 
 # -- the peers' environment ----------------------------------------------------
 
@@ -256,3 +259,18 @@ def test_the_time_of_the_full_suite_is_extrapolated_from_its_number_of_episodes(
     assert told["full_suite_s_is"] == "extrapolated"
     expected = 270 / told["episodes_per_s"]
     assert told["full_suite_s"] == pytest.approx(expected, abs=0.1)  # it is told in tenths
+
+
+# -- replays -------------------------------------------------------------------
+
+
+def test_a_row_that_runs_again_differs_in_what_changed_and_in_nothing_else(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replays = benchmark("replays")
+    stressed = row(places={"object": (0.5, -0.1)})
+    episode = Episode(**{part.name: getattr(stressed, part.name) for part in fields(Episode)})
+    monkeypatch.setattr(replays, "policy_of_row", lambda *_: (None, None))
+    for again, differing in ((episode, []), (replace(episode, reward=10.5), ["reward"])):
+        monkeypatch.setattr(replays.runner, "replay", lambda *_, again=again: again)
+        assert replays.differences(stressed, {}, {}) == differing

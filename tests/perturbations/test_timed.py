@@ -23,8 +23,9 @@ from handled import (
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.base import Plant
-from robo_maxent.perturbations.knock import DIRECTIONS, sliding
+from robo_maxent.perturbations.knock import sliding
 from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.perturbations.timed import DIRECTIONS
 
 PLANT = Plant(ROBOT, DT)
 NAMES = ("arm_pushed", "knock", "goal_moved", "gripper_lost", "grip_slips")
@@ -132,6 +133,20 @@ def test_a_pushed_arm_gives_way_until_its_motors_hold_the_push() -> None:
         mujoco.mj_jac(model, data, jacobian, None, data.xipos[body], body)
         wanted = -jacobian[:2, ROBOT.dof_adr[:7]].T @ force[sim]
         np.testing.assert_allclose(torque[sim], wanted, atol=0.1)
+
+
+@pytest.mark.parametrize(("size", "least", "most"), [(20.0, 0.01, 0.02), (80.0, 0.03, 0.07)])
+def test_an_arm_gives_way_by_centimetres(size: float, least: float, most: float) -> None:
+    """From four sides, for 0.2 s."""
+    env = environment(given(4, *(severe("arm_pushed", size, case) for case in DIRECTIONS)), PICK)
+    rest(env, BEGIN)
+    before, way = env.state.site_position["hand"].copy(), np.zeros(4)
+    for _ in range(10):
+        rest(env, 1)
+        moved = np.linalg.norm(env.state.site_position["hand"] - before, axis=1)
+        way = np.maximum(way, moved)
+    assert (way > least).all()
+    assert (way < most).all()
 
 
 def test_a_push_of_the_arm_lasts_its_time_and_is_shown_meanwhile() -> None:
