@@ -21,14 +21,15 @@ def axis_label(name: str, title: str, unit: str = "", **more: Any) -> dict[str, 
 LABELS: dict[str, dict[str, Any]] = {
     label["name"]: label
     for label in (
-        axis_label("friction", "Foot friction"),
+        axis_label("friction", "Foot friction", reference=0.4),
         axis_label("slip", "Sudden slip"),
-        axis_label("payload", "Payload", "kg"),
+        axis_label("payload", "Payload", "kg", reference=3.0),
         axis_label(
             "push",
             "Pushes",
             "capture impulses",
             phrase="with pushes of {severity}",
+            reference=1.0,
             breakdowns=AROUND,
         ),
         axis_label("timing", "Pushes at untrained times", "capture impulses"),

@@ -1,35 +1,88 @@
-"""Success at increasing severities of one axis -> area under the curve, and critical severity.
+"""Success at increasing severities of one axis -> where it falls below 90 %, and its mean.
 
-Both have intervals from one bootstrap over seeds: a seed that was used at every severity keeps its
-outcomes together, so what an easy start does at one severity is not counted as news at the next.
+Both say what the tested severities can. Success falls below 90 % somewhere between the last of them
+that holds and the first that does not; the area under the curve lies between what it is if success
+falls right after each severity, and right before the next. What lies between was not tried.
 
-The bootstrap is Rubin's (1981): it weights the seeds at random, where the ordinary one counts how
-often each was drawn. Where all episodes succeed, either would claim a certainty that no number of
-episodes gives. So half a success and half a failure are added, which makes the interval of each
-single share that of Jeffreys (Brown, Cai and DasGupta 2001).
+*The doubt of the fall* is that of bets (Waudby-Smith and Ramdas 2024, "Estimating means of bounded
+random variables by betting"). Who says that success holds at a severity bets on success there and
+at harder ones, at odds that are fair if 90 % succeed. If fewer do, the wealth grows 40-fold in at
+most 2.5 % of all cases (Ville 1939), whatever severities were chosen on the way, and whenever one
+stopped. Who says that it has fallen bets on failure there and at milder ones. So the interval
+covers at least 95 % where success never rises with severity. Where it dips and recovers, it is of
+the first fall, as far as a tested severity shows it.
+
+*The doubt of the area* is that of Rubin's bootstrap (1981), which weights starts at random: a start
+that was met at every severity keeps its outcomes together. Where all episodes succeed, it would
+claim a certainty that no number of episodes gives. So each share has half a success and half a
+failure added, and at each end one more of what moves that end outwards.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.intervals import (
-    TAILS,
-    CensoredEstimate,
-    CensoredValue,
-    Estimate,
-    Proportion,
-    proportion,
-)
+from robo_maxent.evaluation.intervals import TAILS, CensoredValue, Proportion, proportion
 
 THRESHOLD = 0.9
-"""Share of success that a critical severity still has."""
+"""Share of success that is required."""
 RESAMPLES = 10_000
-"""An end of an interval then differs by 1 % of its length from one generator to another."""
+"""The ends of an area's interval then differ by 1 % of its length between generators."""
 ROUNDING = 1e-9
 """A pooled share is a sum of quotients: 0.9 may be stored a little below."""
+PROOF = 1.0 / TAILS[0]
+"""What the wealth of a bet must grow to."""
+STAKES = 16
+"""Shares of success that are bet on, a part of the wealth on each."""
+
+
+@dataclass(frozen=True)
+class Fall:
+    """Where success falls below what is required."""
+
+    holds: float | None
+    """The last severity at which it is as required; None: it is not at the first."""
+    fails: float | None
+    """The first at which it is not; None: it is at the last."""
+    mildest: CensoredValue
+    """Mild end of the 95 % interval: a tested severity, or before the first."""
+    hardest: CensoredValue
+    """Its hard end: a tested severity, or after the last."""
+    count: int
+    """How many episodes it was told from."""
+    unit: str = ""
+
+    def __str__(self) -> str:
+        """For people: ``between 8 and 16 N·s [4, 16]``, ``after 24 N·s [16, > 24]``."""
+        if self.holds is None:
+            where = f"before {self.fails:g}"
+        elif self.fails is None:
+            where = f"after {self.holds:g}"
+        else:
+            where = f"between {self.holds:g} and {self.fails:g}"
+        return f"{where} {self.unit}".rstrip() + f" [{self.mildest}, {self.hardest}]"
+
+
+@dataclass(frozen=True)
+class Area:
+    """Mean success over an axis, in [0, 1], as far as the tested severities say."""
+
+    least: float
+    """If success falls right after each severity."""
+    most: float
+    """If it falls right before the next."""
+    interval: tuple[float, float]
+    """95 % of both."""
+    count: int
+    """How many episodes it was told from."""
+
+    def __str__(self) -> str:
+        """For people, to two digits: ``0.68 to 0.82 [0.61, 0.87]``."""
+        low, high = self.interval
+        return f"{self.least:.2f} to {self.most:.2f} [{low:.2f}, {high:.2f}]"
 
 
 @dataclass(frozen=True)
@@ -43,21 +96,17 @@ class SeverityCurve:
     shares: tuple[Proportion, ...]
     """Success at each severity, (K,)."""
     fit: tuple[float, ...]
-    """The closest shares that never rise with severity, (K,)."""
-    area: Estimate
-    """Mean success between the first and the last severity: area under the straight lines between
-    ``shares``, over the axis scaled to [0, 1]."""
-    critical: CensoredEstimate
-    """The most severe value at which at least ``threshold`` of the episodes succeed, on the
-    straight lines between ``fit``."""
+    """The closest shares that never rise with severity, (K,): what a fall is read from."""
+    fall: Fall
+    area: Area
     threshold: float
     paired: bool
-    """Every severity was met by the same seeds."""
+    """Every severity was met by the same starts."""
 
     def __str__(self) -> str:
-        """For people: ``critical step 9.8 m [8.9, 10.7], area 0.7 [0.6, 0.8] over 0 to 24 m``."""
-        span = f"{self.severities[0]:g} to {self.severities[-1]:g} {self.unit}".rstrip()
-        return f"critical {self.axis} {self.critical}, area {self.area} over {span}"
+        """For people: ``falls below 90 % between 8 and 16 N·s [4, 16], area 0.6 to 0.8 [...]``."""
+        required = f"{100 * self.threshold:g} %"
+        return f"{self.axis}: falls below {required} {self.fall}, area {self.area}"
 
 
 def severity_curve(
@@ -72,19 +121,13 @@ def severity_curve(
 ) -> SeverityCurve:
     """Success along one axis.
 
-    Both intervals cover about 95 %. That of the critical severity covers more where the curve is
-    flat near the threshold; it speaks of the straight lines between the severities that were
-    tested, and knows nothing of what the curve does between them. That of the area errs towards too
-    little, and covers 91 %, where nearly all of some 20 episodes succeed at each severity and no
-    seed is shared.
-
     Args:
         severities: From the mildest to the most severe, strictly rising or falling, (K,).
-        outcomes: 1 for success, 0 for failure, NaN where a seed was not run, (S, K).
+        outcomes: 1 for success, 0 for failure, NaN where a start was not run, (S, K).
         rng: Random numbers of the bootstrap.
         axis: What is made more severe, for people.
         unit: Its unit.
-        threshold: Share of success that defines the critical severity, in (0, 1).
+        threshold: Share of success that is required, in (0, 1).
         resamples: Draws of the bootstrap; a quarter of them makes the ends vary twice as much.
 
     Raises:
@@ -93,103 +136,137 @@ def severity_curve(
     places, table = np.asarray(severities, float), np.asarray(outcomes, float)
     _check(places, table, threshold)
     counts, hits = (~np.isnan(table)).sum(0), np.nansum(table, axis=0)  # (K,)
-    scaled = (places - places[0]) / (places[-1] - places[0])
-    shares, likely = hits / counts, plausible_shares(table, rng, resamples)
-    fit = falling(shares, counts)
-
-    area = float(np.trapezoid(shares, scaled))
-    between = _interval(np.trapezoid(likely, scaled, axis=1), area)
-    critical = crossing(fit, scaled, threshold)
-    ends = _interval(crossing(falling(likely, counts), scaled, threshold), float(critical))
-    value, *ends = (_on_axis(place, places) for place in (float(critical), *ends))
-    low, high = ends if places[0] < places[-1] else reversed(ends)
+    shares = hits / counts
+    fit = isotonic_regression(shares, weights=counts, increasing=False).x
     return SeverityCurve(
         axis=axis,
         unit=unit,
         severities=tuple(places.tolist()),
         shares=tuple(proportion(int(h), int(n)) for h, n in zip(hits, counts, strict=True)),
         fit=tuple(fit.tolist()),
-        area=Estimate(area, between, int(counts.sum())),
-        critical=CensoredEstimate(value, low, high, int(counts.sum()), unit),
+        fall=_fall(places, table, fit, threshold, unit),
+        area=_area(places, table, shares, rng, resamples),
         threshold=threshold,
         paired=not np.isnan(table).any(),
     )
 
 
-def plausible_shares(outcomes: np.ndarray, rng: np.random.Generator, resamples: int) -> np.ndarray:
+def wealth(outcomes: np.ndarray, shares: np.ndarray, threshold: float) -> np.ndarray:
+    """What bets that are fair at a threshold have grown to, from 1, (K, K).
+
+    At ``[i, j]``, of bets on the episodes at severities i to j: the mean over ``shares``, of which
+    each bets that so large a share succeeds. The episodes of one start may be alike, so each
+    start's wealth grows by the mean of what its episodes would make of it.
+
+    Args:
+        outcomes: 1, 0, or NaN where a start was not run, (S, K).
+        shares: All above the threshold, to bet on success, or all below, to bet on failure, (Q,).
+        threshold: Share at which nobody wins on average.
+    """
+    patterns, repeats = np.unique(np.nan_to_num(outcomes, nan=-1.0), axis=0, return_counts=True)
+    wins, losses = shares / threshold, (1.0 - shares) / (1.0 - threshold)  # (Q,)
+    size = outcomes.shape[1]
+    grown = np.ones((size, size))
+    for i in range(size):
+        hits = np.cumsum(patterns[:, i:] == 1, axis=1)[..., None]  # (P, K - i, 1)
+        misses = np.cumsum(patterns[:, i:] == 0, axis=1)[..., None]
+        run = np.maximum(hits + misses, 1)
+        factor = np.where(hits + misses > 0, (hits * wins + misses * losses) / run, 1.0)
+        with np.errstate(divide="ignore"):  # who bets everything may lose it
+            logs = np.einsum("p,pkq->kq", repeats.astype(float), np.log(factor))
+        grown[i, i:] = np.exp(np.minimum(logs, 500.0)).mean(1)
+    return grown
+
+
+def proven(outcomes: np.ndarray, threshold: float) -> tuple[int, int]:
+    """How many of the first severities are proven to hold, and from which on all are to fail.
+
+    Success at a severity is not proven by episodes at those that are proven to fail.
+
+    Args:
+        outcomes: 1, 0, or NaN where a start was not run, (S, K).
+        threshold: Share of success that is required.
+    """
+    parts = (np.arange(STAKES) + 0.5) / STAKES
+    size = outcomes.shape[1]
+    against = wealth(outcomes, threshold * parts, threshold)
+    fallen = [against[: j + 1, j].mean() >= PROOF for j in range(size)]
+    failing = size - _leading(fallen[::-1])
+    kept = outcomes[:, :failing]
+    # Most policies succeed nearly always where they succeed: more is bet on that.
+    favour = wealth(kept, 1.0 - (1.0 - threshold) * parts**2, threshold)
+    holding = _leading([favour[i, i:].mean() >= PROOF for i in range(failing)])
+    return holding, failing
+
+
+def plausible_shares(
+    outcomes: np.ndarray, rng: np.random.Generator, resamples: int, added: tuple[float, float]
+) -> np.ndarray:
     """Shares of success that the outcomes leave plausible, (resamples, K).
 
-    Random weights of seeds are gamma variables, which makes their shares a Dirichlet variable.
-    Seeds with the same outcomes are weighted together. Each share alone is a Beta variable, of the
-    successes and failures at that severity and a half.
+    Random weights of starts are gamma variables, which makes their shares a Dirichlet variable.
+    Starts with the same outcomes are weighted together. Each share alone is a Beta variable, of the
+    successes and failures at that severity and those that are added.
 
     Args:
         outcomes: 1, 0, or NaN, (S, K).
         rng: Random numbers.
         resamples: How many.
+        added: Successes and failures added to every severity.
     """
     coded = np.nan_to_num(outcomes, nan=-1.0)  # NaN would differ from NaN
     patterns, repeats = np.unique(coded, axis=0, return_counts=True)
     weights = rng.standard_gamma(repeats, (resamples, len(repeats)))
-    prior = rng.standard_gamma(0.5, (resamples, 2, 1))  # a success and a failure everywhere
-    hits = weights @ (patterns == 1).astype(float) + prior[:, 0]
-    return hits / (weights @ (patterns >= 0).astype(float) + prior.sum(1))
+    successes, failures = (rng.standard_gamma(each, (resamples, 1)) for each in added)
+    hits = weights @ (patterns == 1).astype(float) + successes
+    return hits / (weights @ (patterns >= 0).astype(float) + successes + failures)
 
 
-def falling(shares: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Closest shares that never rise, by least squares weighted with counts, (..., K).
-
-    What the pool-adjacent-violators algorithm finds, by the min-max formula: at i, the smallest
-    over a <= i of the largest over b >= i of the mean from a to b (Robertson, Wright and Dykstra
-    1988, 1.4).
-    """
-    size = shares.shape[-1]
-    hits = np.insert(np.cumsum(shares * counts, -1), 0, 0.0, axis=-1)  # (..., K + 1)
-    total = np.insert(np.cumsum(counts), 0, 0)
-    a, b = np.arange(size)[:, None], np.arange(size)
-    sums = hits[..., None, 1:] - hits[..., :-1, None]  # from a to b, (..., a, b)
-    numbers = np.where(a <= b, total[None, 1:] - total[:-1, None], 1)
-    means = np.where(a <= b, sums / numbers, -np.inf)
-    largest = np.maximum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]  # (..., a, i)
-    return np.where(a <= b, largest, np.inf).min(-2)
-
-
-def crossing(fit: np.ndarray, places: np.ndarray, threshold: float) -> np.ndarray:
-    """Last place at which curves that never rise reach a threshold, (...).
-
-    Args:
-        fit: Curves, given at the places and straight between them, (..., K).
-        places: Increasing, (K,).
-        threshold: What to reach.
-
-    Returns:
-        Infinity where the last place still reaches it, minus infinity where the first does not.
-    """
-    reached = (fit >= threshold - ROUNDING).sum(-1)
-    last = np.clip(reached - 1, 0, len(places) - 2)
-    above = np.take_along_axis(fit, last[..., None], -1)[..., 0]
-    below = np.take_along_axis(fit, last[..., None] + 1, -1)[..., 0]
-    inside = (reached > 0) & (reached < len(places))
-    over = np.maximum(above - threshold, 0.0)
-    part = np.divide(over, above - below, out=np.zeros_like(above), where=inside)
-    crossed = places[last] + part * (places[last + 1] - places[last])
-    return np.where(inside, crossed, np.where(reached > 0, np.inf, -np.inf))
+def _fall(
+    places: np.ndarray, table: np.ndarray, fit: np.ndarray, threshold: float, unit: str
+) -> Fall:
+    size = len(places)
+    held = _leading((fit >= threshold - ROUNDING).tolist())
+    holding, failing = proven(table, threshold)
+    holding, failing = min(holding, held), max(failing, held)
+    before, after = ("<", ">") if places[0] < places[-1] else (">", "<")
+    known = [CensoredValue(place) for place in places.tolist()]
+    ends = [CensoredValue(known[0].value, before), *known, CensoredValue(known[-1].value, after)]
+    return Fall(
+        holds=known[held - 1].value if held else None,
+        fails=known[held].value if held < size else None,
+        mildest=ends[holding],
+        hardest=ends[failing + 1],
+        count=int((~np.isnan(table)).sum()),
+        unit=unit,
+    )
 
 
-def _interval(draws: np.ndarray, estimate: float) -> tuple[float, float]:
-    """The middle 95 % of draws, which may be infinite, stretched to hold the estimate."""
-    low, high = np.quantile(draws, TAILS, method="inverted_cdf")
-    return min(float(low), estimate), max(float(high), estimate)
+def _area(
+    places: np.ndarray,
+    table: np.ndarray,
+    shares: np.ndarray,
+    rng: np.random.Generator,
+    resamples: int,
+) -> Area:
+    widths = np.diff(places) / (places[-1] - places[0])
+    least, most = _bounds(shares, widths)
+    low, _ = _bounds(plausible_shares(table, rng, resamples, (0.5, 1.5)), widths)
+    _, high = _bounds(plausible_shares(table, rng, resamples, (1.5, 0.5)), widths)
+    low, high = np.quantile(low, TAILS[0]), np.quantile(high, TAILS[1])
+    count = int((~np.isnan(table)).sum())
+    return Area(float(least), float(most), (float(low), float(high)), count)
 
 
-def _on_axis(scaled: float, places: np.ndarray) -> CensoredValue:
-    """A place in [0, 1], or beyond, as a severity."""
-    first, last = float(places[0]), float(places[-1])
-    if np.isinf(scaled):
-        return CensoredValue(
-            last if scaled > 0 else first, ">" if (scaled > 0) == (last > first) else "<"
-        )
-    return CensoredValue(first + scaled * (last - first))
+def _bounds(shares: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Areas under the lowest and the highest steps between shares, (...), of shares (..., K)."""
+    ends = shares[..., :-1], shares[..., 1:]
+    return np.minimum(*ends) @ widths, np.maximum(*ends) @ widths
+
+
+def _leading(flags: Sequence[bool]) -> int:
+    """How many are true before the first that is not."""
+    return next((place for place, flag in enumerate(flags) if not flag), len(flags))
 
 
 def _check(places: np.ndarray, table: np.ndarray, threshold: float) -> None:

@@ -55,6 +55,7 @@ class ServoGains(ServoEffect):
     title = "Servo gains"
     summary = "stiffness and damping of the servos are off by this share, either way"
     severities = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    reference = 0.2
     suites = {"quick": Share(24, 4, severities=(0.0, 0.2, 0.4))}
     bounds = {"kp_scale": (0.0, 4.0), "kd_scale": (0.0, 4.0)}  # stiffer ones need shorter steps
     ranges: Ranges = {"kp_scale": (1.0, 1.0), "kd_scale": (1.0, 1.0)}
@@ -98,6 +99,7 @@ class MotorStrength(ServoEffect):
     summary = "share of the torque that all motors give"
     noun = "motor strength"
     severities = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+    reference = 0.8
     suites = {"quick": Share(24, 4, severities=(1.0, 0.8, 0.6)), "full": Share(80, 10)}
     bounds = {"motor_strength": (0.0, 2.0)}
     ranges: Ranges = {"motor_strength": (1.0, 1.0)}  # of each joint
@@ -264,6 +266,7 @@ class EncoderBias(ServoEffect):
     unit = "rad"
     summary = "encoders read wrong by up to this, each by another angle"
     severities = (0.0, 0.01, 0.02, 0.04, 0.06, 0.1)
+    reference = 0.02
     suites = {"quick": Share(24, 4, severities=(0.0, 0.04, 0.1))}
     bounds = {"encoder_bias": (-0.5, 0.5)}
     ranges: Ranges = {"encoder_bias": (0.0, 0.0)}  # rad, of each joint

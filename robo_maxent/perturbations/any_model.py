@@ -63,6 +63,7 @@ class GeomFriction(Factor):
     title = "Friction"
     summary = "friction of everything that touches, as a share of its own"
     severities = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1)
+    reference = 0.7
     suites = {"quick": Share(24, 4, severities=(1.0, 0.6, 0.2))}
     bounds = {"friction_factor": (0.01, 10.0)}
     ranges: Ranges = {"friction_factor": (1.0, 1.0)}
@@ -93,6 +94,7 @@ class BodyMass(Factor):
     title = "Mass"
     summary = "mass and inertia of every body, as a multiple of its own"
     severities = (1.0, 1.25, 1.5, 2.0, 3.0)
+    reference = 1.25
     suites = {"quick": Share(24, 4, severities=(1.0, 1.5, 3.0))}
     bounds = {"mass_factor": (0.05, 20.0)}
     ranges: Ranges = {"mass_factor": (1.0, 1.0)}
@@ -123,6 +125,7 @@ class ActuatorStrength(Factor):
     summary = "share of its own force that every actuator gives"
     noun = "motor strength"
     severities = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+    reference = 0.8
     suites = {"quick": Share(24, 4, severities=(1.0, 0.8, 0.6))}
     bounds = {"strength_factor": (0.0, 5.0)}
     ranges: Ranges = {"strength_factor": (1.0, 1.0)}
@@ -168,6 +171,7 @@ class BasePush(Perturbation):
     summary = "one push on the base after one to three seconds, as the speed that it is worth"
     noun = "pushes"
     severities = (0.0, 0.5, 1.0, 2.0, 3.0)
+    reference = 1.0
     suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 3.0))}
     bounds = {"base_push_begin": (0.0, 1e6), "base_push": (-100.0, 100.0)}
     realized = ("impulse",)

@@ -24,6 +24,7 @@ class ArmPushed(DirectedEffect):
     summary = "the hand is pushed for 0.2 s, from any side"
     noun = "a push of the hand"
     severities = (0.0, 60.0, 120.0, 180.0, 240.0)
+    reference = 30.0
     ranges: Ranges = {
         "arm_pushed": 0.0,  # probability that it happens
         "arm_pushed_begin": (0.4, 1.6),  # s

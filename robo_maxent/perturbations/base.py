@@ -88,6 +88,10 @@ class Axis:
     """What a headline counts of its episodes."""
     is_scale: bool = True
     """Severities are more and less of something; a fault is or is not."""
+    reference: float | None = None
+    """A severity that use may well bring: what axes are compared by; None: it is no scale."""
+    resolution: float = 0.0
+    """The least that severities may be apart: 1 where they are whole numbers."""
     judged_by_recovery: bool = False
     """Its episodes are judged by how the robot goes on, so the task must say its deviations."""
     is_ground: bool = False
@@ -217,6 +221,10 @@ class Perturbation(ABC):
     """Of its stress axis, nominal first, then worse; empty: it has none."""
     is_scale: bool = True
     """See :class:`Axis`."""
+    reference: float | None = None
+    """See :class:`Axis`."""
+    resolution: float = 0.0
+    """See :class:`Axis`."""
     suites: Mapping[str, Share] = {}
     """Suite -> how many episodes of it, where that is not the usual."""
     needs: tuple[Part, ...] = ()
@@ -287,6 +295,8 @@ class Perturbation(ABC):
             "noun": self.noun,
             "severities": self.severities,
             "is_scale": self.is_scale,
+            "reference": self.reference,
+            "resolution": self.resolution,
             "suites": self.suites,
         }
         return Axis(**(described | changes))

@@ -73,6 +73,7 @@ class Occlusion(Interruption):
     summary = "the object is hidden for a while"
     noun = "object hidden for"
     severities = (0.0, 0.2, 0.4, 0.8)
+    reference = 0.2
     suites = {"quick": Share(24, 4, severities=(0.0, 0.2, 0.4, 0.8))}
     ranges: Ranges = {
         "occlusion": 0.0,  # probability that it happens

@@ -32,6 +32,7 @@ class ActionNoise(ScalarEffect):
     summary = "normal noise on every action, its standard deviation as a share of half the range"
     noun = "action noise"
     severities = (0.0, 0.05, 0.1, 0.2, 0.4)
+    reference = 0.05
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.4))}
     bounds = {"action_noise": (0.0, 10.0)}
     ranges: Ranges = {"action_noise": (0.0, 0.0)}
@@ -53,6 +54,7 @@ class PacketLoss(ScalarEffect):
     title = "Lost packets"
     summary = "share of the actions that are lost, the last one is held"
     severities = (0.0, 0.05, 0.1, 0.2, 0.4)
+    reference = 0.05
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.4))}
     bounds = {"packet_loss": (0.0, 1.0)}
     ranges: Ranges = {"packet_loss": (0.0, 0.0)}
@@ -84,6 +86,7 @@ class Delay(ScalarEffect):
 
     unit = "control steps"
     severities = (0.0, 1.0, 2.0, 3.0)
+    reference = resolution = 1.0
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """At once."""

@@ -30,6 +30,7 @@ class FootFriction(ScalarEffect):
     title = "Foot friction"
     summary = "friction of the feet"
     severities = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1)
+    reference = 0.3
     suites = {
         "quick": Share(24, 4, severities=(1.0, 0.6, 0.3, 0.1)),
         "full": Share(100, 12, sampled=40),
@@ -72,6 +73,7 @@ class Slip(Perturbation):
     title = "Sudden slip"
     summary = "friction of the feet for one second"
     severities = (0.8, 0.4, 0.3, 0.2, 0.1, 0.05)
+    reference = 0.3
     suites = {"quick": Share(24, 4, severities=(0.8, 0.3, 0.1))}
     ranges: Ranges = {
         "slip": 0.0,  # probability that it happens

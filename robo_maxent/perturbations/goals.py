@@ -16,6 +16,7 @@ class GoalMoved(DirectedEffect):
     summary = "the goal is moved in mid-task"
     noun = "goal moved by"
     severities = (0.0, 0.05, 0.1, 0.15, 0.2)
+    reference = 0.1
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.2))}
     ranges: Ranges = {
         "goal_moved": 0.0,  # probability that it happens

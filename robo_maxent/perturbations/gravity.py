@@ -34,6 +34,7 @@ class GravityTilt(Perturbation):
     unit = "rad"
     summary = "gravity is tilted: to the robot, the ground slopes"
     severities = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
+    reference = 0.1
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.3))}
     bounds = {"gravity_tilt": (-1.0, 1.0)}
     ranges: Ranges = {"gravity_tilt": (0.0, 0.0)}  # rad, about any horizontal direction

@@ -25,6 +25,7 @@ class Knock(DirectedEffect):
     summary = "the object is knocked once, from any side"
     noun = "a knock"
     severities = (0.0, 1.0, 2.0, 3.0, 4.0)
+    reference = 1.0
     ranges: Ranges = {
         "knock": 0.0,  # probability that it happens
         "knock_begin": (0.4, 1.6),  # s

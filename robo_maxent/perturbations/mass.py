@@ -23,6 +23,8 @@ from robo_maxent.sim.robot import Robot
 
 PAYLOAD_BOX = np.array([0.20, 0.12, 0.10])
 """Edges of the box that a payload is, of even density, m, on a robot of the reference mass."""
+HEAVY = 3.0
+"""kg, a quarter of the reference robot."""
 PAYLOAD_AT = np.array([0.0, 0.0, 0.105])
 """Its centre, base frame, m: on the back of a trunk that is 0.11 m thick."""
 LEAST_SHARE = 0.1
@@ -39,6 +41,7 @@ class CentreOfMass(Perturbation):
     unit = "m"
     summary = "the centre of mass of the trunk is off, in any horizontal direction"
     severities = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
+    reference = 0.04
     suites = {"quick": Share(24, 4, severities=(0.0, 0.04, 0.1))}
     ranges: Ranges = {"com_offset": (0.0, 0.0)}  # m, along each axis
     levels = {
@@ -80,6 +83,7 @@ class Payload(ScalarEffect):
     unit = "kg"
     summary = "a mass on the back"
     severities = (0.0, 1.0, 2.0, 3.0, 5.0, 7.0)
+    reference = HEAVY
     suites = {
         "quick": Share(24, 4, severities=(0.0, 3.0, 7.0)),
         "full": Share(80, 10),
@@ -116,11 +120,13 @@ class Payload(ScalarEffect):
             else share
             for suite, share in self.suites.items()
         }
-        return (self.axis(severities=_scaled(self.severities, scale), suites=shares),)
+        severities = _scaled(self.severities, scale)
+        reference = HEAVY * scale
+        return (self.axis(severities=severities, reference=reference, suites=shares),)
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """A quarter of the reference robot."""
-        return 3.0 * mass_scale(robot) * share
+        return HEAVY * mass_scale(robot) * share
 
     def write(self, running: Running, ids: np.ndarray) -> None:
         """Join it with the base, or take it away."""

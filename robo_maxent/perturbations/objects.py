@@ -87,6 +87,7 @@ class ObjectSize(Perturbation):
     summary = "the object is larger by this factor"
     noun = "object size"
     severities = (1.0, 1.2, 1.4, 1.6)
+    reference = 1.2
     suites = {"quick": Share(24, 4, severities=(1.0, 1.3, 1.6))}
     ranges: Ranges = {"object_size": (1.0, 1.0)}
     levels = {"default": {"object_size": (0.75, 1.25)}, "hard": {"object_size": (0.6, 1.5)}}
@@ -134,6 +135,7 @@ class ObjectMass(Perturbation):
     summary = "the object is heavier"
     noun = "object mass"
     severities = (0.1, 0.3, 0.5, 0.75, 1.0, 1.5)
+    reference = 0.5
     suites = {"quick": Share(24, 4, severities=(0.1, 0.5, 1.0))}
     ranges: Ranges = {"object_mass": None}  # its own, kg
     levels = {"default": {"object_mass": (0.05, 0.3)}, "hard": {"object_mass": (0.03, 0.6)}}

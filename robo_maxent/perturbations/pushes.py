@@ -64,6 +64,7 @@ class Pushes(Perturbation):
     unit = "capture impulses"
     summary = "one push, or two far apart"
     severities = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
+    reference = 1.0
     ranges: Ranges = {
         "push_impulse": (0.0, 0.0),  # N·s, in any horizontal direction
         "push_interval": (5.0, 10.0),  # s, from the start to the first, and from one to the next

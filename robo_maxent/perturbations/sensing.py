@@ -28,6 +28,7 @@ class SensorNoise(ScalarEffect):
     unit = "of declared"
     summary = "multiple of the sensor noise that the task declares"
     severities = (0.0, 1.0, 2.0, 4.0)
+    reference = 1.0
     suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 4.0)), "full": Share(80, 10)}
     bounds = {"sensor_noise": (0.0, 100.0)}
     ranges: Ranges = {"sensor_noise": (0.0, 0.0)}
@@ -94,6 +95,7 @@ class ObservationLoss(ScalarEffect):
     title = "Lost observations"
     summary = "share of the observations that are lost, the last one is held"
     severities = (0.0, 0.05, 0.1, 0.2, 0.4)
+    reference = 0.1
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.4))}
     bounds = {"observation_loss": (0.0, 1.0)}
     ranges: Ranges = {"observation_loss": (0.0, 0.0)}

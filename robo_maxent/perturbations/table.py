@@ -27,6 +27,7 @@ class TableTilt(Perturbation):
     unit = "rad"
     summary = "the table is tilted, in any direction"
     severities = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
+    reference = 0.1
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.2))}
     bounds = {"table_tilt": (-0.5, 0.5)}
     ranges: Ranges = {"table_tilt": (0.0, 0.0)}  # rad, about any horizontal axis
@@ -73,6 +74,7 @@ class TableHeight(ScalarEffect):
     unit = "m"
     summary = "the table stands higher by so much"
     severities = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
+    reference = 0.04
     suites = {"quick": Share(24, 4, severities=(0.0, 0.04, 0.08))}
     bounds = {"table_height": (-0.15, 0.15)}
     ranges: Ranges = {"table_height": (0.0, 0.0)}  # m
@@ -97,6 +99,7 @@ class TableFriction(ScalarEffect):
     title = "Table friction"
     summary = "friction between the object and the table"
     severities = (0.6, 0.5, 0.4, 0.3, 0.2)
+    reference = 0.4
     suites = {"quick": Share(24, 4, severities=(0.6, 0.4, 0.2))}
     bounds = {"table_friction": (0.01, 3.0)}
     ranges: Ranges = {"table_friction": None}  # the table's own
@@ -135,6 +138,7 @@ class SlipperyPatches(Perturbation):
     summary = "every other square of the table, 8 cm wide, has less friction"
     noun = "friction of patches"
     severities = (1.0, 0.5, 0.3, 0.15, 0.05)
+    reference = 0.5
     bounds = {"patch_friction": (0.01, 10.0), "patch_pattern": (-10.0, 10.0)}
     ranges: Ranges = {"patch_friction": (1.0, 1.0)}  # times that of the table
     levels = {"hard": {"patch_friction": (0.3, 1.0)}}  # chosen

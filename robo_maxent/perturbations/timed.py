@@ -165,6 +165,7 @@ class Interruption(TimedEffect):
 
     unit = "s"
     severities = (0.0, 0.1, 0.3, 0.5)
+    reference = 0.1
     suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.3, 0.5))}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_maxent.evaluation.intervals import CensoredEstimate, Estimate, Proportion, proportion
-from robo_maxent.evaluation.severity import severity_curve
+from robo_maxent.evaluation.intervals import Proportion, proportion
+from robo_maxent.evaluation.severity import Area, Fall, severity_curve
 from robo_maxent.report.rows import StressEpisode, pair_key
 
 RESAMPLES = 2000
@@ -25,31 +25,35 @@ class Curve:
     severities: tuple[float, ...]
     """From mild to hard."""
     shares: tuple[Proportion, ...]
-    critical: CensoredEstimate | None
-    """The hardest severity with at least 90 %; None: the axis is no scale, or only one severity of
-    it was run."""
-    area: Estimate | None
+    fall: Fall | None
+    """Where it falls below 90 %; None: the axis is no scale, or only one severity of it was run."""
+    area: Area | None
     """Under the curve, severities scaled to [0, 1]: the mean share from the first to the last."""
 
     @property
     def holds(self) -> bool:
         """Whether it is a scale, and the share is as required at its hardest severity still."""
-        end = self.critical
-        return end is not None and bool(end.value.side) and end.value.value == self.severities[-1]
+        return self.fall is not None and self.fall.fails is None
 
     @property
     def never(self) -> bool:
         """Whether it is a scale, and the share is too low at its mildest severity already."""
-        end = self.critical
-        return end is not None and bool(end.value.side) and end.value.value == self.severities[0]
+        return self.fall is not None and self.fall.holds is None
 
-    @property
-    def position(self) -> float:
-        """Of the critical severity on a scale from 0, the mildest, to 1; 1 without one."""
-        if self.critical is None:
-            return 1.0
-        first, last = self.severities[0], self.severities[-1]
-        return (self.critical.value.value - first) / (last - first)
+    def reach(self, reference: float) -> float:
+        """How far it holds, in multiples of the way from nominal to a severity.
+
+        It is half way from the last severity that holds to the first that does not: infinity where
+        all hold, or where it is no scale, and 0 where none does. How far an axis was tested beyond
+        the fall does not matter.
+        """
+        if self.fall is None or self.fall.fails is None:
+            return np.inf
+        if self.fall.holds is None:
+            return 0.0
+        nominal = self.severities[0]
+        middle = (self.fall.holds + self.fall.fails) / 2
+        return (middle - nominal) / (reference - nominal)
 
 
 def is_ordered(severities: Sequence[float]) -> bool:
@@ -78,7 +82,7 @@ def curve(
     if is_scale and is_ordered(severities):
         rng = np.random.default_rng(SEED)
         fitted = severity_curve(severities, table, rng, axis="", unit="", resamples=RESAMPLES)
-        return Curve(severities, fitted.shares, fitted.critical, fitted.area)
+        return Curve(severities, fitted.shares, fitted.fall, fitted.area)
     hits, counts = np.nansum(table, axis=0), (~np.isnan(table)).sum(0)
     shares = (proportion(int(h), int(n)) for h, n in zip(hits, counts, strict=True))
     return Curve(severities, tuple(shares), None, None)

@@ -1,7 +1,8 @@
 """How a report writes numbers, severities and intervals."""
 
-from robo_maxent.evaluation.intervals import CensoredEstimate, CensoredValue, Estimate, Proportion
+from robo_maxent.evaluation.intervals import CensoredValue, Proportion
 from robo_maxent.evaluation.paired import SuccessDifference
+from robo_maxent.evaluation.severity import Area, Fall
 from robo_maxent.evaluation.survival import WaitingTimes
 from robo_maxent.report.analysis import AxisAnalysis
 from robo_maxent.report.curves import Curve
@@ -44,58 +45,52 @@ def counted(share: Proportion | None) -> str:
 
 
 def limit(axis: AxisAnalysis, curve: Curve) -> str:
-    """How far success is as required: ``up to 4.1 kg [3.2, > 7]``, where 7 kg is the hardest."""
-    if curve.critical is None:
+    """Where success falls below 90 %: ``90 % lost between 3 and 5 kg [2, > 7]``."""
+    if curve.fall is None:
         return "no scale"
-    return f"{reached(axis, curve)}{around(curve.critical)}"
+    return f"{fallen(axis, curve)}{around(curve.fall)}"
 
 
-def reached(axis: AxisAnalysis, curve: Curve) -> str:
+def fallen(axis: AxisAnalysis, curve: Curve) -> str:
     """The same without its interval."""
-    if curve.holds:
-        return "over the whole range"
-    if curve.never or curve.critical is None:
-        return "nowhere"
-    way = "up" if rising(axis) else "down"
-    return f"{way} to {about(curve.critical.value.value, axis.label.unit)}"
+    fall, unit = curve.fall, axis.label.unit
+    if fall is None:
+        return "no scale"
+    if fall.fails is None:
+        return f"90 % held to {quantity(curve.severities[-1], unit)}"
+    if fall.holds is None:
+        return "90 % held nowhere"
+    return f"90 % lost {between(fall.holds, fall.fails, unit)}"
 
 
-def about(severity: float, unit: str) -> str:
-    """A severity between two that were tested: no more than two digits of it are known."""
-    return quantity(_two_digits(severity), unit)
+def between(first: float, second: float, unit: str) -> str:
+    """Between two severities: ``between 3 and 5 kg``, ``between levels 2 and 4``."""
+    if unit == "level":
+        return f"between levels {first:g} and {second:g}"
+    return f"between {first:g} and {quantity(second, unit)}"
 
 
-def around(critical: CensoredEstimate) -> str:
-    """Interval of a severity, with a space before it: `` [3.2, > 7]``; nothing, if it has none."""
-    if critical.low == critical.high:
-        return ""
-    return f" [{_end(critical.low)}, {_end(critical.high)}]"
+def around(fall: Fall) -> str:
+    """Interval of a fall from mild to hard, with a space before it: `` [2, > 7]``."""
+    return f" [{_end(fall.mildest)}, {_end(fall.hardest)}]"
 
 
 def _end(value: CensoredValue) -> str:
-    if value.side:  # a severity that was tested, and known as it is
-        return f"{value.side} {value.value:g}"
-    return f"{_two_digits(value.value):g}"
+    return f"{value.side} {value.value:g}".strip()
 
 
-def _two_digits(severity: float) -> float:
-    return float(f"{severity:.2g}")
+def area(estimate: Area | None) -> str:
+    """Mean success over the range of an axis, from 0 to 1: ``0.68 to 0.82 [0.61, 0.87]``."""
+    return "-" if estimate is None else str(estimate)
 
 
-def area(estimate: Estimate | None) -> str:
-    """Mean success over the range of an axis, from 0 to 1: ``0.712 [0.680, 0.744]``."""
-    if estimate is None:
-        return "-"
-    if estimate.interval is None:
-        return f"{estimate.value:.3f}"
-    low, high = estimate.interval
-    return f"{estimate.value:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def mean_share(estimate: Estimate) -> str:
-    """The same as a share: ``71 % [68, 74]``."""
-    ends = ", ".join(f"{100 * end:.0f}" for end in estimate.interval or ())
-    return f"{100 * estimate.value:.0f} % [{ends}]" if ends else f"{100 * estimate.value:.0f} %"
+def mean_share(estimate: Area) -> str:
+    """The same as a share: ``68 to 82 % [61, 87]``."""
+    least, most, low, high = (
+        f"{100 * end:.0f}" for end in (estimate.least, estimate.most, *estimate.interval)
+    )
+    share = least if least == most else f"{least} to {most}"
+    return f"{share} % [{low}, {high}]"
 
 
 def median(times: WaitingTimes) -> str:
@@ -116,11 +111,6 @@ def span(axis: AxisAnalysis) -> str:
     if unit == "level":
         return f"level {first:g} → {last:g}"
     return f"{first:g} → {quantity(last, unit)}"
-
-
-def rising(axis: AxisAnalysis) -> bool:
-    """Whether harder is more of it, as of payload, rather than less, as of friction."""
-    return axis.severities[-1] >= axis.severities[0]
 
 
 def points(difference: SuccessDifference) -> str:

@@ -28,7 +28,7 @@ LEFT, RIGHT, TOP, BOTTOM = 36.0, 268.0, 10.0, 134.0
 INSET = 8.0
 """Between the frame and the first and last severity."""
 APART = 8.0
-"""Between the critical severities of two policies, so that neither covers the other."""
+"""Between the brackets of two policies, so that neither covers the other."""
 
 Measure = Literal["success", "survived"]
 
@@ -44,11 +44,18 @@ def curves(axis: AxisAnalysis, analysis: Analysis, measure: Measure) -> Figure:
     layers = [_frame(axis, x, y)]
     layers += [_band(shown[style.policy], style, x, y) for style in judged]
     layers += [
-        _drop(axis, shown[style.policy], style, x, y, BOTTOM - 4.0 - APART * row)
+        _bracket(
+            shown[style.policy],
+            style,
+            x,
+            y,
+            BOTTOM - 4.0 - APART * row,
+            f"{style.policy}: {limit(axis, shown[style.policy])}",
+        )
         for row, style in enumerate(judged)
     ]
     layers += [_curve(unit, shown[style.policy], style, x, y) for style in reversed(present)]
-    limits = {style.policy: f"90 % {limit(axis, shown[style.policy])}" for style in judged}
+    limits = {style.policy: limit(axis, shown[style.policy]) for style in judged}
     several = len(analysis.policies) > 1
     note = "\n".join(f"{policy}: {far}" if several else far for policy, far in limits.items())
     spoken = "; ".join(f"{s.policy}: {_spoken(axis, shown[s.policy])}" for s in present)
@@ -93,24 +100,24 @@ def _curve(unit: str, curve: Curve, style: Style, x: Scale, y: Scale) -> Markup:
     return element("g", *parts)
 
 
-def _drop(
-    axis: AxisAnalysis, curve: Curve, style: Style, x: Scale, y: Scale, height: float
-) -> Markup:
-    """From the 90 % line down to the critical severity, and its interval at a height."""
-    critical = curve.critical
-    if critical is None:
+def _bracket(curve: Curve, style: Style, x: Scale, y: Scale, height: float, words: str) -> Markup:
+    """At a height, between which severities it falls below 90 %, and the interval of that."""
+    fall = curve.fall
+    if fall is None:
         return Markup("")
-    low, value, high = (
-        _place(end, curve, x) for end in (critical.low, critical.value, critical.high)
-    )
-    words = f"{style.policy}: 90 % {limit(axis, curve)}"
-    parts = []
-    if critical.low != critical.high:
-        parts.append(svg.line((low, height), (high, height), f"whisker {style.colour}"))
-    if not critical.value.side:
-        parts.append(svg.line((value, y(THRESHOLD)), (value, BOTTOM), f"drop {style.colour}"))
-        parts.append(svg.marker(4, value, height, f"critical {style.colour}", words, 4.0))
-    return element("g", *parts)
+    low, high = (_place(end, curve, x) for end in (fall.mildest, fall.hardest))
+    parts = [svg.line((low, height), (high, height), f"whisker {style.colour}")]
+    if fall.holds is not None and fall.fails is not None:
+        ends = x(fall.holds), x(fall.fails)
+        corners = [
+            (end, height + rise)
+            for end, rise in zip((*ends, *ends[::-1]), (-3, -3, 3, 3), strict=True)
+        ]
+        parts += [
+            svg.line((end, y(THRESHOLD)), (end, height), f"drop {style.colour}") for end in ends
+        ]
+        parts.append(svg.path(corners, f"bracket {style.colour}", closed=True))
+    return element("g", element("title", words), *parts)
 
 
 def _place(end: CensoredValue, curve: Curve, x: Scale) -> float:
@@ -122,7 +129,7 @@ def _place(end: CensoredValue, curve: Curve, x: Scale) -> float:
 
 def _spoken(axis: AxisAnalysis, curve: Curve) -> str:
     ends = (f"{100 * curve.shares[i].share:.0f} % at {curve.severities[i]:g}" for i in (0, -1))
-    return f"{', '.join(ends)}, 90 % {limit(axis, curve)}"
+    return f"{', '.join(ends)}, {limit(axis, curve)}"
 
 
 def _table(axis: AxisAnalysis, shown: Mapping[str, Curve], present: Sequence[Style]) -> Table:
@@ -133,7 +140,7 @@ def _table(axis: AxisAnalysis, shown: Mapping[str, Curve], present: Sequence[Sty
         (quantity(severity, axis.label.unit), *(counted(each.get(severity)) for each in shares))
         for severity in axis.severities
     ]
-    rows.append(("holds 90 %", *(limit(axis, curve) for curve in listed)))
+    rows.append(("90 %", *(limit(axis, curve) for curve in listed)))
     rows.append(("area under the curve", *(area(curve.area) for curve in listed)))
     caption = f"{axis.label.title}: share [95 %] of episodes"
     return Table(caption, ("severity", *policies), tuple(rows))

@@ -143,6 +143,8 @@ class AxisLabel:
     """What the headline counts: survived, or success."""
     is_scale: bool = True
     """Severities are more and less of something; a fault is or is not."""
+    reference: float | None = None
+    """A severity that use may well bring: what axes are compared by."""
     severities: tuple[float, ...] = ()
     """From nominal to worst, as declared; a suite may have fewer."""
     breakdowns: tuple[Breakdown, ...] = ()

@@ -10,9 +10,9 @@ from robo_maxent.report.analysis import Analysis, AxisAnalysis
 from robo_maxent.report.curves import Curve
 from robo_maxent.report.formatting import (
     SIGNIFICANT,
-    about,
     around,
     counted,
+    fallen,
     limit,
     mean_share,
     median,
@@ -21,16 +21,12 @@ from robo_maxent.report.formatting import (
     percent_alone,
     points,
     quantity,
-    reached,
-    rising,
 )
 
 WEAKEST = 3
 """Axes that the verdict names."""
 SEVERITY = "{severity}"
 """Where the phrase of an axis has the severity that the headline is about."""
-REFERENCE = 1.0
-"""The headline is about the severity that is nearest to this, in the unit of the axis."""
 IMPULSES = "capture impulses"
 """Unit that is given in N·s as well, where the suite says what it is of the robot."""
 
@@ -71,20 +67,30 @@ def tiles(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> tuple[Ti
         row.append(Tile("Success while disturbed", percent_alone(disturbed), _evidence(disturbed)))
     if weak := weakest(analysis, policy):
         axis, curve = weak[0]
-        row.append(Tile("Weakest", axis.label.title, f"90 % {limit(axis, curve)}"))
+        row.append(Tile("Weakest", axis.label.title, limit(axis, curve)))
     return tuple(row)
 
 
 def weakest(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]:
-    """Axes along which success falls below what is required, the earliest first."""
+    """Axes along which success falls below what is required, the earliest first.
+
+    How early is told in multiples of the reference severity of an axis, so that it does not matter
+    how far anybody chose to test it.
+    """
     falling = [(axis, curve) for axis, curve in _scales(analysis, policy) if not curve.holds]
-    return sorted(falling, key=lambda pair: (pair[1].position, pair[0].disturbed[policy].share))
+    return sorted(falling, key=lambda pair: pair[1].reach(_reference(pair[0])))
+
+
+def _reference(axis: AxisAnalysis) -> float:
+    """The severity that an axis is compared by; the hardest, where it declares none."""
+    declared = axis.label.reference
+    return axis.severities[-1] if declared is None else declared
 
 
 def _scales(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]:
     """Axes from mild to hard that a policy was tested along."""
     tested = ((axis, axis.success.get(policy)) for axis in analysis.axes.values())
-    return [(axis, curve) for axis, curve in tested if curve and curve.critical]
+    return [(axis, curve) for axis, curve in tested if curve and curve.fall]
 
 
 def _verdict(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> Verdict:
@@ -123,7 +129,7 @@ def _survival_sentence(analysis: Analysis, suite: Mapping[str, Any], policy: str
     choices = list(zip(curve.severities, curve.shares, strict=True))
     if len(choices) > 1 and choices[0][0] == axis.severities[0]:
         choices = choices[1:]  # the nominal one
-    severity, share = min(choices, key=lambda choice: abs(choice[0] - REFERENCE))
+    severity, share = min(choices, key=lambda choice: abs(choice[0] - _reference(axis)))
     tested = f"{quantity(severity, unit)}{_in_newton_seconds(severity, unit, suite)}"
     phrase = axis.label.phrase.replace(SEVERITY, tested)
     verb = "Succeeds in" if succeeds else "Survives"
@@ -141,20 +147,12 @@ def _in_newton_seconds(severity: float, unit: str, suite: Mapping[str, Any]) -> 
 def _weak_sentence(analysis: Analysis, policy: str) -> str | None:
     weak = weakest(analysis, policy)
     if weak:
-        named = "; ".join(_breaks(axis, curve) for axis, curve in weak[:WEAKEST])
+        named = "; ".join(
+            f"{noun(axis.label)} ({limit(axis, curve)})" for axis, curve in weak[:WEAKEST]
+        )
         return f"Weakest: {named}."
     scales = _scales(analysis, policy)
     return f"None of the {len(scales)} scales tested broke it{_open(scales)}." if scales else None
-
-
-def _breaks(axis: AxisAnalysis, curve: Curve) -> str:
-    assert curve.critical is not None  # of a scale
-    if curve.never:
-        where = "at any severity"
-    else:
-        way = "above" if rising(axis) else "below"
-        where = f"{way} {about(curve.critical.value.value, axis.label.unit)}"
-    return f"{noun(axis.label)} {where}{around(curve.critical)}"
 
 
 def _open(scales: Sequence[tuple[AxisAnalysis, Curve]]) -> str:
@@ -162,7 +160,7 @@ def _open(scales: Sequence[tuple[AxisAnalysis, Curve]]) -> str:
     titles = [
         axis.label.title.lower()
         for axis, curve in scales
-        if curve.critical and curve.critical.low != curve.critical.high
+        if curve.fall and curve.fall.mildest.value != curve.severities[-1]
     ]
     if not titles:
         return ""
@@ -175,7 +173,7 @@ def _area_sentence(analysis: Analysis, policy: str) -> str | None:
     areas = [(axis, curve.area) for axis, curve in _scales(analysis, policy) if curve.area]
     if not areas:
         return None
-    axis, area = min(areas, key=lambda pair: pair[1].value)
+    axis, area = min(areas, key=lambda pair: pair[1].least)
     which = "is lowest along" if len(areas) > 1 else "along"
     return (
         f"Mean success from nominal to the hardest severity {which} {axis.label.title.lower()}: "
@@ -270,12 +268,13 @@ def _baseline_sentence(analysis: Analysis) -> str | None:
 def _critical_tile(axis: AxisAnalysis, suite: Mapping[str, Any], policy: str) -> list[Tile]:
     """How far success is as required along the axis of the headline."""
     curve = axis.success.get(policy)
-    if curve is None or curve.critical is None:
+    if curve is None or curve.fall is None:
         return []
-    impulse = _in_newton_seconds(curve.critical.value.value, axis.label.unit, suite)
-    parts = (around(curve.critical).strip(), impulse.strip(" ()"))
-    label = f"{axis.label.title} with 90 % success"
-    return [Tile(label, reached(axis, curve), " · ".join(filter(None, parts)))]
+    impulse = ""
+    if curve.fall.holds is not None:
+        impulse = _in_newton_seconds(curve.fall.holds, axis.label.unit, suite)
+    parts = (around(curve.fall).strip(), impulse.strip(" ()"))
+    return [Tile(axis.label.title, fallen(axis, curve), " · ".join(filter(None, parts)))]
 
 
 def _evidence(share: Proportion) -> str:

@@ -130,6 +130,7 @@ def describe(axes: Iterable[Axis]) -> list[dict[str, Any]]:
         "phrase",
         "counts",
         "is_scale",
+        "reference",
         "severities",
         "breakdowns",
     )
@@ -168,6 +169,8 @@ def _terrain_axes(task: AnyTask) -> list[Axis]:
             LEVELS,
             cases=known,
             phrase="on the kinds of terrain that training has",
+            reference=4.0,
+            resolution=1.0,
             is_ground=True,
             breakdowns=BY_KIND,
             suites={
@@ -183,6 +186,8 @@ def _terrain_axes(task: AnyTask) -> list[Axis]:
             LEVELS,
             cases=unknown,
             phrase="on kinds that it never has",
+            reference=4.0,
+            resolution=1.0,
             is_ground=True,
             breakdowns=BY_KIND,
             suites={
@@ -211,6 +216,7 @@ def _combined(task: AnyTask) -> list[Disturbance]:
         f"all at once; at 1: {parts}",
         (0.0, 0.25, 0.5, 0.75, 1.0),
         noun="everything at once",
+        reference=1.0,
         judged_by_recovery=judged,
         suites={
             "quick": Share(24, 4, sampled=8, severities=(0.0, 0.5, 1.0)),

@@ -259,15 +259,15 @@ def test_an_axis_nobody_knows_is_shown_after_the_others() -> None:
     assert found.axes["moonlight"].label.title == "Moonlight"
 
 
-def test_a_curve_has_its_area_and_its_critical_severity() -> None:
+def test_a_curve_has_its_area_and_its_fall() -> None:
     rows = [*many(20, 20, severity=1.0), *many(19, 20, severity=0.5), *many(17, 20, severity=0.0)]
     suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.0)]}
     found = analyse(rows, suite).axes["friction"].success["walker"]
     assert found.area is not None
-    assert found.critical is not None
-    assert found.area.value == pytest.approx((1.95 + 1.8) / 4)
-    assert found.critical.value.value == pytest.approx(0.25)  # half way from 0.95 to 0.85
-    assert found.position == pytest.approx(0.75)
+    assert found.fall is not None
+    assert (found.area.least, found.area.most) == pytest.approx((1.8 / 2, 1.95 / 2))
+    assert (found.fall.holds, found.fall.fails) == (0.5, 0.0)
+    assert found.reach(0.25) == pytest.approx(1.0)  # half way from 0.5 to 0.0
 
 
 def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -> None:
@@ -285,7 +285,7 @@ def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -
     alone = severity_curve(
         (1.0, 0.5, 0.1), starts, rng, axis="", unit="", resamples=curves.RESAMPLES
     )
-    assert (found.area, found.critical) == (alone.area, alone.critical)
+    assert (found.area, found.fall) == (alone.area, alone.fall)
     more = [*reversed(rows), *many(3, 9, axis="payload"), *many(2, 4, axis="payload", severity=3.0)]
     assert analyse(more, suite).axes["friction"].success["walker"] == found
 
@@ -298,8 +298,8 @@ def test_a_start_that_a_severity_lacks_counts_where_it_was_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hits", "holds", "never", "position"),
-    [((20, 19), True, False, 1.0), ((10, 0), False, True, 0.0), ((20, 16), False, False, 0.5)],
+    ("hits", "holds", "never", "reach"),
+    [((20, 19), True, False, np.inf), ((10, 0), False, True, 0.0), ((20, 16), False, False, 0.5)],
 )
 @pytest.mark.parametrize("severities", [(0.0, 1.0), (1.0, 0.0)])
 def test_a_curve_knows_whether_it_falls_within_its_range(
@@ -307,18 +307,18 @@ def test_a_curve_knows_whether_it_falls_within_its_range(
     hits: tuple[int, int],
     holds: bool,
     never: bool,
-    position: float,
+    reach: float,
 ) -> None:
     rows = [r for s, n in zip(severities, hits, strict=True) for r in many(n, 20, severity=s)]
     found = curve(rows, severities, met)
     assert (found.holds, found.never) == (holds, never)
-    assert found.position == pytest.approx(position)
+    assert found.reach(severities[1]) == pytest.approx(reach)
 
 
 def test_severities_without_an_order_have_no_critical_one() -> None:
     rows = [*many(2, 2, severity=1.0), *many(1, 2, severity=0.8), *many(1, 2, severity=1.2)]
     found = analyse(rows, {}).axes["friction"].success["walker"]
-    assert (found.critical, found.area) == (None, None)
+    assert (found.fall, found.area) == (None, None)
 
 
 def test_failures_to_watch_begin_with_the_mildest_disturbance_and_take_turns() -> None:

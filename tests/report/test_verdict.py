@@ -8,8 +8,9 @@ import pytest
 from fake_suite import CAPTURE, Actor, evaluation
 from hand_rows import LABELS, axis_label, declared, many, push, row
 
-from robo_maxent.evaluation.intervals import Estimate, proportion
+from robo_maxent.evaluation.intervals import proportion
 from robo_maxent.evaluation.paired import success_difference
+from robo_maxent.evaluation.severity import Area
 from robo_maxent.evaluation.survival import waiting_times
 from robo_maxent.report import formatting, verdict
 from robo_maxent.report.analysis import analyse
@@ -43,12 +44,13 @@ def test_the_headline_is_survival_of_a_push_of_one_capture_impulse() -> None:
     ]
     assert said(rows, capture_impulse=CAPTURE).startswith(
         "Survives 90 % [60, 98] of 10 episodes with pushes of 1 capture impulse (9.6 N·s sideways, "
-        "14.2 N·s lengthwise). Weakest: pushes above 1 capture impulse [< 0, 1.1]."
+        "14.2 N·s lengthwise). Weakest: pushes (90 % lost between 1 and 2 capture impulses "
+        "[< 0, 2])."
     )
 
 
-def test_the_headline_is_about_the_severity_nearest_to_one_in_the_unit_of_the_axis() -> None:
-    gust = axis_label("gust", "Gusts", "N", phrase="in gusts of {severity}")
+def test_the_headline_is_about_the_severity_nearest_to_the_reference_of_the_axis() -> None:
+    gust = axis_label("gust", "Gusts", "N", phrase="in gusts of {severity}", reference=10.0)
     rows = [
         *many(10, 10, axis="gust", severity=0.0),
         *many(9, 10, axis="gust", severity=8.0),
@@ -91,17 +93,36 @@ def test_without_an_axis_to_speak_of_the_headline_is_undisturbed_success() -> No
     assert said(rows).startswith("Succeeds in 90 % [60, 98] of 10 undisturbed episodes.")
 
 
-def test_the_weakest_axis_is_the_one_that_fails_first_in_its_range() -> None:
-    rows = [
-        *many(20, 20, severity=1.0),
-        *many(20, 20, severity=0.5),
-        *many(16, 20, severity=0.1),
-        *many(20, 20, axis="payload", severity=0.0, unit="kg"),
-        *many(12, 20, axis="payload", severity=4.0, unit="kg"),
-    ]
-    words = said(rows)
-    assert "Weakest: payload above 1 kg [< 0, 1.8]; foot friction below 0.3 [< 0.1, > 1]." in words
-    assert "hardest severity is lowest along payload: 80 % [68, 89]." in words
+WEAK = [
+    *many(20, 20, severity=1.0),
+    *many(20, 20, severity=0.5),
+    *many(10, 20, severity=0.1),
+    *many(20, 20, axis="payload", severity=0.0, unit="kg"),
+    *many(12, 20, axis="payload", severity=4.0, unit="kg"),
+]
+
+
+def test_the_weakest_axis_is_the_one_that_falls_first_beside_its_reference() -> None:
+    """Friction falls at 0.3, 7 / 6 of the way to 0.4; payload at 2 kg, 2 / 3 of the way to 3."""
+    words = said(WEAK)
+    assert (
+        "Weakest: payload (90 % lost between 0 and 4 kg [< 0, 4]); "
+        "foot friction (90 % lost between 0.5 and 0.1 [> 1, 0.1])." in words
+    )
+    assert "hardest severity is lowest along payload: 60 to 100 % [38, 100]." in words
+
+
+@pytest.mark.parametrize("hardest", [8.0, 100.0])
+def test_what_is_weakest_does_not_depend_on_how_far_an_axis_was_tested(hardest: float) -> None:
+    """Scaled to their ranges, payload would fall at a fifth of its own, or earlier."""
+    further = [*WEAK, *many(0, 20, axis="payload", severity=hardest, unit="kg")]
+    further += many(0, 20, severity=0.05)
+    words = said(further)
+    assert words.index("payload (90 %") < words.index("foot friction (90 %")
+    further += many(20, 20, axis="payload", severity=3.9, unit="kg")
+    order = declared(friction=(1.0, 0.5, 0.1, 0.05), payload=(0.0, 3.9, 4.0, hardest))
+    milder = said(further, **order)
+    assert milder.index("foot friction (90 %") < milder.index("payload (90 %")
 
 
 def test_more_episodes_make_the_intervals_shorter() -> None:
@@ -110,8 +131,8 @@ def test_more_episodes_make_the_intervals_shorter() -> None:
         *many(240, 400, axis="payload", severity=4.0, unit="kg"),
     ]
     words = said(rows)
-    assert "Weakest: payload above 1 kg [0.88, 1.1]." in words
-    assert "hardest severity along payload: 80 % [77, 82]." in words
+    assert "Weakest: payload (90 % lost between 0 and 4 kg [0, 4])." in words
+    assert "hardest severity along payload: 60 to 100 % [55, 100]." in words
 
 
 def test_what_nothing_breaks_is_said_so() -> None:
@@ -132,9 +153,9 @@ def test_what_few_episodes_leave_open_is_said_so() -> None:
 
 def test_what_fails_undisturbed_holds_nowhere() -> None:
     rows = [*many(2, 20, severity=1.0), *many(0, 20, severity=0.1)]
-    assert "Weakest: foot friction at any severity." in said(rows)
+    assert "Weakest: foot friction (90 % held nowhere [> 1, 1])." in said(rows)
     doubtful = [*many(17, 20, severity=1.0), *many(0, 20, severity=0.1)]
-    assert "Weakest: foot friction at any severity [0.9" in said(doubtful)
+    assert "Weakest: foot friction (90 % held nowhere [> 1, 0.1])." in said(doubtful)
 
 
 def test_recovery_counts_those_that_never_came_back() -> None:
@@ -284,9 +305,10 @@ def test_a_median_has_its_interval_and_says_what_was_not_reached() -> None:
 
 
 def test_an_area_has_its_interval() -> None:
-    area = Estimate(0.7123, (0.68, 0.7449), 90)
-    assert formatting.area(area) == "0.712 [0.680, 0.745]"
-    assert formatting.mean_share(area) == "71 % [68, 74]"
+    area = Area(0.6812, 0.8161, (0.61, 0.8749), 90)
+    assert formatting.area(area) == "0.68 to 0.82 [0.61, 0.87]"
+    assert formatting.mean_share(area) == "68 to 82 % [61, 87]"
+    assert formatting.mean_share(Area(0.5, 0.5, (0.4, 0.6), 90)) == "50 % [40, 60]"
     assert formatting.area(None) == "-"
 
 

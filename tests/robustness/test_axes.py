@@ -227,3 +227,15 @@ def test_a_report_learns_of_an_axis_what_it_is_called_and_how_it_is_broken_down(
     assert (push["name"], push["title"], push["unit"]) == ("push", "Pushes", "capture impulses")
     assert [each["by"] for each in push["breakdowns"]] == ["push direction", "push phase"]
     assert "suites" not in push
+
+
+@pytest.mark.parametrize("name", ["quadruped-rough", "arm-pick-rough"])
+def test_every_scale_says_what_it_is_compared_by(name: str) -> None:
+    for each in disturbances(make(name)).values():
+        axis = each.axis
+        if not axis.is_scale or len(axis.severities) < 2:
+            continue
+        assert axis.reference is not None, axis.name
+        low, high = sorted((axis.severities[0], axis.severities[-1]))
+        assert low <= axis.reference <= high, axis.name
+        assert axis.reference != axis.severities[0], axis.name
