@@ -137,17 +137,48 @@ def severity_curve(
     _check(places, table, threshold)
     counts, hits = (~np.isnan(table)).sum(0), np.nansum(table, axis=0)  # (K,)
     shares = hits / counts
-    fit = isotonic_regression(shares, weights=counts, increasing=False).x
     return SeverityCurve(
         axis=axis,
         unit=unit,
         severities=tuple(places.tolist()),
         shares=tuple(proportion(int(h), int(n)) for h, n in zip(hits, counts, strict=True)),
-        fit=tuple(fit.tolist()),
-        fall=_fall(places, table, fit, threshold, unit),
+        fit=tuple(_fit(table).tolist()),
+        fall=fall(places, table, threshold=threshold, unit=unit),
         area=_area(places, table, shares, rng, resamples),
         threshold=threshold,
         paired=not np.isnan(table).any(),
+    )
+
+
+def fall(
+    severities: Sequence[float] | np.ndarray,
+    outcomes: np.ndarray,
+    *,
+    threshold: float = THRESHOLD,
+    unit: str = "",
+) -> Fall:
+    """Where success falls below what is required; arguments as of :func:`severity_curve`.
+
+    Raises:
+        UsageError: Severities or outcomes are not as said, or a severity has no episodes.
+    """
+    places, table = np.asarray(severities, float), np.asarray(outcomes, float)
+    _check(places, table, threshold)
+    fit = _fit(table)
+    size = len(places)
+    held = _leading((fit >= threshold - ROUNDING).tolist())
+    holding, failing = proven(table, threshold)
+    holding, failing = min(holding, held), max(failing, held)
+    before, after = ("<", ">") if places[0] < places[-1] else (">", "<")
+    known = [CensoredValue(place) for place in places.tolist()]
+    ends = [CensoredValue(known[0].value, before), *known, CensoredValue(known[-1].value, after)]
+    return Fall(
+        holds=known[held - 1].value if held else None,
+        fails=known[held].value if held < size else None,
+        mildest=ends[holding],
+        hardest=ends[failing + 1],
+        count=int((~np.isnan(table)).sum()),
+        unit=unit,
     )
 
 
@@ -222,24 +253,11 @@ def plausible_shares(
     return hits / (weights @ (patterns >= 0).astype(float) + successes + failures)
 
 
-def _fall(
-    places: np.ndarray, table: np.ndarray, fit: np.ndarray, threshold: float, unit: str
-) -> Fall:
-    size = len(places)
-    held = _leading((fit >= threshold - ROUNDING).tolist())
-    holding, failing = proven(table, threshold)
-    holding, failing = min(holding, held), max(failing, held)
-    before, after = ("<", ">") if places[0] < places[-1] else (">", "<")
-    known = [CensoredValue(place) for place in places.tolist()]
-    ends = [CensoredValue(known[0].value, before), *known, CensoredValue(known[-1].value, after)]
-    return Fall(
-        holds=known[held - 1].value if held else None,
-        fails=known[held].value if held < size else None,
-        mildest=ends[holding],
-        hardest=ends[failing + 1],
-        count=int((~np.isnan(table)).sum()),
-        unit=unit,
-    )
+def _fit(table: np.ndarray) -> np.ndarray:
+    """The closest shares that never rise, weighted with episodes, (K,)."""
+    counts = (~np.isnan(table)).sum(0)
+    shares = np.nansum(table, axis=0) / counts
+    return isotonic_regression(shares, weights=counts, increasing=False).x
 
 
 def _area(
@@ -250,18 +268,17 @@ def _area(
     resamples: int,
 ) -> Area:
     widths = np.diff(places) / (places[-1] - places[0])
-    least, most = _bounds(shares, widths)
-    low, _ = _bounds(plausible_shares(table, rng, resamples, (0.5, 1.5)), widths)
-    _, high = _bounds(plausible_shares(table, rng, resamples, (1.5, 0.5)), widths)
-    low, high = np.quantile(low, TAILS[0]), np.quantile(high, TAILS[1])
-    count = int((~np.isnan(table)).sum())
-    return Area(float(least), float(most), (float(low), float(high)), count)
-
-
-def _bounds(shares: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Areas under the lowest and the highest steps between shares, (...), of shares (..., K)."""
-    ends = shares[..., :-1], shares[..., 1:]
-    return np.minimum(*ends) @ widths, np.maximum(*ends) @ widths
+    rises = shares[1:] > shares[:-1]
+    lower = np.arange(len(widths)) + ~rises  # the end of each step with the smaller share
+    upper = np.arange(len(widths)) + rises
+    low = plausible_shares(table, rng, resamples, (0.5, 1.5))[:, lower] @ widths
+    high = plausible_shares(table, rng, resamples, (1.5, 0.5))[:, upper] @ widths
+    return Area(
+        least=float(shares[lower] @ widths),
+        most=float(shares[upper] @ widths),
+        interval=(float(np.quantile(low, TAILS[0])), float(np.quantile(high, TAILS[1]))),
+        count=int((~np.isnan(table)).sum()),
+    )
 
 
 def _leading(flags: Sequence[bool]) -> int:

@@ -100,7 +100,7 @@ class MotorStrength(ServoEffect):
     noun = "motor strength"
     severities = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
     reference = 0.8
-    suites = {"quick": Share(24, 4, severities=(1.0, 0.8, 0.6)), "full": Share(80, 10)}
+    suites = {"quick": Share(24, 4, severities=(1.0, 0.8, 0.6)), "full": Share(64, 10)}
     bounds = {"motor_strength": (0.0, 2.0)}
     ranges: Ranges = {"motor_strength": (1.0, 1.0)}  # of each joint
     levels = {
@@ -137,7 +137,7 @@ class JointFault(ServoEffect):
     unit = "joints"
     severities = (0.0, 1.0)
     is_scale = False
-    suites = {"quick": Share(4, 2), "full": Share(40, 5)}
+    suites = {"quick": Share(4, 2), "full": Share(34, 5)}
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """No joint has it."""

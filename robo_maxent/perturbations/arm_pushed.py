@@ -42,7 +42,7 @@ class ArmPushed(DirectedEffect):
             self.from_sides(
                 suites={
                     "quick": Share(8, 2, severities=(0.0, 60.0, 120.0, 240.0)),
-                    "full": Share(30, 5),
+                    "full": Share(26, 5),
                 },
             ),
         )

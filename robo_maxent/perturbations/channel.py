@@ -112,7 +112,7 @@ class ActionDelay(Delay):
     name = parameter = "action_delay"
     title = "Action delay"
     summary = "actions arrive late"
-    suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 3.0)), "full": Share(80, 10)}
+    suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 3.0)), "full": Share(64, 10)}
     bounds = {"action_delay": (0.0, float(MAX_DELAY))}
     ranges: Ranges = {"action_delay": (0, 0)}  # both ends included
     levels = {

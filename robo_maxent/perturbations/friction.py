@@ -33,7 +33,7 @@ class FootFriction(ScalarEffect):
     reference = 0.3
     suites = {
         "quick": Share(24, 4, severities=(1.0, 0.6, 0.3, 0.1)),
-        "full": Share(100, 12, sampled=40),
+        "full": Share(80, 12, sampled=40),
     }
     ranges: Ranges = {"foot_friction": None}  # the robot's own
     levels = {

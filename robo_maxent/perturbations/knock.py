@@ -50,7 +50,7 @@ class Knock(DirectedEffect):
                 counts="success",  # an object seldom leaves the table
                 suites={
                     "quick": Share(8, 2, severities=(0.0, 1.0, 2.0, 3.0)),
-                    "full": Share(30, 5),
+                    "full": Share(26, 5),
                 },
             ),
         )

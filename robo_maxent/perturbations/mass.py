@@ -86,7 +86,7 @@ class Payload(ScalarEffect):
     reference = HEAVY
     suites = {
         "quick": Share(24, 4, severities=(0.0, 3.0, 7.0)),
-        "full": Share(80, 10),
+        "full": Share(64, 10),
     }
     ranges: Ranges = {"payload": (0.0, 0.0)}  # kg
     levels = {

@@ -145,7 +145,7 @@ class Pushes(Perturbation):
             breakdowns=around,
             suites={
                 "quick": Share(8, 2, sampled=2, severities=(0.0, 0.5, 1.0, 1.5, 2.0)),
-                "full": Share(40, 5, sampled=10),
+                "full": Share(34, 5, sampled=10),
             },
         )
         at_times = self.axis(
@@ -156,7 +156,7 @@ class Pushes(Perturbation):
             severities=(0.0, 0.5, 1.0, 1.5),
             cases=("early", "pair"),
             judged_by_recovery=True,
-            suites={"quick": Share(16, 4, severities=(0.0, 1.0)), "full": Share(60, 8)},
+            suites={"quick": Share(16, 4, severities=(0.0, 1.0)), "full": Share(48, 8)},
         )
         return by_side, at_times
 

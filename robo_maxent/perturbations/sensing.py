@@ -29,7 +29,7 @@ class SensorNoise(ScalarEffect):
     summary = "multiple of the sensor noise that the task declares"
     severities = (0.0, 1.0, 2.0, 4.0)
     reference = 1.0
-    suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 4.0)), "full": Share(80, 10)}
+    suites = {"quick": Share(24, 4, severities=(0.0, 1.0, 4.0)), "full": Share(64, 10)}
     bounds = {"sensor_noise": (0.0, 100.0)}
     ranges: Ranges = {"sensor_noise": (0.0, 0.0)}
     levels = {

@@ -11,7 +11,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.clustered import shared_proportion
 from robo_maxent.evaluation.intervals import Proportion
 from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
-from robo_maxent.report.curves import Curve, curve, is_ordered
+from robo_maxent.report.curves import Curve, Hit, curve, is_ordered
 from robo_maxent.report.grips import GripAnalysis, grips
 from robo_maxent.report.places import PlaceMap, place_maps
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
@@ -46,6 +46,18 @@ class AxisRows:
     """Policy or baseline -> rows that it is judged by: of its mean action, where it was run so."""
     in_mode: dict[tuple[str, str], Rows]
     """Policy and mode -> rows."""
+    refined: dict[str, Rows]
+    """Policy -> rows at severities where only it was asked: they count for its curves alone."""
+
+    def curve(self, policy: str, hit: Hit) -> Curve:
+        """The curve of a policy or baseline."""
+        rows, severities = self.judged[policy], self.severities
+        more = self.refined.get(policy, [])
+        if more and is_ordered(severities):
+            less_is_worse = severities[-1] < severities[0]
+            between = {row.severity for row in more}
+            severities = tuple(sorted({*severities, *between}, reverse=less_is_worse))
+        return curve([*rows, *more], severities, hit, self.label.is_scale)
 
     def disturbed(self, rows: Iterable[StressEpisode]) -> Rows:
         """Rows at another severity than the nominal one."""
@@ -188,8 +200,12 @@ def _by_axis(
 ) -> dict[str, AxisRows]:
     """The rows of each axis, in the order in which axes are shown."""
     grouped: dict[str, dict[tuple[str, str], Rows]] = defaultdict(lambda: defaultdict(list))
+    refined: dict[str, dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        grouped[row.axis][row.policy, row.mode].append(row)
+        if row.round:
+            refined[row.axis][row.policy].append(row)
+        else:
+            grouped[row.axis][row.policy, row.mode].append(row)
     of_mean = {row.policy for row in rows if row.mode == "mean"}
     modes = {policy: "mean" if policy in of_mean else "sampled" for policy in policies}
     modes |= dict.fromkeys(baselines, "baseline")
@@ -198,8 +214,10 @@ def _by_axis(
         in_mode = grouped[name]
         judged = {key[0]: in_mode[key] for key in modes.items() if key in in_mode}
         unit = label.unit or next((row.unit for r in in_mode.values() for row in r if row.unit), "")
-        severities = severities_of(name, rows, suite)
-        by_axis[name] = AxisRows(replace(label, unit=unit), severities, judged, dict(in_mode))
+        severities = severities_of(name, (row for r in in_mode.values() for row in r), suite)
+        by_axis[name] = AxisRows(
+            replace(label, unit=unit), severities, judged, dict(in_mode), dict(refined[name])
+        )
     return by_axis
 
 
@@ -218,7 +236,7 @@ def _success(rows: Sequence[StressEpisode]) -> Proportion:
 
 
 def _axis(of_axis: AxisRows, policies: Sequence[str]) -> AxisAnalysis:
-    judged, severities, is_scale = of_axis.judged, of_axis.severities, of_axis.label.is_scale
+    judged = of_axis.judged
     disturbed = {policy: d for policy, rows in judged.items() if (d := of_axis.disturbed(rows))}
     tested = _only(policies, disturbed)
     first = disturbed.get(policies[0], [])
@@ -232,9 +250,9 @@ def _axis(of_axis: AxisRows, policies: Sequence[str]) -> AxisAnalysis:
     sampled = {policy: _sampled(of_axis, policy) for policy in policies}
     return AxisAnalysis(
         label=of_axis.label,
-        severities=severities,
-        success={p: curve(rows, severities, met, is_scale) for p, rows in judged.items()},
-        survived={p: curve(rows, severities, survived, is_scale) for p, rows in judged.items()},
+        severities=of_axis.severities,
+        success={policy: of_axis.curve(policy, met) for policy in judged},
+        survived={policy: of_axis.curve(policy, survived) for policy in judged},
         disturbed={policy: _success(rows) for policy, rows in disturbed.items()},
         outcomes={p: dict(Counter(row.outcome for row in rows)) for p, rows in tested.items()},
         sampled={policy: pair for policy, pair in sampled.items() if pair},

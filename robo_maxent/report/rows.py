@@ -80,6 +80,8 @@ class StressEpisode(Episode):
     case: str = ""
     """Of the axis: a joint, a direction, a kind of terrain; "" where there are none."""
     unit: str = ""
+    round: int = 0
+    """Of a refinement, in which each policy is asked at a severity of its own; 0: of the suite."""
     outcome: str
     """One of ``OUTCOMES``."""
     survived: bool
@@ -291,8 +293,10 @@ def choose_failures(
 ) -> list[StressEpisode]:
     """Failed episodes worth watching: where most fail first, and there the mildest disturbances.
 
-    Axes take turns, and so do cases of an axis (directions, joints, kinds) and policies.
+    Axes take turns, and so do cases of an axis (directions, joints, kinds) and policies. Rows of a
+    refinement are left out.
     """
+    rows = [row for row in rows if not row.round]
     order = {axis: severities_of(axis, rows, suite) for axis in {row.axis for row in rows}}
     failures: dict[tuple[str, str], list[StressEpisode]] = defaultdict(list)
     for row in rows:

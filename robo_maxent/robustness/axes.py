@@ -175,7 +175,7 @@ def _terrain_axes(task: AnyTask) -> list[Axis]:
             breakdowns=BY_KIND,
             suites={
                 "quick": Share(6, 2, severities=(0.0, 4.0, 8.0)),
-                "full": Share(20, 4),
+                "full": Share(18, 4),
             },
         ),
         Axis(
@@ -192,7 +192,7 @@ def _terrain_axes(task: AnyTask) -> list[Axis]:
             breakdowns=BY_KIND,
             suites={
                 "quick": Share(8, 2, severities=(0.0, 4.0, 8.0)),
-                "full": Share(40, 4),
+                "full": Share(34, 4),
             },
         ),
     ]
@@ -220,7 +220,7 @@ def _combined(task: AnyTask) -> list[Disturbance]:
         judged_by_recovery=judged,
         suites={
             "quick": Share(24, 4, sampled=8, severities=(0.0, 0.5, 1.0)),
-            "full": Share(80, 10, sampled=40),
+            "full": Share(64, 10, sampled=40),
         },
     )
     return [Disturbance(axis, effects)]

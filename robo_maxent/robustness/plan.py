@@ -101,6 +101,13 @@ def planned(
     ]
 
 
+def planned_round(
+    conditions: Sequence[Condition], task: AnyTask, policy: PolicyUnderTest, seed: int
+) -> PolicyPlan:
+    """The episodes of a round of refinement, of a policy's mean action."""
+    return _Planner(task, seed).plan(policy, "mean", conditions)
+
+
 def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
     """The one simulation that runs the episode of a row again.
 

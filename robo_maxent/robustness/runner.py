@@ -5,6 +5,7 @@ named by the seed and the simulation's number. So do the baselines, which tell w
 that does nothing. What decides a row is in it: :func:`replay` runs it again, bit for bit.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +23,15 @@ from robo_maxent.robustness import returns, traced_rollout
 from robo_maxent.robustness.axes import AnyTask, describe
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
 from robo_maxent.robustness.episode_measures import Scale, inside_safe_set, judged_grip, measured
-from robo_maxent.robustness.plan import PolicyPlan, Stages, batch_of, described, planned
+from robo_maxent.robustness.plan import (
+    PolicyPlan,
+    Stages,
+    batch_of,
+    described,
+    planned,
+    planned_round,
+)
+from robo_maxent.robustness.refinement import next_conditions
 from robo_maxent.robustness.store import Store
 from robo_maxent.robustness.suites import NOMINAL, Suite
 from robo_maxent.robustness.traced_rollout import Batch, Trace
@@ -38,6 +47,10 @@ CALIBRATING = f"{NOMINAL}-000"
 undisturbed episodes."""
 
 
+ROUND = "round"
+"""In the names of shards of a refinement."""
+
+
 @dataclass(frozen=True)
 class Shard:
     """A batch of a policy, and where its rows go."""
@@ -46,6 +59,21 @@ class Shard:
     batch: str
     plan: PolicyPlan
     ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A plan, and what the names of its shards begin with."""
+
+    name: str
+    plan: PolicyPlan
+
+    def shards(self) -> list[Shard]:
+        """Its batches."""
+        return [
+            Shard(f"{self.name}-{batch}", batch, self.plan, ids)
+            for batch, ids in self.plan.batches()
+        ]
 
 
 def run(
@@ -77,20 +105,43 @@ def run(
         UsageError: There is no policy, labels are the same, or the directory is taken.
     """
     seed = whole(seed)
-    shards = [
-        Shard(f"{number:02d}-{plan.mode}-{name}", name, plan, ids)
+    plans = [
+        Numbered(f"{number:02d}-{plan.mode}", plan)
         for number, plan in enumerate(planned(suite, task, policies, seed))
-        for name, ids in plan.batches()
     ]
-    decisive, names = _decisive(suite, task, policies, seed), [shard.name for shard in shards]
+    shards = [shard for each in plans for shard in each.shards()]
+    refined = [each for each in plans if each.plan.mode == "mean" and suite.refinement.rounds]
     notes = {"date": _now(), "safe_set": {}, "command": command, "notes": list(task.trial_notes)}
-    store = Store(out, decisive, names, notes)
-    try:
-        stages = Stages(task, seed)
-        for count, shard in enumerate(shards):
+    store = Store(
+        out,
+        _decisive(suite, task, policies, seed),
+        [shard.name for shard in shards],
+        notes,
+        [f"{each.name}-{ROUND}" for each in refined],
+    )
+    total, stages = len(shards) + len(refined) * suite.refinement.rounds, Stages(task, seed)
+    steps = itertools.count()
+
+    def run_all(wanted: Sequence[Shard]) -> None:
+        for shard in wanted:
             if not store.has(shard.name):
-                shown = _shown(progress, count, len(shards))
+                shown = _shown(progress, min(next(steps), total - 1), total)
                 store.write(shard.name, _run(shard, stages, store, threads, shown))
+
+    try:
+        run_all(shards)
+        for each in refined:
+            rows = [row for shard in each.shards() for row in store.rows(shard.name)]
+            for number in range(1, suite.refinement.rounds + 1):
+                conditions = next_conditions(suite, task, rows, number)
+                if not conditions:
+                    break
+                more = planned_round(conditions, task, each.plan.policy, seed)
+                asked = Numbered(f"{each.name}-{ROUND}{number}", more).shards()
+                run_all(asked)
+                rows += [row for shard in asked for row in store.rows(shard.name)]
+        if progress and refined:
+            progress(1, 1)
         return store.join()
     finally:
         store.close()
@@ -231,6 +282,7 @@ def _decisive(
         "axes": describe(suite.axes(task).values()),
         "conditions": [asdict(c) for c in suite.conditions(task, "mean")],
         "sampled_conditions": [asdict(c) for c in suite.conditions(task, "sampled")],
+        "refinement": asdict(suite.refinement),
         "baseline_conditions": [asdict(c) for c in suite.conditions(task, "baseline")],
         "capture_impulse": _capture_impulse(task),
         "deviation_units": dict(task.deviation_units),

@@ -32,6 +32,7 @@ class Store:
         plan: Mapping[str, Any],
         shards: Sequence[str],
         notes: Mapping[str, Any],
+        rounds: Sequence[str] = (),
     ) -> None:
         """Begin an evaluation, or continue one of the same plan.
 
@@ -39,6 +40,7 @@ class Store:
             directory: Made if it is not there.
             plan: What decides the rows; JSON.
             shards: Names of all shards that there will be, in order.
+            rounds: Beginnings of the names of those that there may be, of rounds of refinement.
             notes: What else ``suite.json`` should say; may differ when the evaluation continues,
                 and then what was said first stays.
 
@@ -46,7 +48,7 @@ class Store:
             UsageError: Another evaluation writes there now, or wrote there before, or there are
                 files that no evaluation wrote, or nothing can be written there.
         """
-        self.directory, self._shards = Path(directory), list(shards)
+        self.directory, self._shards, self._rounds = Path(directory), list(shards), tuple(rounds)
         self._lock = self._locked()
         try:
             self._key = fingerprint(plan)
@@ -102,8 +104,13 @@ class Store:
         header = {"shard": shard, "plan": self._key, "rows": len(rows), "sha256": digest}
         write_atomically(self._path(shard), f"{json.dumps(header)}\n{body}")
 
+    def rows(self, shard: str) -> list[StressEpisode]:
+        """The rows of a shard that is there."""
+        _, *lines = self._path(shard).read_text().splitlines()
+        return [StressEpisode.from_json(json.loads(line)) for line in lines]
+
     def join(self) -> Path:
-        """Put all rows into one file, in the order of the shards."""
+        """Put all rows into one file, in the order of the shards, then of the rounds."""
         target = self.directory / EPISODES
         _replace(target, self._all_lines())
         return target
@@ -113,10 +120,14 @@ class Store:
         self._lock.release()
 
     def _all_lines(self) -> Iterable[str]:
-        for shard in self._shards:
+        for shard in self._shards + self._of_rounds():
             with self._path(shard).open() as lines:
                 next(lines)  # its header
                 yield from lines
+
+    def _of_rounds(self) -> list[str]:
+        names = sorted(path.stem for path in (self.directory / SHARDS).glob("*.jsonl"))
+        return [name for name in names if name.startswith(self._rounds)]
 
     def _path(self, shard: str) -> Path:
         return self.directory / SHARDS / f"{shard}.jsonl"
@@ -170,7 +181,7 @@ class Store:
         for path in sorted((self.directory / SHARDS).iterdir()):
             if path.name.startswith("."):  # what an interrupted write left, and the next removes
                 continue
-            if not known or path.stem not in self._shards:
+            if not known or not (path.stem in self._shards or path.stem.startswith(self._rounds)):
                 raise UsageError(
                     f"{path} was not written by this evaluation: give another directory"
                 )

@@ -15,7 +15,7 @@ MOST = 1000
 CASES = 100
 """Cases that an axis may have."""
 
-USUAL = {"quick": Share(24, 4), "full": Share(60, 8)}
+USUAL = {"quick": Share(24, 4), "full": Share(48, 8)}
 """Suite -> how much it has of an axis that does not say."""
 
 
@@ -33,11 +33,25 @@ class Condition:
     numbers of its own, by their names, and so other starts and commands: the episodes of a
     condition are independent, while along a severity the same ones are met again. Undisturbed
     episodes are those of ``nominal``, from 0 on, for all axes."""
+    round: int = 0
+    """Of a refinement, from 1; 0: of the severities of the suite."""
 
     @property
     def label(self) -> dict[str, Any]:
         """What the rows of its episodes say of it."""
-        return {name: getattr(self, name) for name in ("axis", "severity", "case", "unit")}
+        return {name: getattr(self, name) for name in ("axis", "severity", "case", "unit", "round")}
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How success is looked for between the severities of a suite, one of each axis a round."""
+
+    rounds: int = 0
+    """At most."""
+    episodes: int = 0
+    """A round, of all cases of an axis together; at least one of each."""
+    until_proven: bool = False
+    """Whether to go on until the interval of a fall is as narrow as what it was seen between."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,7 @@ class Suite:
     """Axis -> how much of it; None: of every axis what it says, or the usual."""
     only_axes: tuple[str, ...] | None = None
     """The axes beside the nominal one; None: all that the task has."""
+    refinement: Refinement = Refinement()
 
     def __post_init__(self) -> None:
         """Check that there is something to calibrate safe sets from."""
@@ -105,7 +120,9 @@ class Suite:
                 "sampled": share.sampled,
             }[mode]
             if episodes:
-                first = {case: _first(name, i) for i, case in enumerate(axis.cases or ("",))}
+                first = {
+                    case: first_simulation(name, i) for i, case in enumerate(axis.cases or ("",))
+                }
                 conditions += [
                     Condition(name, severity, case, axis.unit, episodes, first.get(case, 0))
                     for severity, case in disturbance.conditions(axis)
@@ -135,8 +152,12 @@ def thinned(usual: Share, axis: Axis, suite: str) -> Share:
     )
 
 
-def _first(axis: str, case: int) -> int:
-    """Simulation of the first disturbed episode of an axis and case."""
+def first_simulation(axis: str, case: int) -> int:
+    """Simulation of the first disturbed episode of an axis and case.
+
+    Raises:
+        UsageError: There are too many cases.
+    """
     if case >= CASES:
         raise UsageError(f"axis {axis} has more than the {CASES} cases that an axis may have")
     return (word(axis) * CASES + case) * MOST
@@ -146,10 +167,16 @@ SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
         Suite(NOMINAL, "nothing is different", only_axes=()),
-        Suite("quick", "all axes at few severities: a minute on a plane, on two cores"),
+        Suite(
+            "quick",
+            "all axes at few severities, halved where success falls: a minute on a plane, on two "
+            "cores",
+            refinement=Refinement(rounds=3, episodes=12),
+        ),
         Suite(
             "full",
             "all axes, with intervals that tell policies apart: about 10,000 episodes",
+            refinement=Refinement(rounds=5, episodes=24, until_proven=True),
         ),
     )
 }
