@@ -13,7 +13,9 @@ from scipy.stats import norm, t
 from robo_maxent.errors import UsageError
 
 CONFIDENCE = 0.95
-TAILS = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
+ONE_IN = 40
+"""One in so many lies beyond each end of an interval: 2.5 %."""
+TAILS = 1 / ONE_IN, 1 - 1 / ONE_IN
 """Probabilities of the two ends of an interval."""
 Z = float(norm.ppf(TAILS[1]))
 """Standard errors that the interval of a normal variable reaches from its mean."""
@@ -116,6 +118,23 @@ def mean_interval(values: np.ndarray) -> tuple[float, float]:
     standard_error = values.std(ddof=1) / sqrt(len(values))
     half = float(t.ppf(TAILS[1], len(values) - 1) * standard_error)
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the draws of a bootstrap, which may be infinite, (n,).
+
+    Of n draws, the k-th smallest and the k-th largest, k being (n + 1) / 40 rounded down. Ranks
+    are whole numbers: (1 - 0.95) / 2 is a little more than 1/40 in floats, one draw off.
+
+    Raises:
+        UsageError: There are fewer than 39 draws, which have no 2.5 % beyond each end.
+    """
+    count = len(draws)
+    rank = (count + 1) // ONE_IN
+    if rank < 1:
+        raise UsageError(f"the middle 95 % takes at least {ONE_IN - 1} draws, got {count}")
+    ordered = np.partition(draws, (rank - 1, count - rank))
+    return float(ordered[rank - 1]), float(ordered[count - rank])
 
 
 def _check_counts(hits: int, count: int) -> None:

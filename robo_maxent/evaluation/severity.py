@@ -25,7 +25,13 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.intervals import TAILS, CensoredValue, Proportion, proportion
+from robo_maxent.evaluation.intervals import (
+    ONE_IN,
+    CensoredValue,
+    Proportion,
+    percentile_interval,
+    proportion,
+)
 
 THRESHOLD = 0.9
 """Share of success that is required."""
@@ -33,7 +39,7 @@ RESAMPLES = 10_000
 """The ends of an area's interval then differ by 1 % of its length between generators."""
 ROUNDING = 1e-9
 """A pooled share is a sum of quotients: 0.9 may be stored a little below."""
-PROOF = 1.0 / TAILS[0]
+PROOF = float(ONE_IN)
 """What the wealth of a bet must grow to."""
 STAKES = 16
 """Shares of success that are bet on, a part of the wealth on each."""
@@ -131,7 +137,8 @@ def severity_curve(
         resamples: Draws of the bootstrap; a quarter of them makes the ends vary twice as much.
 
     Raises:
-        UsageError: Severities or outcomes are not as said, or a severity has no episodes.
+        UsageError: Severities or outcomes are not as said, a severity has no episodes, or there are
+            fewer than 39 resamples.
     """
     places, table = np.asarray(severities, float), np.asarray(outcomes, float)
     _check(places, table, threshold)
@@ -276,7 +283,7 @@ def _area(
     return Area(
         least=float(shares[lower] @ widths),
         most=float(shares[upper] @ widths),
-        interval=(float(np.quantile(low, TAILS[0])), float(np.quantile(high, TAILS[1]))),
+        interval=(percentile_interval(low)[0], percentile_interval(high)[1]),
         count=int((~np.isnan(table)).sum()),
     )
 

@@ -9,6 +9,7 @@ from robo_maxent.evaluation.intervals import (
     CensoredEstimate,
     CensoredValue,
     mean_interval,
+    percentile_interval,
     proportion,
 )
 
@@ -68,6 +69,24 @@ def test_the_interval_of_a_mean_covers_95_percent_of_normal_samples() -> None:
         low, high = mean_interval(sample)
         held += low <= 3.0 <= high
     assert held / 2000 == pytest.approx(0.95, abs=3 * 0.0049)
+
+
+# -- draws of a bootstrap ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(39, 1, 39), (40, 1, 40), (999, 25, 975), (10_000, 250, 9_751)]
+)
+def test_one_draw_in_40_lies_at_or_beyond_each_end(count: int, low: int, high: int) -> None:
+    draws = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
+    assert percentile_interval(draws) == (low, high)
+    assert percentile_interval(-draws) == (-high, -low)
+
+
+def test_draws_may_be_infinite_and_are_at_least_39() -> None:
+    assert percentile_interval(np.array([np.inf] * 20 + [-np.inf] * 19)) == (-np.inf, np.inf)
+    with pytest.raises(UsageError, match="takes at least 39 draws, got 38"):
+        percentile_interval(np.zeros(38))
 
 
 # -- for people --------------------------------------------------------------------
