@@ -8,11 +8,13 @@ from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 
 
-def small_policy(task: EnvFactory, layer_norm: bool = True) -> Policy:
+def small_policy(
+    task: EnvFactory, layer_norm: bool = True, head_class: type[SquashedGaussian] = SquashedGaussian
+) -> Policy:
     """A policy whose normalizer is not the identity and whose actions are not small."""
     torch.manual_seed(0)
     layout = layout_of(task)
-    head = SquashedGaussian(len(layout.joints))
+    head = head_class(len(layout.joints))
     actor = Actor(layout.observation_size, head, width=16, layer_norm=layer_norm)
     actor.layers()[-1][0].mul_(100.0)  # it starts near zero
     normalizer = Normalizer(layout.observation_size)

@@ -3,9 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from robo_maxent.errors import UsageError
+
+LogStdBound = Literal["tanh", "clamp"]
+"""How a log standard deviation is kept in its range."""
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("width",), lambda x: 1 <= x <= 10_000, "within [1, 10,000]"),
@@ -15,6 +18,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("weight_decay", "alpha_learning_rate"), lambda x: 0 <= x < math.inf, ">= 0 and finite"),
     (("gamma", "tau", "actor_average"), lambda x: 0 < x <= 1, "in (0, 1]"),
     (("target_entropy_per_action",), math.isfinite, "finite"),
+    (("log_std_bound",), lambda x: x in get_args(LogStdBound), " or ".join(get_args(LogStdBound))),
     (("learning_rate_held",), lambda x: x is None or x >= 1, "at least 1 or None"),
 )
 """Settings, what is allowed of them, and how to say that; NaN is allowed nowhere."""
@@ -59,6 +63,12 @@ class SacConfig:
     """Entropy that the temperature holds, nats per action dimension of [-1, 1]^A."""
     log_std_range: tuple[float, float] = (-5.0, 0.0)
     """Log standard deviation before the tanh; at 0 the policy covers the action range."""
+    log_std_bound: LogStdBound = "tanh"
+    """How it is kept there: by a tanh of its own, which has a slope everywhere; clamp: cut off at
+    the ends, beyond which it learns nothing, as published."""
+    calm_start: bool = True
+    """The actor's last layer starts near zero, so that the first policy is calm; False: as large as
+    the others."""
 
     def __post_init__(self) -> None:
         """Check the values at the door."""

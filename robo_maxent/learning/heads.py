@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from robo_maxent.learning.config import LogStdBound
+
 
 class Head(Protocol):
     """A distribution over actions, given by the raw output of a network."""
@@ -43,6 +45,11 @@ class Head(Protocol):
         """
         ...
 
+    @property
+    def clamped(self) -> bool:
+        """Whether it should cut off at the ends of that range, not squash into it."""
+        ...
+
     def mode(self, raw: Tensor) -> Tensor:
         """The action without noise, in [-1, 1], (B, A), of raw outputs (B, outputs)."""
         ...
@@ -61,9 +68,13 @@ class Head(Protocol):
 
 
 class SquashedGaussian:
-    """The tanh of a Gaussian with independent elements; raw outputs are means, then spreads."""
+    """The tanh of a Gaussian with independent elements; raw outputs are means, then spreads.
+
+    A tanh squashes the log standard deviation into its range.
+    """
 
     name = "squashed gaussian"
+    clamped = False
 
     def __init__(self, action_size: int, log_std_range: tuple[float, float] = (-5.0, 0.0)) -> None:
         """Describe the distribution.
@@ -82,7 +93,7 @@ class SquashedGaussian:
 
     @property
     def compiled_range(self) -> tuple[float, float]:
-        """The range of the log standard deviation: this is the head of ``sac_update.c``."""
+        """The range of the log standard deviation: ``sac_update.c`` knows this head."""
         return self.log_std_range
 
     def gaussian(self, raw: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,6 +110,29 @@ class SquashedGaussian:
         """Action in (-1, 1), (B, A), and its log-probability, (B,), for normal draws (B, A)."""
         mean, log_std = self.gaussian(raw)
         return sample_squashed(mean, log_std, noise)
+
+
+class ClampedGaussian(SquashedGaussian):
+    """The same with the log standard deviation cut off at the ends of its range.
+
+    So it is in the code of Haarnoja et al. 2018 and in Stable-Baselines3, within [-20, 2]; outside
+    it has no slope.
+    """
+
+    name = "squashed gaussian, deviation clamped"
+    clamped = True
+
+    def gaussian(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation before the tanh, each (B, A)."""
+        mean, log_std = raw.chunk(2, dim=-1)
+        return mean, log_std.clamp(*self.log_std_range)
+
+
+HEADS: dict[LogStdBound, type[SquashedGaussian]] = {
+    "tanh": SquashedGaussian,
+    "clamp": ClampedGaussian,
+}
+"""How the log standard deviation is kept in its range -> head."""
 
 
 def sample_squashed(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -79,7 +79,7 @@ class CLearner(ctypes.Structure):
         {
             "actor critics": CShape,
             "actor_group critic_group alpha_group": CGroup,
-            "obs actions batch shares threads entropy_in_target": "n",
+            "obs actions batch shares threads entropy_in_target clamped": "n",
             "gamma target_entropy low high limit": "f",
             "gemm shift scale scratch": "p",
         }
@@ -279,6 +279,7 @@ class Update:
             batch=sac.config.batch_size,
             shares=sac.shares,
             entropy_in_target=sac.config.entropy_in_target,
+            clamped=sac.actor.head.clamped,
             gamma=sac.config.gamma,
             target_entropy=sac.target_entropy,
             low=log_std_range[0],

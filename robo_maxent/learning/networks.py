@@ -90,13 +90,24 @@ class Actor(Ensemble):
     It sees the first ``obs_size`` elements of an observation; what follows them is for critics.
     """
 
-    def __init__(self, obs_size: int, head: Head, width: int, layer_norm: bool) -> None:
-        """Two hidden layers; the last layer starts near zero, so that the first policy is calm."""
+    def __init__(
+        self, obs_size: int, head: Head, width: int, layer_norm: bool, calm_start: bool = True
+    ) -> None:
+        """Two hidden layers.
+
+        Args:
+            obs_size: How many elements of an observation it sees.
+            head: What its outputs mean.
+            width: Units of a hidden layer.
+            layer_norm: Normalize hidden layers.
+            calm_start: The last layer starts near zero, so that the first policy is calm.
+        """
         super().__init__(1, obs_size, width, head.outputs, layer_norm)
         self.obs_size, self.head = obs_size, head
-        weight, bias = self.layers()[-1]
-        weight.mul_(0.01)
-        bias.zero_()
+        if calm_start:
+            weight, bias = self.layers()[-1]
+            weight.mul_(0.01)
+            bias.zero_()
 
     def forward(self, obs: Tensor) -> Tensor:
         """Raw output for the head, (B, outputs), at observations (B, O)."""

@@ -14,7 +14,7 @@ from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.files import write_atomically
 from robo_maxent.from_json import typed
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.heads import Head, SquashedGaussian
+from robo_maxent.learning.heads import HEADS, Head, SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.spaces import Layout
 
@@ -168,13 +168,14 @@ def _head(metadata: Mapping[str, str], action_size: int) -> Head:
         ValueError: There is no such head, or the metadata say no pair of numbers.
         UsageError: The pair is no range.
     """
-    name = metadata.get("head", SquashedGaussian.name)
-    if name != SquashedGaussian.name:
-        raise ValueError(f"its head is {name!r}, known is {SquashedGaussian.name!r}")
+    name, heads = metadata.get("head", SquashedGaussian.name), {h.name: h for h in HEADS.values()}
+    if name not in heads:
+        known = " and ".join(map(repr, heads))
+        raise ValueError(f"its head is {name!r}, known are {known}")
     saved = json.loads(metadata.get("log_std_range", DEFAULT_RANGE))
     low, high = typed(tuple[float, float], saved, "log_std_range")
     settings = SacConfig(log_std_range=(low, high))  # which refuses what is no range
-    return SquashedGaussian(action_size, settings.log_std_range)
+    return heads[name](action_size, settings.log_std_range)
 
 
 def _with_sorted_header(data: bytes) -> bytes:

@@ -19,7 +19,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.heads import Head, SquashedGaussian
+from robo_maxent.learning.heads import HEADS, Head
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
@@ -135,8 +135,10 @@ class Sac:
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head: Head = SquashedGaussian(action_size, config.log_std_range)
-            self.actor = Actor(policy_size, head, config.width, config.layer_norm)
+            head: Head = HEADS[config.log_std_bound](action_size, config.log_std_range)
+            self.actor = Actor(
+                policy_size, head, config.width, config.layer_norm, config.calm_start
+            )
             self.critics = Critics(obs_size, action_size, config.width, config.layer_norm)
         self.actor.precision = self.critics.precision = precision
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)

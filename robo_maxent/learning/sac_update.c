@@ -38,7 +38,8 @@ typedef struct {
     long obs, actions, batch;
     long shares, threads;         // of the rows; how many work on them
     long entropy_in_target; // 0: the critics do not count it
-    float gamma, target_entropy, low, high; // low, high: range of the log standard deviation
+    long clamped;           // the log standard deviation is cut off, not squashed into its range
+    float gamma, target_entropy, low, high; // low, high: that range
     float limit;                            // of normalized observations
     Gemm *gemm;
     const float *shift, *scale; // normalization of observations
@@ -313,9 +314,21 @@ static void backward(Gemm *gemm, const Network *net, long layer_norm, Trace *tra
 
 // -- the squashed Gaussian ----------------------------------------------------------------------
 
+// Raw deviations -> logarithms of standard deviations, LANES of them. NaN stays what it is.
+static void bound(const Learner *l, const float *raw, float *log_std)
+{
+    float low = l->low, high = l->high;
+    if (l->clamped)
+        for (long i = 0; i < LANES; i++)
+            log_std[i] = raw[i] < low ? low : raw[i] > high ? high : raw[i];
+    else
+        for (long i = 0; i < LANES; i++)
+            log_std[i] = low + 0.5f * (high - low) * (hyperbolic_tangent(raw[i]) + 1.0f);
+}
+
 // head (rows, 2 size) holds mean and raw deviation, noise (rows, size). action, with `stride`
 // elements between its rows, <- tanh(u); spread <- standard deviation; log_prob (rows).
-static void squash(const float *head, const float *noise, float low, float high, float *action,
+static void squash(const Learner *l, const float *head, const float *noise, float *action,
                    long stride, float *spread, float *log_prob, long rows, long size)
 {
     for (long row = 0; row < rows; row++) {
@@ -323,17 +336,17 @@ static void squash(const float *head, const float *noise, float low, float high,
         for (long start = 0; start < size; start += LANES) {
             long at = row * size + start, n = size - start < LANES ? size - start : LANES;
             float mean[LANES] = {0}, raw[LANES] = {0}, e[LANES] = {0};
-            float a[LANES], d[LANES], log_density[LANES];
+            float log_std[LANES], a[LANES], d[LANES], log_density[LANES];
             memcpy(mean, head + at + row * size, n * sizeof(float));
             memcpy(raw, head + at + (row + 1) * size, n * sizeof(float));
             memcpy(e, noise + at, n * sizeof(float));
+            bound(l, raw, log_std);
             for (long i = 0; i < LANES; i++) {
-                float log_std = low + 0.5f * (high - low) * (hyperbolic_tangent(raw[i]) + 1.0f);
-                d[i] = exponential(log_std);
+                d[i] = exponential(log_std[i]);
                 float u = mean[i] + d[i] * e[i], size_u = fabsf(u);
                 a[i] = hyperbolic_tangent(u);
                 float log_slope = 2.0f * (0.69314718f - size_u - log_one_plus(decay(size_u)));
-                log_density[i] = -0.5f * e[i] * e[i] - log_std - 0.91893853f - log_slope;
+                log_density[i] = -0.5f * e[i] * e[i] - log_std[i] - 0.91893853f - log_slope;
             }
             memcpy(action + row * stride + start, a, n * sizeof(float));
             memcpy(spread + at, d, n * sizeof(float));
@@ -344,11 +357,13 @@ static void squash(const float *head, const float *noise, float low, float high,
 }
 
 // Slopes at action, (rows, size), and log_prob, one for all rows -> slope at head (rows, 2 size).
-static void squash_backward(const float *head, const float *noise, const float *action,
-                            long stride, const float *spread, const float *action_slope,
-                            float log_prob_slope, float low, float high, float *head_slope,
+static void squash_backward(const Learner *l, const float *head, const float *noise,
+                            const float *action, long stride, const float *spread,
+                            const float *action_slope, float log_prob_slope, float *head_slope,
                             long rows, long size)
 {
+    float low = l->low, high = l->high;
+    long clamped = l->clamped;
     for (long row = 0; row < rows; row++) {
         const float *raw = head + row * 2 * size + size, *e = noise + row * size;
         const float *a = action + row * stride, *d = spread + row * size;
@@ -357,10 +372,10 @@ static void squash_backward(const float *head, const float *noise, const float *
 #pragma omp simd
         for (long i = 0; i < size; i++) {
             float du = da[i] * (1.0f - a[i] * a[i]) + log_prob_slope * 2.0f * a[i];
-            float t = hyperbolic_tangent(raw[i]);
+            float log_std_slope = du * d[i] * e[i] - log_prob_slope, t = hyperbolic_tangent(raw[i]);
+            float within = raw[i] >= low && raw[i] <= high ? log_std_slope : 0.0f;
             mean_slope[i] = du;
-            raw_slope[i] =
-                (du * d[i] * e[i] - log_prob_slope) * 0.5f * (high - low) * (1.0f - t * t);
+            raw_slope[i] = clamped ? within : log_std_slope * 0.5f * (high - low) * (1.0f - t * t);
         }
     }
 }
@@ -497,7 +512,7 @@ static void act(const Learner *l, Space *s, const float *noise, long first, long
     Network net = member(&l->actor, l->actor_group.value, 0);
     long size = l->obs, actions = l->actions;
     forward(l->gemm, &net, l->actor.layer_norm, &s->actor, first, rows);
-    squash(s->actor.out + first * 2 * actions, noise + first * actions, l->low, l->high,
+    squash(l, s->actor.out + first * 2 * actions, noise + first * actions,
            s->actor.x + first * (size + actions) + size, size + actions,
            s->spread + first * actions, s->log_prob + first, rows, actions);
 }
@@ -632,10 +647,10 @@ static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha
     for (long i = 0; i < shares; i++) {
         long first = i * n / shares, rows = (i + 1) * n / shares - first;
         float *head_slope = s->head_slope + first * 2 * actions;
-        squash_backward(s->actor.out + first * 2 * actions, b->actor_noise + first * actions,
+        squash_backward(l, s->actor.out + first * 2 * actions, b->actor_noise + first * actions,
                         s->x + first * (size + actions) + size, size + actions,
                         s->spread + first * actions, s->action_slope + first * actions, alpha / n,
-                        l->low, l->high, head_slope, rows, actions);
+                        head_slope, rows, actions);
         Network net = member(&l->actor, l->actor_group.value, 0);
         Network gradient = member(&l->actor, s->actor_gradient + i * l->actor_group.size, 0);
         for (long k = 0; k < LAYERS; k++)

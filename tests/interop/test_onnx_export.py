@@ -13,6 +13,7 @@ from robo_maxent.cli import main
 from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.interop import onnx_export
+from robo_maxent.learning.heads import HEADS, SquashedGaussian
 from robo_maxent.learning.networks import Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.spaces import Layout
@@ -37,9 +38,12 @@ def observations(policy: Policy, count: int) -> np.ndarray:
     return (5.0 * np.random.default_rng(1).standard_normal(shape)).astype(np.float32)
 
 
+@pytest.mark.parametrize("head_class", HEADS.values())
 @pytest.mark.parametrize("layer_norm", [True, False], ids=["layer_norm", "plain"])
-def test_raw_observations_give_the_actions_of_the_policy(tmp_path: Path, layer_norm: bool) -> None:
-    policy = small_policy(make("quadruped-flat"), layer_norm)
+def test_raw_observations_give_the_actions_of_the_policy(
+    tmp_path: Path, layer_norm: bool, head_class: type[SquashedGaussian]
+) -> None:
+    policy = small_policy(make("quadruped-flat"), layer_norm, head_class)
     session = written(policy, tmp_path)
     obs = np.concatenate([observations(policy, 100), 1e6 * observations(policy, 1)])
     (action,) = session.run(["action"], {"observation": obs})

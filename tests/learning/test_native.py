@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -132,10 +133,12 @@ def test_it_is_so_for_any_size(actions: int, width: int) -> None:
         {"entropy_in_target": False},
         {"target_entropy_per_action": -3.0},
         {"log_std_range": (-9.0, 3.0)},
+        {"log_std_bound": "clamp"},
+        {"calm_start": False},
         {"normalize": False},
     ],
 )
-def test_every_setting_reaches_it(change: dict[str, float]) -> None:
+def test_every_setting_reaches_it(change: dict[str, Any]) -> None:
     config = SacConfig(width=16, batch_size=32, actor_every=1)
     compare(replace(config, **change), actions=3)
     base, changed = Sac(OBS, 3, config, 0), Sac(OBS, 3, replace(config, **change), 0)
@@ -144,6 +147,16 @@ def test_every_setting_reaches_it(change: dict[str, float]) -> None:
         for call in range(3):
             sac.update(some_transitions(96, 3, call))
     assert any(not torch.equal(flat_state(base)[k], v) for k, v in flat_state(changed).items())
+
+
+@needs_compiler
+@pytest.mark.parametrize("actions", [1, 3, 17])
+def test_it_cuts_deviations_off_as_torch_does(actions: int) -> None:
+    config = SacConfig(width=16, batch_size=64, actor_every=1, calm_start=False)
+    config = replace(config, log_std_bound="clamp", log_std_range=(-0.1, 0.1))
+    raw = Sac(OBS, actions, config, 0).actor(some_transitions(64, actions, 0).obs)[:, actions:]
+    assert min((raw < -0.1).sum(), (raw > 0.1).sum(), (raw.abs() < 0.1).sum()) > 0
+    compare(config, actions)
 
 
 @needs_compiler

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import PolicyError
-from robo_maxent.learning.heads import SquashedGaussian
+from robo_maxent.learning.heads import HEADS, ClampedGaussian, SquashedGaussian
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.spaces import Layout
@@ -38,6 +38,30 @@ def policy(layout: Layout, request: pytest.FixtureRequest) -> Policy:
     return Policy(layout, actor, normalizer)
 
 
+def test_a_file_of_before_other_heads_is_one_of_the_first(
+    tmp_path: Path, policy: Policy, layout: Layout
+) -> None:
+    file = tmp_path / "policy.safetensors"
+    policy.save(file)
+    with safetensors.safe_open(file, framework="pt") as opened:
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        metadata = opened.metadata()
+    first = {"format", "layout", "layer_norm"}
+    assert metadata.keys() == first | {"head", "log_std_range"}
+    save_file(tensors, file, {name: metadata[name] for name in first})
+    head = Policy.load(file).actor.head
+    assert type(head) is SquashedGaussian
+    assert head.log_std_range == (-5.0, 0.0)
+
+
+def test_another_head_has_another_spread_and_the_same_mean(policy: Policy, layout: Layout) -> None:
+    obs, noise = observations(layout), np.ones((5, len(layout.joints)))
+    mean, spread = policy(obs), policy.sample(obs, noise)
+    policy.actor.head = ClampedGaussian(len(layout.joints))
+    np.testing.assert_array_equal(policy(obs), mean)
+    assert (policy.sample(obs, noise) != spread).all()
+
+
 def observations(layout: Layout) -> np.ndarray:
     rng = np.random.default_rng(0)
     return rng.normal(size=(5, layout.observation_size)).astype(np.float32)
@@ -51,15 +75,17 @@ def test_a_saved_policy_acts_as_before(tmp_path: Path, policy: Policy, layout: L
     np.testing.assert_array_equal(policy(obs), loaded(obs))
 
 
+@pytest.mark.parametrize("head_class", HEADS.values())
 @pytest.mark.parametrize("span", [(-5.0, 0.0), (-9.0, 3.0), (-2.0, -1.9)])
 def test_a_saved_policy_samples_with_the_spread_that_it_had(
-    tmp_path: Path, layout: Layout, span: tuple[float, float]
+    tmp_path: Path, layout: Layout, span: tuple[float, float], head_class: type[SquashedGaussian]
 ) -> None:
-    head = SquashedGaussian(len(layout.joints), span)
+    head = head_class(len(layout.joints), span)
     actor = Actor(layout.observation_size, head, 16, True)
     policy = Policy(layout, actor, Normalizer(layout.observation_size))
     policy.save(tmp_path / "policy.safetensors")
     loaded, obs = Policy.load(tmp_path / "policy.safetensors"), observations(layout)
+    assert type(loaded.actor.head) is head_class
     noise = np.random.default_rng(1).normal(size=(len(obs), len(layout.joints)))
     np.testing.assert_array_equal(policy.sample(obs, noise), loaded.sample(obs, noise))
 
@@ -190,7 +216,10 @@ def test_weights_that_would_be_stretched_to_fit_are_refused(
         ({"layer_norm": "1"}, "layer_norm must be true or false, got 1"),
         ({"log_std_range": "[0]"}, "log_std_range must have 2 elements, got [0]"),
         ({"log_std_range": "[0, NaN]"}, "log_std_range must rise within [-20, 4], got 0.0, nan"),
-        ({"head": "beta"}, "its head is 'beta', known is 'squashed gaussian'"),
+        (
+            {"head": "beta"},
+            "its head is 'beta', known are 'squashed gaussian' and 'squashed gaussian, deviation",
+        ),
     ],
 )
 def test_metadata_of_other_content_are_refused(

@@ -153,6 +153,23 @@ def test_a_temperature_that_does_not_learn_stays_to_the_last_bit() -> None:
     assert not torch.equal(weights(sac.actor), actor)
 
 
+def test_a_calm_start_is_a_small_mean_and_one_spread_for_all() -> None:
+    config = replace(CONFIG, width=64)
+    calm, other = (Sac(OBS, ACTION, replace(config, calm_start=s), 0) for s in (True, False))
+    obs = torch.from_numpy(np.random.default_rng(0).normal(size=(100, OBS)).astype(np.float32))
+    with torch.no_grad():
+        assert calm.actor(obs).abs().max() < 0.02
+        assert other.actor(obs).abs().max() > 0.1
+    (*first, (weight, bias)), (*others, (small, zero)) = other.actor.layers(), calm.actor.layers()
+    for one, another in zip(first, others, strict=True):
+        assert all(map(torch.equal, one, another))
+    assert torch.equal(small, 0.01 * weight)
+    assert not zero.any()
+    bound = 1.0 / math.sqrt(64)  # of U(±1/sqrt(fan-in)), as nn.Linear draws both
+    assert 0.9 * bound < weight.abs().max() <= bound
+    assert 0.0 < bias.abs().max() <= bound
+
+
 def learned(alpha: float, entropy_in_target: bool, ended: float, actor_every: int) -> Sac:
     """One update at a temperature; all transitions go on, or all end."""
     config = replace(CONFIG, initial_alpha=alpha, actor_every=actor_every)
@@ -228,6 +245,7 @@ def test_exploring_samples_the_policy_of_the_normalized_observation() -> None:
         ({"tau": 0.0}, r"tau must be in \(0, 1\], got 0.0"),
         ({"actor_average": 0.0}, r"actor_average must be in \(0, 1\], got 0.0"),
         ({"log_std_range": (0.0, -5.0)}, r"must rise within \[-20, 4\], got 0.0, -5.0"),
+        ({"log_std_bound": "clip"}, "log_std_bound must be tanh or clamp, got clip"),
     ],
 )
 def test_a_setting_out_of_range_is_named_with_its_range(change: dict[str, Any], text: str) -> None:

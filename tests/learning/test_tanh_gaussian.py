@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.heads import sample_squashed
+from robo_maxent.learning.heads import ClampedGaussian, SquashedGaussian, sample_squashed
 
 GAUSSIANS = [(0.0, -0.13), (0.0, 0.0), (0.7, -0.5), (-1.5, -1.0), (0.3, -3.0)]
 
@@ -107,3 +107,36 @@ def test_the_float32_gradient_is_the_one_worked_by_hand(u: float) -> None:
     # With the noise held, only -log(1 - tanh²) = 2 log cosh depends on u; its slope is 2 tanh.
     assert mean.grad.item() == pytest.approx(2 * math.tanh(u), abs=1e-6)
     assert log_std.grad.item() == pytest.approx(-1 + 2 * math.tanh(u) * reach, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("raw", "log_std", "slope"),
+    [(-25.0, -20.0, 0.0), (-20.0, -20.0, 1.0), (0.3, 0.3, 1.0), (2.0, 2.0, 1.0), (2.5, 2.0, 0.0)],
+)
+def test_a_clamped_deviation_is_cut_off_and_has_no_slope_beyond(
+    raw: float, log_std: float, slope: float
+) -> None:
+    output = torch.tensor([[0.4, raw]], dtype=torch.float64, requires_grad=True)
+    head = ClampedGaussian(1, (-20.0, 2.0))
+    mean, bounded = head.gaussian(output)
+    assert (mean.item(), bounded.item()) == (0.4, log_std)
+    noise, alpha, toward = torch.tensor([[0.7]], dtype=torch.float64), 0.2, 1.3
+    action, log_prob = head.sample(output, noise)
+    (alpha * log_prob - toward * action.sum(-1)).sum().backward()
+    # By hand: u = mean + s e, log π = -log s - log(1 - tanh(u)²) + ..., so the slope at log s is
+    # α (2 tanh(u) s e - 1) - toward (1 - tanh(u)²) s e, and that at the raw output this or 0.
+    reach = math.exp(log_std) * 0.7
+    t = math.tanh(0.4 + reach)
+    expected = alpha * (2.0 * t * reach - 1.0) - toward * (1.0 - t * t) * reach
+    assert output.grad is not None
+    assert output.grad[0, 1].item() == pytest.approx(slope * expected, rel=1e-9, abs=1e-12)
+
+
+def test_a_squashed_deviation_covers_its_range_and_learns_everywhere() -> None:
+    raw = torch.tensor([[0.0, -4.0], [0.0, 0.0], [0.0, 4.0]], requires_grad=True)
+    log_std = SquashedGaussian(1, (-5.0, 2.0)).gaussian(raw)[1]
+    ends = [-1.5 + 3.5 * math.tanh(x) for x in (-4.0, 0.0, 4.0)]
+    assert log_std[:, 0].tolist() == pytest.approx(ends)
+    log_std.sum().backward()
+    assert raw.grad is not None
+    assert (raw.grad[:, 1] > 0).all()
