@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+SERIAL = "no overlap"
+"""The variant that learns after the physics, each with all threads: a setting of a run."""
 WARM_UP = 30
 """Steps after the random ones, before the clock starts."""
 
@@ -52,42 +54,9 @@ def apart() -> None:
     Trainer._crew = lambda self: self._learner_threads  # type: ignore[method-assign]
 
 
-def serial() -> None:
-    """Learn, then step, each with all threads."""
-    import torch
-
-    from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-    from robo_maxent.training.trainer import Trainer
-
-    class Inline:
-        """Runs what is submitted at once."""
-
-        def submit(self, function: Callable[..., object], *args: object) -> "Inline":
-            self.value = function(*args)
-            return self
-
-        def done(self) -> bool:
-            return True
-
-        def result(self) -> object:
-            return self.value
-
-    build = Trainer.__init__
-
-    def init(self: Trainer, *args: object) -> None:
-        build(self, *args)  # type: ignore[arg-type]
-        threads = os.cpu_count() or 1
-        torch.set_num_threads(threads)
-        self._physics = Inline()  # type: ignore[assignment]
-        env = MujocoVecEnv(self.task, self.config.envs, self.config.seed, threads)  # type: ignore
-        self.collector.env, self.collector.obs = env, env.reset()
-
-    Trainer.__init__ = init  # type: ignore[method-assign]
-
-
 VARIANTS: dict[str, Callable[[], None]] = {
     "as it is": as_it_is,
-    "no overlap": serial,
+    SERIAL: as_it_is,
     "no help": apart,
     "updates in torch": plain_torch,
     "a gather per update": many_gathers,
@@ -102,7 +71,8 @@ def serve(name: str, task: str) -> None:
     from robo_maxent.training.trainer import Trainer
 
     chosen = make(task)
-    config = replace(preset(chosen.preset), replay_capacity=200_000)
+    recipe = preset(chosen.preset)
+    config = replace(recipe, replay_capacity=200_000, overlap=name != SERIAL)
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(chosen, config, Path(directory))
         for _ in range(config.random_steps + WARM_UP):

@@ -34,7 +34,7 @@ FIRST_SEED = 100
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "serial": {},
+    "serial": {"overlap": False},
     "bf16": {"precision": "bf16"},
     "no mirror": {"symmetric": False},
     "no actor average": {"sac.actor_average": 1.0},
@@ -75,27 +75,12 @@ class Result:
 
 def contest(variant: str, seed: int, limit: int, spawned: float) -> Result:
     """Train one variant."""
-    import torch
-
     from robo_maxent.evaluation.rollout import evaluate
     from robo_maxent.evaluation.summary import summarize
     from robo_maxent.learning.config import SacConfig
     from robo_maxent.tasks import make
     from robo_maxent.training.config import TrainConfig
     from robo_maxent.training.trainer import Trainer
-    from robo_maxent.types import Step
-
-    class Serial(Trainer):
-        """Learns from a step after it, with nothing beside."""
-
-        def step(self) -> tuple[Step, dict[str, torch.Tensor]]:
-            learn, self._learn = self._learn, dict
-            try:
-                step, _ = super().step()
-            finally:
-                self._learn = learn
-            due = self.control_steps > self.config.random_steps
-            return step, self._learn() if due else {}
 
     changes = VARIANTS[variant]
     sac = {name[4:]: value for name, value in changes.items() if name.startswith("sac.")}
@@ -103,7 +88,7 @@ def contest(variant: str, seed: int, limit: int, spawned: float) -> Result:
     config = TrainConfig(seed=seed, sac=replace(SacConfig(), **sac), **own)
     task, paused, due = make(TASK), 0.0, FIRST
     with tempfile.TemporaryDirectory() as directory:
-        trainer = (Serial if variant == "serial" else Trainer)(task, config, Path(directory))
+        trainer = Trainer(task, config, Path(directory))
         while True:
             trainer.step()
             if trainer.steps < due:

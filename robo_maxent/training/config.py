@@ -42,6 +42,9 @@ class TrainConfig:
     """Wall-clock between checkpoints."""
     threads: int = 0
     """CPU threads, half for learning and half for physics; 0: one per CPU."""
+    overlap: bool = True
+    """Step the physics beside the updates, which so can't draw the transitions of that very step;
+    False: first the physics, then the updates, each with all threads."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Factors of matrix products; auto: bf16 if the CPU has AMX, where it is faster, else fp32."""
     sac: SacConfig = field(default_factory=SacConfig)
@@ -92,9 +95,10 @@ def preset(name: str) -> TrainConfig:
             looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
             ``arm``: for manipulation, looking less far ahead. ``single``: one environment at a
             time, one update per step. ``goals``: a few of them, whose goals are exchanged in
-            hindsight. ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1) with
-            the settings of common implementations, to compare with their tables. One of
-            :data:`Preset`.
+            hindsight. ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1), as
+            Stable-Baselines3 has it: the same update of the same networks, in fp32, of transitions
+            up to the newest. Only, the logarithm of 1 - tanh² is exact here; there 1e-6 is added.
+            One of :data:`Preset`.
 
     Raises:
         UsageError: There is no such recipe.
@@ -142,7 +146,9 @@ def preset(name: str) -> TrainConfig:
             initial_alpha=1.0,
             alpha_learning_rate=3e-4,
             target_entropy_per_action=-1.0,
-            log_std_range=(-5.0, 2.0),
+            log_std_range=(-20.0, 2.0),
+            log_std_bound="clamp",
+            calm_start=False,
         )
-        return TrainConfig(**one, random_steps=10_000, sac=sac)
+        return TrainConfig(**one, random_steps=10_000, precision="fp32", overlap=False, sac=sac)
     raise UsageError(f"unknown preset {name!r}; there are {', '.join(get_args(Preset))}")

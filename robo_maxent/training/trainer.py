@@ -44,8 +44,9 @@ class Trainer:
         threads = machine.threads()
         # Two threads that must wait for each other are slow where another one takes a core: they
         # learn together once the physics of the step is finished. A single simulation leaves the
-        # cores free.
-        learner_threads = threads if config.envs == 1 else max(threads // 2, 1)
+        # cores free, and so does physics that has its own turn.
+        share = config.overlap and config.envs > 1
+        learner_threads = max(threads // 2, 1) if share else threads
         torch.set_num_threads(learner_threads)
         self._threads, self._learner_threads = threads, learner_threads
         agent_seed, action_seed, replay_seed = np.random.SeedSequence(config.seed).spawn(3)
@@ -57,6 +58,8 @@ class Trainer:
 
     def _new_collector(self, action_seed: np.random.SeedSequence) -> Collector:
         config, threads = self.config, max(self._threads - self._learner_threads, 1)
+        if not config.overlap:
+            threads = self._threads
         env = self.task.training_env(config.envs, config.seed, threads, self.directory)
         rng = np.random.default_rng(action_seed)
         return Collector(env, self.task.action_space.size, config.random_steps, rng)
@@ -102,7 +105,8 @@ class Trainer:
         """Act, then step the physics on one half of the cores while the other half learns.
 
         The updates see the transitions up to the last step and the actions come from the policy
-        before them, whatever the timing: the same seed gives the same run.
+        before them, whatever the timing: the same seed gives the same run. Without ``overlap`` the
+        updates come after the physics, and see its transitions too.
 
         Raises:
             EnvError: An environment crashed or returned NaN or infinity.
@@ -114,6 +118,10 @@ class Trainer:
         action = collector.act(learner.agent.explore)
         if not np.isfinite(action).all():
             raise self._diverged()
+        if not self.config.overlap:
+            step, transitions = collector.step(action)
+            learner.store(transitions)
+            return step, learner.learn() if learning else {}
         self._stepping = self._physics.submit(collector.step, action)
         try:
             metrics = learner.learn(self._crew) if learning else {}
@@ -184,8 +192,8 @@ class Trainer:
         try:
             loop: Loop = typed(Loop, saved.loop, "loop.json")
             recipe = json.loads(json.dumps(self._recipe()))
-            if loop.recipe not in (None, recipe):
-                difference = first_difference(recipe, loop.recipe, "the checkpoint's")
+            if loop.recipe is not None and (before := _completed(loop.recipe)) != recipe:
+                difference = first_difference(recipe, before, "the checkpoint's")
                 raise CheckpointError(
                     f"{self.directory / 'config.json'} was edited: {difference}. Put that back, or "
                     "begin a run of its own with train --out."
@@ -231,6 +239,18 @@ class Trainer:
         """Wait for a step that is under way, and end worker processes."""
         self._physics.shutdown()
         self.collector.env.close()
+
+
+def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A saved recipe with the settings that came later, whose defaults are what was done before.
+
+    Raises:
+        KeyError, TypeError: It is no recipe.
+    """
+    later = json.loads(json.dumps(asdict(TrainConfig())))
+    train = {name: value for name, value in later.items() if name not in MAY_DIFFER}
+    sac = train["sac"] | recipe["train"]["sac"]
+    return recipe | {"train": train | recipe["train"] | {"sac": sac}}
 
 
 def relabelling(task: EnvFactory, share: float | None) -> Hindsight | None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from robo_maxent.learning import native
 from robo_maxent.learning import sac as sac_module
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.heads import SquashedGaussian, sample_squashed
+from robo_maxent.learning.heads import HEADS, sample_squashed
 from robo_maxent.learning.replay_buffer import ReplayBuffer
 from robo_maxent.learning.sac import Sac, soft_target
 from robo_maxent.training.config import Preset, preset
@@ -147,7 +147,7 @@ def measure(sac: Sac) -> np.ndarray:
         return (weight * of).sum(0)  # (33,)
 
     noise = nodes.float()[:, None, None].expand(16, len(x), 1)
-    centre, log_std = SquashedGaussian(1, sac.config.log_std_range).gaussian(
+    centre, log_std = HEADS[sac.config.log_std_bound](1, sac.config.log_std_range).gaussian(
         sac.actor(x[:, None])
     )  # (33, 1)
     action, log_prob = sample_squashed(centre, log_std, noise)  # (16, 33, 1), (16, 33)
@@ -187,6 +187,8 @@ def config_of(name: Preset) -> SacConfig:
         normalize=sac.normalize,
         actor_every=sac.actor_every,
         log_std_range=sac.log_std_range,
+        log_std_bound=sac.log_std_bound,
+        calm_start=sac.calm_start,
     )
 
 
@@ -197,7 +199,8 @@ def trained(name: Preset, initial_alpha: float, seed: int = 0) -> tuple[Sac, np.
     environment = Environment(np.random.default_rng(seed))
     for _ in range(100):
         environment.step(sac)
-    schedule = np.concatenate([np.ones(1200), np.linspace(1.0, 0.0, 1200)])
+    half = 3600 if name == "classic" else 1200  # a clamped deviation settles more slowly
+    schedule = np.concatenate([np.ones(half), np.linspace(1.0, 0.0, half)])
     return sac, learn(sac, environment, schedule)
 
 

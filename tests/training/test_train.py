@@ -19,6 +19,8 @@ import torch
 from privileged_world import QuadrupedSeen
 
 from robo_maxent import machine
+from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import CheckpointError, EnvError, UsageError
@@ -58,7 +60,7 @@ def run_steps(
     directory: Path,
     steps: int,
     resume: bool = False,
-    task: MujocoTask[Any, Any] | None = None,
+    task: EnvFactory | None = None,
     **changes: Any,
 ) -> Trainer:
     """Step a trainer without evaluation: the state that continues, and nothing else."""
@@ -130,6 +132,46 @@ def test_the_number_of_physics_threads_changes_nothing(tmp_path: Path) -> None:
     assert_equal_bits(
         run_steps(tmp_path / "a", 25, threads=2), run_steps(tmp_path / "b", 25, threads=3)
     )
+
+
+@pytest.mark.parametrize(("overlap", "behind"), [(True, 1), (False, 0)])
+def test_updates_see_the_newest_transitions_unless_the_physics_runs_beside(
+    tmp_path: Path, overlap: bool, behind: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = {"overlap": overlap, "envs": 2, "random_steps": 3}
+    trainer = Trainer(GymTask("Pendulum-v1"), config(**changes), tmp_path)
+    learner, seen = trainer.learner, []
+
+    def learn(*_: object) -> dict[str, torch.Tensor]:
+        seen.append(len(learner.replay))
+        return {}
+
+    monkeypatch.setattr(learner, "learn", learn)
+    for _ in range(6):
+        trainer.step()
+    trainer.close()
+    assert seen == [2 * (step - behind) for step in (4, 5, 6)], "after the random steps"
+
+
+def test_physics_and_updates_in_turn_have_all_threads_and_one_result(tmp_path: Path) -> None:
+    task = GymTask("Pendulum-v1")
+    states = [
+        run_steps(tmp_path / name, 20, task=task, envs=2, overlap=overlap, threads=2)
+        for name, overlap in (("a", False), ("b", False), ("beside", True))
+    ]
+    assert torch.get_num_threads() == 1, "beside the physics it learns on half of them"
+    assert_equal_bits(states[0], states[1])
+    assert states[0].learner.agent.updates == states[2].learner.agent.updates > 0
+    with pytest.raises(AssertionError):
+        assert_equal_bits(states[0], states[2])
+    run_steps(tmp_path / "c", 0, task=task, envs=2, overlap=False, threads=2)
+    assert torch.get_num_threads() == 2
+
+
+def test_a_run_in_turn_resumes_bit_for_bit(tmp_path: Path) -> None:
+    whole = run_steps(tmp_path / "whole", 30, overlap=False)
+    run_steps(tmp_path / "part", 18, overlap=False).save()
+    assert_equal_bits(whole, run_steps(tmp_path / "part", 12, resume=True, overlap=False))
 
 
 def test_evaluation_logging_and_saving_do_not_touch_what_continues(tmp_path: Path) -> None:
@@ -369,6 +411,27 @@ def test_an_edited_recipe_is_refused(tmp_path: Path, change: dict[str, Any], mes
     task = make("quadruped-flat", randomization="hard")
     with pytest.raises(CheckpointError, match="its randomization of options is 'hard', the"):
         run_steps(tmp_path, 1, resume=True, task=task)
+
+
+def test_a_checkpoint_of_before_a_setting_is_one_of_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = GymTask("Pendulum-v1")
+    trainer = run_steps(tmp_path, 1, task=task)
+    recipe = trainer._recipe()
+    del recipe["train"]["overlap"], recipe["train"]["sac"]["log_std_bound"]
+    monkeypatch.setattr(trainer, "_recipe", lambda: recipe)
+    trainer.save()
+    assert run_steps(tmp_path, 1, resume=True, task=task).control_steps == 2
+    for change, message in (
+        ({"overlap": False}, "its overlap of train is False, the checkpoint's is True"),
+        (
+            {"sac": replace(SMALL, log_std_bound="clamp")},
+            "its log_std_bound of sac of train is 'clamp', the checkpoint's is 'tanh'",
+        ),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            run_steps(tmp_path, 1, resume=True, task=task, **change)
 
 
 def wrong_learner(trainer: Trainer) -> None:
