@@ -7,7 +7,7 @@ and case has its own starts.
 
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ NEW_KINDS = ("waves", "blocks", "fractal")
 LEVELS = (0, 2, 4, 6, 8, 10)
 CAPTURE = {"lateral": 9.6, "longitudinal": 14.2, "mass": 12.74}  # N·s, kg
 PUSHES = (0, 0.5, 1, 1.5, 2, 2.5)
+NOMINAL = {"friction": 0.8, "slip": 0.8, "motor_strength": 1.0}
+"""Axis -> the severity at which nothing is different, where that is not 0."""
 
 AXES: dict[str, tuple[tuple[float, ...], tuple[str, ...], float]] = {
     "nominal": ((0,), ("",), 9.0),
@@ -87,11 +89,26 @@ def evaluation(
         severities, cases, _ = AXES[axis]
         count = max(1, round(each / len(cases)))
         for severity in severities:
+            if is_nominal(axis, severity):
+                for sim in range(count):
+                    rows += [undisturbed(actor, axis, severity, seed, sim) for actor in actors]
+                continue
             for case in cases:
                 first = (list(AXES).index(axis) * len(JOINTS) + cases.index(case)) * each
                 for sim in range(first, first + count):
                     rows += [episode(actor, axis, severity, case, seed, sim) for actor in actors]
     return rows, suite_of(actors, each, axes, seed)
+
+
+def is_nominal(axis: str, severity: float) -> bool:
+    """Whether nothing is different there; ground of level 0 is ground."""
+    return not axis.startswith("terrain") and severity == NOMINAL.get(axis, 0.0)
+
+
+def undisturbed(actor: Actor, axis: str, severity: float, seed: int, sim: int) -> StressEpisode:
+    """The row for which an undisturbed episode stands on an axis."""
+    same = episode(actor, "nominal", 0.0, "", seed, sim)
+    return replace(same, axis=axis, severity=severity, unit=LABELS[axis]["unit"])
 
 
 def episode(
@@ -115,7 +132,6 @@ def episode(
         outcome = "stuck"
     if actor.mode == "baseline":
         success, outcome = False, "fell" if fell and place > 0.4 else "stuck"
-    friction = severity if axis == "friction" else 0.8
     return StressEpisode(
         task="quadruped-rough",
         seed=seed,
@@ -127,8 +143,8 @@ def episode(
         terminated=outcome == "fell",
         diverged=False,
         metrics={"linear_error": float(own.uniform(0.05, 0.4))},
-        params={"foot_friction": friction},
-        realized={"friction": friction},
+        params={} if is_nominal(axis, severity) else {axis: severity},
+        realized={"friction": severity if axis == "friction" else NOMINAL["friction"]},
         terrain=case if axis.startswith("terrain") else None,
         level=int(severity) if axis.startswith("terrain") else None,
         policy=actor.policy,

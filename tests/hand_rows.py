@@ -78,6 +78,10 @@ LABELS: dict[str, dict[str, Any]] = {
 """Axis -> what the file of a suite says of it."""
 
 
+NOMINAL = {"friction": 1.0, "slip": 0.8, "motor_strength": 1.0}
+"""Axis -> the severity at which nothing is different, where that is not 0."""
+
+
 def declared(**severities: Sequence[float]) -> dict[str, Any]:
     """A suite that has these axes, each at severities from mild to hard."""
     return {
@@ -104,7 +108,7 @@ def row(
         "terminated": not success,
         "diverged": False,
         "metrics": {},
-        "params": {},
+        "params": {} if severity == NOMINAL.get(axis, 0.0) else {axis: severity},
         "policy": "walker",
         "axis": axis,
         "severity": severity,

@@ -191,7 +191,7 @@ class Evaluate:
             for line in one.details:
                 self._print(f"  {line}")
         say(f"  report, for a browser: {result.report}")
-        say(f"  episodes: {result.rows}")
+        say(f"  {result.analysis.episodes:,} episodes: {result.rows}")
         say(f"A failure again: {description['replay'].replace('{row}', 'ROW')}")
         return {
             "report": str(result.report),

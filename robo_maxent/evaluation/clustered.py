@@ -6,11 +6,18 @@ one severity is hard at the next. Intervals that took such episodes for independ
 too narrow.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import t
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.intervals import TAILS, Proportion, proportion
+from robo_maxent.evaluation.intervals import (
+    CONFIDENCE,
+    Proportion,
+    mean_of_estimates,
+    proportion,
+)
 
 
 def shared_proportion(hits: np.ndarray, starts: np.ndarray) -> Proportion:
@@ -19,7 +26,37 @@ def shared_proportion(hits: np.ndarray, starts: np.ndarray) -> Proportion:
     return proportion(int(hits.sum()), len(hits), effective_count(hits, starts))
 
 
-def effective_count(values: np.ndarray, starts: np.ndarray) -> float:
+def shared_mean(groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> Proportion:
+    """Mean over groups of episodes of the share in each, with its 95 % interval.
+
+    Groups count alike, however many episodes they have.
+
+    Args:
+        groups: Of each its hits and its starts, as of :func:`shared_proportion`; no start is in two
+            groups.
+
+    Raises:
+        UsageError: There is no group, or one is empty.
+    """
+    if not groups:
+        raise UsageError("a mean over groups of episodes takes at least one group")
+    parts = [shared_proportion(*group) for group in groups]
+    values, ends = np.array([part.share for part in parts]), [(p.low, p.high) for p in parts]
+    errors = np.array([standard_error(*group) for group in groups])
+    low, high = mean_of_estimates(values, np.array(ends), errors)
+    count = sum(part.count for part in parts)
+    return Proportion(float(values.mean()), max(low, 0.0), min(high, 1.0), count)
+
+
+def standard_error(values: np.ndarray, starts: np.ndarray, confidence: float = CONFIDENCE) -> float:
+    """Standard error of the mean of episodes, of which some share their start; both (n,)."""
+    values = np.asarray(values, float)
+    return float(values.std() / np.sqrt(effective_count(values, starts, confidence)))
+
+
+def effective_count(
+    values: np.ndarray, starts: np.ndarray, confidence: float = CONFIDENCE
+) -> float:
     """How many independent episodes n that share starts are worth, for the mean of ``values``.
 
     The variance of the mean is estimated from the sums of the C clusters, as that of a ratio, and
@@ -32,6 +69,7 @@ def effective_count(values: np.ndarray, starts: np.ndarray) -> float:
     Args:
         values: One for each episode, such as success, (n,).
         starts: The same number for the same start, (n,).
+        confidence: Of the interval that it is for.
 
     Returns:
         At most n, and n where no start is shared.
@@ -56,7 +94,8 @@ def effective_count(values: np.ndarray, starts: np.ndarray) -> float:
         return least
     sums = np.bincount(cluster, apart)
     inflation = len(sizes) / (len(sizes) - 1) * float((sums * sums).sum()) / alone
-    few = t.ppf(TAILS[1], n - 1) / t.ppf(TAILS[1], len(sizes) - 1)
+    tail = (1 + confidence) / 2
+    few = t.ppf(tail, n - 1) / t.ppf(tail, len(sizes) - 1)
     return float(np.clip(n / max(inflation, 1.0) * few**2, least, n))
 
 

@@ -8,7 +8,8 @@ from math import sqrt
 from typing import Literal
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import ndtri
+from scipy.stats import t
 
 from robo_maxent.errors import UsageError
 
@@ -17,15 +18,13 @@ ONE_IN = 40
 """One in so many lies beyond each end of an interval: 2.5 %."""
 TAILS = 1 / ONE_IN, 1 - 1 / ONE_IN
 """Probabilities of the two ends of an interval."""
-Z = float(norm.ppf(TAILS[1]))
-"""Standard errors that the interval of a normal variable reaches from its mean."""
 
 Side = Literal["<", "", ">"]
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """A share of episodes with its 95 % Wilson score interval."""
+    """A share of episodes with its interval: Wilson's at 95 %, unless it is said otherwise."""
 
     share: float
     low: float
@@ -88,16 +87,19 @@ class CensoredEstimate:
         return value if self.low == self.high else f"{value} [{self.low}, {self.high}]"
 
 
-def proportion(hits: int, count: int, effective: float | None = None) -> Proportion:
-    """Share with its 95 % Wilson score interval (Wilson 1927).
+def proportion(
+    hits: int, count: int, effective: float | None = None, confidence: float = CONFIDENCE
+) -> Proportion:
+    """Share with its Wilson score interval (Wilson 1927).
 
-    It covers 95 % on average over true shares; near 0 and 1 it can be 10 points less.
+    At 95 % it covers 95 % on average over true shares; near 0 and 1 it can be 10 points less.
 
     Args:
         hits: How many of them it is true of.
         count: Episodes.
         effective: How many independent ones they are worth, where some share their start
             (:func:`robo_maxent.evaluation.clustered.effective_count`); None: all of them.
+        confidence: Of the interval.
 
     Raises:
         UsageError: ``count`` is 0, or ``hits`` or ``effective`` is outside [0, count].
@@ -106,11 +108,35 @@ def proportion(hits: int, count: int, effective: float | None = None) -> Proport
     n = count if effective is None else effective
     if not 0 < n <= count:
         raise UsageError(f"{count} episodes can't be worth {n:g} independent ones")
-    share = hits / count
-    centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z / (1 + Z * Z / n) * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    share, z = hits / count, float(ndtri((1 + confidence) / 2))
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     low, high = 0.0 if hits == 0 else centre - half, 1.0 if hits == count else centre + half
     return Proportion(share, low, high, count)
+
+
+def mean_of_estimates(
+    values: np.ndarray, ends: np.ndarray, errors: np.ndarray, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """Interval of the mean of independent numbers, which count alike; of one, its own.
+
+    The distances from the numbers to the ends of their intervals add up as standard errors do, on
+    either side apart, so that the interval is as lopsided as theirs ("method of variance estimates
+    recovery", Zou and Donner 2008, "Construction of confidence limits about effect measures"). Of
+    many shares near 0 or 1 that falls short, where each seems better known than all together: it
+    reaches at least as far as the standard errors say.
+
+    Args:
+        values: The numbers, (G,).
+        ends: Their intervals, (G, 2).
+        errors: Their standard errors, (G,).
+        confidence: Of their intervals.
+    """
+    if len(values) == 1:
+        return float(ends[0, 0]), float(ends[0, 1])
+    reach = float(ndtri((1 + confidence) / 2)) * float(np.linalg.norm(errors))
+    below, above = np.maximum(np.linalg.norm(ends - values[:, None], axis=0), reach) / len(values)
+    return float(values.mean() - below), float(values.mean() + above)
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:

@@ -6,14 +6,27 @@ What two algorithms do takes several training runs of each: see
 :mod:`robo_maxent.evaluation.across_runs`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.clustered import effective_count, shared_proportion, sign_flip
-from robo_maxent.evaluation.intervals import Estimate, Proportion, proportion
+from robo_maxent.evaluation.clustered import (
+    effective_count,
+    shared_mean,
+    shared_proportion,
+    sign_flip,
+    standard_error,
+)
+from robo_maxent.evaluation.intervals import (
+    CONFIDENCE,
+    Estimate,
+    Proportion,
+    mean_of_estimates,
+    proportion,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,8 @@ class SuccessDifference:
     first: Proportion
     second: Proportion
     difference: Estimate
-    """Difference of the shares, with its 95 % interval (Newcombe 1998, method 10)."""
+    """Difference of the shares, with its interval (Newcombe 1998, method 10): of 95 %, or of what
+    several take that are read together."""
     only_first: int
     """Episodes in which the first succeeded and the second did not."""
     only_second: int
@@ -42,8 +56,20 @@ class SuccessDifference:
         )
 
 
+@dataclass(frozen=True)
+class MeanDifference:
+    """Success of the first policy less that of the second, axes counting alike."""
+
+    first: Proportion
+    second: Proportion
+    difference: Estimate
+
+
 def success_difference(
-    first: np.ndarray, second: np.ndarray, starts: np.ndarray | None = None
+    first: np.ndarray,
+    second: np.ndarray,
+    starts: np.ndarray | None = None,
+    comparisons: int = 1,
 ) -> SuccessDifference:
     """Difference of success over pairs.
 
@@ -56,6 +82,9 @@ def success_difference(
         second: Success of the second policy in the same episodes, bool, (n,).
         starts: The same number for pairs of the same start, which tell less, (n,); None: there are
             no such pairs.
+        comparisons: How many differences are read together, such as those of all axes of which the
+            largest is named. Their intervals hold all at once at 95 % (Bonferroni); the p-value is
+            that of one, see :func:`holm`.
 
     Raises:
         UsageError: There are no pairs, or the arrays differ in length.
@@ -68,10 +97,36 @@ def success_difference(
     starts = np.arange(len(first)) if starts is None else np.unique(starts, return_inverse=True)[1]
     only_first, only_second = int((first > second).sum()), int((first < second).sum())
     one, other = (shared_proportion(success, starts) for success in (first, second))
-    interval = _interval(first, second, effective_count(first - second, starts))
+    interval = _ends(first, second, starts, _simultaneous(comparisons))
     difference = Estimate((only_first - only_second) / len(first), interval, len(first))
     p_value = sign_flip(np.bincount(starts, first - second))
     return SuccessDifference(one, other, difference, only_first, only_second, p_value)
+
+
+def mean_difference(
+    groups: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], comparisons: int = 1
+) -> MeanDifference:
+    """Mean over groups of pairs of the difference in each; groups count alike.
+
+    Args:
+        groups: Of each its success of the first policy, of the second, and its starts, as of
+            :func:`success_difference`; no start is in two groups.
+        comparisons: As of :func:`success_difference`.
+
+    Raises:
+        UsageError: There is no group, or one is empty.
+    """
+    if not groups:
+        raise UsageError("a mean over groups of pairs takes at least one group")
+    parts = [success_difference(*group, comparisons).difference for group in groups]
+    confidence = _simultaneous(comparisons)
+    values, ends = np.array([p.value for p in parts]), np.array([p.interval for p in parts])
+    errors = [standard_error(one - other, own, confidence) for one, other, own in groups]
+    low, high = mean_of_estimates(values, ends, np.array(errors), confidence)
+    count = sum(part.count for part in parts)
+    difference = Estimate(float(values.mean()), (max(low, -1.0), min(high, 1.0)), count)
+    first, second = (shared_mean([(group[side], group[2]) for group in groups]) for side in (0, 1))
+    return MeanDifference(first, second, difference)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -93,10 +148,19 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _interval(first: np.ndarray, second: np.ndarray, effective: float) -> tuple[float, float]:
-    """Interval of the difference of two shares, of pairs worth ``effective`` independent ones."""
-    n = len(first)
-    one, other = (proportion(int(success.sum()), n, effective) for success in (first, second))
+def _simultaneous(comparisons: int) -> float:
+    """Confidence of each of several intervals that hold all at once at 95 % (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / comparisons
+
+
+def _ends(
+    first: np.ndarray, second: np.ndarray, starts: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """Interval of the difference of two shares, of pairs of which some share their start."""
+    n, effective = len(first), effective_count(first - second, starts, confidence)
+    one, other = (
+        proportion(int(success.sum()), n, effective, confidence) for success in (first, second)
+    )
     table = [(first == a) & (second == b) for a, b in ((1, 1), (1, 0), (0, 1), (0, 0))]
     counts = [effective / n * float(cell.sum()) for cell in table]
     return _method_10(one, other, _correlation(*counts))

@@ -1,10 +1,11 @@
 """What it means to recover from a push, defined once.
 
 A robot is well where none of the task's deviations, such as its tilt or the error of its velocity,
-is larger than the same policy ever has undisturbed, by a margin: that is its safe set. It recovered
-from a push if, within WITHIN seconds of the push's end, it was back in its safe set and stayed
-there for HOLD seconds. Whoever never left it recovered in 0 s. A push from which nobody saw it
-recover is censored, not dropped.
+is larger than the same policy ever has while it does its task undisturbed, by a margin: that is its
+safe set. It recovered from a push if it was in its safe set for HOLD seconds before, and if, within
+WITHIN seconds of the push's end, it was back there and stayed for HOLD seconds. Whoever never left
+it recovered in 0 s. A push from which nobody saw it recover is censored, not dropped, and so is one
+that met it outside. A policy that never does its task has no safe set, and recovers from nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from robo_maxent.errors import UsageError
 
 WITHIN = 2.0  # s
-HOLD = 1.0  # s
+HOLD = 1.0  # s, before a push and from its recovery on
 LOST_WITHIN = 1.0  # s after a disturbance: an object that is gone later was lost otherwise
 REGRASP_HOLD = 0.12  # s that a hand must have an object, three control steps, to have it again
 WINDOW = WITHIN + HOLD  # s after a push's end: until then it is not judged
@@ -29,7 +30,7 @@ MARGIN = 1.5
 
 @dataclass(frozen=True)
 class SafeSet:
-    """How far from ideal a policy is at most when nothing disturbs it, with a margin."""
+    """How far from ideal a policy is at most when it does its task undisturbed, with a margin."""
 
     limits: Mapping[str, float]
     """Deviation -> the largest that is safe, in its unit, which the task declares."""
@@ -73,7 +74,7 @@ def calibrate(names: Sequence[str], undisturbed: Sequence[np.ndarray]) -> SafeSe
 
 
 def recovery(safe: np.ndarray, end: int, within: int, hold: int) -> int | None:
-    """Control steps from the end of a push until the robot was safe for good.
+    """Control steps from the end of a push until the robot was safe, and stayed so for a while.
 
     Args:
         safe: Whether it was safe at each control step of the episode, bool, (steps,).

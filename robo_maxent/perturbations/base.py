@@ -77,7 +77,7 @@ class Axis:
     """Of the severities."""
     summary: str
     severities: tuple[float, ...]
-    """From nominal to worst; smaller may be worse."""
+    """From mild to worst; smaller may be worse. What is nominal follows from the parameters."""
     cases: tuple[str, ...] = ()
     """What it is done to: joints, directions, kinds of terrain; empty: nothing to tell apart."""
     noun: str = ""
@@ -106,7 +106,7 @@ class Axis:
         one_way = all(step > 0.0 for step in steps) or all(step < 0.0 for step in steps)
         if not self.severities or not np.isfinite(self.severities).all() or not one_way:
             raise UsageError(
-                f"severities of {self.name} must go one way, from nominal to worst, got "
+                f"severities of {self.name} must go one way, from mild to worst, got "
                 f"{list(self.severities)}"
             )
 
@@ -114,11 +114,11 @@ class Axis:
         """The same axis at other severities.
 
         Raises:
-            UsageError: The first is not the nominal one, or they do not get worse.
+            UsageError: The first is not that of the axis, or they do not get worse.
         """
         if not severities or severities[0] != self.severities[0]:
             raise UsageError(
-                f"severities of {self.name} must begin with the nominal one, "
+                f"severities of {self.name} must begin with the mildest one, "
                 f"{self.severities[0]:g} {self.unit}".rstrip()
                 + f", got {list(severities)}"
             )
@@ -127,7 +127,7 @@ class Axis:
             if (severities[1] > severities[0]) is not worse:
                 way = "up" if worse else "down"
                 raise UsageError(
-                    f"severities of {self.name} must go from nominal to worst, which is {way}, "
+                    f"severities of {self.name} must go from mild to worst, which is {way}, "
                     f"got {list(severities)}"
                 )
         return replace(self, severities=severities)
@@ -218,7 +218,7 @@ class Perturbation(ABC):
     noun: str = ""
     """What is above or below a severity, where that is not the title."""
     severities: tuple[float, ...] = ()
-    """Of its stress axis, nominal first, then worse; empty: it has none."""
+    """Of its stress axis, mild first, then worse; empty: it has none."""
     is_scale: bool = True
     """See :class:`Axis`."""
     reference: float | None = None

@@ -3,25 +3,35 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.clustered import shared_proportion
+from robo_maxent.evaluation.clustered import shared_mean, shared_proportion
 from robo_maxent.evaluation.intervals import Proportion
-from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
+from robo_maxent.evaluation.paired import (
+    MeanDifference,
+    SuccessDifference,
+    holm,
+    mean_difference,
+    success_difference,
+)
 from robo_maxent.report.curves import Curve, Hit, curve, is_ordered
 from robo_maxent.report.grips import GripAnalysis, grips
 from robo_maxent.report.places import PlaceMap, place_maps
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
 from robo_maxent.report.rows import (
+    BROKEN,
     NOMINAL,
     AxisLabel,
     StressEpisode,
+    belongs,
     check,
     choose_failures,
     declared_axes,
+    distinct,
     is_disturbed,
     labels_of,
     met,
@@ -41,7 +51,7 @@ class AxisRows:
 
     label: AxisLabel
     severities: tuple[float, ...]
-    """From mild to hard; the first is the nominal one."""
+    """From mild to hard."""
     judged: dict[str, Rows]
     """Policy or baseline -> rows that it is judged by: of its mean action, where it was run so."""
     in_mode: dict[tuple[str, str], Rows]
@@ -59,9 +69,11 @@ class AxisRows:
             severities = tuple(sorted({*severities, *between}, reverse=less_is_worse))
         return curve([*rows, *more], severities, hit, self.label.is_scale)
 
-    def disturbed(self, rows: Iterable[StressEpisode]) -> Rows:
-        """Rows at another severity than the nominal one."""
-        return [row for row in rows if is_disturbed(row, self.severities)]
+    @property
+    def nominal(self) -> tuple[float, ...]:
+        """Severities at which nothing is different about any episode."""
+        every = [row for rows in self.in_mode.values() for row in rows]
+        return _nominal_severities(every, self.severities)
 
 
 @dataclass(frozen=True)
@@ -80,17 +92,21 @@ class AxisAnalysis:
 
     label: AxisLabel
     severities: tuple[float, ...]
-    """From mild to hard; the first is the nominal one."""
+    """From mild to hard."""
+    nominal: tuple[float, ...]
+    """Those at which nothing is different."""
     success: dict[str, Curve]
     """Of policies, then of baselines."""
     survived: dict[str, Curve]
     disturbed: dict[str, Proportion]
-    """Success over all severities but the nominal one, of policies and baselines."""
+    """Success of its disturbed episodes, of policies and baselines; of the axis of undisturbed ones
+    that of all."""
     outcomes: dict[str, dict[str, int]]
     """Policy -> outcome -> episodes, over the same."""
     sampled: dict[str, Sampled]
     differences: dict[str, SuccessDifference]
-    """Policy -> its success less that of the first policy, over the same: above 0 it is better."""
+    """Policy -> its success less that of the first policy, over the same: above 0 it is better.
+    These intervals, and those of the other differences, hold for all axes at once."""
     baseline_differences: dict[tuple[str, str], SuccessDifference]
     """Policy and baseline -> success of the policy less that of the baseline, in the episodes of
     both."""
@@ -108,6 +124,8 @@ class Analysis:
     policies: tuple[str, ...]
     baselines: tuple[str, ...]
     episodes: int
+    """That were run; one that stands for nominal severities of several axes counts once."""
+    rows: int
     axes: dict[str, AxisAnalysis]
     """In the order in which they are shown."""
     not_run: tuple[AxisLabel, ...]
@@ -115,7 +133,13 @@ class Analysis:
     nominal: dict[str, Proportion]
     """Policy or baseline -> success of undisturbed episodes."""
     overall: dict[str, Proportion]
-    """Policy or baseline -> success of all disturbed episodes."""
+    """Policy or baseline -> mean over axes of the success of disturbed episodes: axes count alike,
+    however many episodes they have."""
+    beside: dict[tuple[str, str], MeanDifference]
+    """Policy and baseline -> the same of either and its difference, in the episodes of both; the
+    intervals of these differences hold at once for all baselines of a policy."""
+    broken: dict[str, int]
+    """Policy -> episodes that ended in an unstable simulation or an error of the policy."""
     breakdowns: tuple[BreakdownAnalysis, ...]
     """In the order of axes, and of each as it declares them."""
     recovery: tuple[RecoveryAnalysis, ...]
@@ -144,9 +168,10 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
     """
     check(rows)
     policies, baselines = _policies(rows, suite)
-    by_axis = _by_axis(rows, suite, policies, baselines)
-    axes = {name: _axis(of_axis, policies) for name, of_axis in by_axis.items()}
-    undisturbed = by_axis[NOMINAL].judged if NOMINAL in by_axis else {}
+    modes, episodes = _modes(rows, policies, baselines), distinct(rows)
+    undisturbed = _undisturbed(episodes)
+    by_axis = _by_axis(rows, suite, modes, undisturbed)
+    axes = {name: _axis(of_axis, policies, len(by_axis)) for name, of_axis in by_axis.items()}
     recovery = (
         recovery_times(each.label, each.severities, each.judged, policies)
         for each in by_axis.values()
@@ -156,11 +181,22 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
     return Analysis(
         policies=policies,
         baselines=baselines,
-        episodes=len(rows),
+        episodes=len(episodes),
+        rows=len(rows),
         axes=axes,
         not_run=tuple(label for label in declared_axes(suite) if label.name not in axes),
-        nominal={policy: share(map(met, listed)) for policy, listed in undisturbed.items()},
-        overall={policy: _success(listed) for policy, listed in disturbed.items() if listed},
+        nominal={
+            key[0]: share(map(met, undisturbed[key])) for key in modes.items() if key in undisturbed
+        },
+        overall={policy: _mean(by_axis, policy) for policy in disturbed},
+        beside=_beside(by_axis, policies, baselines),
+        broken=dict(
+            Counter(
+                row.policy
+                for row in episodes
+                if row.mode == modes[row.policy] and row.outcome in BROKEN
+            )
+        ),
         breakdowns=tuple(
             breakdown
             for each in by_axis.values()
@@ -170,7 +206,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         grips=tuple(each for each in held if each),
         places=tuple(place_maps(_only(policies, disturbed))),
         adjusted=_adjusted(axes),
-        unpaired=sum(_unpaired(each.judged, policies) for each in by_axis.values()),
+        unpaired=_unpaired([row for row in episodes if not row.round], modes),
         failures=tuple(choose_failures(rows, suite)),
     )
 
@@ -192,11 +228,29 @@ def _policies(
     return policies, tuple(sorted(baselines))
 
 
+def _modes(
+    rows: Sequence[StressEpisode], policies: Sequence[str], baselines: Sequence[str]
+) -> dict[str, str]:
+    """Policy or baseline -> the way to act that it is judged by."""
+    of_mean = {row.policy for row in rows if row.mode == "mean"}
+    modes = {policy: "mean" if policy in of_mean else "sampled" for policy in policies}
+    return modes | dict.fromkeys(baselines, "baseline")
+
+
+def _undisturbed(episodes: Iterable[StressEpisode]) -> dict[tuple[str, str], Rows]:
+    """Policy and mode -> its undisturbed episodes, each once."""
+    undisturbed: dict[tuple[str, str], Rows] = defaultdict(list)
+    for row in episodes:
+        if not is_disturbed(row):
+            undisturbed[row.policy, row.mode].append(row)
+    return undisturbed
+
+
 def _by_axis(
     rows: Sequence[StressEpisode],
     suite: Mapping[str, Any],
-    policies: Sequence[str],
-    baselines: Sequence[str],
+    modes: Mapping[str, str],
+    undisturbed: Mapping[tuple[str, str], Rows],
 ) -> dict[str, AxisRows]:
     """The rows of each axis, in the order in which axes are shown."""
     grouped: dict[str, dict[tuple[str, str], Rows]] = defaultdict(lambda: defaultdict(list))
@@ -206,19 +260,43 @@ def _by_axis(
             refined[row.axis][row.policy].append(row)
         else:
             grouped[row.axis][row.policy, row.mode].append(row)
-    of_mean = {row.policy for row in rows if row.mode == "mean"}
-    modes = {policy: "mean" if policy in of_mean else "sampled" for policy in policies}
-    modes |= dict.fromkeys(baselines, "baseline")
     by_axis = {}
     for name, label in labels_of(suite, grouped).items():
-        in_mode = grouped[name]
+        in_mode = {
+            key: _with_all_undisturbed(own, undisturbed.get(key, []))
+            for key, own in grouped[name].items()
+        }
         judged = {key[0]: in_mode[key] for key in modes.items() if key in in_mode}
         unit = label.unit or next((row.unit for r in in_mode.values() for row in r if row.unit), "")
         severities = severities_of(name, (row for r in in_mode.values() for row in r), suite)
         by_axis[name] = AxisRows(
-            replace(label, unit=unit), severities, judged, dict(in_mode), dict(refined[name])
+            replace(label, unit=unit), severities, judged, in_mode, dict(refined[name])
         )
     return by_axis
+
+
+def _with_all_undisturbed(rows: Rows, undisturbed: Rows) -> Rows:
+    """The rows of an axis with all undisturbed episodes of the policy at its nominal severities.
+
+    A suite lists few of them there, but they are of one condition.
+    """
+    first = {row.severity: row for row in rows}
+    nominal = _nominal_severities(rows, tuple(first))
+    listed = [
+        replace(row, axis=like.axis, severity=severity, case=like.case, unit=like.unit)
+        for severity, like in first.items()
+        if severity in nominal
+        for row in undisturbed
+    ]
+    return listed + [row for row in rows if row.severity not in nominal]
+
+
+def _nominal_severities(
+    rows: Iterable[StressEpisode], severities: Sequence[float]
+) -> tuple[float, ...]:
+    """Severities of an axis at which no episode was disturbed."""
+    disturbed = {row.severity for row in rows if is_disturbed(row)}
+    return tuple(severity for severity in severities if severity not in disturbed)
 
 
 def _disturbed(by_axis: Mapping[str, AxisRows]) -> dict[str, Rows]:
@@ -226,31 +304,63 @@ def _disturbed(by_axis: Mapping[str, AxisRows]) -> dict[str, Rows]:
     disturbed: dict[str, Rows] = defaultdict(list)
     for name, of_axis in by_axis.items():
         for policy, rows in of_axis.judged.items() if name != NOMINAL else ():
-            disturbed[policy] += of_axis.disturbed(rows)
-    return disturbed
+            disturbed[policy] += filter(is_disturbed, rows)
+    return {policy: rows for policy, rows in disturbed.items() if rows}
+
+
+def _mean(by_axis: Mapping[str, AxisRows], policy: str) -> Proportion:
+    """Mean over axes of the success of a policy's disturbed episodes, of which there are some."""
+    of_axes = ([*filter(is_disturbed, each.judged.get(policy, ()))] for each in by_axis.values())
+    return shared_mean([_hits(rows) for rows in of_axes if rows])
+
+
+def _beside(
+    by_axis: Mapping[str, AxisRows], policies: Sequence[str], baselines: Sequence[str]
+) -> dict[tuple[str, str], MeanDifference]:
+    """Each policy beside each baseline with which it has a disturbed episode in common."""
+    beside = {}
+    for policy, baseline in product(policies, baselines):
+        judged = (
+            [each.judged.get(who, ()) for who in (policy, baseline)] for each in by_axis.values()
+        )
+        of_axes = [_pairs(*(filter(is_disturbed, rows) for rows in both)) for both in judged]
+        if groups := [pairs for pairs in of_axes if pairs]:
+            beside[policy, baseline] = mean_difference(groups, len(baselines))
+    return beside
 
 
 def _success(rows: Sequence[StressEpisode]) -> Proportion:
     """Of episodes at several severities, which share their starts."""
-    return shared_proportion(np.array([*map(met, rows)]), start_numbers(map(start_of, rows)))
+    return shared_proportion(*_hits(rows))
 
 
-def _axis(of_axis: AxisRows, policies: Sequence[str]) -> AxisAnalysis:
+def _hits(rows: Sequence[StressEpisode]) -> tuple[np.ndarray, np.ndarray]:
+    """Success of episodes, and the same number for the same start, (n,) each."""
+    return np.array([*map(met, rows)], float), start_numbers(map(start_of, rows))
+
+
+def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int) -> AxisAnalysis:
+    """What one of several axes shows."""
     judged = of_axis.judged
-    disturbed = {policy: d for policy, rows in judged.items() if (d := of_axis.disturbed(rows))}
+    counted = {policy: [*filter(belongs, rows)] for policy, rows in judged.items()}
+    disturbed = {policy: rows for policy, rows in counted.items() if rows}
     tested = _only(policies, disturbed)
     first = disturbed.get(policies[0], [])
-    differences = {policy: _compare(tested.get(policy, []), first) for policy in policies[1:]}
-    baseline_differences = {
-        (policy, baseline): _compare(rows, disturbed[baseline])
-        for policy, rows in tested.items()
-        for baseline in disturbed
-        if baseline not in policies
+    differences = {
+        policy: _compare(tested.get(policy, []), first, axes * (len(policies) - 1))
+        for policy in policies[1:]
     }
-    sampled = {policy: _sampled(of_axis, policy) for policy in policies}
+    baselines = [who for who in disturbed if who not in policies]
+    baseline_differences = {
+        (policy, baseline): _compare(rows, disturbed[baseline], axes * len(baselines))
+        for policy, rows in tested.items()
+        for baseline in baselines
+    }
+    sampled = {policy: _sampled(of_axis, policy, axes) for policy in policies}
     return AxisAnalysis(
         label=of_axis.label,
         severities=of_axis.severities,
+        nominal=of_axis.nominal,
         success={policy: of_axis.curve(policy, met) for policy in judged},
         survived={policy: of_axis.curve(policy, survived) for policy in judged},
         disturbed={policy: _success(rows) for policy, rows in disturbed.items()},
@@ -262,30 +372,40 @@ def _axis(of_axis: AxisRows, policies: Sequence[str]) -> AxisAnalysis:
 
 
 def _compare(
-    first: Iterable[StressEpisode], second: Iterable[StressEpisode]
+    first: Iterable[StressEpisode], second: Iterable[StressEpisode], comparisons: int
 ) -> SuccessDifference | None:
     """Success of the same episodes, first less second; None: they have none in common."""
+    pairs = _pairs(first, second)
+    return None if pairs is None else success_difference(*pairs, comparisons)
+
+
+def _pairs(
+    first: Iterable[StressEpisode], second: Iterable[StressEpisode]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Success of both in the same episodes, and their starts, (n,) each; None: there are none."""
     partners = {pair_key(row): row for row in second}
     pairs = [(row, partners[pair_key(row)]) for row in first if pair_key(row) in partners]
     if not pairs:
         return None
-    one, two = (np.array([*map(met, rows)]) for rows in zip(*pairs, strict=True))
-    return success_difference(one, two, start_numbers(start_of(row) for row, _ in pairs))
+    one, two = zip(*pairs, strict=True)
+    return _hits(one)[0], *_hits(two)
 
 
-def _sampled(of_axis: AxisRows, policy: str) -> Sampled | None:
+def _sampled(of_axis: AxisRows, policy: str, axes: int) -> Sampled | None:
     mean, sampled = (
-        of_axis.disturbed(of_axis.in_mode.get((policy, mode), ())) for mode in ("mean", "sampled")
+        [*filter(belongs, of_axis.in_mode.get((policy, mode), ()))] for mode in ("mean", "sampled")
     )
     if not mean or not sampled:
         return None
-    return Sampled(_success(mean), _success(sampled), _compare(sampled, mean))
+    return Sampled(_success(mean), _success(sampled), _compare(sampled, mean, axes))
 
 
-def _unpaired(judged: Mapping[str, Rows], policies: Sequence[str]) -> int:
-    known = {pair_key(row) for row in judged.get(policies[0], ())}
-    others = _only(policies[1:], judged).values()
-    return sum(pair_key(row) not in known for rows in others for row in rows)
+def _unpaired(episodes: Iterable[StressEpisode], modes: Mapping[str, str]) -> int:
+    """Episodes of further policies, as they are judged, that the first one was not run in."""
+    first, *others = (policy for policy, mode in modes.items() if mode != "baseline")
+    judged = [row for row in episodes if modes[row.policy] == row.mode]
+    known = {pair_key(row) for row in judged if row.policy == first}
+    return sum(row.policy in others and pair_key(row) not in known for row in judged)
 
 
 def _adjusted(axes: Mapping[str, AxisAnalysis]) -> dict[tuple[str, str], float]:

@@ -1,8 +1,7 @@
 """Analysis -> what the reader must know before believing it."""
 
-from robo_maxent.evaluation.severity import THRESHOLD
 from robo_maxent.report.analysis import Analysis, AxisAnalysis
-from robo_maxent.report.formatting import counted
+from robo_maxent.report.formatting import few, told
 
 FEW = 40
 """Episodes at a severity below which a share says little: 90 % of 40 is 77 to 96 %."""
@@ -17,14 +16,8 @@ def caveats(analysis: Analysis, clips: str | None) -> tuple[str, ...]:
     """
     sentences = [] if clips is None else [clips]
     for policy in analysis.policies:
-        undisturbed = analysis.nominal.get(policy)
-        if undisturbed is not None and undisturbed.high < THRESHOLD:
-            sentences.append(
-                f"{policy} succeeds in only {counted(undisturbed)} undisturbed episodes: what "
-                "follows says more about the policy than about disturbances."
-            )
         sentences += _matched(analysis, policy)
-        if broken := _count(analysis, policy, ("diverged", "policy error")):
+        if broken := analysis.broken.get(policy):
             sentences.append(
                 f"{broken} episodes of {policy} ended in an unstable simulation or a policy "
                 "error; they count as failures."
@@ -40,28 +33,33 @@ def caveats(analysis: Analysis, clips: str | None) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+MATCHED = {
+    "worse": "{baseline} does better than {policy} along: {axes}.",
+    "alike": "{baseline} does as well as {policy} along: {axes}.",
+    "could not tell": "Whether {policy} does better than {baseline} can't be told along: {axes}.",
+}
+"""What is said of the axes along which a policy is not told to be better than a baseline."""
+
+
 def _matched(analysis: Analysis, policy: str) -> list[str]:
-    """Axes along which a baseline does as well as the policy, in the episodes of both."""
-    matched: dict[str, list[str]] = {}
+    """Axes along which a policy is not better than a baseline, in the episodes of both."""
+    matched: dict[tuple[str, str], list[str]] = {}
     for axis in analysis.axes.values():
         for baseline in analysis.baselines:
             pairs = axis.baseline_differences.get((policy, baseline))
-            if pairs and pairs.second.share > 0.0 and pairs.difference.value <= 0.0:
-                shares = f"{100 * pairs.second.share:.0f} and {100 * pairs.first.share:.0f} %"
-                evidence = f"{shares} of {pairs.first.count} shared episodes"
-                along = f"{axis.label.title.lower()} ({evidence})"
-                matched.setdefault(baseline, []).append(along)
+            if pairs is None or pairs.first.share == pairs.second.share == 0.0:
+                continue  # the verdict says that it never succeeds
+            shares = f"{100 * pairs.first.share:.0f} against {100 * pairs.second.share:.0f} %"
+            evidence = f"{shares} of {pairs.first.count} shared episodes"
+            along = f"{axis.label.title.lower()} ({evidence})"
+            matched.setdefault((baseline, told(pairs.difference)), []).append(along)
     return [
-        f"{baseline} does as well as {policy} along: {', '.join(axes)}."
-        for baseline, axes in matched.items()
+        MATCHED[result].format(baseline=baseline, policy=policy, axes=few(axes))
+        for (baseline, result), axes in matched.items()
+        if result in MATCHED
     ]
 
 
 def _is_thin(axis: AxisAnalysis, analysis: Analysis) -> bool:
     curves = [axis.success[policy] for policy in analysis.policies if policy in axis.success]
     return any(share.count < FEW for curve in curves for share in curve.shares)
-
-
-def _count(analysis: Analysis, policy: str, outcomes: tuple[str, ...]) -> int:
-    counts = (axis.outcomes.get(policy, {}) for axis in analysis.axes.values())
-    return sum(count.get(outcome, 0) for count in counts for outcome in outcomes)

@@ -1,6 +1,6 @@
 """How a report writes numbers, severities and intervals."""
 
-from robo_maxent.evaluation.intervals import CensoredValue, Proportion
+from robo_maxent.evaluation.intervals import CensoredValue, Estimate, Proportion
 from robo_maxent.evaluation.paired import SuccessDifference
 from robo_maxent.evaluation.severity import Area, Fall
 from robo_maxent.evaluation.survival import WaitingTimes
@@ -8,13 +8,25 @@ from robo_maxent.report.analysis import AxisAnalysis
 from robo_maxent.report.curves import Curve
 from robo_maxent.report.rows import AxisLabel
 
+NAMED = 3
+"""Axes that a sentence names; of the others it says how many there are."""
 SIGNIFICANT = 0.05
 """Adjusted p below which one policy is said to be better than another."""
+
+
+ALIKE = 0.05
+"""Difference in success that is too small to matter."""
 
 
 def noun(label: AxisLabel) -> str:
     """What is above or below a severity of an axis."""
     return label.noun or label.title.lower()
+
+
+def few(names: list[str]) -> str:
+    """The first of several names, and how many there are besides."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def quantity(severity: float, unit: str) -> str:
@@ -104,7 +116,7 @@ def median(times: WaitingTimes) -> str:
 
 
 def span(axis: AxisAnalysis) -> str:
-    """What was tested, from nominal: ``0 → 7 kg``."""
+    """What was tested, from mild to hard: ``0 → 7 kg``."""
     first, last, unit = axis.severities[0], axis.severities[-1], axis.label.unit
     if first == last:
         return quantity(last, unit)
@@ -113,10 +125,21 @@ def span(axis: AxisAnalysis) -> str:
     return f"{first:g} → {quantity(last, unit)}"
 
 
-def points(difference: SuccessDifference) -> str:
+def points(difference: Estimate) -> str:
     """A difference in points of success, with its interval, and minus signs as wide as plus."""
-    ends = ", ".join(f"{100 * end:+.1f}" for end in difference.difference.interval or ())
-    return f"{100 * difference.difference.value:+.1f} [{ends}]".replace("-", "−")
+    ends = ", ".join(f"{100 * end:+.1f}" for end in difference.interval or ())
+    return f"{100 * difference.value:+.1f} [{ends}]".replace("-", "−")
+
+
+def told(difference: Estimate) -> str:
+    """What the interval of a difference says of the first of two: better, alike, worse, or nothing.
+
+    Alike takes more than an interval that holds 0: one that holds nothing else of any size.
+    """
+    low, high = difference.interval or (-1.0, 1.0)
+    if low > 0.0 or high < 0.0:
+        return "better" if low > 0.0 else "worse"
+    return "alike" if low >= -ALIKE and high <= ALIKE else "could not tell"
 
 
 def better(difference: SuccessDifference, p: float, first: str, second: str) -> str:

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.recovery import WITHIN
+from robo_maxent.evaluation.recovery import HOLD, WITHIN
 from robo_maxent.files import write_atomically
 from robo_maxent.report import (
     figures,
@@ -162,6 +162,7 @@ def render(
         cards=cards,
         fingerprint=fingerprint(rows),
         within=WITHIN,
+        hold=HOLD,
         conditions=_conditions(suite),
     )
 
@@ -203,12 +204,16 @@ def _notes(suite: Mapping[str, Any]) -> list[str]:
 
 
 def _ranking(analysis: Analysis) -> list[AxisAnalysis]:
-    """Axes by the success of the first policy while disturbed, the weakest first."""
+    """Axes along which the first policy falls short, the weakest first; others by its success."""
     first, axes = analysis.policies[0], analysis.axes.values()
     ranked = [axis for axis in axes if axis.label.name != NOMINAL and axis.disturbed]
-    return sorted(
-        ranked, key=lambda axis: axis.disturbed[first].share if first in axis.disturbed else 2.0
-    )
+    weak = [axis.label.name for axis, _ in verdict.weakest(analysis, first)]
+
+    def place(axis: AxisAnalysis) -> tuple[float, float]:
+        name, share = axis.label.name, axis.disturbed.get(first)
+        return weak.index(name) if name in weak else len(weak), share.share if share else 2.0
+
+    return sorted(ranked, key=place)
 
 
 def _breakdowns(analysis: Analysis) -> list[AxisFigures]:

@@ -65,19 +65,20 @@ def curves(axis: AxisAnalysis, analysis: Analysis, measure: Measure) -> Figure:
 
 
 def _frame(axis: AxisAnalysis, x: Scale, y: Scale) -> Markup:
-    nominal, places = x(axis.severities[0]), [x(severity) for severity in axis.severities]
+    places = [x(severity) for severity in axis.severities]
     parts = []
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.append(svg.line((LEFT, y(value)), (RIGHT, y(value)), "grid"))
         if value in (0.0, 0.5, 1.0):
             parts.append(svg.text(LEFT - 5, y(value) + 3.5, f"{100 * value:.0f} %", "tick", "end"))
     parts.append(svg.line((LEFT, y(THRESHOLD)), (RIGHT, y(THRESHOLD)), "required"))
-    parts.append(svg.line((nominal, TOP), (nominal, BOTTOM), "nominal"))
+    parts += [svg.line((x(s), TOP), (x(s), BOTTOM), "nominal") for s in axis.nominal]
     parts += [svg.line((place, BOTTOM), (place, BOTTOM + 3), "edge") for place in places]
     for index in svg.spaced(places, 25.0):
         parts.append(svg.text(places[index], BOTTOM + 14, f"{axis.severities[index]:g}", "tick"))
     way = " · ".join(filter(None, (axis.label.unit, "harder →")))
-    parts.append(svg.text(LEFT, HEIGHT - 15, "nominal", "hint", "start"))
+    if axis.nominal:
+        parts.append(svg.text(x(axis.nominal[0]) - INSET, HEIGHT - 15, "nominal", "hint", "start"))
     parts.append(svg.text(RIGHT, HEIGHT - 15, way, "hint", "end"))
     return element("g", *parts)
 
@@ -169,7 +170,7 @@ def sampled(analysis: Analysis, policy: str) -> Figure | None:
         parts.append(svg.text(NAMES - 10.0, place + 4.0, title, "label", "end"))
         parts.append(_interval(pair.mean, x, place - 4.0, MEAN))
         parts.append(_interval(pair.sampled, x, place + 5.0, SAMPLED))
-        gain = "-" if pair.difference is None else points(pair.difference)
+        gain = "-" if pair.difference is None else points(pair.difference.difference)
         rows.append((title, counted(pair.mean), counted(pair.sampled), gain))
     label = (
         f"{policy}: success with its mean action and with sampled actions, along {len(axes)} axes"
@@ -205,7 +206,7 @@ def reach(analysis: Analysis) -> int:
 def difference(paired: SuccessDifference, style: Style, reach: int) -> Markup:
     """A difference with its interval around zero, up to ``reach`` points, for a row of a table."""
     x = Scale((-reach / 100, reach / 100), (6.0, 174.0))
-    words, value = f"{points(paired)} points", paired.difference.value
+    words, value = f"{points(paired.difference)} points", paired.difference.value
     low, high = paired.difference.interval or (value, value)
     parts = (
         svg.line((x(0.0), 0.0), (x(0.0), 20.0), "edge"),

@@ -23,10 +23,14 @@ LOW_RETURN = "low return"
 """Outcome of an episode that was judged by its return, and that nothing cut short."""
 OUTCOMES = ("success", "wandered", "stuck", LOW_RETURN, "fell", "diverged", "policy error")
 """How an episode ends, from good to bad."""
+BROKEN = ("diverged", "policy error")
+"""Outcomes that say nothing of how hard the episode was."""
 MODES = ("mean", "sampled", "baseline")
 """How a policy chose its actions; a baseline is no trained policy: one is compared with it."""
 NOMINAL = "nominal"
 """Axis of the episodes in which nothing is different."""
+FLAT = "flat"
+"""Kind of ground that is none: what a task takes place on where nothing else is asked for."""
 
 Start = tuple[int, int, int]
 """Seed, simulation and index: what names the start, the command and the noise of an episode."""
@@ -45,7 +49,7 @@ class Push:
     phase: float | None
     """Stride phase in which it began, in [0, 1); None: the robot stood."""
     recovered: bool
-    """The robot was back in its safe set, for good, in time."""
+    """The robot was in its safe set before, and soon enough after, where it stayed for a second."""
     seconds: float | None
     """Time that took from the end of the push; None: it did not recover."""
     volley: int = 0
@@ -148,7 +152,7 @@ class AxisLabel:
     reference: float | None = None
     """A severity that use may well bring: what axes are compared by."""
     severities: tuple[float, ...] = ()
-    """From nominal to worst, as declared; a suite may have fewer."""
+    """From mild to hard, as declared; a suite may have fewer."""
     breakdowns: tuple[Breakdown, ...] = ()
 
     @classmethod
@@ -283,9 +287,27 @@ def severities_of(
     return tuple(dict.fromkeys(severity for severity in listed if severity in present) | present)
 
 
-def is_disturbed(row: StressEpisode, severities: Sequence[float]) -> bool:
-    """Whether its severity is another than the nominal one, which is the first of several."""
-    return len(severities) < 2 or row.severity != severities[0]
+def is_disturbed(row: StressEpisode) -> bool:
+    """Whether anything was different about an episode: a parameter, or the ground under it.
+
+    Its severity does not say: the friction that an axis begins with may be another than the
+    robot's own, which then comes second.
+    """
+    return bool(row.params) or row.terrain not in (None, FLAT)
+
+
+def belongs(row: StressEpisode) -> bool:
+    """Whether its axis counts it: that of undisturbed episodes all, others what is disturbed."""
+    return row.axis == NOMINAL or is_disturbed(row)
+
+
+def distinct(rows: Iterable[StressEpisode]) -> list[StressEpisode]:
+    """A row of each episode; an undisturbed one has as many as there are nominal severities."""
+    episodes: dict[tuple[object, ...], StressEpisode] = {}
+    for row in rows:
+        key = pair_key(row) if is_disturbed(row) else start_of(row)
+        episodes.setdefault((row.policy, row.mode, *key), row)
+    return list(episodes.values())
 
 
 def choose_failures(
@@ -300,7 +322,7 @@ def choose_failures(
     order = {axis: severities_of(axis, rows, suite) for axis in {row.axis for row in rows}}
     failures: dict[tuple[str, str], list[StressEpisode]] = defaultdict(list)
     for row in rows:
-        if row.mode == "mean" and not met(row) and is_disturbed(row, order[row.axis]):
+        if row.mode == "mean" and not met(row) and belongs(row):
             failures[row.axis, row.policy].append(row)
     queues = {key: _by_turns(queue, order[key[0]]) for key, queue in failures.items()}
     keys = sorted(queues, key=lambda key: (-len(queues[key]), *key))

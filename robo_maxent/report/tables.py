@@ -84,7 +84,7 @@ def grid(
     breakdown: Breakdown, rows: Iterable[StressEpisode], severities: Sequence[float]
 ) -> Grid | None:
     """Shares of one policy's disturbed episodes; None: none says what they are broken down by."""
-    disturbed = [row for row in rows if is_disturbed(row, severities)]
+    disturbed = [*filter(is_disturbed, rows)]
     if breakdown.by == "push direction":
         return by_push_direction(disturbed, severities)
     if breakdown.by == "push phase":

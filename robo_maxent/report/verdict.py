@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from robo_maxent.evaluation.intervals import Proportion
-from robo_maxent.evaluation.recovery import WITHIN
+from robo_maxent.evaluation.paired import MeanDifference
+from robo_maxent.evaluation.recovery import HOLD, WITHIN
+from robo_maxent.evaluation.severity import THRESHOLD
 from robo_maxent.report.analysis import Analysis, AxisAnalysis
 from robo_maxent.report.curves import Curve
 from robo_maxent.report.formatting import (
+    NAMED,
     SIGNIFICANT,
     around,
     counted,
     fallen,
+    few,
     limit,
     mean_share,
     median,
@@ -21,10 +25,10 @@ from robo_maxent.report.formatting import (
     percent_alone,
     points,
     quantity,
+    told,
 )
+from robo_maxent.report.rows import NOMINAL
 
-WEAKEST = 3
-"""Axes that the verdict names."""
 SEVERITY = "{severity}"
 """Where the phrase of an axis has the severity that the headline is about."""
 IMPULSES = "capture impulses"
@@ -58,17 +62,25 @@ def verdicts(analysis: Analysis, suite: Mapping[str, Any]) -> tuple[Verdict, ...
 
 def tiles(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> tuple[Tile, ...]:
     """The numbers that stand at the top."""
-    row = []
+    row, works = [], not fails(analysis, policy)
     if undisturbed := analysis.nominal.get(policy):
         row.append(Tile("Undisturbed success", percent_alone(undisturbed), _evidence(undisturbed)))
-    if axis := _headline_axis(analysis, policy):
+    if works and (axis := _headline_axis(analysis, policy)):
         row += _critical_tile(axis, suite, policy)
     if disturbed := analysis.overall.get(policy):
-        row.append(Tile("Success while disturbed", percent_alone(disturbed), _evidence(disturbed)))
-    if weak := weakest(analysis, policy):
+        evidence = f"{_evidence(disturbed)}; {_axes_alike(analysis, policy)}"
+        row.append(Tile("Success while disturbed", percent_alone(disturbed), evidence))
+    row += _baseline_tile(analysis, policy)
+    if works and (weak := weakest(analysis, policy)):
         axis, curve = weak[0]
         row.append(Tile("Weakest", axis.label.title, limit(axis, curve)))
     return tuple(row)
+
+
+def fails(analysis: Analysis, policy: str) -> bool:
+    """Whether a policy does not do its task with nothing against it, as its interval tells."""
+    undisturbed = analysis.nominal.get(policy)
+    return undisturbed is not None and undisturbed.high < THRESHOLD
 
 
 def weakest(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]:
@@ -95,15 +107,23 @@ def _scales(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]
 
 def _verdict(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> Verdict:
     undisturbed = _nominal_sentence(analysis, policy)
+    beside = (_difference_sentence(analysis, policy), _baseline_sentence(analysis, policy))
+    if fails(analysis, policy):
+        headline = (
+            f"Does not do its task: it succeeds in {counted(analysis.nominal[policy])} undisturbed "
+            f"episodes, where {100 * THRESHOLD:.0f} % are asked for. Nothing below is a sign of "
+            "robustness."
+        )
+        return Verdict(policy, headline, tuple(filter(None, beside)))
     survival = _survival_sentence(analysis, suite, policy)
     details = (
         undisturbed if survival else None,
-        _difference_sentence(analysis, policy),
+        _overall_sentence(analysis, policy),
+        *beside,
         _area_sentence(analysis, policy),
         *_recovery_sentences(analysis, policy),
         _phrase_sentence(analysis, policy),
         _sampled_sentence(analysis, policy),
-        _baseline_sentence(analysis) if policy == analysis.policies[-1] else None,
     )
     headline = " ".join(filter(None, (survival or undisturbed, _weak_sentence(analysis, policy))))
     return Verdict(policy, headline, tuple(filter(None, details)))
@@ -112,6 +132,19 @@ def _verdict(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> Verdi
 def _nominal_sentence(analysis: Analysis, policy: str) -> str | None:
     share = analysis.nominal.get(policy)
     return f"Succeeds in {counted(share)} undisturbed episodes." if share else None
+
+
+def _overall_sentence(analysis: Analysis, policy: str) -> str | None:
+    share = analysis.overall.get(policy)
+    if share is None:
+        return None
+    return f"Succeeds in {percent(share)} while disturbed: {_axes_alike(analysis, policy)}."
+
+
+def _axes_alike(analysis: Analysis, policy: str) -> str:
+    """What success while disturbed is a mean of."""
+    axes = [a for a in analysis.axes.values() if a.label.name != NOMINAL and policy in a.disturbed]
+    return f"mean of {len(axes)} axes, each counting alike" if len(axes) > 1 else "of one axis"
 
 
 def _headline_axis(analysis: Analysis, policy: str) -> AxisAnalysis | None:
@@ -126,9 +159,13 @@ def _survival_sentence(analysis: Analysis, suite: Mapping[str, Any], policy: str
         return None
     succeeds = axis.label.counts == "success"
     curve, unit = (axis.success if succeeds else axis.survived)[policy], axis.label.unit
-    choices = list(zip(curve.severities, curve.shares, strict=True))
-    if len(choices) > 1 and choices[0][0] == axis.severities[0]:
-        choices = choices[1:]  # the nominal one
+    choices = [
+        choice
+        for choice in zip(curve.severities, curve.shares, strict=True)
+        if choice[0] not in axis.nominal
+    ]
+    if not choices:
+        return None
     severity, share = min(choices, key=lambda choice: abs(choice[0] - _reference(axis)))
     tested = f"{quantity(severity, unit)}{_in_newton_seconds(severity, unit, suite)}"
     phrase = axis.label.phrase.replace(SEVERITY, tested)
@@ -148,7 +185,7 @@ def _weak_sentence(analysis: Analysis, policy: str) -> str | None:
     weak = weakest(analysis, policy)
     if weak:
         named = "; ".join(
-            f"{noun(axis.label)} ({limit(axis, curve)})" for axis, curve in weak[:WEAKEST]
+            f"{noun(axis.label)} ({limit(axis, curve)})" for axis, curve in weak[:NAMED]
         )
         return f"Weakest: {named}."
     scales = _scales(analysis, policy)
@@ -164,7 +201,7 @@ def _open(scales: Sequence[tuple[AxisAnalysis, Curve]]) -> str:
     ]
     if not titles:
         return ""
-    which = ", ".join(titles) if len(titles) <= WEAKEST else f"{len(titles)} of them"
+    which = ", ".join(titles) if len(titles) <= NAMED else f"{len(titles)} of them"
     return f", though the intervals leave it open for {which}"
 
 
@@ -192,16 +229,10 @@ def _difference_sentence(analysis: Analysis, policy: str) -> str | None:
         paired = axis.differences[policy]
         if analysis.adjusted[policy, axis.label.name] < SIGNIFICANT:
             way = "better" if paired.difference.value > 0 else "worse"
-            named[way].append(f"{axis.label.title.lower()} by {points(paired)}")
-    parts = [f"{way} along {_few(names)}" for way, names in named.items() if names]
+            named[way].append(f"{axis.label.title.lower()} by {points(paired.difference)}")
+    parts = [f"{way} along {few(names)}" for way, names in named.items() if names]
     result = "; ".join(parts) or "not told apart along any axis"
     return f"Beside {analysis.policies[0]} on the same episodes, in points of success: {result}."
-
-
-def _few(names: list[str]) -> str:
-    """The first of several names, and how many there are besides."""
-    more = len(names) - WEAKEST
-    return ", ".join(names[:WEAKEST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _recovery_sentences(analysis: Analysis, policy: str) -> list[str]:
@@ -213,7 +244,8 @@ def _recovery_sentences(analysis: Analysis, policy: str) -> list[str]:
             along = f" along {recovery.label.title.lower()}" if several else ""
             sentences.append(
                 f"Recovers from {times.events:,} of {times.count:,} pushes{along} within "
-                f"{WITHIN:g} s; median time {median(times)}, counting the others as longer."
+                f"{WITHIN:g} s, for {HOLD:g} s at least; median time {median(times)}, counting the "
+                "others as longer."
             )
     return sentences
 
@@ -244,25 +276,45 @@ def _worst_case(analysis: Analysis, axis: AxisAnalysis, policy: str) -> str:
 def _sampled_sentence(analysis: Analysis, policy: str) -> str | None:
     """The axis where sampling actions changes most."""
     differences = [
-        (axis.label.title, pair.difference)
+        (axis.label.title, pair.difference.difference)
         for axis in analysis.axes.values()
         if (pair := axis.sampled.get(policy)) and pair.difference
     ]
     if not differences:
         return None
-    title, most = max(differences, key=lambda each: abs(each[1].difference.value))
+    title, most = max(differences, key=lambda each: abs(each[1].value))
+    is_told = told(most) in ("better", "worse")
     return (
-        f"Sampling its actions instead of taking their mean changes success most along "
-        f"{title.lower()}: {points(most)} points."
+        "Sampling its actions instead of taking their mean changes success most along "
+        f"{title.lower()}: {points(most)} points"
+        + ("." if is_told else ", which is no difference that could be told.")
     )
 
 
-def _baseline_sentence(analysis: Analysis) -> str | None:
-    shares = {baseline: analysis.overall.get(baseline) for baseline in analysis.baselines}
-    named = [f"{baseline} {percent(share)}" for baseline, share in shares.items() if share]
-    return (
-        f"For comparison, success while disturbed of {' and of '.join(named)}." if named else None
-    )
+def _baseline_sentence(analysis: Analysis, policy: str) -> str | None:
+    """Success while disturbed beside that of each baseline, in the episodes of both."""
+    parts = []
+    for baseline in analysis.baselines:
+        if both := analysis.beside.get((policy, baseline)):
+            shares = f"{percent_alone(both.first)} against {percent_alone(both.second)}"
+            parts.append(f"{baseline}: {told(both.difference)} ({shares}, {_shared(both)})")
+    return f"Success while disturbed beside {'; '.join(parts)}." if parts else None
+
+
+def _baseline_tile(analysis: Analysis, policy: str) -> list[Tile]:
+    """Beside the baseline that it is least ahead of."""
+    beside = {
+        b: analysis.beside[policy, b] for b in analysis.baselines if (policy, b) in analysis.beside
+    }
+    if not beside:
+        return []
+    nearest = min(beside, key=lambda baseline: beside[baseline].difference.value)
+    both = beside[nearest]
+    return [Tile(f"Disturbed, beside {nearest}", told(both.difference), _shared(both))]
+
+
+def _shared(both: MeanDifference) -> str:
+    return f"{points(both.difference)} points on the same {both.difference.count:,} episodes"
 
 
 def _critical_tile(axis: AxisAnalysis, suite: Mapping[str, Any], policy: str) -> list[Tile]:

@@ -1,8 +1,9 @@
 """The axes of a stress test on a task: those of its effects, of its terrain, and all at once.
 
-An axis holds one thing at a severity, the first of which is nominal. What else there is to choose,
-such as directions and times, comes from a generator named by (seed, simulation, axis, case,
-effect): it is the same for every policy and at every severity.
+An axis holds one thing at a severity, from mild to hard. Which severity is nominal follows from the
+parameters that it comes to; of an axis with cases it is the first, which is run without one. What
+else there is to choose, such as directions and times, comes from a generator named by (seed,
+simulation, axis, case, effect): it is the same for every policy and at every severity.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,16 +48,16 @@ class Disturbance:
     """One; several where all act at once; none where the severity is in the ground."""
 
     def conditions(self, axis: Axis | None = None) -> list[tuple[float, str]]:
-        """Severities and cases that there are; nominal episodes have no case.
+        """Severities and cases that there are; the first severity has no case.
 
         Args:
             axis: The same axis at other severities; None: as it is.
         """
         axis = axis or self.axis
         cases = axis.cases or ("",)
-        nominal = [(axis.severities[0], "")] if self.effects else []
-        rest = axis.severities[len(nominal) :]
-        return nominal + [(severity, case) for severity in rest for case in cases]
+        mildest = [(axis.severities[0], "")] if self.effects else []
+        rest = axis.severities[len(mildest) :]
+        return mildest + [(severity, case) for severity in rest for case in cases]
 
     def params(
         self, task: AnyTask, plant: Plant, severity: float, case: str, sims: np.ndarray, seed: int
@@ -70,13 +71,31 @@ class Disturbance:
             case: One of its cases; "": nominal, if it has any.
             sims: Simulations, int, (k,).
             seed: Of the whole set.
+
+        Raises:
+            UsageError: The axis has cases, none is asked for, and one would make a difference.
         """
+        if not case:
+            self._require_nominal(task, plant, severity, sims[:1], seed)
         made = episode_params.nominal(task.perturbations, task.robot, len(sims))
         if case or not self.axis.cases:
             for row, sim in enumerate(sims.tolist()):
                 for effect in self.effects:
                     made.change(row, self._values(effect, plant, severity, case, sim, seed))
         return made
+
+    def _require_nominal(
+        self, task: AnyTask, plant: Plant, severity: float, sims: np.ndarray, seed: int
+    ) -> None:
+        """Check that no case makes a difference, where a severity is run without any."""
+        nominal = episode_params.nominal(task.perturbations, task.robot, 1)
+        for case in self.axis.cases:
+            if differing := self.params(task, plant, severity, case, sims, seed).differing(nominal):
+                raise UsageError(
+                    f"the first severity of an axis with cases must be nominal, but {severity:g} "
+                    f"of {self.axis.name} with the case {case!r} changes "
+                    f"{', '.join(sorted(differing))}"
+                )
 
     def _values(
         self, effect: Perturbation, plant: Plant, severity: float, case: str, sim: int, seed: int

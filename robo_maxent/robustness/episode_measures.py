@@ -161,17 +161,21 @@ def judged_pushes(
 ) -> tuple[Push, ...]:
     """Each push that the episode came to, and whether the robot recovered from it.
 
-    Pushes of one volley share their judgement, from the end of the last.
+    Pushes of one volley share their judgement, from the end of the last. A robot that was not in
+    its safe set before the first of them has nothing to recover to.
     """
     spans = [span for span in push_spans(episode.params, dt) if span[1] < episode.length]
     within, hold, window = (round(time / dt) for time in (WITHIN, HOLD, WINDOW))
     number = volleys([span[1:] for span in spans], window)
     ends = {volley: span[2] for volley, span in zip(number, spans, strict=True)}
+    first = {number[i]: spans[i][1] for i in reversed(range(len(spans)))}
+    settled = round(SETTLING / dt)
     pushes = []
     for volley, (push, begin, _) in zip(number, spans, strict=True):
         x, y = episode.params["push_impulse"][push][:2]
         steps = recovery(inside, ends[volley], within, hold)
-        if episode.policy_error is not None:
+        before = inside[max(first[volley] - hold, settled) : first[volley]]
+        if episode.policy_error is not None or not before.all():
             steps = None
         phase = float("nan") if gait is None else float(gait.phase[begin])
         pushes.append(

@@ -208,7 +208,7 @@ def _grip(task: AnyTask, episode: Episode, holding: np.ndarray | None) -> Grip |
 def _calibrate(
     plan: PolicyPlan, batch: Batch, episodes: list[Episode], trace: Trace, store: Store
 ) -> None:
-    """Note the safe set of a policy; None: it failed in every episode."""
+    """Note the safe set of a policy; None: it did its task in no episode."""
     undisturbed = trace.undisturbed(episodes, batch.task.control_dt)
     safe_set = (
         calibrate(list(trace.deviation_names), undisturbed).to_json() if undisturbed else None

@@ -126,14 +126,16 @@ class Trace:
     def undisturbed(self, episodes: list[Episode], dt: float) -> list[np.ndarray]:
         """Deviations after the first second of the episodes that went well, (steps, F) each.
 
-        That is those that neither terminated nor have a policy error, and are longer than that
-        second.
+        That is those that succeeded, or of a task that knows no success did not terminate, that
+        have no policy error, and are longer than that second.
         """
         start = round(SETTLING / dt)
         return [
             self.deviations[sim, start : episode.length]
             for sim, episode in enumerate(episodes)
-            if not episode.terminated and episode.policy_error is None and episode.length > start
+            if (not episode.terminated if episode.success is None else episode.success)
+            and episode.policy_error is None
+            and episode.length > start
         ]
 
 

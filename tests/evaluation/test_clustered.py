@@ -7,7 +7,12 @@ import pytest
 from scipy.stats import binomtest
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.clustered import effective_count, shared_proportion, sign_flip
+from robo_maxent.evaluation.clustered import (
+    effective_count,
+    shared_mean,
+    shared_proportion,
+    sign_flip,
+)
 from robo_maxent.evaluation.intervals import proportion
 from robo_maxent.evaluation.paired import success_difference
 from robo_maxent.evaluation.survival import waiting_times
@@ -146,3 +151,37 @@ def test_times_of_starts_of_their_own_have_the_usual_interval() -> None:
     np.testing.assert_allclose(apart.curve.high, usual.curve.high)
     with pytest.raises(UsageError, match="watched for as long"):
         waiting_times(times, np.array([2.0] * 6 + [3.0]), starts=np.arange(7))
+
+
+# -- means over groups -------------------------------------------------------------
+
+
+def test_a_mean_over_groups_counts_them_alike_however_many_episodes_they_have() -> None:
+    groups = [(np.arange(n) < hits, np.arange(n)) for hits, n in ((90, 100), (1, 10))]
+    mean = shared_mean(groups)
+    assert (mean.share, mean.count) == (pytest.approx(0.5), 110)
+    assert shared_mean(groups[:1]) == shared_proportion(*groups[0])
+    with pytest.raises(UsageError, match="at least one group"):
+        shared_mean([])
+
+
+@pytest.mark.parametrize(
+    ("shares", "counts"),
+    [
+        ((0.95, 0.6, 0.2), (24, 24, 192)),
+        ((0.99,) * 12, (48,) * 12),
+        ((1.0,) * 11 + (0.5,), (48,) * 12),
+        ((0.02, 0.5, 0.9, 0.98), (16, 16, 16, 16)),
+    ],
+)
+def test_the_interval_of_a_mean_over_groups_covers_95_percent(
+    shares: tuple[float, ...], counts: tuple[int, ...]
+) -> None:
+    rng, held = np.random.default_rng(0), []
+    for _ in range(1000):
+        groups = [
+            (rng.random(n) < share, np.arange(n)) for share, n in zip(shares, counts, strict=True)
+        ]
+        mean = shared_mean(groups)
+        held.append(mean.low <= np.mean(shares) <= mean.high)
+    assert np.mean(held) >= 0.93

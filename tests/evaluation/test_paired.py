@@ -8,7 +8,12 @@ import pytest
 from scipy.stats import multinomial
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
+from robo_maxent.evaluation.paired import (
+    SuccessDifference,
+    holm,
+    mean_difference,
+    success_difference,
+)
 
 
 def of_table(both: int, only_first: int, only_second: int, neither: int) -> SuccessDifference:
@@ -94,6 +99,75 @@ def test_arrays_that_are_no_pairs_are_refused() -> None:
         success_difference(np.ones(0), np.ones(0))
     with pytest.raises(UsageError, match="true or false in every pair"):
         success_difference(np.array([1.0, np.nan]), np.ones(2))
+
+
+@pytest.mark.parametrize(("comparisons", "least", "most"), [(1, 0.0, 0.8), (12, 0.92, 1.0)])
+def test_intervals_that_are_read_together_hold_all_at_once(
+    comparisons: int, least: float, most: float
+) -> None:
+    """Twelve axes without any difference: one of them seems to differ in one test of 20."""
+    rng = np.random.default_rng(0)
+    difficulty = rng.random((200, 12, 60, 1))
+    hits = 0.5 * difficulty + 0.5 * rng.random((200, 12, 60, 2)) < 0.6
+    held = [
+        all(
+            low <= 0.0 <= high
+            for axis in test
+            for low, high in [
+                success_difference(*axis.T, comparisons=comparisons).difference.interval or (0, 0)
+            ]
+        )
+        for test in hits
+    ]
+    assert least <= np.mean(held) <= most
+
+
+def group(
+    both: int, first: int, second: int, neither: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs without a start in common."""
+    counts = both, first, second, neither
+    one, other = (np.repeat(own, counts).astype(float) for own in ([1, 1, 0, 0], [1, 0, 1, 0]))
+    return one, other, np.arange(sum(counts))
+
+
+def test_a_mean_of_differences_counts_groups_alike() -> None:
+    """Of ten episodes the first policy succeeds in five more; of forty in none."""
+    mean = mean_difference([group(0, 5, 0, 5), group(20, 0, 0, 20)])
+    assert (mean.first.share, mean.second.share) == (0.5, 0.25)
+    assert (mean.difference.value, mean.difference.count) == (0.25, 50)
+    low, high = mean.difference.interval or (np.nan, np.nan)
+    assert 0.0 < low < 0.25 < high < 0.5
+    with pytest.raises(UsageError, match="at least one group"):
+        mean_difference([])
+
+
+def test_the_mean_of_one_group_is_that_group() -> None:
+    alone = group(14, 5, 0, 22)
+    found, one = mean_difference([alone]), success_difference(*alone)
+    assert (found.first, found.second) == (one.first, one.second)
+    assert found.difference.interval == pytest.approx(one.difference.interval)
+    several, most = mean_difference([alone], 12), success_difference(*alone, comparisons=12)
+    assert several.difference.interval == pytest.approx(most.difference.interval)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((0.95, 0.6, 0.2), (0.9, 0.3, 0.2)), ((0.99,) * 12, (0.2,) * 12), ((0.9,) * 8, (0.9,) * 8)],
+)
+def test_the_interval_of_a_mean_of_differences_covers_95_percent(
+    first: tuple[float, ...], second: tuple[float, ...]
+) -> None:
+    rng, starts, held = np.random.default_rng(0), np.arange(16), []
+    for _ in range(1000):
+        luck = rng.random((len(first), 16))
+        groups = [
+            (1.0 * (u < a), 1.0 * (u < b), starts)
+            for u, a, b in zip(luck, first, second, strict=True)
+        ]
+        low, high = mean_difference(groups).difference.interval or (np.nan, np.nan)
+        held.append(low <= np.mean(first) - np.mean(second) <= high)
+    assert np.mean(held) >= 0.93
 
 
 # -- several comparisons -----------------------------------------------------------

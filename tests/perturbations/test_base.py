@@ -30,7 +30,7 @@ def test_severities_that_do_not_go_one_way_are_refused(severities: tuple[float, 
     with pytest.raises(UsageError) as error:
         axis(*severities)
     assert str(error.value) == (
-        f"severities of friction must go one way, from nominal to worst, got {list(severities)}"
+        f"severities of friction must go one way, from mild to worst, got {list(severities)}"
     )
 
 
@@ -44,7 +44,7 @@ def test_other_severities_begin_at_nominal_and_get_worse_the_same_way() -> None:
     assert axis(1.0, 0.5).at((1.0, 0.9)).severities == (1.0, 0.9)
     assert axis(1.0, 0.5).at((1.0,)).severities == (1.0,)
     for given in ((1.0, 4.0), ()):
-        with pytest.raises(UsageError, match=r"must begin with the nominal one, 0 N, got \["):
+        with pytest.raises(UsageError, match=r"must begin with the mildest one, 0 N, got \["):
             axis(0.0, 1.0).at(given)
     with pytest.raises(UsageError, match=r"to worst, which is down, got \[1.0, 1.2\]"):
         axis(1.0, 0.5).at((1.0, 1.2))

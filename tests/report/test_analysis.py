@@ -16,7 +16,9 @@ from robo_maxent.report.curves import SEED, curve, outcome_table
 from robo_maxent.report.rows import (
     StressEpisode,
     choose_failures,
+    distinct,
     identity,
+    is_disturbed,
     met,
     severities_of,
 )
@@ -41,6 +43,65 @@ def test_the_nominal_severity_is_no_disturbance() -> None:
 def test_undisturbed_episodes_are_not_counted_as_disturbed() -> None:
     found = analyse([*many(9, 10, axis="nominal", severity=0.0), *many(1, 2)], {})
     assert (found.nominal["walker"].share, found.overall["walker"].count) == (0.9, 2)
+
+
+def test_what_is_nominal_follows_from_the_parameters_and_not_from_the_place_on_the_axis() -> None:
+    """The robot's own friction is 0.8, the second of the axis: 1.0 is a disturbance."""
+    rows = [
+        *many(3, 5, severity=1.0, params={"foot_friction": 1.0}),
+        *many(5, 5, severity=0.8, params={}),
+        *many(1, 5, severity=0.1, params={"foot_friction": 0.1}),
+    ]
+    found = analyse(rows, declared(friction=(1.0, 0.8, 0.1)))
+    axis = found.axes["friction"]
+    assert axis.nominal == (0.8,)
+    assert (axis.disturbed["walker"].share, axis.disturbed["walker"].count) == (0.4, 10)
+    assert (found.nominal["walker"].share, found.nominal["walker"].count) == (1.0, 5)
+    assert {r.severity for r in choose_failures(rows, declared(friction=(1.0, 0.8, 0.1)))} == {
+        1.0,
+        0.1,
+    }
+
+
+def test_the_ground_of_a_kind_is_a_disturbance_and_that_of_the_task_is_none() -> None:
+    assert is_disturbed(row(severity=0.0, params={}, terrain="stairs_up", level=0))
+    assert not is_disturbed(row(severity=0.0, params={}, terrain="flat", level=0))
+    assert not is_disturbed(row(severity=0.5, params={}))
+
+
+def test_an_episode_that_stands_for_several_axes_counts_once() -> None:
+    """Six undisturbed episodes, of which each axis lists some, and two of each disturbance."""
+    rows = [
+        *many(6, 6, axis="nominal", severity=0.0),
+        *many(2, 2, axis="push", severity=0.0),
+        *many(4, 4, axis="payload", severity=0.0),
+        *many(1, 2, axis="push", severity=1.0),
+        *many(1, 2, axis="payload", severity=4.0),
+        *many(4, 4, axis="nominal", severity=0.0, mode="sampled"),
+        *many(3, 3, axis="nominal", severity=0.0, policy="zero action", mode="baseline"),
+    ]
+    found = analyse(rows, {})
+    assert (found.episodes, found.rows) == (6 + 2 + 2 + 4 + 3, len(rows))
+    assert found.nominal["walker"].count == 6
+    assert len(distinct(rows)) == found.episodes
+
+
+def test_a_curve_has_all_undisturbed_episodes_where_it_is_nominal() -> None:
+    rows = [
+        *many(90, 100, axis="nominal", severity=0.0),
+        *many(8, 8, axis="push", severity=0.0, unit="capture impulses"),
+        *many(6, 8, axis="push", severity=1.0, case="left"),
+        *many(4, 4, axis="nominal", severity=0.0, mode="sampled"),
+    ]
+    found = analyse(rows, declared(nominal=(0.0,), push=(0.0, 1.0))).axes["push"]
+    shares = [(share.share, share.count) for share in found.success["walker"].shares]
+    assert shares == [(0.9, 100), (0.75, 8)]
+    assert found.disturbed["walker"].count == 8
+
+
+def test_the_failures_of_undisturbed_episodes_are_watched_where_nothing_else_was_run() -> None:
+    rows = many(2, 3, axis="nominal", severity=0.0)
+    assert [r.sim for r in choose_failures(rows, {})] == [2]
 
 
 def test_an_axis_says_which_way_is_harder_where_the_conditions_do_not() -> None:
@@ -274,16 +335,16 @@ def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -
     """Rows in another order, in other company, of a start named by its case as well."""
     rows = [
         row(severity=severity, success=sim < hits, sim=sim, case=case)
-        for severity, hits in ((1.0, 10), (0.5, 8), (0.1, 3))
+        for severity, hits in ((0.9, 10), (0.5, 8), (0.1, 3))
         for sim in range(10)
         for case in ("left", "right")
     ]
-    suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)]}
+    suite = {"conditions": [{"axis": "friction", "severity": s} for s in (0.9, 0.5, 0.1)]}
     found = analyse(rows, suite).axes["friction"].success["walker"]
     starts = np.repeat(np.arange(10), 2)[:, None] < np.array([10, 8, 3])
     rng = np.random.default_rng(SEED)
     alone = severity_curve(
-        (1.0, 0.5, 0.1), starts, rng, axis="", unit="", resamples=curves.RESAMPLES
+        (0.9, 0.5, 0.1), starts, rng, axis="", unit="", resamples=curves.RESAMPLES
     )
     assert (found.area, found.fall) == (alone.area, alone.fall)
     more = [*reversed(rows), *many(3, 9, axis="payload"), *many(2, 4, axis="payload", severity=3.0)]

@@ -1,5 +1,6 @@
 """Axes change what they say and nothing else, the same way for every policy and severity."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,17 +51,25 @@ def params(
 
 @pytest.mark.parametrize("severities", [(3.0, 2.0, 2.5), (0.0, 0.0), (), (0.0, np.inf)])
 def test_severities_that_turn_back_are_refused(severities: tuple[float, ...]) -> None:
-    with pytest.raises(UsageError, match="friction must go one way, from nominal to worst, got"):
+    with pytest.raises(UsageError, match="friction must go one way, from mild to worst, got"):
         Axis("friction", "", "", "", severities)
 
 
-def test_other_severities_begin_at_nominal_too() -> None:
+def test_other_severities_begin_with_the_mildest_too() -> None:
     payload, friction = DISTURBANCES["payload"].axis, DISTURBANCES["friction"].axis
     assert payload.at((0.0, 4.0)).severities == (0.0, 4.0)
-    with pytest.raises(UsageError, match=r"payload must begin with the nominal one, 0 kg"):
+    with pytest.raises(UsageError, match=r"payload must begin with the mildest one, 0 kg"):
         payload.at((1.0, 4.0))
     with pytest.raises(UsageError, match="which is down"):
         friction.at((1.0, 1.2))
+
+
+def test_the_first_severity_of_an_axis_with_cases_must_be_nominal() -> None:
+    """It is run without a case, as nominal."""
+    push = DISTURBANCES["push"]
+    harder = replace(push, axis=replace(push.axis, severities=(0.5, 1.0)))
+    with pytest.raises(UsageError, match=r"0\.5 of push with the case 'ahead' changes p"):
+        harder.params(FLAT, PLANT, 0.5, "", SIMS, 1)
 
 
 @pytest.mark.parametrize("name", WITH_EFFECTS)

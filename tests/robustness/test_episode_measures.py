@@ -106,6 +106,20 @@ def test_who_comes_back_too_late_has_not_recovered_and_is_not_dropped() -> None:
     assert made.survived is True
 
 
+def test_who_was_not_safe_before_a_push_has_nothing_to_recover_to() -> None:
+    """A push at 4 s: what counts is the second before, and in the first second of all nothing."""
+    params = pushed((4.0, 0.1, [0.0, 9.0, 0.0]))
+    for outside, recovered in ((slice(170, 180), False), (slice(140, 150), True)):
+        deviations = upright()
+        deviations[outside, 0] = 0.6
+        made = row(replace(EPISODE, params=params), deviations)
+        assert [push.recovered for push in made.pushes] == [recovered]
+    deviations = upright()
+    deviations[20:50, 0] = 0.6  # dropped from a little above the ground
+    made = row(replace(EPISODE, params=pushed((1.5, 0.1, [0.0, 9.0, 0.0]))), deviations)
+    assert [push.recovered for push in made.pushes] == [True]
+
+
 def test_a_fall_after_a_push_is_no_recovery() -> None:
     params = pushed((4.0, 0.1, [0.0, 9.0, 0.0]))
     fell = replace(EPISODE, params=params, length=240, terminated=True, success=False)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from hand_rows import row as row_by_hand
+from samples import episode
 
 from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import UnknownNameError, UsageError
@@ -22,7 +23,7 @@ from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.perturbations.base import Share
 from robo_maxent.perturbations.pushes import Pushes
-from robo_maxent.report.rows import StressEpisode
+from robo_maxent.report.rows import StressEpisode, distinct
 from robo_maxent.robustness import plan, refinement, runner, traced_rollout
 from robo_maxent.robustness.axes import disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
@@ -180,6 +181,11 @@ def test_an_episode_that_conditions_share_is_run_once_and_equals_its_own_run(row
     assert len(works.sims) < sum(len(own) for own in works.conditions) - 20
     shared = next(row for row in of(rows, "wobble") if condition(row)[:2] == ("push", 0.0))
     assert replay(shared, FLAT, WOBBLE).reward == shared.reward
+
+
+def test_as_many_episodes_are_counted_as_were_run(rows: Rows) -> None:
+    run = sum(len(works.sims) for works in planned(SMALL, FLAT, [WOBBLE], SEED))
+    assert len(distinct(rows)) == run < len(rows)
 
 
 def test_commands_do_not_change_within_an_episode(rows: Rows) -> None:
@@ -358,6 +364,20 @@ def test_a_policy_that_returns_nan_fails_those_episodes_only(short: None, tmp_pa
             assert (row.outcome, row.success, row.survived) == ("policy error", False, False)
         else:
             assert replace(row, tracking_after=None) == replace(mate, tracking_after=None)
+
+
+def test_a_safe_set_is_of_the_episodes_in_which_the_policy_did_its_task() -> None:
+    """One that hardly moves never falls, and would be safe wherever it is."""
+    trace = traced_rollout.Trace(FLAT, 5)
+    trace.deviations[:] = np.arange(5.0)[:, None, None]
+    idle = episode(length=100, success=False)
+    walked = replace(idle, success=True)
+    fell = replace(idle, terminated=True)
+    wrong = replace(walked, policy_error="NaN in step 3")
+    parts = trace.undisturbed([walked, idle, fell, wrong, walked], FLAT.control_dt)
+    assert [(set(part.ravel()), len(part)) for part in parts] == [({0.0}, 50), ({4.0}, 50)]
+    unknown = [replace(own, success=None) for own in (walked, idle, fell, wrong, walked)]
+    assert len(trace.undisturbed(unknown, FLAT.control_dt)) == 3
 
 
 def test_a_policy_that_always_falls_has_no_safe_set_and_recovers_from_nothing(
