@@ -4,6 +4,8 @@
 of one task and of four. The truth is the interquartile mean of all runs that could be trained. What
 is promised comes first, then what is not: failures and tails that few runs need not show.
 
+*Severities*: where success falls below 90 %, and its mean over an axis, see benchmarks/falls.py.
+
     python benchmarks/coverage.py [--quick]
 """
 
@@ -17,6 +19,7 @@ from math import sqrt
 from multiprocessing import get_context
 
 import numpy as np
+from falls import falls
 from scipy.stats import trim_mean
 
 from robo_maxent.evaluation.across_runs import interquartile_mean
@@ -166,7 +169,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer simulations")
     quick = parser.parse_args().quick
     with ProcessPoolExecutor(cpus(), get_context("spawn")) as pool:
-        figures = runs(quick, pool.map)
+        figures = runs(quick, pool.map) | falls(quick, pool.map)
     print(json.dumps(figures))
 
 
