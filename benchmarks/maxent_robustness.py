@@ -5,13 +5,15 @@ ends as soon as its mean action succeeds in 95 % of 64 nominal episodes that no 
 so all policies that are compared walk about equally well. One that never does is named and left
 out. Each is then stressed along the project's own axes, on the same episodes, by its mean and by
 its sampled actions. Its score on an axis is the area under success over severity, from 0 to 1.
-Training runs are what is resampled, and the others are compared with the first arm.
+Training runs are what is resampled, and the others are compared with the first arm, with p-values
+that are adjusted for the number of axes.
 
 Everything is kept in ``--out``, a directory for each arm and seed; what is there is not done again,
 so the experiment can be run in pieces. docs/maxent-and-robustness.md says how to read it.
 
     python benchmarks/maxent_robustness.py [--quick] [--arms sac,zero] [--seeds 1,2,3,4,5]
         [--steps 400000] [--axes push,friction] [--episodes 32] [--out runs/maxent]
+    python benchmarks/maxent_robustness.py --published  # p-values of what that page prints
 """
 
 import argparse
@@ -27,7 +29,17 @@ from typing import Any
 import numpy as np
 from arms import ARMS, PEER_MODULES, learn, nominal_task, policy_of
 from extra import missing_peers
-from maxent_figures import MODES, Scores, Training, area, table, verdict
+from maxent_figures import (
+    MODES,
+    Scores,
+    Training,
+    area,
+    differences,
+    entropy_bought,
+    published,
+    table,
+    verdict,
+)
 
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import RoboMaxentError
@@ -177,6 +189,7 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=32, help="at each severity of an axis")
     parser.add_argument("--goal", type=float, default=GOAL, help="nominal success to train to")
     parser.add_argument("--out", type=Path, help="directory to keep it in; else runs/maxent")
+    parser.add_argument("--published", action="store_true", help="only p-values of that page")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
     parsed = parser.parse_args(argv)
     parsed.looked_at = LOOKED_AT
@@ -211,13 +224,18 @@ def experiment(given: argparse.Namespace, out: Path) -> dict[str, Any]:
     found = verdict(scores, given.axes)
     for mode in MODES:
         print("\n".join(table(found, given.axes, mode)), end="\n\n")
+        print("\n".join(differences(found, given.axes, mode)), end="\n\n")
+    bought = {mode: entropy_bought(found, given.axes, mode) for mode in MODES}
     said = {"arms": found, "axes": given.axes, "seeds": given.seeds, "episodes": given.episodes}
-    return said | asdict(settings)
+    return said | {"entropy_bought_p": bought} | asdict(settings)
 
 
 def main() -> None:
     """Print tables for people, then one JSON object for scripts."""
     given = arguments_of()
+    if given.published:
+        print("\n".join(published()))
+        return
     if any(ARMS[name].peer for name in given.arms) and (missing := missing_peers(PEER_MODULES)):
         raise SystemExit(missing)
     with tempfile.TemporaryDirectory() as scratch:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hand_rows import row
+from scipy.stats import mannwhitneyu
 
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.sac import Sac
@@ -75,6 +76,72 @@ def test_arms_are_compared_with_the_first_run_by_run(benchmark: Any) -> None:
     assert "0.96*" not in lines[1]
     assert lines[3].endswith("not compared")
     json.dumps(found)
+
+
+@pytest.mark.parametrize("runs", [(3, 5), (5, 5), (10, 10)])
+def test_p_values_are_those_of_the_exact_mann_whitney_test(
+    benchmark: Any, runs: tuple[int, int]
+) -> None:
+    figures = benchmark("maxent_figures")
+    rng = np.random.default_rng(0)
+    for shift in (-1.5, 0.0, 0.0, 1.0):
+        one, other = rng.normal(shift, 1.0, runs[0]), rng.normal(size=runs[1])
+        exact: Any = mannwhitneyu(one, other, method="exact")
+        chance = exact.statistic / (runs[0] * runs[1])
+        assert figures.p_value(chance, *runs) == pytest.approx(exact.pvalue)
+    assert figures.p_value(0.5, *runs) == 1.0
+
+
+def test_an_axis_counts_only_if_every_arm_without_entropy_loses_on_it(benchmark: Any) -> None:
+    figures = benchmark("maxent_figures")
+    assert figures.both_lose([0.01, 0.03], [0.1, 0.2]) == 0.03
+    assert figures.both_lose([0.01, 0.03], [0.1, 0.8]) == 1.0  # the second one wins
+    rng, high = np.random.default_rng(0), [0.8, 0.8]
+    arms = {
+        "sac": high + 0.05 * rng.random((6, 2)),
+        "zero": np.array([0.5, 0.5]) + 0.05 * rng.random((6, 2)),
+        "zero-noise": np.array([0.5, 0.9]) + 0.05 * rng.random((6, 2)),
+    }
+    found = figures.verdict(
+        [scores(figures, arm, each.tolist(), 0.96, failed=0) for arm, each in arms.items()],
+        ["push", "friction"],
+    )
+    smallest = 2 / 924  # of 12 runs, 6 of each: none wins a pair, or all do
+    assert found["zero"]["mean"]["p_adjusted"]["push"] == pytest.approx(2 * smallest, abs=1e-4)
+    bought = figures.entropy_bought(found, ["push", "friction"], "mean")
+    assert bought == {"push": pytest.approx(2 * smallest, abs=1e-4), "friction": 1.0}
+    lines = figures.differences(found, ["push", "friction"], "mean")
+    assert lines[1].split() == ["zero", "0.00", "(0.004)", "0.00", "(0.004)"]
+    assert lines[3].split() == ["all", "without", "entropy", "0.004", "1.000"]
+    del found["zero-noise"]
+    assert figures.entropy_bought(found, ["push"], "mean") == {}
+
+
+def test_axes_that_are_not_given_count_among_the_comparisons(benchmark: Any) -> None:
+    figures = benchmark("maxent_figures")
+    assert figures.adjusted({"delay": 0.01, "combined": 0.02}, 6) == {
+        "delay": 0.06,
+        "combined": 0.1,
+    }
+
+
+def test_what_the_page_prints_does_not_survive_the_correction(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["maxent_robustness.py", "--published"])
+    benchmark("maxent_robustness").main()
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [
+        "mean",
+        "zero,",
+        "zero-noise",
+        "action_delay",
+        "0.14,",
+        "0.18",
+        "0.0147",
+        "0.088",
+    ] in told
+    assert ["mean", "zero,", "zero-noise", "combined", "0.09,", "0.20", "0.0232", "0.116"] in told
 
 
 # -- arms ----------------------------------------------------------------------
@@ -218,6 +285,8 @@ def test_quick_runs_everything_and_continues_from_what_is_there(
     told = json.loads(first.splitlines()[-1])
     assert list(told["arms"]) == ["sac", "actor-only"]
     assert told["arms"]["actor-only"]["mean"]["beats_first"]["friction"]["interval"] is None
+    assert told["arms"]["actor-only"]["mean"]["p_adjusted"]["friction"] == 1.0  # of one run each
+    assert told["entropy_bought_p"] == {"mean": {}, "sampled": {}}
     assert {p.name for p in (tmp_path / "sac" / "seed0").iterdir()} >= {
         "policy.safetensors",
         "training.json",
