@@ -7,7 +7,8 @@ Returns are means over ten episodes of the policy that is kept, on seeds that no
 at the steps that the references give. A run of 100,000 steps takes about ten minutes; every run is
 written to a file as it ends, and the table holds what has been run. ``--learners ours,sb3`` trains
 Stable-Baselines3's SAC too, with the settings of ``classic``, judged on the same episodes, for a
-published figure is another version's and another evaluation's.
+published figure is another version's and another evaluation's. ``squashed`` is ours with the actor
+of our other presets: a calm start, and deviations squashed into their range, not cut off.
 
     python benchmarks/tables.py [--quick] [--runs HalfCheetah-v5,quadruped-walk] [--seeds 3]
 """
@@ -30,7 +31,14 @@ from robo_maxent.machine import cpus
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.trainer import Trainer
 
-LEARNERS = ("ours", "sb3")
+LEARNERS = ("ours", "squashed", "sb3")
+
+SQUASHED: dict[str, Any] = {
+    "log_std_range": (-5.0, 2.0),
+    "log_std_bound": "tanh",
+    "calm_start": True,
+}
+"""What ``classic`` had before it was Stable-Baselines3's."""
 
 EPISODES = 10
 EVALUATION_SEED = 4_000_000
@@ -87,7 +95,7 @@ class Look:
 
     row: str
     learner: str
-    """ours, or sb3."""
+    """One of :data:`LEARNERS`."""
     seed: int
     steps: int
     """Decisions."""
@@ -105,7 +113,10 @@ def run(name: str, learner: str, seed: int, steps: Sequence[int]) -> list[Look]:
     """Train once, and look at the policy on the way."""
     row, looks, spent = ROWS[name], [], 0.0
     task = GymTask(row.env_id, row.action_repeat)
-    advance, policy = (_sb3 if learner == "sb3" else _ours)(row, task, seed)
+    config = config_of(row, seed)
+    if learner == "squashed":
+        config = replace(config, sac=replace(config.sac, **SQUASHED))
+    advance, policy = _sb3(row, seed) if learner == "sb3" else _ours(task, config)
     for goal in steps:
         start = time.perf_counter()
         advance(goal)
@@ -117,10 +128,10 @@ def run(name: str, learner: str, seed: int, steps: Sequence[int]) -> list[Look]:
     return looks
 
 
-def _ours(row: Row, task: GymTask, seed: int) -> tuple[Callable[[int], None], Act]:
+def _ours(task: GymTask, config: TrainConfig) -> tuple[Callable[[int], None], Act]:
     """What trains up to a number of decisions, and the policy so far."""
     with tempfile.TemporaryDirectory() as directory:  # nothing is saved on the way
-        trainer = Trainer(task, config_of(row, seed), Path(directory))
+        trainer = Trainer(task, config, Path(directory))
 
     def advance(goal: int) -> None:
         while trainer.steps < goal:
@@ -129,7 +140,7 @@ def _ours(row: Row, task: GymTask, seed: int) -> tuple[Callable[[int], None], Ac
     return advance, lambda obs: trainer.policy()(obs)
 
 
-def _sb3(row: Row, task: GymTask, seed: int) -> tuple[Callable[[int], None], Act]:
+def _sb3(row: Row, seed: int) -> tuple[Callable[[int], None], Act]:
     """The same of Stable-Baselines3, whose defaults are the settings of ``classic``."""
     import gymnasium
     from stable_baselines3 import SAC  # pyright: ignore[reportMissingImports]
@@ -177,7 +188,7 @@ def main() -> None:
     """Print a table for people, then one JSON object for scripts."""
     parser = argparse.ArgumentParser(description="Published tables, ours beside theirs.")
     parser.add_argument("--runs", default=",".join(ROWS), metavar="A,B,...")
-    parser.add_argument("--learners", default="ours", metavar="ours,sb3")
+    parser.add_argument("--learners", default="ours", metavar="ours,squashed,sb3")
     parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
     parser.add_argument("--until", type=int, default=10**9, help="end runs after so many steps")
     parser.add_argument("--out", type=Path, default=None, help="append each run to this file")
