@@ -146,6 +146,7 @@ class Evaluate:
         from robo_maxent.cli.progress import Progress, say
         from robo_maxent.rendering import gym_video
         from robo_maxent.report import verdict
+        from robo_maxent.report.numbers import numbers
         from robo_maxent.robustness import stress_test, suites
 
         if self.clips:  # before an environment is made, which would choose
@@ -197,6 +198,7 @@ class Evaluate:
             "report": str(result.report),
             "episodes": str(result.rows),
             "verdict": [asdict(each) for each in verdicts],
+            "figures": numbers(result.analysis),
         }
 
     def _print(self, text: str) -> None:

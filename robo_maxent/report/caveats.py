@@ -42,13 +42,18 @@ MATCHED = {
 
 
 def _matched(analysis: Analysis, policy: str) -> list[str]:
-    """Axes along which a policy is not better than a baseline, in the episodes of both."""
+    """Axes along which a policy did no better than a baseline, in the episodes of both.
+
+    Where it did better, but not so much that it could be told, nobody is misled.
+    """
     matched: dict[tuple[str, str], list[str]] = {}
     for axis in analysis.axes.values():
         for baseline in analysis.baselines:
             pairs = axis.baseline_differences.get((policy, baseline))
-            if pairs is None or pairs.first.share == pairs.second.share == 0.0:
-                continue  # the verdict says that it never succeeds
+            if pairs is None or pairs.second.share == 0.0:
+                continue  # of two that never succeed neither does well
+            if told(pairs.difference) == "could not tell" and pairs.difference.value > 0.0:
+                continue
             shares = f"{100 * pairs.first.share:.0f} against {100 * pairs.second.share:.0f} %"
             evidence = f"{shares} of {pairs.first.count} shared episodes"
             along = f"{axis.label.title.lower()} ({evidence})"

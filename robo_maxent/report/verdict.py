@@ -110,9 +110,9 @@ def _verdict(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> Verdi
     beside = (_difference_sentence(analysis, policy), _baseline_sentence(analysis, policy))
     if fails(analysis, policy):
         headline = (
-            f"Does not do its task: it succeeds in {counted(analysis.nominal[policy])} undisturbed "
-            f"episodes, where {100 * THRESHOLD:.0f} % are asked for. Nothing below is a sign of "
-            "robustness."
+            "Does not do its task reliably: it succeeds in "
+            f"{counted(analysis.nominal[policy])} undisturbed episodes, where "
+            f"{100 * THRESHOLD:.0f} % are asked for. Nothing below is a sign of robustness."
         )
         return Verdict(policy, headline, tuple(filter(None, beside)))
     survival = _survival_sentence(analysis, suite, policy)

@@ -57,6 +57,12 @@ def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
     assert told["verdict"][0]["headline"]
 
     rows, described = stress_test.read(trained / "robustness-quick")
+    recomputed = benchmark("recompute")
+    lines = [row.to_json() for row in rows]
+    assert recomputed.recomputed(lines, described) == pytest.approx(
+        recomputed.flat(told["figures"]), abs=recomputed.TOLERANCE
+    )
+    assert f"{told['figures']['episodes']:,} episodes: " in said
     assert {row.policy for row in rows} >= {"zero action", "hold pose"}
     failed = next(row for row in rows if row.mode == "mean" and not row.success)
     for row in (failed, next(row for row in rows if row.mode == "baseline")):

@@ -1,0 +1,44 @@
+"""Analysis -> the figures that headlines rest on, as JSON."""
+
+from typing import Any
+
+from robo_maxent.evaluation.intervals import Proportion
+from robo_maxent.report.analysis import Analysis
+
+
+def numbers(analysis: Analysis) -> dict[str, Any]:
+    """The figures of a report that scripts read, and that anybody can recompute from its rows.
+
+    Returns:
+        ``episodes``: how many were run, each counted once. ``policies``: of each policy and
+        baseline ``undisturbed`` and ``disturbed``, the latter a mean over axes that count alike, as
+        (share, low, high, count), None where nothing was run; ``axes``: axis to severity to success
+        as (share, count); ``recovered``: axis to pushes recovered from, and pushes.
+    """
+    labels = (*analysis.policies, *analysis.baselines)
+    return {
+        "episodes": analysis.episodes,
+        "policies": {label: _of(analysis, label) for label in labels},
+    }
+
+
+def _of(analysis: Analysis, label: str) -> dict[str, Any]:
+    curves = {name: axis.success.get(label) for name, axis in analysis.axes.items()}
+    times = {each.label.name: each.times.get(label) for each in analysis.recovery}
+    return {
+        "undisturbed": _interval(analysis.nominal.get(label)),
+        "disturbed": _interval(analysis.overall.get(label)),
+        "axes": {
+            name: {
+                f"{severity:g}": (share.share, share.count)
+                for severity, share in zip(curve.severities, curve.shares, strict=True)
+            }
+            for name, curve in curves.items()
+            if curve
+        },
+        "recovered": {name: (own.events, own.count) for name, own in times.items() if own},
+    }
+
+
+def _interval(share: Proportion | None) -> tuple[float, float, float, int] | None:
+    return None if share is None else (share.share, share.low, share.high, share.count)
