@@ -86,6 +86,7 @@ def of_policy(rows: list[Row], pushed: set[str]) -> Figures:
             hits = undisturbed  # all that there are of this condition
         figures[f"{axis} {severity:g}"] = float(np.mean(hits))
         figures[f"{axis} {severity:g}, episodes"] = len(hits)
+    rows = [row for row in rows if not row["round"]]  # the others count for curves alone
     axes = defaultdict(list)
     for row in filter(disturbed, rows):
         axes[row["axis"]].append(success(row))

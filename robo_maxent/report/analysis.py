@@ -35,10 +35,12 @@ from robo_maxent.report.rows import (
     is_disturbed,
     labels_of,
     met,
+    nominal_severities,
     pair_key,
     severities_of,
     start_of,
     survived,
+    with_all_undisturbed,
 )
 from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share, start_numbers
 
@@ -73,7 +75,8 @@ class AxisRows:
     def nominal(self) -> tuple[float, ...]:
         """Severities at which nothing is different about any episode."""
         every = [row for rows in self.in_mode.values() for row in rows]
-        return _nominal_severities(every, self.severities)
+        nominal = nominal_severities(every)
+        return tuple(severity for severity in self.severities if severity in nominal)
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,7 @@ def _modes(
 
 
 def _undisturbed(episodes: Iterable[StressEpisode]) -> dict[tuple[str, str], Rows]:
-    """Policy and mode -> its undisturbed episodes, each once."""
+    """Policy and mode -> its undisturbed episodes."""
     undisturbed: dict[tuple[str, str], Rows] = defaultdict(list)
     for row in episodes:
         if not is_disturbed(row):
@@ -263,40 +266,18 @@ def _by_axis(
     by_axis = {}
     for name, label in labels_of(suite, grouped).items():
         in_mode = {
-            key: _with_all_undisturbed(own, undisturbed.get(key, []))
+            key: with_all_undisturbed(own, undisturbed.get(key, []))
             for key, own in grouped[name].items()
+        }
+        more = {
+            policy: with_all_undisturbed(own, undisturbed.get((policy, "mean"), []))
+            for policy, own in refined[name].items()
         }
         judged = {key[0]: in_mode[key] for key in modes.items() if key in in_mode}
         unit = label.unit or next((row.unit for r in in_mode.values() for row in r if row.unit), "")
         severities = severities_of(name, (row for r in in_mode.values() for row in r), suite)
-        by_axis[name] = AxisRows(
-            replace(label, unit=unit), severities, judged, in_mode, dict(refined[name])
-        )
+        by_axis[name] = AxisRows(replace(label, unit=unit), severities, judged, in_mode, more)
     return by_axis
-
-
-def _with_all_undisturbed(rows: Rows, undisturbed: Rows) -> Rows:
-    """The rows of an axis with all undisturbed episodes of the policy at its nominal severities.
-
-    A suite lists few of them there, but they are of one condition.
-    """
-    first = {row.severity: row for row in rows}
-    nominal = _nominal_severities(rows, tuple(first))
-    listed = [
-        replace(row, axis=like.axis, severity=severity, case=like.case, unit=like.unit)
-        for severity, like in first.items()
-        if severity in nominal
-        for row in undisturbed
-    ]
-    return listed + [row for row in rows if row.severity not in nominal]
-
-
-def _nominal_severities(
-    rows: Iterable[StressEpisode], severities: Sequence[float]
-) -> tuple[float, ...]:
-    """Severities of an axis at which no episode was disturbed."""
-    disturbed = {row.severity for row in rows if is_disturbed(row)}
-    return tuple(severity for severity in severities if severity not in disturbed)
 
 
 def _disturbed(by_axis: Mapping[str, AxisRows]) -> dict[str, Rows]:

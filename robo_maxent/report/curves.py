@@ -40,20 +40,19 @@ class Curve:
         """Whether it is a scale, and the share is too low at its mildest severity already."""
         return self.fall is not None and self.fall.holds is None
 
-    def reach(self, reference: float) -> float:
+    def reach(self, nominal: float, reference: float) -> float:
         """How far it holds, in multiples of the way from nominal to a severity.
 
         It is half way from the last severity that holds to the first that does not: infinity where
-        all hold, or where it is no scale, and 0 where none does. How far an axis was tested beyond
-        the fall does not matter.
+        all hold, or where it is no scale, and 0 where none does, or none beyond nominal. How far an
+        axis was tested beyond the fall does not matter.
         """
         if self.fall is None or self.fall.fails is None:
             return np.inf
         if self.fall.holds is None:
             return 0.0
-        nominal = self.severities[0]
         middle = (self.fall.holds + self.fall.fails) / 2
-        return (middle - nominal) / (reference - nominal)
+        return max((middle - nominal) / (reference - nominal), 0.0)
 
 
 def is_ordered(severities: Sequence[float]) -> bool:

@@ -7,7 +7,7 @@ is kept as one JSON object a line.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -294,6 +294,31 @@ def is_disturbed(row: StressEpisode) -> bool:
     robot's own, which then comes second.
     """
     return bool(row.params) or row.terrain not in (None, FLAT)
+
+
+def nominal_severities(rows: Iterable[StressEpisode]) -> set[float]:
+    """Severities at which none of the rows of an axis was disturbed."""
+    listed = list(rows)
+    disturbed = {row.severity for row in listed if is_disturbed(row)}
+    return {row.severity for row in listed} - disturbed
+
+
+def with_all_undisturbed(
+    rows: Sequence[StressEpisode], undisturbed: Sequence[StressEpisode]
+) -> list[StressEpisode]:
+    """The rows of an axis, with all undisturbed episodes of the policy at its nominal severities.
+
+    A suite lists few of them there, but all are of one condition.
+    """
+    like = {row.severity: row for row in reversed(rows)}
+    nominal = nominal_severities(rows)
+    listed = [
+        replace(row, axis=one.axis, severity=severity, case=one.case, unit=one.unit)
+        for severity, one in reversed(like.items())
+        if severity in nominal
+        for row in undisturbed
+    ]
+    return listed + [row for row in rows if row.severity not in nominal]
 
 
 def belongs(row: StressEpisode) -> bool:

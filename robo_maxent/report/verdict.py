@@ -90,7 +90,13 @@ def weakest(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]
     how far anybody chose to test it.
     """
     falling = [(axis, curve) for axis, curve in _scales(analysis, policy) if not curve.holds]
-    return sorted(falling, key=lambda pair: pair[1].reach(_reference(pair[0])))
+    return sorted(falling, key=lambda pair: _reach(*pair))
+
+
+def _reach(axis: AxisAnalysis, curve: Curve) -> float:
+    """How far a curve holds, from the nominal severity, or the mildest where that was not run."""
+    nominal = axis.nominal[0] if axis.nominal else axis.severities[0]
+    return curve.reach(nominal, _reference(axis))
 
 
 def _reference(axis: AxisAnalysis) -> float:

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from robo_maxent.evaluation.severity import Fall, fall
 from robo_maxent.perturbations.base import Axis
 from robo_maxent.report.curves import outcome_table
-from robo_maxent.report.rows import StressEpisode, met
+from robo_maxent.report.rows import (
+    StressEpisode,
+    distinct,
+    is_disturbed,
+    met,
+    nominal_severities,
+    with_all_undisturbed,
+)
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.suites import Condition, Suite, first_simulation
 
@@ -39,11 +46,14 @@ def next_conditions(
     of_axis: dict[str, list[StressEpisode]] = defaultdict(list)
     for row in rows:
         of_axis[row.axis].append(row)
+    undisturbed = [row for row in distinct(rows) if not is_disturbed(row)]
     conditions = []
     for name, axis in suite.axes(task).items():
-        found = _fall(axis, of_axis[name])
+        own = with_all_undisturbed(of_axis[name], undisturbed)
+        found = _fall(axis, own)
         severity = found and next_severity(axis, found, suite.refinement.until_proven)
-        if severity is not None:
+        # Undisturbed episodes are as many as the suite says, for all axes.
+        if severity is not None and severity not in nominal_severities(own):
             conditions += _conditions(axis, severity, suite.refinement.episodes, number)
     return conditions
 
@@ -91,8 +101,7 @@ def next_severity(axis: Axis, found: Fall, until_proven: bool) -> float | None:
     if not until_proven:
         return None
     if found.mildest.side or found.mildest.value != found.holds:
-        # Undisturbed episodes are as many as the suite says, for all axes.
-        return found.holds if found.holds != axis.severities[0] else None
+        return found.holds
     if found.fails is not None and (found.hardest.side or found.hardest.value != found.fails):
         return found.fails
     return None

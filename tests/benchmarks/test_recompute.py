@@ -24,6 +24,7 @@ AXES = ("nominal", "push", "friction", "payload", "dead_joint", "terrain")
 def results(tmp_path: Path) -> tuple[list[StressEpisode], dict[str, Any], Path]:
     rows, suite = evaluation(ACTORS, each=16, axes=AXES)
     rows += many(3, 8, policy="walker", mode="sampled", axis="payload", severity=7.0)
+    rows += many(3, 8, policy="walker", axis="payload", severity=4.0, round=1)
     lines = [json.dumps(row.to_json()) for row in rows]
     (tmp_path / "episodes.jsonl").write_text("\n".join(lines))
     (tmp_path / "suite.json").write_text(json.dumps(suite))

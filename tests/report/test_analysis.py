@@ -328,7 +328,15 @@ def test_a_curve_has_its_area_and_its_fall() -> None:
     assert found.fall is not None
     assert (found.area.least, found.area.most) == pytest.approx((1.8 / 2, 1.95 / 2))
     assert (found.fall.holds, found.fall.fails) == (0.5, 0.0)
-    assert found.reach(0.25) == pytest.approx(1.0)  # half way from 0.5 to 0.0
+    assert found.reach(1.0, 0.25) == pytest.approx(1.0)  # half way from 0.5 to 0.0
+
+
+def test_a_curve_reaches_from_nominal_which_need_not_be_the_mildest() -> None:
+    """Friction falls half way between 0.8, the robot's own, and 0.4: of the way to 0.3, 0.2/0.5."""
+    rows = [r for s, n in ((1.0, 20), (0.8, 20), (0.4, 2)) for r in many(n, 20, severity=s)]
+    found = curve(rows, (1.0, 0.8, 0.4), met)
+    assert found.reach(0.8, 0.3) == pytest.approx(0.4)
+    assert curve(rows[:20] + rows[40:], (1.0, 0.4), met).reach(0.6, 0.3) == 0.0
 
 
 def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -> None:
@@ -373,7 +381,7 @@ def test_a_curve_knows_whether_it_falls_within_its_range(
     rows = [r for s, n in zip(severities, hits, strict=True) for r in many(n, 20, severity=s)]
     found = curve(rows, severities, met)
     assert (found.holds, found.never) == (holds, never)
-    assert found.reach(severities[1]) == pytest.approx(reach)
+    assert found.reach(*severities) == pytest.approx(reach)
 
 
 def test_severities_without_an_order_have_no_critical_one() -> None:

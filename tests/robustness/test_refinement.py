@@ -61,7 +61,6 @@ def test_less_may_be_worse() -> None:
         ({0.0: 90, 7.2: 90, 8.0: 79}, 90, 8.0),  # that it does not hold there
         ({0.0: 90, 7.2: 90, 8.0: 2}, 90, None),
         ({0.0: 24, 8.0: 24}, 24, 8.0),
-        ({0.0: 20, 0.4: 2, 8.0: 2}, 20, None),  # of undisturbed episodes there are no more
     ],
 )
 def test_then_the_ends_are_asked_until_they_are_proven(
@@ -83,6 +82,33 @@ def test_each_round_has_starts_of_its_own() -> None:
     starts = [{c.first + n for n in range(c.episodes)} for c in (first[0], second[0])]
     assert not starts[0] & starts[1]
     assert not (starts[0] | starts[1]) & met
+
+
+def test_of_undisturbed_episodes_no_more_are_asked_for() -> None:
+    """Whether success holds with nothing different is not proven by these, and friction 0.8 is."""
+    task, suite = make("quadruped-flat"), SUITES["full"]
+
+    def asked(**params: float) -> list[float]:
+        rows = [
+            *many(20, 20, severity=1.0, params={"foot_friction": 1.0}),
+            *many(20, 20, severity=0.8, params=params),
+            *many(2, 20, severity=0.75, params={"foot_friction": 0.75}),
+        ]
+        return [each.severity for each in next_conditions(suite, task, rows, 1)]
+
+    assert asked() == []
+    assert asked(foot_friction=0.8) == [0.8]
+
+
+def test_a_fall_is_looked_for_with_all_undisturbed_episodes() -> None:
+    """Eight of a hundred would say that it never holds."""
+    task, suite = make("quadruped-flat"), SUITES["full"]
+    rows = [
+        *(replace(each, sim=99 - each.sim) for each in many(98, 100, axis="nominal", severity=0.0)),
+        *(replace(each, sim=7 - each.sim) for each in many(6, 8, axis="payload", severity=0.0)),
+        *many(0, 24, axis="payload", severity=4.0),
+    ]
+    assert [c.severity for c in next_conditions(suite, task, rows, 1)] == [2.0]
 
 
 def test_a_round_asks_every_case_alike() -> None:
