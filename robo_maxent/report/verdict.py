@@ -212,15 +212,15 @@ def _open(scales: Sequence[tuple[AxisAnalysis, Curve]]) -> str:
 
 
 def _area_sentence(analysis: Analysis, policy: str) -> str | None:
-    """The axis with the smallest area; of one axis alone, that of it."""
-    areas = [(axis, curve.area) for axis, curve in _scales(analysis, policy) if curve.area]
-    if not areas:
+    """The area of the weakest axis; of one axis alone, that of it."""
+    scales = _scales(analysis, policy)
+    axis, curve = next(iter(weakest(analysis, policy) or scales), (None, None))
+    if axis is None or curve is None or curve.area is None or (curve.holds and len(scales) > 1):
         return None
-    axis, area = min(areas, key=lambda pair: pair[1].least)
-    which = "is lowest along" if len(areas) > 1 else "along"
+    which = ", the weakest axis" if len(scales) > 1 else ""
     return (
-        f"Mean success from nominal to the hardest severity {which} {axis.label.title.lower()}: "
-        f"{mean_share(area)}."
+        f"Mean success from the mildest to the hardest severity of {axis.label.title.lower()}"
+        f"{which}: {mean_share(curve.area)}."
     )
 
 
