@@ -25,7 +25,7 @@ from robo_maxent.robustness.suites import Condition, Suite, first_simulation
 
 NARROW = 0.1
 """Of the range of an axis: how close is close."""
-ROUNDED = 4
+ROUNDED = 3
 """Digits of a severity that was found by halving."""
 
 

@@ -35,7 +35,7 @@ def after(axis: Axis, hits: dict[float, int], count: int, until_proven: bool) ->
         (PAYLOAD, {0.0: 24, 4.0: 24, 7.2: 24, 8.0: 2}, None),  # a tenth of 8
         (PAYLOAD, {0.0: 24, 4.0: 24, 8.0: 24}, None),  # it holds
         (PAYLOAD, {0.0: 8, 4.0: 2, 8.0: 0}, None),  # it never holds
-        (PAYLOAD, {0.0: 24, 4.0: 24, 4.8125: 3, 8.0: 2}, 4.406),
+        (PAYLOAD, {0.0: 24, 4.0: 24, 4.8125: 3, 8.0: 2}, 4.41),
         (LEVEL, {0.0: 24, 2.0: 24, 10.0: 0}, 6.0),
         (LEVEL, {0.0: 24, 2.0: 24, 5.0: 0, 10.0: 0}, 3.0),
         (LEVEL, {0.0: 24, 2.0: 24, 3.0: 0, 10.0: 0}, None),  # no level lies between
