@@ -231,4 +231,5 @@ def _push(severity: float, case: str, success: bool, luck: Any, own: Any) -> Pus
         phase=float(luck.random()),
         recovered=recovered,
         seconds=seconds if recovered else None,
+        common_seconds=seconds + 0.1 if recovered else None,
     )

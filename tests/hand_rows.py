@@ -129,10 +129,14 @@ def push(
     sim: int,
     phase: float | None = None,
     recovered: bool = True,
+    common: float | None = None,
     **more: Any,
 ) -> StressEpisode:
-    """The episode of one push; it was not recovered from if it took no time."""
+    """The episode of one push; it was not recovered from if it took no time.
+
+    By the safe set that all share it took ``common`` seconds.
+    """
     recovered = recovered and seconds is not None
-    one = Push(4.0, 9.6 * severity, direction, phase, recovered, seconds)
+    one = Push(4.0, 9.6 * severity, direction, phase, recovered, seconds, common)
     values = {"axis": "push", "sim": sim, "pushes": (one,), "recovered": recovered}
     return row(severity=severity, success=recovered, **(values | more))

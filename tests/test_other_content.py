@@ -40,14 +40,14 @@ ROW = as_json(
         "push",
         1.0,
         params={"payload": 1.0},
-        pushes=(Push(1.0, 2.0, 0.1, None, True, 0.3),),
+        pushes=(Push(1.0, 2.0, 0.1, None, True, 0.3, 0.3),),
         grip=Grip(1.0, True, None, 0.5),
         command=(1.0, 0.0, 0.0),
         places={"cube": (0.0, 1.0)},
     ).to_json()
 )
 SUITE = as_json(
-    {"format": 2, "task": "quadruped-flat", "task_options": {}, "seed": 1, "versions": {"a": "1"}}
+    {"format": 3, "task": "quadruped-flat", "task_options": {}, "seed": 1, "versions": {"a": "1"}}
     | {"policies": [{"label": "walker", "file": "run", "sha256": None}], "notes": ["a"]}
     | {"capture_impulse": {"lateral": 1.0, "longitudinal": 1.0, "mass": 3.0}}
     | declared(push=[0.0, 1.0])

@@ -42,11 +42,13 @@ class Line:
 def figures(recovery: RecoveryAnalysis, analysis: Analysis) -> list[Figure]:
     """The recovery times of all policies, then those of each policy by severity."""
     everyone = [
-        Line(style.policy, style.colour, recovery.times[style.policy])
+        Line(style.policy, style.colour, recovery.compared[style.policy])
         for style in styles(analysis)
-        if style.policy in recovery.times
+        if style.policy in recovery.compared
     ]
     note = "+ ends a curve that leaves pushes without recovery"
+    if len(everyone) > 1:
+        note = f"all by the safe set of {analysis.policies[0]}\n{note}"
     plots = [plot("Time to recover: all pushes", note, everyone)]
     for policy, by_severity in recovery.by_severity.items():
         lines = [

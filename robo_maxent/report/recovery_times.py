@@ -1,6 +1,6 @@
 """Pushes of an axis -> how long it took to recover from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ class RecoveryAnalysis:
     label: AxisLabel
     """Of the axis."""
     times: dict[str, WaitingTimes]
-    """Policy or baseline -> of all pushes."""
+    """Policy or baseline -> of all pushes, by its own safe set."""
+    compared: dict[str, WaitingTimes]
+    """The same by the safe set of the first policy of the test, for all."""
     by_severity: dict[str, dict[float, WaitingTimes]]
     """Policy -> severity -> of its pushes."""
 
@@ -45,7 +47,9 @@ def recovery_times(
     by_severity = {
         policy: _by_severity(pushed[policy], severities) for policy in policies if policy in pushed
     }
-    return RecoveryAnalysis(label, {p: _times(each) for p, each in pushed.items()}, by_severity)
+    times = {policy: _times(own) for policy, own in pushed.items()}
+    compared = {policy: _waiting(own, _common_seconds) for policy, own in pushed.items()}
+    return RecoveryAnalysis(label, times, compared, by_severity)
 
 
 def _by_severity(
@@ -56,13 +60,23 @@ def _by_severity(
 
 
 def _times(pushed: Sequence[tuple[StressEpisode, Push]]) -> WaitingTimes:
-    """Recovery times of pushes; one that was not recovered from has none, whatever it says."""
-    seconds = np.array(
-        [
-            push.seconds if push.recovered and push.seconds is not None else np.nan
-            for _, push in pushed
-        ]
-    )
+    """Recovery times of pushes by the safe set of their policy."""
+    return _waiting(pushed, _own_seconds)
+
+
+def _own_seconds(push: Push) -> float:
+    """NaN of one that was not recovered from, whatever it says."""
+    return push.seconds if push.recovered and push.seconds is not None else np.nan
+
+
+def _common_seconds(push: Push) -> float:
+    return np.nan if push.common_seconds is None else push.common_seconds
+
+
+def _waiting(
+    pushed: Sequence[tuple[StressEpisode, Push]], time: Callable[[Push], float]
+) -> WaitingTimes:
+    seconds = np.array([time(push) for _, push in pushed])
     # Whole control steps are looked at, and the last may end a little after the window.
     watched = np.nanmax([WITHIN, *seconds])
     starts = start_numbers(start_of(row) for row, _ in pushed)

@@ -17,7 +17,7 @@ from robo_maxent.types import Breakdown, Episode
 
 T = TypeVar("T")
 
-SUITE_FORMAT = 2
+SUITE_FORMAT = 3
 """Of a suite's file, which says what was run."""
 LOW_RETURN = "low return"
 """Outcome of an episode that was judged by its return, and that nothing cut short."""
@@ -52,6 +52,8 @@ class Push:
     """The robot was in its safe set before, and soon enough after, where it stayed for a second."""
     seconds: float | None
     """Time that took from the end of the push; None: it did not recover."""
+    common_seconds: float | None
+    """The same by the safe set of the first policy of the test, by which all can be compared."""
     volley: int = 0
     """Pushes of one number are judged together."""
 

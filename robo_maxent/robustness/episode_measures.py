@@ -54,6 +54,16 @@ class Effort:
 
 
 @dataclass(frozen=True)
+class Safety:
+    """Whether a robot was in a safe set before each of its L control steps, bool, (L,)."""
+
+    own: np.ndarray
+    """Of its policy."""
+    common: np.ndarray
+    """Of the first policy of the test, by which all can be compared."""
+
+
+@dataclass(frozen=True)
 class Scale:
     """What turns counts of control steps into quantities."""
 
@@ -69,7 +79,7 @@ def measured(
     episode: Episode,
     gait: Gait | None,
     effort: Effort,
-    inside: np.ndarray | None,
+    safety: Safety | None,
     scale: Scale,
     label: dict[str, Any],
     by_return: bool = False,
@@ -81,8 +91,7 @@ def measured(
         episode: What the simulation says.
         gait: How it followed its command; None: there are no commands.
         effort: What it took.
-        inside: Whether it was in the policy's safe set at each control step, bool, (L,); None: the
-            task does not say its deviations, and nothing is judged.
+        safety: When it was safe; None: the task does not say its deviations, and nothing is judged.
         scale: Of time and weight.
         label: Policy, mode and condition of the row.
         by_return: Its success is that of its return.
@@ -92,8 +101,8 @@ def measured(
     spans = push_spans(episode.params, dt)
     ended_well = not episode.terminated or bool(episode.success)
     survived = ended_well and episode.policy_error is None
-    pushes = () if inside is None else judged_pushes(episode, gait, inside, dt)
-    judged = bool(spans) and inside is not None
+    pushes = () if safety is None else judged_pushes(episode, gait, safety, dt)
+    judged = bool(spans) and safety is not None
     before, after = (None, None) if gait is None else tracking(episode.params, gait, dt)
     progress = None if gait is None else covered(gait)
     energy = None if effort.power is None else float(effort.power.sum()) * dt
@@ -157,7 +166,7 @@ def push_spans(params: dict[str, Any], dt: float) -> list[tuple[int, int, int]]:
 
 
 def judged_pushes(
-    episode: Episode, gait: Gait | None, inside: np.ndarray, dt: float
+    episode: Episode, gait: Gait | None, safety: Safety, dt: float
 ) -> tuple[Push, ...]:
     """Each push that the episode came to, and whether the robot recovered from it.
 
@@ -165,18 +174,18 @@ def judged_pushes(
     its safe set before the first of them has nothing to recover to.
     """
     spans = [span for span in push_spans(episode.params, dt) if span[1] < episode.length]
-    within, hold, window = (round(time / dt) for time in (WITHIN, HOLD, WINDOW))
-    number = volleys([span[1:] for span in spans], window)
+    number = volleys([span[1:] for span in spans], round(WINDOW / dt))
     ends = {volley: span[2] for volley, span in zip(number, spans, strict=True)}
-    first = {number[i]: spans[i][1] for i in reversed(range(len(spans)))}
-    settled = round(SETTLING / dt)
+    begins = {number[i]: spans[i][1] for i in reversed(range(len(spans)))}
     pushes = []
     for volley, (push, begin, _) in zip(number, spans, strict=True):
         x, y = episode.params["push_impulse"][push][:2]
-        steps = recovery(inside, ends[volley], within, hold)
-        before = inside[max(first[volley] - hold, settled) : first[volley]]
-        if episode.policy_error is not None or not before.all():
-            steps = None
+        seconds, common = (
+            None
+            if episode.policy_error is not None
+            else recovered_after(inside, begins[volley], ends[volley], dt)
+            for inside in (safety.own, safety.common)
+        )
         phase = float("nan") if gait is None else float(gait.phase[begin])
         pushes.append(
             Push(
@@ -184,12 +193,29 @@ def judged_pushes(
                 impulse=float(np.hypot(x, y)),
                 direction=float(np.arctan2(y, x)),
                 phase=None if np.isnan(phase) else phase,
-                recovered=steps is not None,
-                seconds=None if steps is None else steps * dt,
+                recovered=seconds is not None,
+                seconds=seconds,
+                common_seconds=common,
                 volley=volley,
             )
         )
     return tuple(pushes)
+
+
+def recovered_after(inside: np.ndarray, begin: int, end: int, dt: float) -> float | None:
+    """Time from the end of a push to recovery, s; None: there was none.
+
+    Args:
+        inside: Whether the robot was safe at each control step, bool, (L,).
+        begin: The control step at which the push begins.
+        end: The first one at which it does not act any more.
+        dt: Time between two actions, s.
+    """
+    settled, within, hold = (round(time / dt) for time in (SETTLING, WITHIN, HOLD))
+    if not inside[max(begin - hold, settled) : begin].all():
+        return None
+    steps = recovery(inside, end, within, hold)
+    return None if steps is None else steps * dt
 
 
 def judged_grip(
@@ -231,19 +257,21 @@ def tracking(params: dict[str, Any], gait: Gait, dt: float) -> tuple[float | Non
     return _mean(gait.error[round(SETTLING / dt) : first]), _mean(gait.error[last:])
 
 
-def inside_safe_set(
-    safe: SafeSet | None, deviations: np.ndarray, names: tuple[str, ...]
-) -> np.ndarray | None:
-    """Whether an episode was safe at each of its L control steps, bool, (L,).
+def judged_safety(
+    own: SafeSet | None, common: SafeSet | None, deviations: np.ndarray, names: tuple[str, ...]
+) -> Safety | None:
+    """When an episode of L control steps was safe.
 
     Args:
-        safe: Of the policy; None: it has none, and recovers from nothing.
+        own: Safe set of the policy; None: it has none, and recovers from nothing.
+        common: That of the first policy of the test; None: likewise.
         deviations: (L, F).
         names: Of the deviations; empty: the task does not say any, and the result is None.
     """
     if not names:
         return None
-    return np.zeros(len(deviations), bool) if safe is None else safe.contains(deviations)
+    never = np.zeros(len(deviations), bool)
+    return Safety(*(never if safe is None else safe.contains(deviations) for safe in (own, common)))
 
 
 def _cost_of_transport(

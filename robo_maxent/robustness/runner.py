@@ -22,7 +22,7 @@ from robo_maxent.report.rows import SUITE_FORMAT, Grip, StressEpisode
 from robo_maxent.robustness import returns, traced_rollout
 from robo_maxent.robustness.axes import AnyTask, describe
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
-from robo_maxent.robustness.episode_measures import Scale, inside_safe_set, judged_grip, measured
+from robo_maxent.robustness.episode_measures import Scale, judged_grip, judged_safety, measured
 from robo_maxent.robustness.plan import (
     PolicyPlan,
     Stages,
@@ -184,17 +184,16 @@ def _run(
     if by_return:
         least = _of_policy("return_needed", plan, store)
         episodes = [returns.judged(episode, least) for episode in episodes]
-    safe, scale = _of_policy("safe_set", plan, store), _scale(batch.task)
-    safe_set = None if safe is None else SafeSet.from_json(safe)
-    rows = []
+    scale, rows = _scale(batch.task), []
+    own, common = _safe_sets(plan, store)
     for sim, (episode, index) in enumerate(zip(episodes, shard.ids.tolist(), strict=True)):
         deviations = trace.deviations[sim, : episode.length]
-        inside = inside_safe_set(safe_set, deviations, trace.deviation_names)
+        safety = judged_safety(own, common, deviations, trace.deviation_names)
         gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
         grip = _grip(batch.task, episode, trace.holding(sim, episode.length))
         for condition in plan.conditions[index]:
             label = {"policy": plan.policy.label, "mode": plan.mode} | condition.label
-            rows.append(measured(episode, gait, effort, inside, scale, label, by_return, grip))
+            rows.append(measured(episode, gait, effort, safety, scale, label, by_return, grip))
     return rows
 
 
@@ -247,13 +246,21 @@ def _random_episodes(batch: Batch) -> list[Episode]:
 
 def _of_policy(name: str, plan: PolicyPlan, store: Store) -> Any:
     """What was calibrated for a policy, for baselines that of the first; None: nothing was."""
-    kept = store.description[name]
-    if not kept:
-        return None
-    label, mode = plan.policy.label, plan.mode
-    if mode == "baseline":
-        label, mode = next(iter(kept)), "mean"
-    return kept[label][mode]
+    if plan.mode == "baseline":
+        return _of_first(name, store)
+    return store.description[name].get(plan.policy.label, {}).get(plan.mode)
+
+
+def _safe_sets(plan: PolicyPlan, store: Store) -> tuple[SafeSet | None, SafeSet | None]:
+    """That of a policy, and that of the first one; None: it has none."""
+    sets = _of_policy("safe_set", plan, store), _of_first("safe_set", store)
+    own, common = (None if saved is None else SafeSet.from_json(saved) for saved in sets)
+    return own, common
+
+
+def _of_first(name: str, store: Store) -> Any:
+    """What was calibrated for the mean action of the first policy; None: nothing was."""
+    return next((of_modes.get("mean") for of_modes in store.description[name].values()), None)
 
 
 def _scale(task: AnyTask) -> Scale:

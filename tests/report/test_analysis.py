@@ -184,6 +184,18 @@ def test_pushes_that_were_not_recovered_from_are_censored_not_dropped() -> None:
     assert times.curve.when(1 / 3) == CensoredValue(0.4)
 
 
+def test_policies_are_compared_by_the_safe_set_that_all_share() -> None:
+    """By its own, which is wide, the other never leaves it."""
+    rows = [push(0.0, 0.4, 1.0, sim, common=0.4) for sim in range(3)]
+    rows += [push(0.0, 0.0, 1.0, sim, common=0.6, policy="other") for sim in range(2)]
+    rows += [push(0.0, 0.0, 1.0, 2, common=None, policy="other")]
+    (recovery,) = analyse(rows, declared(push=(1.0,))).recovery
+    own, common = recovery.times["other"], recovery.compared["other"]
+    assert (own.events, own.median.value.value) == (3, 0.0)
+    assert (common.events, common.median.value.value) == (2, 0.6)
+    assert recovery.compared["walker"] == recovery.times["walker"]
+
+
 def test_a_time_without_recovery_does_not_count_as_one() -> None:
     failed = push(0.0, 0.4, 1.0, 0, recovered=False)
     (recovery,) = analyse([failed], declared(push=(1.0,))).recovery

@@ -332,6 +332,7 @@ def test_several_policies_are_compared_in_pairs(tmp_path: Path, full: Any) -> No
     page, found = written(tmp_path / "r.html", rows, suite), analyse(rows, suite)
     assert "bold less walker" in page.text
     assert "← walker better bold better →" in page.text
+    assert "all by the safe set of walker" in page.text
     for axis in found.axes.values():
         each, p = axis.differences["bold"], found.adjusted["bold", axis.label.name]
         told = (
@@ -386,7 +387,7 @@ def test_an_interval_is_not_cut_by_the_end_of_a_line() -> None:
 
 def test_a_suite_of_another_format_is_refused(tmp_path: Path, full: Any) -> None:
     rows, suite = full
-    with pytest.raises(UsageError, match="the suite has format 1; this report reads 2"):
+    with pytest.raises(UsageError, match="the suite has format 1; this report reads 3"):
         html.write(rows, suite | {"format": 1}, tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 

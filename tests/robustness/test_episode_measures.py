@@ -15,8 +15,8 @@ from robo_maxent.robustness.episode_measures import (
     Gait,
     Scale,
     covered,
-    inside_safe_set,
     judged_grip,
+    judged_safety,
     measured,
     outcome,
     push_spans,
@@ -64,12 +64,13 @@ def row(
     own: Gait | None = None,
     took: Effort | None = None,
     safe: SafeSet | None = SAFE,
+    common: SafeSet | None = SAFE,
 ) -> StressEpisode:
     length = episode.length
     deviations = upright(length) if deviations is None else deviations
-    inside = inside_safe_set(safe, deviations, DEVIATIONS)
+    safety = judged_safety(safe, common, deviations, DEVIATIONS)
     own, took = own or gait(length), took or effort(length)
-    made = measured(episode, own, took, inside, SCALE, LABEL)
+    made = measured(episode, own, took, safety, SCALE, LABEL)
     assert StressEpisode.from_json(json.loads(json.dumps(made.to_json(), allow_nan=False))) == made
     return made
 
@@ -91,6 +92,7 @@ def test_a_push_is_told_with_its_time_size_direction_phase_and_recovery() -> Non
             "phase": 0.2,
             "recovered": True,
             "seconds": pytest.approx(0.7),
+            "common_seconds": pytest.approx(0.7),
             "volley": 0,
         }
     ]
@@ -118,6 +120,17 @@ def test_who_was_not_safe_before_a_push_has_nothing_to_recover_to() -> None:
     deviations[20:50, 0] = 0.6  # dropped from a little above the ground
     made = row(replace(EPISODE, params=pushed((1.5, 0.1, [0.0, 9.0, 0.0]))), deviations)
     assert [push.recovered for push in made.pushes] == [True]
+
+
+def test_a_push_is_judged_by_a_safe_set_that_all_policies_share_as_well() -> None:
+    """Its own lets it tilt twice as far as that of the first policy of the test."""
+    episode, deviations = replace(EPISODE, params=pushed((4.0, 0.1, [0.0, 9.0, 0.0]))), upright()
+    deviations[205:240, 0] = 0.9
+    wide = SafeSet(dict.fromkeys(DEVIATIONS, 1.0), 1, 1)
+    (one,) = row(episode, deviations, safe=wide).pushes
+    assert (one.recovered, one.seconds, one.common_seconds) == (True, 0.0, pytest.approx(0.7))
+    (one,) = row(episode, deviations, safe=wide, common=None).pushes
+    assert (one.recovered, one.common_seconds) == (True, None)
 
 
 def test_a_fall_after_a_push_is_no_recovery() -> None:
@@ -289,7 +302,7 @@ def test_a_robot_without_a_floating_base_covers_no_distance() -> None:
 
 
 def test_a_task_that_does_not_say_its_deviations_has_no_judged_push() -> None:
-    assert inside_safe_set(SafeSet({}, 1, 1), np.zeros((500, 0)), ()) is None
+    assert judged_safety(SAFE, SAFE, np.zeros((500, 0)), ()) is None
     episode = replace(EPISODE, params=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
     made = measured(episode, gait(), effort(), None, SCALE, LABEL)
     assert (made.pushes, made.recovered, made.survived) == ((), None, True)
@@ -298,9 +311,10 @@ def test_a_task_that_does_not_say_its_deviations_has_no_judged_push() -> None:
 def test_an_episode_is_safe_where_no_deviation_is_beyond_its_limit() -> None:
     safe = SafeSet({"tilt": 0.5, "height": 0.1}, 1, 1)
     deviations = np.array([[0.5, 0.1], [0.6, 0.0], [0.0, 0.2]])
-    inside = inside_safe_set(safe, deviations, DEVIATIONS)
-    assert inside is not None
-    assert inside.tolist() == [True, False, False]
+    safety = judged_safety(safe, None, deviations, DEVIATIONS)
+    assert safety is not None
+    assert safety.own.tolist() == [True, False, False]
+    assert not safety.common.any()
 
 
 # -- what the hand holds ---------------------------------------------------------------
