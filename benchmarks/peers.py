@@ -1,9 +1,9 @@
-"""The peers on our tasks: an adapter for their environments, and a recipe for each of them.
+"""The peers on our tasks: an adapter for their environments, and recipes for each of them.
 
-Stable-Baselines3 (SB3) and its JAX sister SBX take our simulations through :class:`PeerEnv`. Every
-recipe starts from a published one for walking robots, named where the numbers stand; it departs
-from that only where two cores or this task's reward and action scales call for it, and says so.
-None of them mirrors its data: neither library offers that.
+Stable-Baselines3 (SB3) and its JAX sister SBX take our simulations through :class:`PeerEnv`. Each
+algorithm has several arms, which differ in their values (peer_recipes.py), and a race keeps the
+fastest. None of them mirrors its data, averages its actor or lets its learning rate fall without a
+budget: neither library offers that.
 
 A module for benchmarks/time_to_walk.py and arms.py; needs the extra ``bench``.
 """
@@ -14,14 +14,26 @@ A module for benchmarks/time_to_walk.py and arms.py; needs the extra ``bench``.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from peer_recipes import (
+    ADAPTED,
+    ISAACLAB,
+    OURS,
+    PLAYGROUND,
+    PPO_NOISE,
+    PUBLISHED,
+    SWEPT,
+    PpoRecipe,
+    SacRecipe,
+)
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
-from stable_baselines3.common.vec_env import MujocoVecEnv as Sb3VecEnv
+from stable_baselines3.common.vec_env import VecEnv as Sb3VecEnv
 from stable_baselines3.common.vec_env import VecNormalize
 
 from robo_maxent.envs.mujoco_task import MujocoTask
@@ -29,34 +41,12 @@ from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.evaluation.rollout import Act
 from robo_maxent.types import Episode, Step
 
-# The off-policy recipes. They depart from the published one (A. Raffin, "Getting SAC to work on a
-# massive parallel simulator", 2025: tuned for five minutes on A1 with 1024 simulations on a large
-# GPU, confirmed on Go1 and Go2) where two cores call for it. Its 32 updates per 1024 environment
-# steps come to some 300,000; two cores make a tenth of those in ten minutes, so each must move the
-# networks further. The values below are the best of a sweep of plain SAC on such a task and such a
-# machine. In a first minute of SBX SAC on one core they reached a tracking term of 0.57 of 1, the
-# published ones 0.35, where random actions begin.
-ENVS = 128  # published: 1024
-UPDATES_PER_ENV_STEP = 2 / 128  # published: 32 / 1024
-BATCH = 512  # as published
-WIDTH = 256  # units in each of two layers, as SB3 and SBX by default; published: 512, 256, 128
-LEARNING_RATE = 1e-3  # published: 4.5e-4
-TAU = 0.02  # published: 0.0023
-GAMMA = 0.97  # published: 0.983
-POLICY_DELAY = 4  # critic updates per actor update, where the library has it; published: 8
-
-# PPO.
-PPO_ENVS = 256  # IsaacLab: 4096; as many environment steps a second as 1024, more updates of them
-PPO_GAMMA = 0.97  # MuJoCo Playground, Go1; IsaacLab: 0.99
-PPO_NOISE = 0.5
-"""Standard deviation of the first actions: 0.25 rad sideways and 0.5 rad fore and aft.
-
-IsaacLab has 1 at 0.25 rad per unit. In a first minute on one core 0.5 reached a tracking term of
-0.57 of 1; 0.25 reached 0.41, standing.
-"""
+ACTIVATIONS = {"elu": torch.nn.ELU, "silu": torch.nn.SiLU}
+"""Name in flax -> in torch."""
 
 # TD3, which is in no race: it learns as ours does by default, as far as it can.
-TD3_WIDTH, TD3_BATCH, TD3_UPDATES = 128, 256, 8  # as ours; the updates per step of ENVS simulations
+TD3_RATE = 1e-3
+"""Half of ours: it has no LayerNorm."""
 TD3_NOISE = 0.147
 """Standard deviation of its noise: that of a Gaussian with the entropy that ours holds, -1/2."""
 
@@ -121,6 +111,13 @@ class Peer:
     """An SB3 algorithm: ``learn(total_timesteps, callback)``."""
     act: Act
     """The present mean-action policy on raw observations; it changes as the learner does."""
+    updates_each: int = 1
+    """Gradient updates that the library counts as one; of off-policy ones those of the critics."""
+
+    @property
+    def updates(self) -> int:
+        """Gradient updates made so far."""
+        return self.updates_each * self.model._n_updates
 
     def learn(self, over: Callable[[int], bool]) -> None:
         """Train until ``over``, called with the environment steps so far, says so."""
@@ -128,75 +125,75 @@ class Peer:
         self.model.learn(_FOREVER, callback=lambda local, _: not over(local["self"].num_timesteps))
 
 
-def ppo(task: MujocoTask[Any, Any], seed: int) -> Peer:
-    """SB3 PPO with the recipe of IsaacLab for a quadruped of this size on flat ground.
-
-    Numbers: IsaacLab, velocity/config/a1/agents/sb3_ppo_cfg.yaml (24 steps, 4 minibatches, 5
-    epochs, lambda 0.95, entropy 0.005, ELU, observations normalized); width from rsl_rl_ppo_cfg.py
-    beside it, flat ground: three layers of 128. Learning rate: 3e-4 as in MuJoCo Playground's Go1;
-    IsaacLab's 1e-3 moved the policy by a KL divergence of 0.04, four times that at which its other
-    PPO lowers the rate, and learned no faster in a first minute (with gamma 0.99).
-    """
-    steps, minibatches = 24, 4
-    # IsaacLab's rewards are multiplied by the 0.02 s of a control step. Ours are not: normalized.
-    env = VecNormalize(_env(task, PPO_ENVS, seed), norm_reward=True, gamma=PPO_GAMMA)
+def ppo(task: MujocoTask[Any, Any], seed: int, recipe: PpoRecipe = ADAPTED) -> Peer:
+    """SB3 PPO; the recipes have observations normalized, lambda 0.95 and gradients cut off at 1."""
+    # Published rewards are multiplied by the 0.02 s of a control step. Ours are not: normalized.
+    env = VecNormalize(_env(task, recipe.envs, seed), norm_reward=True, gamma=recipe.gamma)
     model = PPO(
         "MlpPolicy",
         env,
-        n_steps=steps,
-        batch_size=PPO_ENVS * steps // minibatches,
-        n_epochs=5,
-        learning_rate=3e-4,
-        gamma=PPO_GAMMA,
+        n_steps=recipe.steps,
+        batch_size=recipe.envs * recipe.steps // recipe.minibatches,
+        n_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        gamma=recipe.gamma,
         gae_lambda=0.95,
-        clip_range=0.2,
-        ent_coef=0.005,
-        vf_coef=1.0,
+        clip_range=recipe.clip,
+        ent_coef=recipe.entropy,
+        vf_coef=recipe.value,
         max_grad_norm=1.0,
         policy_kwargs={
-            "activation_fn": torch.nn.ELU,
-            "net_arch": [128, 128, 128],
+            "activation_fn": ACTIVATIONS[recipe.activation],
+            "net_arch": [*recipe.net_arch],
             "ortho_init": False,
             "log_std_init": math.log(PPO_NOISE),
         },
         device="cpu",
         seed=seed,
     )
-    return Peer(model, _mean_action(model, env))
+    return Peer(model, _mean_action(model, env), recipe.minibatches)  # it counts epochs
 
 
-def sb3_sac(task: MujocoTask[Any, Any], seed: int) -> Peer:
-    """SB3 SAC: the recipe above, without what SB3 lacks: LayerNorm and a delayed actor."""
-    env = VecNormalize(_env(task, ENVS, seed), norm_reward=False)
+def sb3_sac(task: MujocoTask[Any, Any], seed: int, recipe: SacRecipe = OURS) -> Peer:
+    """SB3 SAC, without what SB3 lacks: LayerNorm and a delayed actor."""
+    env = VecNormalize(_env(task, recipe.envs, seed), norm_reward=False)
     model = SAC(
         "MlpPolicy",
         env,
-        **_off_policy(task, seed, gradient_steps=2),
-        tau=TAU,
-        policy_kwargs={"net_arch": [WIDTH, WIDTH]},
+        **_off_policy(task, seed, recipe),
+        **_updates(recipe.updates),
+        tau=recipe.tau,
+        policy_kwargs={
+            "net_arch": [*recipe.net_arch],
+            "activation_fn": ACTIVATIONS[recipe.activation],
+            "optimizer_class": torch.optim.AdamW,
+            "optimizer_kwargs": {"weight_decay": recipe.weight_decay},
+        },
         device="cpu",
     )
     return Peer(model, _mean_action(model, env))
 
 
-def sbx_sac(task: MujocoTask[Any, Any], seed: int) -> Peer:
-    """SBX SAC: the recipe above, with the LayerNorm, ELU, AdamW and delayed actor published."""
+def sbx_sac(task: MujocoTask[Any, Any], seed: int, recipe: SacRecipe = OURS) -> Peer:
+    """SBX SAC, with LayerNorm in the critics, AdamW and a delayed actor."""
     import flax.linen
     import optax
     import sbx
 
-    env = VecNormalize(_env(task, ENVS, seed), norm_reward=False)
+    env = VecNormalize(_env(task, recipe.envs, seed), norm_reward=False)
     model = sbx.SAC(
         "MlpPolicy",
         env,
-        **_off_policy(task, seed, gradient_steps=POLICY_DELAY),
-        tau=TAU,
-        policy_delay=POLICY_DELAY,
+        **_off_policy(task, seed, recipe),
+        **_updates(recipe.updates, recipe.policy_delay),
+        tau=recipe.tau,
+        policy_delay=recipe.policy_delay,
         policy_kwargs={
-            "net_arch": [WIDTH, WIDTH],
-            "activation_fn": flax.linen.elu,
+            "net_arch": [*recipe.net_arch],
+            "activation_fn": getattr(flax.linen, recipe.activation),
             "layer_norm": True,
             "optimizer_class": optax.adamw,
+            "optimizer_kwargs": {"weight_decay": recipe.weight_decay},
         },
     )
     return Peer(model, _mean_action(model, env))
@@ -209,42 +206,43 @@ def sbx_crossq(task: MujocoTask[Any, Any], seed: int) -> Peer:
     target networks, observations not normalized (its batch renormalization does that). Bohlinger
     et al. 2025 ("Gait in Eight Minutes"): critics of 256 units, 1000 steps of warm-up of the
     renormalization, target entropy -A/2. SBX's own critics of 1024 units would cost ten times as
-    much. SBX sets beta1 itself.
+    much. SBX sets beta1 itself. The rest is of :data:`SWEPT`.
     """
     import sbx
 
-    env = _env(task, ENVS, seed)
+    recipe, policy_delay = SWEPT, 3
+    env = _env(task, recipe.envs, seed)
     model = sbx.CrossQ(
         "MlpPolicy",
         env,
-        **_off_policy(task, seed, gradient_steps=3),
-        policy_delay=3,
-        policy_kwargs={"net_arch": [WIDTH, WIDTH], "renorm_warmup_steps": 1000},
+        **_off_policy(task, seed, recipe),
+        **_updates(recipe.updates, policy_delay),
+        policy_delay=policy_delay,
+        policy_kwargs={"net_arch": [*recipe.net_arch], "renorm_warmup_steps": 1000},
     )
     return Peer(model, lambda obs: model.predict(obs, deterministic=True)[0])
 
 
 def sb3_td3(task: MujocoTask[Any, Any], seed: int) -> Peer:
-    """SB3 TD3 with our networks, batches, updates, gamma and tau: no LayerNorm, so half our rate.
+    """SB3 TD3 with our networks, batches, updates, gamma and tau.
 
     What TD3 has of its own, policy delay and noise of the targets, is as published (Fujimoto et al.
     2018).
     """
-    env = VecNormalize(_env(task, ENVS, seed), norm_reward=False)
+    env = VecNormalize(_env(task, OURS.envs, seed), norm_reward=False)
     still = np.zeros(task.action_size)
     model = TD3(
         "MlpPolicy",
         env,
-        learning_rate=LEARNING_RATE,
-        gamma=GAMMA,
-        tau=TAU,
-        train_freq=1,
-        gradient_steps=TD3_UPDATES,
-        batch_size=TD3_BATCH,
+        learning_rate=TD3_RATE,
+        gamma=OURS.gamma,
+        tau=OURS.tau,
+        **_updates(OURS.updates),
+        batch_size=OURS.batch,
         buffer_size=1_000_000,
         learning_starts=2000,
         action_noise=NormalActionNoise(still, still + TD3_NOISE),
-        policy_kwargs={"net_arch": [TD3_WIDTH, TD3_WIDTH]},
+        policy_kwargs={"net_arch": [*OURS.net_arch]},
         device="cpu",
         seed=seed,
     )
@@ -252,32 +250,42 @@ def sb3_td3(task: MujocoTask[Any, Any], seed: int) -> Peer:
 
 
 PEERS: dict[str, Callable[[MujocoTask[Any, Any], int], Peer]] = {
-    "ppo": ppo,
-    "sb3-sac": sb3_sac,
-    "sbx-sac": sbx_sac,
+    "ppo/isaaclab": partial(ppo, recipe=ISAACLAB),
+    "ppo/playground": partial(ppo, recipe=PLAYGROUND),
+    "ppo/adapted": partial(ppo, recipe=ADAPTED),
+    "sb3-sac/ours": partial(sb3_sac, recipe=OURS),
+    "sb3-sac/published": partial(sb3_sac, recipe=PUBLISHED),
+    "sb3-sac/swept": partial(sb3_sac, recipe=SWEPT),
+    "sbx-sac/ours": partial(sbx_sac, recipe=OURS),
+    "sbx-sac/published": partial(sbx_sac, recipe=PUBLISHED),
+    "sbx-sac/swept": partial(sbx_sac, recipe=SWEPT),
     "sbx-crossq": sbx_crossq,
 }
-"""Name on the command line of time_to_walk.py -> recipe."""
+"""Arm on the command line of time_to_walk.py -> what builds it."""
 
 
-def _off_policy(task: MujocoTask[Any, Any], seed: int, gradient_steps: int) -> dict[str, Any]:
-    """What the three off-policy peers share.
-
-    SBX compiles its update once for each remainder of updates done by the policy delay: with
-    ``gradient_steps`` a multiple of that, once.
-    """
+def _off_policy(task: MujocoTask[Any, Any], seed: int, recipe: SacRecipe) -> dict[str, Any]:
+    """What the off-policy peers share."""
     return {
-        "learning_rate": LEARNING_RATE,
-        "gamma": GAMMA,
-        "gradient_steps": gradient_steps,
-        "train_freq": round(gradient_steps / (UPDATES_PER_ENV_STEP * ENVS)),
-        "batch_size": BATCH,
-        "buffer_size": 1_000_000,
-        "learning_starts": 2000,  # as published
-        "ent_coef": "auto_0.01",  # published: 0.0095
-        "target_entropy": -0.5 * task.action_size,  # as in Gait in Eight Minutes, FlashSAC, SimBa
+        "learning_rate": recipe.learning_rate,
+        "gamma": recipe.gamma,
+        "batch_size": recipe.batch,
+        "buffer_size": recipe.buffer,
+        "learning_starts": recipe.random_steps,
+        "ent_coef": f"auto_{recipe.first_alpha}",
+        "target_entropy": recipe.entropy_per_action * task.action_size,
         "seed": seed,
     }
+
+
+def _updates(per_step: int, policy_delay: int = 1) -> dict[str, Any]:
+    """Updates at a time, and control steps between these times.
+
+    SBX compiles its update once for each remainder of updates done by the policy delay: with a
+    multiple of that at a time, once.
+    """
+    at_a_time = math.lcm(per_step, policy_delay)
+    return {"gradient_steps": at_a_time, "train_freq": at_a_time // per_step}
 
 
 def _env(task: MujocoTask[Any, Any], n: int, seed: int) -> PeerEnv:

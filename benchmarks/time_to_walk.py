@@ -6,7 +6,9 @@ of that clock the mean-action policy is evaluated, for all of them by our own ev
 64 episodes, which no training run sees; the clock stands still meanwhile, because how often to look
 is a choice of this benchmark. The time of a run is its clock at the first evaluation with at least
 90 % success: it is rounded up to the spacing. A run that does not get there within the limit is
-censored: "> limit" in the table. The peers' recipes are in peers.py.
+censored: "> limit" in the table. The peers' recipes are in peers.py. A peer has several arms, each
+with a recipe of its own: all of them run with the first seed, and the fastest of each peer with the
+others too. Only those are compared with ours; the table has them all, with the updates they made.
 
     python benchmarks/time_to_walk.py [--quick] [--seeds 3] [--limit 900] [--contestants ours,ppo]
 """
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +34,15 @@ Act = Callable[[Any], Any]
 
 TASK = "quadruped-flat"
 OURS = "ours"
-CONTESTANTS = (OURS, "ppo", "sb3-sac", "sbx-sac", "sbx-crossq")
+CONTESTANTS = {
+    OURS: (OURS,),
+    "ppo": ("ppo/isaaclab", "ppo/playground", "ppo/adapted"),
+    "sb3-sac": ("sb3-sac/ours", "sb3-sac/published", "sb3-sac/swept"),
+    "sbx-sac": ("sbx-sac/ours", "sbx-sac/published", "sbx-sac/swept"),
+    "sbx-crossq": ("sbx-crossq",),
+}
+"""Contestant -> its arms, those of peers.py and ours."""
+ARMS = [arm for arms in CONTESTANTS.values() for arm in arms]
 SUCCESS = 0.9
 """Share of the evaluation episodes that counts as walking."""
 EPISODES = 64
@@ -47,6 +58,8 @@ class Look:
     """Clock of the contestant: since its process was started, evaluations left out."""
     steps: int
     """Environment steps so far."""
+    updates: int
+    """Gradient updates so far; of SAC those of the critics."""
     success: float
     """Share of the evaluation episodes."""
     reward: float
@@ -57,7 +70,7 @@ class Look:
 class Result:
     """How one run went."""
 
-    contestant: str
+    arm: str
     seed: int
     seconds: float
     """Clock at the first evaluation with enough success; if censored, at the last without."""
@@ -65,6 +78,10 @@ class Result:
     """It did not get there in time."""
     steps: int
     """Environment steps at that time."""
+    updates: int
+    """Gradient updates at that time; of SAC those of the critics."""
+    success: float
+    """Share of the evaluation episodes at that time."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,16 @@ def ranked(results: Iterable[Result]) -> list[Result]:
     return sorted(results, key=lambda result: (result.censored, result.seconds))
 
 
+def kept(results: Sequence[Result]) -> list[str]:
+    """The fastest arm of each contestant in runs of one seed.
+
+    Where none got there, the one with most success in the end.
+    """
+    order = sorted(results, key=lambda r: (r.censored, -r.success if r.censored else r.seconds))
+    of_each = ([r.arm for r in order if r.arm in arms] for arms in CONTESTANTS.values())
+    return [arms[0] for arms in of_each if arms]
+
+
 def median(results: Iterable[Result]) -> Median:
     """Median time; of an even number the mean of the middle two, censored if one of them is."""
     order = ranked(results)
@@ -101,11 +128,13 @@ def median(results: Iterable[Result]) -> Median:
 def verdict(results: Sequence[Result]) -> dict[str, Any]:
     """The figures for scripts: medians, and how many times longer the best peer takes.
 
+    Arms that ran with fewer seeds than others were given up for a faster one, and do not count.
     With a censored median on one side the ratio is only a bound, which ``ratio_is`` says; with one
     on both sides it is None.
     """
-    names = list(dict.fromkeys(result.contestant for result in results))
-    medians = {name: median(r for r in results if r.contestant == name) for name in names}
+    seeds = Counter(result.arm for result in results)
+    names = [arm for arm, count in seeds.items() if count == max(seeds.values())]
+    medians = {name: median(r for r in results if r.arm == name) for name in names}
     ours = medians.pop(OURS, None)
     peer = min(medians, key=lambda n: (medians[n].censored, medians[n].seconds), default=None)
     best = medians[peer] if peer else None
@@ -146,24 +175,25 @@ class Judge:
         """Seconds since the process was started, evaluations left out."""
         return time.time() - self.spawned - self._paused
 
-    def over(self, steps: int, policy: Callable[[], Act]) -> bool:
+    def over(self, steps: int, updates: int, policy: Callable[[], Act]) -> bool:
         """Evaluate the present policy if it is time; whether the run has succeeded or must end."""
         seconds = self.clock()
         if seconds < self.due:
             return False
-        look = self._look(seconds, steps, policy())
+        look = self._look(seconds, steps, updates, policy())
         print(json.dumps(asdict(look)), flush=True)
         self._paused += self.clock() - seconds
         self.due = (seconds // self.spacing + 1) * self.spacing
         return look.success >= SUCCESS or seconds >= self.limit
 
-    def _look(self, seconds: float, steps: int, act: Act) -> Look:
+    def _look(self, seconds: float, steps: int, updates: int, act: Act) -> Look:
         from robo_maxent.evaluation.rollout import evaluate
         from robo_maxent.evaluation.summary import summarize
 
         summary = summarize(evaluate(act, self.task, EPISODES, EVALUATION_SEED))
         assert summary.success is not None
-        return Look(round(seconds, 2), steps, summary.success.share, summary.mean_reward)
+        share, reward = summary.success.share, summary.mean_reward
+        return Look(round(seconds, 2), steps, updates, share, reward)
 
 
 def run_ours(judge: Judge, seed: int) -> None:
@@ -173,7 +203,7 @@ def run_ours(judge: Judge, seed: int) -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(judge.task, TrainConfig(seed=seed), Path(directory))
-        while not judge.over(trainer.steps, trainer.policy):
+        while not judge.over(trainer.steps, trainer.learner.agent.updates, trainer.policy):
             trainer.step()
 
 
@@ -182,7 +212,7 @@ def run_peer(judge: Judge, name: str, seed: int) -> None:
     from peers import PEERS
 
     peer = PEERS[name](judge.task, seed)
-    peer.learn(lambda steps: judge.over(steps, lambda: peer.act))
+    peer.learn(lambda steps: judge.over(steps, peer.updates, lambda: peer.act))
 
 
 def contest(name: str, seed: int, spawned: float, spacing: float, limit: float) -> None:
@@ -214,7 +244,8 @@ def race(name: str, seed: int, spacing: float, limit: float) -> Result:
     if process.returncode or not looks:
         raise SystemExit(f"{name}, seed {seed}: the run failed, exit code {process.returncode}")
     last = looks[-1]
-    return Result(name, seed, last.seconds, last.success < SUCCESS, last.steps)
+    censored = last.success < SUCCESS
+    return Result(name, seed, last.seconds, censored, last.steps, last.updates, last.success)
 
 
 def _start(
@@ -229,51 +260,52 @@ def _start(
 def _follow(name: str, seed: int, look: Look) -> None:
     print(
         f"{name}, seed {seed}: {look.seconds:.0f} s, {look.steps:,} steps, "
-        f"success {100 * look.success:.0f} %, reward {look.reward:.0f}",
+        f"{look.updates:,} updates, success {100 * look.success:.0f} %, reward {look.reward:.0f}",
         file=sys.stderr,
         flush=True,
     )
 
 
 def table(results: Sequence[Result]) -> list[str]:
-    """Lines for people, one a contestant."""
+    """Lines for people, one an arm."""
     lines = [
-        f"{'contestant':<12}{'seeds':>6}{'median, s':>11}{'range, s':>18}"
-        f"{'steps then':>13}{'steps/s':>9}"
+        f"{'arm':<18}{'seeds':>6}{'median, s':>11}{'range, s':>18}{'steps then':>13}"
+        f"{'updates then':>14}{'steps/s':>9}"
     ]
-    for name in dict.fromkeys(result.contestant for result in results):
-        own = ranked(result for result in results if result.contestant == name)
+    for name in dict.fromkeys(result.arm for result in results):
+        own = ranked(result for result in results if result.arm == name)
         ends = [str(Median(result.seconds, result.censored)) for result in (own[0], own[-1])]
         steps = statistics.median(result.steps for result in own)
+        updates = statistics.median(result.updates for result in own)
         rate = statistics.median(result.steps / result.seconds for result in own)
         lines.append(
-            f"{name:<12}{len(own):>6}{median(own)!s:>11}{' to '.join(ends):>18}"
-            f"{steps:>13,.0f}{rate:>9,.0f}"
+            f"{name:<18}{len(own):>6}{median(own)!s:>11}{' to '.join(ends):>18}{steps:>13,.0f}"
+            f"{updates:>14,.0f}{rate:>9,.0f}"
         )
     return lines
 
 
 def chosen(text: str) -> list[str]:
-    """Contestants of a comma-separated list.
+    """Arms of a comma-separated list of arms, or of contestants for all of theirs.
 
     Raises:
         argparse.ArgumentTypeError: A name is not known; the message lists the known ones.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in CONTESTANTS]
+    unknown = [name for name in names if name not in CONTESTANTS and name not in ARMS]
     if unknown or not names:
         raise argparse.ArgumentTypeError(
             f"unknown contestants: {', '.join(unknown) or 'none given'}; "
-            f"known: {', '.join(CONTESTANTS)}"
+            f"known: {', '.join(dict.fromkeys([*CONTESTANTS, *ARMS]))}"
         )
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(arm for name in names for arm in CONTESTANTS.get(name, (name,))))
 
 
 def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Options; ``--quick`` is one seed and one early evaluation each."""
     parser = argparse.ArgumentParser(description="Time until a robot walks, ours and peers.")
-    parser.add_argument("--contestants", type=chosen, default=list(CONTESTANTS), metavar="A,B,...")
-    parser.add_argument("--seeds", type=int, default=3, help="training runs of each contestant")
+    parser.add_argument("--contestants", type=chosen, default=ARMS, metavar="A,B,...")
+    parser.add_argument("--seeds", type=int, default=3, help="training runs, of the fastest arms")
     parser.add_argument("--spacing", type=float, default=10.0, help="seconds between evaluations")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds after which to give up")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
@@ -296,11 +328,11 @@ def main() -> None:
     missing = missing_peers()
     if missing and arguments.contestants != [OURS]:
         raise SystemExit(missing)
-    results = [
-        race(name, seed, arguments.spacing, arguments.limit)
-        for seed in range(arguments.seeds)  # in turn, so that a noisy hour hurts all alike
-        for name in arguments.contestants
-    ]
+    results: list[Result] = []
+    arms = arguments.contestants
+    for seed in range(arguments.seeds):  # in turn, so that a noisy hour hurts all alike
+        results += [race(name, seed, arguments.spacing, arguments.limit) for name in arms]
+        arms = kept(results) if seed == 0 else arms
     print("\n".join(table(results)))
     settings = {"limit_s": arguments.limit, "spacing_s": arguments.spacing}
     print(json.dumps(verdict(results) | settings | {"threads": os.cpu_count() or 1}))

@@ -14,6 +14,7 @@ from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.base import Share
 from robo_maxent.robustness.suites import Suite
 from robo_maxent.tasks import TASKS, make, quadruped
+from robo_maxent.training.config import preset
 from robo_maxent.types import Episode
 
 # -- the peers' environment ----------------------------------------------------
@@ -64,7 +65,7 @@ def test_a_truncated_step_bootstraps_from_the_true_successor_in_the_peers_replay
     task.episode_steps = 10
     peers = benchmark("peers")
     peer = peers.sb3_sac(task, seed=0)
-    peer.learn(lambda steps: steps >= 12 * peers.ENVS)
+    peer.learn(lambda steps: steps >= 12 * peers.OURS.envs)
     replay = peer.model.replay_buffer
     obs, following = replay.observations, replay.next_observations  # (steps, N, O), as we made them
     at_limit = 9
@@ -73,14 +74,95 @@ def test_a_truncated_step_bootstraps_from_the_true_successor_in_the_peers_replay
     assert not (following[at_limit] == obs[at_limit + 1]).all(axis=-1).any()
 
 
+def test_the_arm_with_our_values_has_those_of_the_default_preset(benchmark: Any) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra bench is not installed")
+    peers, config = benchmark("peers"), preset("default")
+    sac, task = config.sac, make("quadruped-flat")
+    peer = peers.PEERS["sb3-sac/ours"](task, 0)
+    model = peer.model
+    assert model.n_envs == config.envs
+    assert (model.gradient_steps, model.train_freq.frequency) == (config.updates_per_step, 1)
+    assert (model.batch_size, model.gamma, model.tau) == (sac.batch_size, sac.gamma, sac.tau)
+    assert model.learning_rate == sac.learning_rate
+    assert model.target_entropy == sac.target_entropy_per_action * task.action_size
+    assert model.log_ent_coef.exp().item() == pytest.approx(sac.initial_alpha)
+    assert model.policy.net_arch == [sac.width, sac.width]
+    assert model.critic.optimizer.defaults["weight_decay"] == sac.weight_decay
+    random = config.random_steps * config.envs
+    peer.learn(lambda steps: steps > random + 2 * config.envs)
+    assert peer.updates == 2 * config.updates_per_step, "critic updates as ours"
+
+
+def test_updates_of_ppo_are_counted_in_minibatches(benchmark: Any) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra bench is not installed")
+    peers = benchmark("peers")
+    recipe = replace(peers.ADAPTED, envs=8, steps=4, minibatches=2, epochs=3)
+    peer = peers.ppo(make("quadruped-flat"), 0, recipe)
+    steps = []
+    counted = peer.model.policy.optimizer.step
+    peer.model.policy.optimizer.step = lambda *a, **k: (steps.append(1), counted(*a, **k))[1]
+    peer.learn(lambda done: done > 2 * 8 * 4)
+    assert peer.updates == len(steps) == 2 * 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("per_step", "delay", "at_a_time", "every"), [(8, 2, 8, 1), (32, 8, 32, 1), (2, 4, 4, 2)]
+)
+def test_updates_come_in_multiples_of_the_policy_delay(
+    benchmark: Any, per_step: int, delay: int, at_a_time: int, every: int
+) -> None:
+    pytest.importorskip("stable_baselines3", reason="the extra bench is not installed")
+    updates = benchmark("peers")._updates(per_step, delay)
+    assert updates == {"gradient_steps": at_a_time, "train_freq": every}
+
+
 # -- time to walk --------------------------------------------------------------
+
+
+def result(walk: Any, arm: str, seconds: float, seed: int = 0, success: float = 0.5) -> Any:
+    """How a run went; negative seconds: censored."""
+    censored = seconds < 0
+    return walk.Result(arm, seed, abs(seconds), censored, 10, 80, success if censored else 0.95)
+
+
+def test_the_fastest_arm_of_each_contestant_is_kept_and_the_others_do_not_count(
+    benchmark: Any,
+) -> None:
+    walk = benchmark("time_to_walk")
+    first = [
+        result(walk, "ours", 30.0),
+        result(walk, "ppo/isaaclab", -300.0, success=0.2),
+        result(walk, "ppo/playground", -300.5, success=0.4),
+        result(walk, "sbx-sac/ours", 90.0),
+        result(walk, "sbx-sac/swept", 170.0),
+    ]
+    arms = walk.kept(first)
+    assert arms == ["ours", "ppo/playground", "sbx-sac/ours"]
+    later = [result(walk, arm, s, 1) for arm, s in zip(arms, (50.0, -300.0, 190.0), strict=True)]
+    verdict = walk.verdict([*first, *later])
+    assert (verdict["best_peer"], verdict["best_peer_s"], verdict["ratio"]) == (
+        "sbx-sac/ours",
+        140.0,
+        3.5,
+    )
+    assert len(verdict["runs"]) == 8
+    lines = walk.table([*first, *later])
+    assert [line.split()[:2] for line in lines[1:]] == [
+        ["ours", "2"],
+        ["ppo/isaaclab", "1"],
+        ["ppo/playground", "2"],
+        ["sbx-sac/ours", "2"],
+        ["sbx-sac/swept", "1"],
+    ]
+    assert "updates then" in lines[0]
+    assert lines[1].split()[-2] == "80"
 
 
 def test_a_censored_run_is_longer_than_any_other(benchmark: Any) -> None:
     walk = benchmark("time_to_walk")
 
     def runs(*seconds: float) -> list[Any]:
-        return [walk.Result("ours", i, abs(s), s < 0, 1) for i, s in enumerate(seconds)]
+        return [result(walk, "ours", s, seed) for seed, s in enumerate(seconds)]
 
     assert walk.median(runs(120, -90, 80)) == walk.Median(120, censored=False)
     assert walk.median(runs(-90, 120, -90)) == walk.Median(90, censored=True)
@@ -104,7 +186,7 @@ def test_the_ratio_says_when_it_is_only_a_bound(
 ) -> None:
     walk = benchmark("time_to_walk")
     times = {"ours": ours, "ppo": ppo, "sac": sac}
-    results = [walk.Result(name, 0, abs(s), s < 0, 10) for name, s in times.items()]
+    results = [result(walk, name, s) for name, s in times.items()]
     verdict = walk.verdict(results)
     assert (verdict["ratio"], verdict["ratio_is"], verdict["best_peer"]) == (ratio, kind, best)
     assert verdict["ours_censored"] is (ours < 0)
@@ -115,7 +197,7 @@ def test_the_ratio_says_when_it_is_only_a_bound(
 
 def test_without_peers_there_is_no_ratio(benchmark: Any) -> None:
     walk = benchmark("time_to_walk")
-    verdict = walk.verdict([walk.Result("ours", 0, 100.0, False, 10)])
+    verdict = walk.verdict([result(walk, "ours", 100.0)])
     assert verdict["ours_s"] == 100.0
     assert (verdict["best_peer"], verdict["ratio"], verdict["ratio_is"]) == (None, None, "unknown")
 
@@ -127,28 +209,29 @@ def test_the_clock_stands_still_while_the_judge_looks(
     now, shares = [1000.0], [0.2, 0.95]
     monkeypatch.setattr(walk.time, "time", lambda: now[0])
 
-    def look(self: Any, seconds: float, steps: int, policy: Any) -> Any:
+    def look(self: Any, seconds: float, steps: int, updates: int, policy: Any) -> Any:
         now[0] += 7.0
-        return walk.Look(seconds, steps, shares.pop(0), 0.0)
+        return walk.Look(seconds, steps, updates, shares.pop(0), 0.0)
 
     monkeypatch.setattr(walk.Judge, "_look", look)
     judge = walk.Judge(None, spawned=990.0, spacing=20.0, limit=500.0)
     assert judge.clock() == 10.0
-    assert not judge.over(1, lambda: None)
+    assert not judge.over(1, 8, lambda: None)
     assert len(shares) == 2, "looked too early"
     now[0] += 15.0
-    assert not judge.over(2, lambda: None)
+    assert not judge.over(2, 8, lambda: None)
     assert judge.clock() == 25.0
     now[0] += 14.0
-    assert not judge.over(3, lambda: None)
+    assert not judge.over(3, 8, lambda: None)
     assert len(shares) == 1, "39 s is before the next look at 40 s"
     now[0] += 1.0
-    assert judge.over(4, lambda: None)
+    assert judge.over(4, 8, lambda: None)
 
 
 def test_contestants_are_checked_at_the_door(benchmark: Any) -> None:
     walk = benchmark("time_to_walk")
-    assert walk.chosen("ppo, ours,ppo") == ["ppo", "ours"]
+    assert walk.chosen("sbx-crossq, ours,ours") == ["sbx-crossq", "ours"]
+    assert walk.chosen("ppo/adapted,ppo") == ["ppo/adapted", "ppo/isaaclab", "ppo/playground"]
     with pytest.raises(argparse.ArgumentTypeError, match=r"unknown contestants: dqn; known: ours"):
         walk.chosen("ours,dqn")
     assert walk.arguments_of(["--quick"]).seeds == 1
@@ -158,7 +241,7 @@ def test_contestants_are_checked_at_the_door(benchmark: Any) -> None:
 
 def test_every_peer_that_can_be_named_has_a_recipe(benchmark: Any) -> None:
     pytest.importorskip("stable_baselines3", reason="the extra bench is not installed")
-    assert ("ours", *benchmark("peers").PEERS) == benchmark("time_to_walk").CONTESTANTS
+    assert ["ours", *benchmark("peers").PEERS] == benchmark("time_to_walk").ARMS
 
 
 # -- the learner and the extra -------------------------------------------------

@@ -174,7 +174,7 @@ def test_sampled_actions_of_peers_are_the_mean_and_noise_of_the_right_size(
     arms, peers = benchmark("arms"), benchmark("peers")
     arms.learn(arms.ARMS[name], 0, lambda steps, policy: True, tmp_path)
     task = arms.nominal_task()
-    policy = arms.contestant(name, task, tmp_path)
+    policy = arms.policy_of(name, task, tmp_path)
     rng = np.random.default_rng(0)
     obs = rng.normal(size=(6, task.policy_size)).astype(np.float32)
     noise = np.full((6, task.action_size), 0.3)
