@@ -1,9 +1,10 @@
 """What becomes of a pick when the object is knocked, the goal moved, the gripper lost or slippery.
 
 Policies trained for as many steps without such events and with them meet the same episodes. Beside
-the success of either stand the difference on the same episodes, the share that lost what it held,
-and the median time until those had it again, which counts those that never did as longer. All rows
-of one line are of all training seeds together; episodes that share their start count as fewer.
+the success of either stand the difference on the same episodes, with its p-value adjusted for all
+differences by Holm's method, the share that lost what it held, and the median time until those had
+it again, which counts those that never did as longer. All rows of one line are of all training
+seeds together; episodes that share their start count as fewer.
 
     python benchmarks/recovery.py [--quick] [--seeds 1,2,3] [--steps 500000] [--out DIR]
 """
@@ -21,7 +22,7 @@ import numpy as np
 from robo_maxent import stress_test, train
 from robo_maxent.evaluation.clustered import shared_proportion
 from robo_maxent.evaluation.intervals import Proportion, proportion
-from robo_maxent.evaluation.paired import success_difference
+from robo_maxent.evaluation.paired import SuccessDifference, holm, success_difference
 from robo_maxent.evaluation.survival import waiting_times
 from robo_maxent.learning.policy import Policy
 from robo_maxent.perturbations.base import Share
@@ -87,8 +88,8 @@ def share(rows: Rows) -> Proportion:
     return shared_proportion(np.array([bool(row.success) for row in rows]), starts)
 
 
-def points(rows: Rows) -> str:
-    """Success of those trained with events less that of the others, in points."""
+def difference(rows: Rows) -> SuccessDifference:
+    """Success of those trained with events less that of the others, on the same episodes."""
     ways: dict[str, dict[Any, StressEpisode]] = {way: {} for way in WAYS}
     for row in rows:
         ways[row.policy][pair_key(row)] = row
@@ -97,10 +98,14 @@ def points(rows: Rows) -> str:
         np.array([bool(ways[way][key].success) for key in keys]) for way in ("with", "without")
     )
     starts = start_numbers(start_of(ways["with"][key]) for key in keys)
-    found = success_difference(first, second, starts).difference
-    assert found.interval is not None  # there are more than one
-    low, high = (100.0 * end for end in found.interval)
-    return f"{100.0 * found.value:+.0f} [{low:+.0f}, {high:+.0f}]"
+    return success_difference(first, second, starts)
+
+
+def points(found: SuccessDifference) -> str:
+    """A difference in points."""
+    assert found.difference.interval is not None  # there are more than one
+    low, high = (100.0 * end for end in found.difference.interval)
+    return f"{100.0 * found.difference.value:+.0f} [{low:+.0f}, {high:+.0f}]"
 
 
 def losses(rows: Rows) -> tuple[str, str]:
@@ -126,19 +131,27 @@ def report(rows: Rows) -> dict[str, float]:
     figures: dict[str, float] = {}
     print(
         f"{'event':<14}{'severity':>9}  {'trained':<9}{'success, %':>14}{'points':>17}"
-        f"{'lost, %':>14}  held again after"
+        f"{'p, Holm':>9}{'lost, %':>14}  held again after"
     )
-    for axis, severity in CONDITIONS:
-        own = [row for row in rows if row.axis == axis and row.severity == severity]
+    conditions = [
+        [row for row in rows if row.axis == axis and row.severity == severity]
+        for axis, severity in CONDITIONS
+    ]
+    differences = [difference(own) for own in conditions]
+    adjusted = holm(np.array([found.p_value for found in differences]))
+    for (axis, severity), own, apart, p in zip(
+        CONDITIONS, conditions, differences, adjusted, strict=True
+    ):
         for way in WAYS:
             listed = [row for row in own if row.policy == way]
             found, (lost, again) = share(listed), losses(listed)
-            more = points(own) if way == "with" else ""
+            more, chance = (points(apart), f"{p:.3f}") if way == "with" else ("", "")
             print(
-                f"{axis:<14}{severity:>9g}  {way:<9}{percent(found):>14}{more:>17}{lost:>14}"
-                f"  {again}"
+                f"{axis:<14}{severity:>9g}  {way:<9}{percent(found):>14}{more:>17}{chance:>9}"
+                f"{lost:>14}  {again}"
             )
             figures[f"{axis}_{severity:g}_{way}"] = round(found.share, 4)
+        figures[f"{axis}_{severity:g}_p"] = round(float(p), 4)
     return figures
 
 

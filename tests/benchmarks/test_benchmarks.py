@@ -344,6 +344,32 @@ def test_the_time_of_the_full_suite_is_extrapolated_from_its_number_of_episodes(
     assert told["full_suite_s"] == pytest.approx(expected, abs=0.1)  # it is told in tenths
 
 
+# -- what a hand recovers from -------------------------------------------------
+
+
+def test_differences_of_recovery_have_p_values_for_all_of_them(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recovery = benchmark("recovery")
+    monkeypatch.setattr(recovery, "CONDITIONS", (("nominal", 0.0), ("knock", 3.0)))
+    rows = [
+        row(axis, severity, success=sim < hits, sim=sim, policy=way)
+        for axis, severity, way, hits in (
+            ("nominal", 0.0, "with", 8),
+            ("nominal", 0.0, "without", 7),
+            ("knock", 3.0, "with", 8),
+            ("knock", 3.0, "without", 1),
+        )
+        for sim in range(8)
+    ]
+    figures = recovery.report(rows)
+    # By hand: seven pairs of one way, of 2^7, two-sided, are 1/64; of two comparisons, twice that.
+    assert figures["knock_3_p"] == pytest.approx(2 / 64, abs=1e-4)
+    assert figures["nominal_0_p"] == 1.0
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:3] for line in told if "0.031" in line] == [["knock", "3", "with"]]
+
+
 # -- replays -------------------------------------------------------------------
 
 
