@@ -10,6 +10,7 @@ from robo_maxent.tasks.arm_push import ArmPush
 from robo_maxent.tasks.arm_reach import ArmReach
 from robo_maxent.tasks.arm_reach_joints import ArmReachJoints
 from robo_maxent.tasks.getup import QuadrupedGetup
+from robo_maxent.tasks.point_fork import PointFork
 from robo_maxent.tasks.quadruped import QuadrupedFlat
 from robo_maxent.tasks.rough import QuadrupedRough, QuadrupedRoughScan
 
@@ -25,6 +26,7 @@ TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
         ArmPush,
         ArmPick,
         ArmPickRough,
+        PointFork,
     )
 }
 

@@ -91,7 +91,7 @@ def test_the_tests_of_a_package_lie_in_a_folder_of_its_name(package: str) -> Non
         ("robo_maxent.evaluation.severity", ["torch", "mujoco", "matplotlib"]),
         ("robo_maxent.evaluation.paired", ["torch", "mujoco", "matplotlib"]),
         ("robo_maxent.evaluation.across_runs", ["torch", "mujoco", "matplotlib"]),
-        ("robo_maxent.robustness.runner", ["torch", "scipy", "matplotlib"]),
+        ("robo_maxent.robustness.runner", ["torch", "matplotlib"]),
         ("robo_maxent.report.html", ["torch", "mujoco", "matplotlib"]),
         ("robo_maxent.envs.gym_vec_env", ["torch", "shimmy", "dm_control"]),
         ("robo_maxent.interop.gym_registration", ["torch"]),

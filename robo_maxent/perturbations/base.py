@@ -31,7 +31,7 @@ Ranges = Mapping[str, Any]
 Values = dict[str, Any]
 """Parameter -> its value in one episode."""
 
-Part = Literal["model", "base", "feet", "objects", "table", "goal", "gripper", "hand"]
+Part = Literal["model", "base", "feet", "objects", "table", "goal", "gripper", "hand", "lids"]
 PARTS: Mapping[Part, str] = {
     "model": "no MuJoCo model that can be reached",
     "base": "no floating base",
@@ -41,6 +41,7 @@ PARTS: Mapping[Part, str] = {
     "goal": "no goal",
     "gripper": "no gripper",
     "hand": "no hand",
+    "lids": "no way that could be closed",
 }
 """Part of a robot that an effect may need -> what one lacks that has none."""
 REFERENCE_MASS = 12.74

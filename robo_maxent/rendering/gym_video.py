@@ -62,7 +62,7 @@ def record(
         known = ", ".join(task.render_modes) or "none"
         raise UsageError(f"{task.name} has no pictures to record; its render modes: {known}.")
     env = GymVecEnv(task, 1, seed, purpose=Purpose.FILM, render_mode="rgb_array")
-    fps = max(min(VideoSettings.fps, round(1 / task.control_dt)), 1)
+    fps = VideoSettings().rate(task.control_dt)
     scene = Scene(env, lambda: _padded(env.frame()), task.control_dt, task.episode_steps)
     begin(act, 1)
     try:

@@ -66,7 +66,8 @@ def tour(
     checked = CheckedPolicy(policy_view(act, task.policy_size))
     steps, levels = round(SECONDS / task.control_dt), task.terrain.levels
     fallen = []
-    with writing(path, settings.fps) as write:
+    rate = settings.rate(task.control_dt)
+    with writing(path, rate) as write:
         for number, (kind, level) in enumerate(stops):
             env, obs = _begin(task, kind, level, seed)
             begin(act, 1)
@@ -75,7 +76,7 @@ def tour(
             fell, shown = False, 0
             try:
                 for count in range(steps):
-                    if count * task.control_dt * settings.fps >= shown:
+                    if count * task.control_dt * rate >= shown:
                         write(_captioned(camera.frame(env.snapshot(0)), caption))
                         shown += 1
                     step = env.step(checked(obs))

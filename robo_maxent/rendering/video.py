@@ -106,6 +106,10 @@ class Camera:
         return self._renderer
 
 
+FPS = 25
+"""Pictures per second, unless others are asked for."""
+
+
 @dataclass(frozen=True)
 class VideoSettings:
     """How a video looks."""
@@ -116,8 +120,21 @@ class VideoSettings:
     """Pixels, a multiple of 16."""
     height: int = 480
     """Pixels, a multiple of 16."""
-    fps: int = 25
-    """Pictures per second; the video runs in real time."""
+    fps: int | None = None
+    """Pictures per second; the video runs in real time. None: 25, or one a control step."""
+
+    def rate(self, control_dt: float) -> int:
+        """Pictures per second, of a task that is controlled every ``control_dt`` s.
+
+        Raises:
+            UsageError: More are asked for than there are control steps.
+        """
+        most = max(round(1 / control_dt), 1)
+        if self.fps is None:
+            return min(FPS, most)
+        if not 1 <= self.fps <= most:
+            raise UsageError(f"fps must be in 1..{most}, got {self.fps}")
+        return self.fps
 
 
 def record(
@@ -150,8 +167,7 @@ def record(
     settings = settings or VideoSettings()
     if seconds is not None and not seconds > 0:
         raise UsageError(f"seconds must be > 0, got {seconds}")
-    if not 1 <= settings.fps <= round(1 / task.control_dt):
-        raise UsageError(f"fps must be in 1..{round(1 / task.control_dt)}, got {settings.fps}")
+    settings.rate(task.control_dt)
     begin(act, 1)
     env = task.evaluation_env(1, seed, purpose=Purpose.FILM)
     return film_env(policy_view(act, task.policy_size), env, path, seconds, settings, progress)
@@ -174,7 +190,8 @@ def film_env(
     camera = Camera(task, settings.camera, settings.width, settings.height)
     scene = Scene(env, lambda: camera.frame(env.snapshot(0)), task.control_dt, task.episode_steps)
     try:
-        return film(act, scene, path, seconds, settings.fps, progress)
+        rate = settings.rate(task.control_dt)
+        return film(act, scene, path, seconds, rate, progress)
     finally:
         camera.close()
 

@@ -26,7 +26,7 @@ from robo_maxent.robustness.suites import Suite
 from robo_maxent.robustness.traced_rollout import in_blocks
 
 REPORT = "report.html"
-CLIP = video.VideoSettings(width=320, height=240, fps=25)
+CLIP = video.VideoSettings(width=320, height=240)
 CLIP_SECONDS = 10.0
 
 Progress = Callable[[int, int], None]
@@ -155,9 +155,8 @@ def film(
         if not isinstance(env, GymTrialEnv):
             video.film_env(act, env, path, CLIP_SECONDS, settings)
             return
-        fps = max(min(settings.fps, round(1 / task.control_dt)), 1)
         scene = video.Scene(env, env.frame, task.control_dt, task.episode_steps)
-        video.film(act, scene, path, CLIP_SECONDS, fps)
+        video.film(act, scene, path, CLIP_SECONDS, settings.rate(task.control_dt))
     finally:
         env.close()
 

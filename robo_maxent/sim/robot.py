@@ -52,6 +52,8 @@ class RobotSpec:
     """Body of the hand, which pushes act on if there is no floating base."""
     pads: tuple[str, ...] = ()
     """Geoms that the hand holds by."""
+    lids: tuple[str, ...] = ()
+    """Bodies of the world that close a way each, once they are raised to height 0."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ class Robot:
         self.goal = -1 if spec.goal is None else self._mocap(spec.goal)
         """Which of the mocap bodies it is."""
         self.pads = np.array([self._id("geom", pad) for pad in spec.pads], int)
+        self.lids = tuple(self._id("body", lid) for lid in spec.lids)
         self.gripper = -1 if spec.gripper is None else self._id("actuator", spec.gripper)
         self._hand = 0 if spec.hand is None else self._id("body", spec.hand)
         if spec.objects:

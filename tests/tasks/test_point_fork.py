@@ -1,0 +1,124 @@
+"""The fork: two ways that are exactly as good, and lids that close one of them."""
+
+import numpy as np
+import pytest
+
+from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.evaluation.rollout import evaluate
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.perturbations.base import Plant
+from robo_maxent.perturbations.blocked import LEFT, OPEN, RIGHT, Blocked
+from robo_maxent.robustness.axes import disturbances
+from robo_maxent.tasks import make
+from robo_maxent.tasks.point_fork import GAPS, GOAL, START, WALL, PointFork, way_left
+
+FLIP = np.array([1.0, -1.0])
+TASK = PointFork()
+
+
+def round_the(side: int) -> object:
+    """A script that goes to a gap, through it, and to the goal."""
+
+    def act(obs: np.ndarray) -> np.ndarray:
+        position, gap = obs[:, :2], GAPS[side]
+        before = np.column_stack([np.full(len(obs), -0.25), np.full(len(obs), gap)])
+        after = before * [-1.0, 1.0]
+        lined_up = (np.abs(position[:, 1] - gap) < 0.05)[:, None]
+        aim = np.where(position[:, :1] > 0.2, GOAL, np.where(lined_up, after, before))
+        return np.clip(5.0 * (aim - position), -1.0, 1.0)
+
+    return act
+
+
+def blocked(side: int, told: int, n: int = 1) -> MujocoVecEnv:
+    params = episode_params.nominal(TASK.perturbations, TASK.robot, n)
+    for sim in range(n):
+        params.change(sim, {"blocked": side, "told": told})
+    return TASK.evaluation_env(n, 0, params=params)
+
+
+@pytest.mark.parametrize(("side", "share"), [(LEFT, 1.0), (RIGHT, 0.0)])
+def test_either_way_leads_to_the_goal(side: int, share: float) -> None:
+    (episode,) = evaluate(round_the(side), TASK, 1, seed=0)
+    assert episode.success
+    assert episode.metrics["left"] == share
+
+
+def test_the_two_ways_are_worth_the_same() -> None:
+    left, right = (evaluate(round_the(side), TASK, 1, seed=0)[0] for side in (LEFT, RIGHT))
+    assert left.reward == pytest.approx(right.reward, abs=1e-3)
+
+
+def test_episodes_begin_on_the_line_of_symmetry() -> None:
+    env = TASK.evaluation_env(64, 0)
+    x, y = env.reset()[:, :2].T
+    assert (y == 0.0).all()
+    assert np.ptp(x) > 0.1
+    assert len(np.unique(x)) == 64
+    env.close()
+
+
+def test_nothing_is_mirrored_for_the_learner() -> None:
+    assert TASK.mirrors is None
+
+
+def test_straight_ahead_is_a_wall() -> None:
+    (episode,) = evaluate(lambda obs: np.tile([1.0, 0.0], (len(obs), 1)), TASK, 1, seed=0)
+    assert not episode.success
+    assert episode.metrics["left"] is None
+
+
+def test_the_way_that_is_left_is_the_shortest_that_is_open() -> None:
+    middle = np.hypot(START[0] + WALL, GAPS[LEFT])
+    whole = 2.0 * middle + 2.0 * WALL
+    points = np.array([START, [0.0, 0.65], [0.5, 0.3], START])
+    ways = way_left(points, np.array([OPEN, OPEN, LEFT, RIGHT]))
+    assert ways[0] == pytest.approx(whole)
+    assert ways[1] == pytest.approx(WALL + np.hypot(GOAL[0] - WALL, 0.65))
+    assert ways[2] == pytest.approx(np.hypot(0.5, 0.3))
+    assert ways[3] == pytest.approx(whole)
+    tilted = np.array([[-0.5, 0.3]])
+    assert way_left(tilted, np.array([LEFT])) > way_left(tilted, np.array([OPEN]))
+    rng = np.random.default_rng(0)
+    anywhere = rng.uniform(-1.0, 1.0, (50, 2))
+    np.testing.assert_allclose(
+        way_left(anywhere, np.full(50, LEFT)), way_left(anywhere * FLIP, np.full(50, RIGHT))
+    )
+
+
+@pytest.mark.parametrize("side", [LEFT, RIGHT])
+def test_a_lid_closes_its_way_alone(side: int) -> None:
+    for way in (LEFT, RIGHT):
+        env = blocked(side, told=0)
+        obs = env.reset()
+        for _ in range(TASK.episode_steps - 1):
+            obs = env.step(round_the(way)(obs)).obs
+        through = env.state.site_position["puck"][0, 0] > WALL
+        assert through == (way != side)
+        env.close()
+
+
+def test_a_policy_sees_what_is_closed_only_where_it_is_told() -> None:
+    for told in (0, 1):
+        env = blocked(RIGHT, told)
+        assert env.reset()[0, 4] == RIGHT * told
+        env.close()
+
+
+def test_in_training_either_way_may_be_closed_and_is_told() -> None:
+    effect, rng = Blocked(), np.random.default_rng(0)
+    drawn = [effect.sample({"blocked": 0.5}, rng, TASK.robot) for _ in range(400)]
+    sides = np.array([each["blocked"] for each in drawn])
+    assert [(sides == s).mean() for s in (OPEN, LEFT, RIGHT)] == pytest.approx(
+        [0.5, 0.25, 0.25], abs=0.07
+    )
+    assert all(each["told"] == (each["blocked"] != OPEN) for each in drawn)
+
+
+def test_a_stress_test_closes_each_way_told_and_not_told() -> None:
+    axis = disturbances(TASK)["blocked"].axis
+    assert axis.cases == ("left", "right", "left, told", "right, told")
+    plant, rng = Plant(TASK.robot, TASK.control_dt), np.random.default_rng(0)
+    assert Blocked().at(1.0, "right, told", rng, plant) == {"blocked": RIGHT, "told": 1}
+    assert Blocked().at(1.0, "left", rng, plant) == {"blocked": LEFT, "told": 0}
+    assert "blocked" not in disturbances(make("arm-reach"))
