@@ -15,6 +15,10 @@ class CaptureImpulse:
     A linear inverted pendulum of height h that is pushed from rest just comes to a stand above a
     point at a distance r if its velocity is r sqrt(g / h). That times the mass, with r the distance
     from the centre of its stance to the edge in that direction, is the capture impulse.
+
+    That is of a blow. Of a push that lasts T seconds it takes w T / (1 - exp(-w T)) times as much,
+    with w = sqrt(g / h), for the feet push back meanwhile: 1.3 to 1.7 times in 0.1 to 0.2 s, at a
+    height of 0.27 m.
     """
 
     mass: float
