@@ -176,9 +176,12 @@ class Judge:
         return time.time() - self.spawned - self._paused
 
     def over(self, steps: int, updates: int, policy: Callable[[], Act]) -> bool:
-        """Evaluate the present policy if it is time; whether the run has succeeded or must end."""
+        """Evaluate the present policy if it is time; whether the run has succeeded or must end.
+
+        It is not looked at before its first update, so ``--quick`` shows each contestant learning.
+        """
         seconds = self.clock()
-        if seconds < self.due:
+        if seconds < self.due or not updates:
             return False
         look = self._look(seconds, steps, updates, policy())
         print(json.dumps(asdict(look)), flush=True)
@@ -302,7 +305,7 @@ def chosen(text: str) -> list[str]:
 
 
 def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Options; ``--quick`` is one seed and one early evaluation each."""
+    """Options; ``--quick`` is one seed and an early end after the first updates."""
     parser = argparse.ArgumentParser(description="Time until a robot walks, ours and peers.")
     parser.add_argument("--contestants", type=chosen, default=ARMS, metavar="A,B,...")
     parser.add_argument("--seeds", type=int, default=3, help="training runs, of the fastest arms")

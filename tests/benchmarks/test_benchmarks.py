@@ -228,6 +228,17 @@ def test_the_clock_stands_still_while_the_judge_looks(
     assert judge.over(4, 8, lambda: None)
 
 
+def test_nobody_is_looked_at_before_the_first_update(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = benchmark("time_to_walk")
+    monkeypatch.setattr(walk.time, "time", lambda: 1000.0)
+    monkeypatch.setattr(walk.Judge, "_look", lambda *_: walk.Look(30.0, 2, 1, 0.2, 0.0))
+    judge = walk.Judge(None, spawned=970.0, spacing=5.0, limit=20.0)
+    assert not judge.over(1, 0, lambda: pytest.fail("it has not learnt"))
+    assert judge.over(2, 1, lambda: None), "it is past the limit"
+
+
 def test_contestants_are_checked_at_the_door(benchmark: Any) -> None:
     walk = benchmark("time_to_walk")
     assert walk.chosen("sbx-crossq, ours,ours") == ["sbx-crossq", "ours"]
