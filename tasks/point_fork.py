@@ -93,7 +93,9 @@ class PointFork(MujocoTask[Forking, RobotState]):
     def reset(self, episode: Forking, sim: int, rng: np.random.Generator) -> Initial:
         """Begin in front of the wall, a little nearer or farther, and at rest."""
         episode.way[sim], episode.arrived[sim] = OPEN, False
-        return Initial(self.robot.home_qpos + [rng.uniform(-NEARER, NEARER), 0.0])
+        qpos = self.robot.home_qpos.copy()
+        qpos[0] += rng.uniform(-NEARER, NEARER)
+        return Initial(qpos)
 
     def observe(self, episode: Forking, state: RobotState) -> np.ndarray:
         """Where the puck is, how it moves, and which way is closed, if it is told."""
