@@ -143,7 +143,7 @@ class Robot:
         """Which actuators take the joint's target: force = kp (target - position) - ..., (A,)."""
         self.home_qpos = model.key_qpos[self.home].copy()  # (nq,)
         self.home_pose = self.home_qpos[self.qpos_adr]  # (A,)
-        self.mass = float(model.body_mass.sum())
+        self.mass = float(model.body_mass[model.body_weldid > 0].sum())
         """kg, of everything in the model that moves."""
         self.foot_geoms = np.array([self._id("geom", f"{foot}_foot") for foot in spec.feet], int)
         self._scratch = mujoco.MjData(model)

@@ -1,5 +1,7 @@
 """The fork: two ways that are exactly as good, and lids that close one of them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,13 +12,16 @@ from robo_maxent.perturbations.base import Plant
 from robo_maxent.perturbations.blocked import LEFT, OPEN, RIGHT, Blocked
 from robo_maxent.robustness.axes import disturbances
 from robo_maxent.tasks import make
-from robo_maxent.tasks.point_fork import GAPS, GOAL, START, WALL, PointFork, way_left
+from robo_maxent.tasks.point_fork import FORK, PointFork
+from robo_maxent.types import Act
 
 FLIP = np.array([1.0, -1.0])
 TASK = PointFork()
+WALL, START, GOAL = FORK.wall[1], np.array([FORK.start, 0.0]), np.array([FORK.goal, 0.0])
+GAPS = {LEFT: FORK.gap, RIGHT: -FORK.gap}
 
 
-def round_the(side: int) -> object:
+def round_the(side: int) -> Act:
     """A script that goes to a gap, through it, and to the goal."""
 
     def act(obs: np.ndarray) -> np.ndarray:
@@ -30,7 +35,7 @@ def round_the(side: int) -> object:
     return act
 
 
-def blocked(side: int, told: int, n: int = 1) -> MujocoVecEnv:
+def blocked(side: int, told: int, n: int = 1) -> MujocoVecEnv[Any, Any]:
     params = episode_params.nominal(TASK.perturbations, TASK.robot, n)
     for sim in range(n):
         params.change(sim, {"blocked": side, "told": told})
@@ -72,17 +77,18 @@ def test_the_way_that_is_left_is_the_shortest_that_is_open() -> None:
     middle = np.hypot(START[0] + WALL, GAPS[LEFT])
     whole = 2.0 * middle + 2.0 * WALL
     points = np.array([START, [0.0, 0.65], [0.5, 0.3], START])
-    ways = way_left(points, np.array([OPEN, OPEN, LEFT, RIGHT]))
+    ways = FORK.way_left(points, np.array([OPEN, OPEN, LEFT, RIGHT]))
     assert ways[0] == pytest.approx(whole)
     assert ways[1] == pytest.approx(WALL + np.hypot(GOAL[0] - WALL, 0.65))
     assert ways[2] == pytest.approx(np.hypot(0.5, 0.3))
     assert ways[3] == pytest.approx(whole)
     tilted = np.array([[-0.5, 0.3]])
-    assert way_left(tilted, np.array([LEFT])) > way_left(tilted, np.array([OPEN]))
+    assert FORK.way_left(tilted, np.array([LEFT])) > FORK.way_left(tilted, np.array([OPEN]))
     rng = np.random.default_rng(0)
     anywhere = rng.uniform(-1.0, 1.0, (50, 2))
     np.testing.assert_allclose(
-        way_left(anywhere, np.full(50, LEFT)), way_left(anywhere * FLIP, np.full(50, RIGHT))
+        FORK.way_left(anywhere, np.full(50, LEFT)),
+        FORK.way_left(anywhere * FLIP, np.full(50, RIGHT)),
     )
 
 
