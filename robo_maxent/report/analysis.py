@@ -72,6 +72,11 @@ class AxisRows:
         return curve([*rows, *more], severities, hit, self.label.is_scale)
 
     @property
+    def modes(self) -> set[str]:
+        """Ways to act that it was run in."""
+        return {mode for _, mode in self.in_mode}
+
+    @property
     def nominal(self) -> tuple[float, ...]:
         """Severities at which nothing is different about any episode."""
         every = [row for rows in self.in_mode.values() for row in rows]
@@ -174,7 +179,8 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
     modes, episodes = _modes(rows, policies, baselines), distinct(rows)
     undisturbed = _undisturbed(episodes)
     by_axis = _by_axis(rows, suite, modes, undisturbed)
-    axes = {name: _axis(of_axis, policies, len(by_axis)) for name, of_axis in by_axis.items()}
+    in_both = sum({"mean", "sampled"} <= each.modes for each in by_axis.values())
+    axes = {name: _axis(each, policies, len(by_axis), in_both) for name, each in by_axis.items()}
     recovery = (
         recovery_times(each.label, each.severities, each.judged, policies)
         for each in by_axis.values()
@@ -320,8 +326,8 @@ def _hits(rows: Sequence[StressEpisode]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([*map(met, rows)], float), start_numbers(map(start_of, rows))
 
 
-def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int) -> AxisAnalysis:
-    """What one of several axes shows."""
+def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int, in_both: int) -> AxisAnalysis:
+    """What one of several axes shows, some of which were run with mean and with sampled actions."""
     judged = of_axis.judged
     counted = {policy: [*filter(belongs, rows)] for policy, rows in judged.items()}
     disturbed = {policy: rows for policy, rows in counted.items() if rows}
@@ -337,7 +343,7 @@ def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int) -> AxisAnalysis
         for policy, rows in tested.items()
         for baseline in baselines
     }
-    sampled = {policy: _sampled(of_axis, policy, axes) for policy in policies}
+    sampled = {policy: _sampled(of_axis, policy, in_both) for policy in policies}
     return AxisAnalysis(
         label=of_axis.label,
         severities=of_axis.severities,

@@ -317,6 +317,7 @@ def test_the_largest_effect_of_sampling_has_an_interval_for_the_largest_of_so_ma
     rows = [r for axis in axes for r in many(40, 50, axis=axis, severity=0.3)]
     rows += [r for axis in axes[1:] for r in many(40, 50, axis=axis, severity=0.3, mode="sampled")]
     rows += many(30, 50, severity=0.3, mode="sampled")
+    rows += many(40, 50, axis="com", severity=0.3)  # of which no actions were sampled
     alone = success_difference(np.arange(50) < 30, np.arange(50) < 40, comparisons=3).difference
     assert f"most along foot friction: {formatting.points(alone)} points." in said(rows)
     few = [*many(20, 20, severity=0.3), *many(19, 20, severity=0.3, mode="sampled")]
