@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
+from robo_maxent.learning.diagnostics import Diagnostics
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.spaces import Layout
@@ -48,6 +49,14 @@ class Agent(Protocol):
 
     def metrics(self) -> dict[str, float]:
         """What a run should log of the agent as it is now, by name."""
+        ...
+
+    def diagnose(self, batch: ReplayBatch) -> Diagnostics:
+        """Whether temperature and critics are as they should be; it changes nothing.
+
+        Args:
+            batch: Transitions, observations not normalized.
+        """
         ...
 
     def policy(self, layout: Layout) -> Policy:

@@ -10,6 +10,9 @@ from robo_maxent.errors import UsageError
 LogStdBound = Literal["tanh", "clamp"]
 """How a log standard deviation is kept in its range."""
 
+HIGHEST_ENTROPY = math.log(2.0)
+"""nats: of an action that is uniform in [-1, 1]."""
+
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("width",), lambda x: 1 <= x <= 10_000, "within [1, 10,000]"),
     (("batch_size",), lambda x: 1 <= x <= 1_000_000, "within [1, 1,000,000]"),
@@ -17,7 +20,12 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("learning_rate", "initial_alpha"), lambda x: 0 < x < math.inf, "> 0 and finite"),
     (("weight_decay", "alpha_learning_rate"), lambda x: 0 <= x < math.inf, ">= 0 and finite"),
     (("gamma", "tau", "actor_average"), lambda x: 0 < x <= 1, "in (0, 1]"),
-    (("target_entropy_per_action",), math.isfinite, "finite"),
+    (
+        ("target_entropy_per_action", "target_entropy_final"),
+        lambda x: x is None or -100.0 <= x < HIGHEST_ENTROPY,
+        f"within [-100, {HIGHEST_ENTROPY:.3f}) nats, log 2 being that of a uniform action",
+    ),
+    (("target_entropy_updates",), lambda x: x >= 1, "at least 1"),
     (("log_std_bound",), lambda x: x in get_args(LogStdBound), " or ".join(get_args(LogStdBound))),
     (("learning_rate_held",), lambda x: x is None or x >= 1, "at least 1 or None"),
 )
@@ -61,6 +69,10 @@ class SacConfig:
     and not later (Yu, Zhang and Xu 2022, arXiv 2201.12434: "SACLite")."""
     target_entropy_per_action: float = -0.5
     """Entropy that the temperature holds, nats per action dimension of [-1, 1]^A."""
+    target_entropy_final: float | None = None
+    """What that becomes, linearly over ``target_entropy_updates``; None: it stays."""
+    target_entropy_updates: int = 100_000
+    """Updates until it has."""
     log_std_range: tuple[float, float] = (-5.0, 0.0)
     """Log standard deviation before the tanh; at 0 the policy covers the action range."""
     log_std_bound: LogStdBound = "tanh"

@@ -208,9 +208,13 @@ class Learning(Protocol):
     targets: Critics
     normalizer: Normalizer
     optimizers: dict[str, AdamW]
-    target_entropy: float
     updates: int
     shares: int
+
+    @property
+    def target_entropy(self) -> float:
+        """Entropy that the temperature holds now, nats."""
+        ...
 
     def actor_is_due(self) -> bool:
         """Whether the update just counted is one of actor and temperature too."""

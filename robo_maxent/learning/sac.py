@@ -19,6 +19,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.diagnostics import Diagnostics, diagnose
 from robo_maxent.learning.heads import HEADS, Head
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
@@ -131,7 +132,6 @@ class Sac:
             raise UsageError(f"policy_size must be in 1..{obs_size}, got {policy_size}")
         self.config, self.precision = config, precision
         self.shares = shares or torch.get_num_threads()
-        self.target_entropy = config.target_entropy_per_action * action_size
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -155,6 +155,14 @@ class Sac:
         known = head.compiled_range is not None and config.width <= native.WIDEST
         if precision == "fp32" and known and native.library() is not None:
             self._compiled = native.Update(obs_size, action_size, self)
+
+    @property
+    def target_entropy(self) -> float:
+        """Entropy that the temperature holds now, nats: from the first value to the last."""
+        first, last = self.config.target_entropy_per_action, self.config.target_entropy_final
+        moved = 0.0 if last is None else min(self.updates / self.config.target_entropy_updates, 1.0)
+        per_action = first if last is None else first + moved * (last - first)
+        return per_action * self.actor.head.action_size
 
     @property
     def alpha(self) -> float:
@@ -214,6 +222,13 @@ class Sac:
             "train/learning_rate": self.optimizers["actor"].rate,
             "train/target_entropy": self.target_entropy,
         }
+
+    def diagnose(self, batch: ReplayBatch) -> Diagnostics:
+        """Look at temperature and critics; it changes nothing, not even the next draws."""
+        generator = torch.Generator().manual_seed(self.updates)
+        noise = torch.randn(batch.action.shape, generator=generator)
+        nets = self.actor, self.critics, self.targets
+        return diagnose(*nets, self._normalized(batch), noise, self.alpha, self.target_entropy)
 
     def policy(self, layout: Layout) -> Policy:
         """The averaged actor with the normalizer of what it sees; it changes as they do."""

@@ -16,6 +16,7 @@ Logged = tuple[list[float], list[float]]
 
 NAME = "training.png"
 PANEL_INCHES = (4.6, 3.4)
+COLUMNS = 3
 PANELS = {
     "Success": {
         "rollout/success_rate": "while exploring",
@@ -24,6 +25,16 @@ PANELS = {
     "Return of an episode": {
         "rollout/ep_rew_mean": "while exploring",
         "eval/mean_reward": "mean action, fresh episodes",
+    },
+    "Temperature": {"train/ent_coef": "alpha"},
+    "Entropy, nats": {
+        "train/entropy": "of the policy",
+        "train/target_entropy": "target",
+    },
+    "Diagnostics": {
+        "diagnostics/entropy_share": "entropy, of target values",
+        "diagnostics/saturated": "actions at their limits",
+        "diagnostics/twin_gap": "gap of the critics, in deviations",
     },
 }
 """Title of a panel -> metric -> label of its curve."""
@@ -53,11 +64,17 @@ def draw(directory: Path) -> Path | None:
     if not panels:
         return None
     width, height = PANEL_INCHES
-    figure = Figure(figsize=(width * len(panels), height), dpi=110, layout="constrained")
+    columns = min(len(panels), COLUMNS)
+    rows_of_panels = -(-len(panels) // columns)
+    figure = Figure(
+        figsize=(width * columns, height * rows_of_panels), dpi=110, layout="constrained"
+    )
     FigureCanvasAgg(figure)
-    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, curves) in zip(all_axes, panels.items(), strict=True):
+    all_axes = figure.subplots(rows_of_panels, columns, squeeze=False).ravel()
+    for axes, (title, curves) in zip(all_axes, panels.items(), strict=False):
         _panel(axes, title, curves)
+    for axes in all_axes[len(panels) :]:
+        axes.set_axis_off()
     path = directory / NAME
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
@@ -98,6 +115,8 @@ def _panel(axes: Axes, title: str, curves: Mapping[str, Logged]) -> None:
     axes.set_xlim(left=0.0)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+    if title == "Temperature":
+        axes.set_yscale("log")
     if title == "Success":
         axes.set_ylim(0.0, 1.02)
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")

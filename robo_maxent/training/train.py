@@ -145,6 +145,10 @@ def _trained(
         trainer.close()
 
 
+DIAGNOSED = 1024
+"""Transitions that a learner is looked at on."""
+
+
 class _Loop:
     """Runs a trainer to its budget, with evaluation, metrics and checkpoints on the way."""
 
@@ -163,6 +167,7 @@ class _Loop:
         self.saved_at = start
         self.saved_steps = trainer.steps  # in the checkpoint; 0: there is none
         self.told_at = start
+        self.alarmed: set[str] = set()
 
     def run(self, interrupt: Interrupt) -> Run:
         """Train until the budget is spent or Ctrl-C is pressed."""
@@ -316,6 +321,19 @@ class _Loop:
         if score > trainer.best_score and self._attempt(lambda: trainer.policy().save(best)):
             trainer.best_score = score
         self.tell(f"evaluation at {trainer.steps:,} steps: {summary.headline}")
+        self._diagnose()
+
+    def _diagnose(self) -> None:
+        """Log how temperature and critics are, and say what is wrong, each once."""
+        replay, updates = self.trainer.learner.replay, self.agent.updates
+        if not updates or not len(replay):
+            return
+        found = self.agent.diagnose(replay.sample(np.random.default_rng(updates), DIAGNOSED))
+        self._write(found.metrics())
+        for name, words in found.alarms().items():
+            if name not in self.alarmed:
+                self.alarmed.add(name)
+                self.tell(words)
 
     def _evaluating(self, done: int, most: int) -> None:
         if time.monotonic() - self.told_at > EVALUATION_NEWS:

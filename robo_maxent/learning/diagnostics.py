@@ -1,0 +1,99 @@
+"""Whether temperature and critics are as they should be: numbers of a learner, alarms in words."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from robo_maxent.learning.networks import Actor, Critics
+from robo_maxent.learning.replay_buffer import ReplayBatch
+
+AT_LIMIT = 0.99
+"""Size of an action from which on it counts as saturated."""
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What a batch of transitions says about a learner."""
+
+    entropy: float
+    """Of the policy, nats."""
+    target_entropy: float
+    """What the temperature should hold, nats."""
+    entropy_share: float
+    """Of the size of what a target value is made of, in [0, 1]: the mean of |α log π'| over that of
+    |α log π'| + |Q'|."""
+    saturated: float
+    """Share of the elements of sampled actions that are at a limit."""
+    twin_gap: float
+    """Mean difference of the two critics, over the standard deviation of their values."""
+
+    def metrics(self) -> dict[str, float]:
+        """By the names under which a run logs them."""
+        names = ("entropy_share", "saturated", "twin_gap")
+        return {f"diagnostics/{name}": getattr(self, name) for name in names}
+
+    def alarms(self) -> dict[str, str]:
+        """What is wrong -> why that is bad, and what to do; empty where all is well."""
+        return {name: words for name, (wrong, words) in self._rules().items() if wrong}
+
+    def _rules(self) -> dict[str, tuple[bool, str]]:
+        lack = self.target_entropy - self.entropy
+        return {
+            "entropy_share": (
+                self.entropy_share > 0.5,
+                f"{100 * self.entropy_share:.0f} % of the target values is entropy: rewards hardly "
+                "count. Lower --target-entropy-per-action, or scale rewards up.",
+            ),
+            "saturated": (
+                self.saturated > 0.5,
+                f"{100 * self.saturated:.0f} % of the actions are at their limits: the policy "
+                "switches rather than steers. Widen the action range, or raise "
+                "--target-entropy-per-action.",
+            ),
+            "entropy": (
+                lack > 1.0,
+                f"entropy is {lack:.1f} nats below its target, and the temperature has not caught "
+                "up: exploration may have ended. Raise --initial-alpha or --alpha-learning-rate.",
+            ),
+            "twin_gap": (
+                self.twin_gap > 1.0,
+                "the critics differ by more than their values vary: they guess. Lower "
+                "--learning-rate, or make fewer updates per step.",
+            ),
+        }
+
+
+@torch.no_grad()
+def diagnose(
+    actor: Actor,
+    critics: Critics,
+    targets: Critics,
+    batch: ReplayBatch,
+    noise: Tensor,
+    alpha: float,
+    target_entropy: float,
+) -> Diagnostics:
+    """Look at a learner on a batch of transitions, with normalized observations.
+
+    Args:
+        actor: Policy.
+        critics: Its critics.
+        targets: Their slowly moving copy.
+        batch: B transitions.
+        noise: Standard normal draws, (B, A).
+        alpha: Temperature.
+        target_entropy: nats.
+    """
+    action, log_prob = actor.sample(batch.next_obs, noise)
+    bonus = (alpha * log_prob).abs().mean()
+    value = targets(batch.next_obs, action).amin(0).abs().mean()
+    first, second = critics(batch.obs, batch.action)[:2]
+    spread = torch.cat([first, second]).std().clamp_min(1e-8)
+    return Diagnostics(
+        entropy=float(-log_prob.mean()),
+        target_entropy=target_entropy,
+        entropy_share=float(bonus / (bonus + value).clamp_min(1e-8)),
+        saturated=float((action.abs() > AT_LIMIT).float().mean()),
+        twin_gap=float((first - second).abs().mean() / spread),
+    )
