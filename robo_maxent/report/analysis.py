@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -18,7 +18,8 @@ from robo_maxent.evaluation.paired import (
     mean_difference,
     success_difference,
 )
-from robo_maxent.report.curves import Curve, Hit, curve, is_ordered
+from robo_maxent.report.axis_rows import AxisRows, Rows, modes_of, rows_by_axis, undisturbed_of
+from robo_maxent.report.curves import Curve, is_ordered
 from robo_maxent.report.grips import GripAnalysis, grips
 from robo_maxent.report.places import PlaceMap, place_maps
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
@@ -33,55 +34,12 @@ from robo_maxent.report.rows import (
     declared_axes,
     distinct,
     is_disturbed,
-    labels_of,
     met,
-    nominal_severities,
     pair_key,
-    severities_of,
     start_of,
     survived,
-    with_all_undisturbed,
 )
 from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share, start_numbers
-
-Rows = list[StressEpisode]
-
-
-@dataclass(frozen=True)
-class AxisRows:
-    """The rows of one axis."""
-
-    label: AxisLabel
-    severities: tuple[float, ...]
-    """From mild to hard."""
-    judged: dict[str, Rows]
-    """Policy or baseline -> rows that it is judged by: of its mean action, where it was run so."""
-    in_mode: dict[tuple[str, str], Rows]
-    """Policy and mode -> rows."""
-    refined: dict[str, Rows]
-    """Policy -> rows at severities where only it was asked: they count for its curves alone."""
-
-    def curve(self, policy: str, hit: Hit) -> Curve:
-        """The curve of a policy or baseline."""
-        rows, severities = self.judged[policy], self.severities
-        more = self.refined.get(policy, [])
-        if more and is_ordered(severities):
-            less_is_worse = severities[-1] < severities[0]
-            between = {row.severity for row in more}
-            severities = tuple(sorted({*severities, *between}, reverse=less_is_worse))
-        return curve([*rows, *more], severities, hit, self.label.is_scale)
-
-    @property
-    def modes(self) -> set[str]:
-        """Ways to act that it was run in."""
-        return {mode for _, mode in self.in_mode}
-
-    @property
-    def nominal(self) -> tuple[float, ...]:
-        """Severities at which nothing is different about any episode."""
-        every = [row for rows in self.in_mode.values() for row in rows]
-        nominal = nominal_severities(every)
-        return tuple(severity for severity in self.severities if severity in nominal)
 
 
 @dataclass(frozen=True)
@@ -176,9 +134,9 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
     """
     check(rows)
     policies, baselines = _policies(rows, suite)
-    modes, episodes = _modes(rows, policies, baselines), distinct(rows)
-    undisturbed = _undisturbed(episodes)
-    by_axis = _by_axis(rows, suite, modes, undisturbed)
+    modes, episodes = modes_of(rows, policies, baselines), distinct(rows)
+    undisturbed = undisturbed_of(episodes)
+    by_axis = rows_by_axis(rows, suite, modes, undisturbed)
     in_both = sum({"mean", "sampled"} <= each.modes for each in by_axis.values())
     axes = {name: _axis(each, policies, len(by_axis), in_both) for name, each in by_axis.items()}
     recovery = (
@@ -235,55 +193,6 @@ def _policies(
             f"{both[0]!r} is the name of a policy and of a baseline; rename the policy"
         )
     return policies, tuple(sorted(baselines))
-
-
-def _modes(
-    rows: Sequence[StressEpisode], policies: Sequence[str], baselines: Sequence[str]
-) -> dict[str, str]:
-    """Policy or baseline -> the way to act that it is judged by."""
-    of_mean = {row.policy for row in rows if row.mode == "mean"}
-    modes = {policy: "mean" if policy in of_mean else "sampled" for policy in policies}
-    return modes | dict.fromkeys(baselines, "baseline")
-
-
-def _undisturbed(episodes: Iterable[StressEpisode]) -> dict[tuple[str, str], Rows]:
-    """Policy and mode -> its undisturbed episodes."""
-    undisturbed: dict[tuple[str, str], Rows] = defaultdict(list)
-    for row in episodes:
-        if not is_disturbed(row):
-            undisturbed[row.policy, row.mode].append(row)
-    return undisturbed
-
-
-def _by_axis(
-    rows: Sequence[StressEpisode],
-    suite: Mapping[str, Any],
-    modes: Mapping[str, str],
-    undisturbed: Mapping[tuple[str, str], Rows],
-) -> dict[str, AxisRows]:
-    """The rows of each axis, in the order in which axes are shown."""
-    grouped: dict[str, dict[tuple[str, str], Rows]] = defaultdict(lambda: defaultdict(list))
-    refined: dict[str, dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        if row.round:
-            refined[row.axis][row.policy].append(row)
-        else:
-            grouped[row.axis][row.policy, row.mode].append(row)
-    by_axis = {}
-    for name, label in labels_of(suite, grouped).items():
-        in_mode = {
-            key: with_all_undisturbed(own, undisturbed.get(key, []))
-            for key, own in grouped[name].items()
-        }
-        more = {
-            policy: with_all_undisturbed(own, undisturbed.get((policy, "mean"), []))
-            for policy, own in refined[name].items()
-        }
-        judged = {key[0]: in_mode[key] for key in modes.items() if key in in_mode}
-        unit = label.unit or next((row.unit for r in in_mode.values() for row in r if row.unit), "")
-        severities = severities_of(name, (row for r in in_mode.values() for row in r), suite)
-        by_axis[name] = AxisRows(replace(label, unit=unit), severities, judged, in_mode, more)
-    return by_axis
 
 
 def _disturbed(by_axis: Mapping[str, AxisRows]) -> dict[str, Rows]:
