@@ -1,59 +1,35 @@
 """The soft backup on finite Markov decision processes, where the soft optimum is known."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 
+from robo_maxent.learning.exact import (
+    FiniteMdp,
+    soft_maximum,
+    soft_policy_value,
+    soft_value_iteration,
+)
 from robo_maxent.learning.sac import soft_target
 
 ALPHAS = [0.05, 0.3, 1.0, 5.0]
 GAMMA = 0.9
 
 
-@dataclass(frozen=True)
-class Mdp:
-    reward: np.ndarray
-    """(S, A)."""
-    moves: np.ndarray
-    """Probability of the next state, (S, A, S)."""
-    terminal: np.ndarray
-    """1 where arriving ends the episode, (S,)."""
-
-
-def garnet(seed: int, states: int = 12, actions: int = 4, branches: int = 3) -> Mdp:
+def garnet(seed: int, states: int = 12, actions: int = 4, branches: int = 3) -> FiniteMdp:
     """A random process; every move leads to one of a few states, two of them terminal."""
     rng = np.random.default_rng(seed)
     moves = np.zeros((states, actions, states))
     for s, a in np.ndindex(states, actions):
         moves[s, a, rng.choice(states, branches, replace=False)] = rng.dirichlet(np.ones(branches))
-    return Mdp(rng.normal(size=(states, actions)), moves, (np.arange(states) < 2).astype(float))
+    terminal = (np.arange(states) < 2).astype(float)
+    return FiniteMdp(rng.normal(size=(states, actions)), moves, terminal, GAMMA)
 
 
-def soft_maximum(q: np.ndarray, alpha: float) -> np.ndarray:
-    return alpha * np.asarray(logsumexp(q / alpha, axis=1))  # (S,)
-
-
-def value_iteration(mdp: Mdp, alpha: float) -> np.ndarray:
-    """Soft-optimal action values, (S, A), by the log-sum-exp; ``alpha`` 0 takes the maximum."""
-    q = np.zeros_like(mdp.reward)
-    for _ in range(600):  # 0.9^600 < 1e-27
-        v = soft_maximum(q, alpha) if alpha else q.max(axis=1)
-        q = mdp.reward + GAMMA * mdp.moves @ ((1 - mdp.terminal) * v)
-    return q
-
-
-def policy_value(mdp: Mdp, log_pi: np.ndarray, alpha: float) -> np.ndarray:
-    """Soft value of a policy, (S,), by solving V = r + alpha H + gamma P V."""
-    pi = np.exp(log_pi)
-    reward = (pi * (mdp.reward - alpha * log_pi)).sum(1)
-    moves = np.einsum("sa,sat->st", pi, mdp.moves) * (1 - mdp.terminal)
-    return np.linalg.solve(np.eye(len(reward)) - GAMMA * moves, reward)
-
-
-def backed_up(mdp: Mdp, alpha: float, seed: int = 0) -> np.ndarray:
+def backed_up(mdp: FiniteMdp, alpha: float, seed: int = 0) -> np.ndarray:
     """Fixed point, (S, A), of the library's backup.
 
     The policy is softmax(Q / alpha), under which Q - alpha log pi is the same for every action:
@@ -61,7 +37,7 @@ def backed_up(mdp: Mdp, alpha: float, seed: int = 0) -> np.ndarray:
     """
     rng = np.random.default_rng(seed)
     states, actions = mdp.reward.shape
-    shape = mdp.moves.shape  # (S, A, S)
+    shape = mdp.transition.shape  # (S, A, S)
     reward = torch.from_numpy(np.broadcast_to(mdp.reward[:, :, None], shape).copy())
     terminated = torch.from_numpy(np.broadcast_to(mdp.terminal, shape).copy())
     q = np.zeros_like(mdp.reward)
@@ -76,12 +52,12 @@ def backed_up(mdp: Mdp, alpha: float, seed: int = 0) -> np.ndarray:
             torch.tensor(alpha, dtype=torch.float64),
             GAMMA,
         )
-        q = (mdp.moves * goal.numpy()).sum(2)  # (S, A)
+        q = (mdp.transition * goal.numpy()).sum(2)  # (S, A)
     return q
 
 
 def test_one_state_that_loops_has_the_value_worked_by_hand() -> None:
-    loop = Mdp(np.array([[1.0, 0.0]]), np.ones((1, 2, 1)), np.zeros(1))
+    loop = FiniteMdp(np.array([[1.0, 0.0]]), np.ones((1, 2, 1)), np.zeros(1), GAMMA)
     q = backed_up(loop, alpha=0.5)
     value = 0.5 * np.log(np.exp(2.0) + 1.0) / 0.1
     assert value == pytest.approx(10.6346, abs=5e-5)
@@ -94,7 +70,7 @@ def test_one_state_that_loops_has_the_value_worked_by_hand() -> None:
 def test_repeated_backups_find_what_soft_value_iteration_finds(alpha: float) -> None:
     mdp = garnet(seed=0)
     np.testing.assert_allclose(
-        backed_up(mdp, alpha), value_iteration(mdp, alpha), rtol=1e-10, atol=1e-10
+        backed_up(mdp, alpha), soft_value_iteration(mdp, alpha), rtol=1e-10, atol=1e-10
     )
 
 
@@ -104,8 +80,8 @@ def test_alpha_log_pi_is_the_advantage_under_the_linear_solution_of_that_policy(
 ) -> None:
     mdp = garnet(seed=1)
     log_pi = log_softmax(backed_up(mdp, alpha) / alpha, axis=1)
-    v = policy_value(mdp, log_pi, alpha)
-    q = mdp.reward + GAMMA * mdp.moves @ ((1 - mdp.terminal) * v)
+    v = soft_policy_value(mdp, log_pi, alpha)
+    q = mdp.action_value(v)
     np.testing.assert_allclose(alpha * log_pi, q - v[:, None], atol=1e-9)
     np.testing.assert_allclose(q, backed_up(mdp, alpha), atol=1e-9)
 
@@ -117,9 +93,9 @@ def test_entropy_adds_at_least_nothing_and_at_most_that_of_uniform_choice_foreve
     mdp = garnet(seed=2)
     q = backed_up(mdp, alpha)
     soft = soft_maximum(q, alpha)
-    plain = value_iteration(mdp, 0.0).max(axis=1)
+    plain = soft_value_iteration(mdp, 0.0).max(axis=1)
     bound = alpha * np.log(mdp.reward.shape[1]) / (1 - GAMMA)
-    achieved = policy_value(mdp, log_softmax(q / alpha, axis=1), alpha=0.0)
+    achieved = soft_policy_value(mdp, log_softmax(q / alpha, axis=1), alpha=0.0)
     for gap in (soft - plain, plain - achieved):
         assert (gap >= -1e-9).all()
         assert (gap <= bound).all()
@@ -130,13 +106,13 @@ def test_entropy_adds_at_least_nothing_and_at_most_that_of_uniform_choice_foreve
 def test_no_other_policy_has_a_larger_soft_value(alpha: float) -> None:
     mdp, rng = garnet(seed=3), np.random.default_rng(0)
     logits = backed_up(mdp, alpha) / alpha
-    best = policy_value(mdp, log_softmax(logits, axis=1), alpha)
+    best = soft_policy_value(mdp, log_softmax(logits, axis=1), alpha)
     for size in (0.01, 0.1, 1.0, 10.0):
         other = log_softmax(logits + size * rng.normal(size=logits.shape), axis=1)
-        assert (policy_value(mdp, other, alpha) < best + 1e-12).all()
+        assert (soft_policy_value(mdp, other, alpha) < best + 1e-12).all()
 
 
 def test_rewards_and_temperature_scaled_alike_leave_the_policy_alone() -> None:
     mdp = garnet(seed=4)
-    scaled = Mdp(7.0 * mdp.reward, mdp.moves, mdp.terminal)
+    scaled = replace(mdp, reward=7.0 * mdp.reward)
     np.testing.assert_allclose(backed_up(scaled, 7.0 * 0.3) / 7.0, backed_up(mdp, 0.3), atol=1e-10)
