@@ -13,6 +13,8 @@ import numpy as np
 from robo_maxent import __version__
 from robo_maxent.errors import PolicyError
 from robo_maxent.files import FileKind, atomic_path, require_place
+from robo_maxent.learning.heads import Head
+from robo_maxent.learning.mixture import Mixture
 from robo_maxent.learning.policy import Policy
 from robo_maxent.versions import require_extra
 
@@ -92,7 +94,7 @@ def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
 
 
 def build(policy: Policy) -> "ModelProto":
-    """The mean action of a policy as an ONNX model, checked against the standard.
+    """The action of a policy without noise as an ONNX model, checked against the standard.
 
     Raises:
         UsageError: The extra onnx is not installed.
@@ -127,12 +129,24 @@ def _graph(policy: Policy) -> "GraphProto":
             x = nodes.add("Mul", f"silu{i}", x, nodes.add("Sigmoid", f"sigmoid{i}", x))
         else:
             x = nodes.add("Relu", f"relu{i}", x)
-    weight, bias = (part[:, :count] for part in last)  # the rest is of the standard deviation
-    x = nodes.add("Gemm", "mean", x, weight=weight, bias=bias)  # (batch, A)
-    x = nodes.add("Tanh", ACTION, x)
+    x = nodes.add("Tanh", ACTION, _mean(nodes, actor.head, x, *last))
     x = nodes.add("Mul", "offset", x, scale=np.array(layout.action_scale))
     nodes.add("Add", TARGET, x, centre=np.array(layout.action_centre))
-    return nodes.graph(layout.observation_size, count, f"Mean action on {layout.task}")
+    return nodes.graph(layout.observation_size, count, f"Action without noise on {layout.task}")
+
+
+def _mean(nodes: "_Nodes", head: Head, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
+    """The mean before the tanh, (batch, A); of a mixture, that of the most probable component."""
+    if not isinstance(head, Mixture):  # what follows the means is of the standard deviation
+        means = slice(head.action_size)
+        return nodes.add("Gemm", "mean", x, weight=weight[:, means], bias=bias[:, means])
+    means, logits = slice(head.components * head.action_size), slice(-head.components, None)
+    every = nodes.add("Gemm", "means", x, weight=weight[:, means], bias=bias[:, means])
+    shape = np.array([-1, head.components, head.action_size], np.int64)
+    every = nodes.add("Reshape", "by_component", every, shape=shape)  # (batch, K, A)
+    x = nodes.add("Gemm", "logits", x, weight=weight[:, logits], bias=bias[:, logits])
+    chosen = nodes.add("ArgMax", "component", x, axis=1)  # (batch, 1)
+    return nodes.add("GatherND", "mean", every, chosen, batch_dims=1)
 
 
 class _Nodes:
@@ -142,15 +156,27 @@ class _Nodes:
         self._nodes: list[NodeProto] = []
         self._constants: list[TensorProto] = []
 
-    def add(self, operator: str, name: str, *inputs: str, **constants: np.ndarray) -> str:
-        """Apply an operator to named inputs, then to constants; its output has its name."""
+    def add(self, operator: str, name: str, *inputs: str, **constants: np.ndarray | int) -> str:
+        """Apply an operator to named inputs, then to arrays; its output has its name.
+
+        Args:
+            operator: Of the standard.
+            name: Of the node and of its output.
+            inputs: Outputs of others.
+            constants: Arrays are further inputs, whole numbers are attributes.
+        """
         from onnx import helper, numpy_helper
 
-        for key, value in constants.items():
-            tensor = numpy_helper.from_array(np.array(value, np.float32), f"{name}.{key}")
+        arrays = {key: value for key, value in constants.items() if not isinstance(value, int)}
+        attributes = {key: value for key, value in constants.items() if isinstance(value, int)}
+        for key, value in arrays.items():
+            kind = value.dtype if value.dtype == np.int64 else np.float32
+            tensor = numpy_helper.from_array(np.array(value, kind), f"{name}.{key}")
             self._constants.append(tensor)
-        names = [*inputs, *(f"{name}.{key}" for key in constants)]
-        self._nodes.append(helper.make_node(operator, names, [name], name=name))
+        names = [*inputs, *(f"{name}.{key}" for key in arrays)]
+        node = helper.make_node(operator, names, [name], name=name)
+        node.attribute.extend(helper.make_attribute(*pair) for pair in attributes.items())
+        self._nodes.append(node)
         return name
 
     def graph(self, sees: int, acts: int, what: str) -> "GraphProto":

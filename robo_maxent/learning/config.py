@@ -16,6 +16,7 @@ HIGHEST_ENTROPY = math.log(2.0)
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("width",), lambda x: 1 <= x <= 10_000, "within [1, 10,000]"),
     (("batch_size",), lambda x: 1 <= x <= 1_000_000, "within [1, 1,000,000]"),
+    (("components",), lambda x: 1 <= x <= 100, "within [1, 100]"),
     (("actor_every",), lambda x: x >= 1, "at least 1"),
     (("learning_rate", "initial_alpha"), lambda x: 0 < x < math.inf, "> 0 and finite"),
     (("weight_decay", "alpha_learning_rate"), lambda x: 0 <= x < math.inf, ">= 0 and finite"),
@@ -78,6 +79,9 @@ class SacConfig:
     log_std_bound: LogStdBound = "tanh"
     """How it is kept there: by a tanh of its own, which has a slope everywhere; clamp: cut off at
     the ends, beyond which it learns nothing, as published."""
+    components: int = 1
+    """Gaussians of which the policy is a mixture, so that it can keep several ways of acting; each
+    more costs an evaluation of the critics. From 2 on updates run in torch, not in C."""
     calm_start: bool = True
     """The actor's last layer starts near zero, so that the first policy is calm; False: as large as
     the others."""

@@ -5,13 +5,24 @@ Losses, exploration and policy files ask the head, so that another distribution 
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from robo_maxent.learning.config import LogStdBound
+
+
+class Draws(NamedTuple):
+    """K actions for each state, whose weighted sum stands for an expectation over all actions."""
+
+    action: Tensor
+    """In [-1, 1], (K, B, A)."""
+    log_prob: Tensor
+    """Log-probability of each under the whole distribution, (K, B)."""
+    weight: Tensor
+    """What each counts; they sum to 1, (K, B)."""
 
 
 class Head(Protocol):
@@ -30,6 +41,16 @@ class Head(Protocol):
     @property
     def outputs(self) -> int:
         """Number of elements of the raw output."""
+        ...
+
+    @property
+    def noise_size(self) -> int:
+        """Number of standard normal draws that :meth:`draws` takes for a state."""
+        ...
+
+    @property
+    def start(self) -> Tensor:
+        """What is added to the raw output before anything is learnt, (outputs,)."""
         ...
 
     @property
@@ -55,14 +76,23 @@ class Head(Protocol):
         ...
 
     def sample(self, raw: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Reparameterized sample of the distribution.
+        """Sample of the distribution, to act with.
 
         Args:
             raw: Output of the network, (B, outputs).
-            noise: Standard normal draws, (B, A).
+            noise: Standard normal draws, (B, A), all that it takes.
 
         Returns:
             Action in [-1, 1], (B, A), and its log-probability, (B,).
+        """
+        ...
+
+    def draws(self, raw: Tensor, noise: Tensor) -> Draws:
+        """Reparameterized samples, to learn from: gradients reach all of the raw output.
+
+        Args:
+            raw: Output of the network, (B, outputs).
+            noise: Standard normal draws, (B, noise_size).
         """
         ...
 
@@ -84,7 +114,13 @@ class SquashedGaussian:
             log_std_range: Range of the log standard deviation before the tanh.
         """
         self.action_size, self.outputs = action_size, 2 * action_size
+        self.noise_size = action_size
         self.log_std_range = log_std_range
+
+    @property
+    def start(self) -> Tensor:
+        """Nothing of its own, (2 A,)."""
+        return torch.zeros(self.outputs)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -110,6 +146,11 @@ class SquashedGaussian:
         """Action in (-1, 1), (B, A), and its log-probability, (B,), for normal draws (B, A)."""
         mean, log_std = self.gaussian(raw)
         return sample_squashed(mean, log_std, noise)
+
+    def draws(self, raw: Tensor, noise: Tensor) -> Draws:
+        """One reparameterized sample, for normal draws (B, A)."""
+        action, log_prob = self.sample(raw, noise)
+        return Draws(action[None], log_prob[None], torch.ones_like(log_prob)[None])
 
 
 class ClampedGaussian(SquashedGaussian):
@@ -138,8 +179,7 @@ HEADS: dict[LogStdBound, type[SquashedGaussian]] = {
 def sample_squashed(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Reparameterized sample of a tanh-squashed Gaussian.
 
-    These are equations 20 and 21 of Haarnoja et al. 2018, arXiv 1812.05905. The log-determinant of
-    tanh is 2 (log 2 - u - softplus(-2 u)), exact where 1 - tanh(u)² is rounded to zero.
+    These are equations 20 and 21 of Haarnoja et al. 2018, arXiv 1812.05905.
 
     Args:
         mean: Mean before the tanh, (B, A).
@@ -151,5 +191,10 @@ def sample_squashed(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tenso
     """
     u = mean + log_std.exp() * noise
     log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    log_det = 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
+    log_det = log_slope(u)
     return torch.tanh(u), (log_normal - log_det).sum(-1)
+
+
+def log_slope(u: Tensor) -> Tensor:
+    """log(1 - tanh(u)²), exact also where 1 - tanh(u)² is rounded to zero."""
+    return 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robo_maxent.learning import hardware
-from robo_maxent.learning.heads import Head
+from robo_maxent.learning.heads import Draws, Head
 
 OUTLIER = 30.0
 """Deviations, each of at least one unit, beyond which an observation counts as if it were there.
@@ -100,14 +100,16 @@ class Actor(Ensemble):
             head: What its outputs mean.
             width: Units of a hidden layer.
             layer_norm: Normalize hidden layers.
-            calm_start: The last layer starts near zero, so that the first policy is calm.
+            calm_start: The last layer starts near zero, so that the first policy is calm: as its
+                head says, and nearly the same everywhere.
         """
         super().__init__(1, obs_size, width, head.outputs, layer_norm)
         self.obs_size, self.head = obs_size, head
+        weight, bias = self.layers()[-1]
         if calm_start:
-            weight, bias = self.layers()[-1]
             weight.mul_(0.01)
             bias.zero_()
+        bias.add_(head.start)
 
     def forward(self, obs: Tensor) -> Tensor:
         """Raw output for the head, (B, outputs), at observations (B, O)."""
@@ -125,6 +127,15 @@ class Actor(Ensemble):
             noise: Standard normal draws, (B, A).
         """
         return self.head.sample(self(obs), noise)
+
+    def draws(self, obs: Tensor, noise: Tensor) -> Draws:
+        """Weighted actions, which stand for all of them, at observations (B, O).
+
+        Args:
+            obs: Normalized observations.
+            noise: Standard normal draws, (B, head.noise_size).
+        """
+        return self.head.draws(self(obs), noise)
 
 
 class Critics(Ensemble):

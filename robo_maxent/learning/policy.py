@@ -13,8 +13,9 @@ from safetensors.torch import save
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.files import write_atomically
 from robo_maxent.from_json import typed
-from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.config import LogStdBound, SacConfig
 from robo_maxent.learning.heads import HEADS, Head, SquashedGaussian
+from robo_maxent.learning.mixture import PREFIX, head_of
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.spaces import Layout
 
@@ -29,7 +30,10 @@ _FIRST = "actor.0.bias"
 
 
 class Policy:
-    """Observations in, actions out: the mean action of a trained actor."""
+    """Observations in, actions out: those of a trained actor without noise.
+
+    They are the mean; of a mixture, that of the most probable component.
+    """
 
     def __init__(self, layout: Layout, actor: Actor, normalizer: Normalizer) -> None:
         """Join an actor, its normalizer and the layout they were trained on."""
@@ -165,17 +169,25 @@ def _head(metadata: Mapping[str, str], action_size: int) -> Head:
     """The head that a policy file asks for.
 
     Raises:
+        KeyError: It is a mixture, and the metadata don't say of how many.
         ValueError: There is no such head, or the metadata say no pair of numbers.
-        UsageError: The pair is no range.
+        UsageError: The pair is no range, or the mixture is of too many.
     """
-    name, heads = metadata.get("head", SquashedGaussian.name), {h.name: h for h in HEADS.values()}
-    if name not in heads:
-        known = " and ".join(map(repr, heads))
-        raise ValueError(f"its head is {name!r}, known are {known}")
+    name = metadata.get("head", SquashedGaussian.name)
+    bounds: dict[str, LogStdBound] = {head.name: bound for bound, head in HEADS.items()}
+    if name.removeprefix(PREFIX) not in bounds:
+        known = " and ".join(map(repr, bounds))
+        raise ValueError(f"its head is {name!r}, known are {known}, and mixtures of either")
     saved = json.loads(metadata.get("log_std_range", DEFAULT_RANGE))
     low, high = typed(tuple[float, float], saved, "log_std_range")
-    settings = SacConfig(log_std_range=(low, high))  # which refuses what is no range
-    return heads[name](action_size, settings.log_std_range)
+    is_mixture = name.startswith(PREFIX)
+    components = json.loads(metadata["components"]) if is_mixture else 1
+    settings = SacConfig(  # which refuses what is out of range
+        log_std_range=(low, high),
+        log_std_bound=bounds[name.removeprefix(PREFIX)],
+        components=typed(int, components, "components"),
+    )
+    return head_of(settings, action_size)
 
 
 def _with_sorted_header(data: bytes) -> bytes:

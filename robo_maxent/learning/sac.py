@@ -20,7 +20,7 @@ from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.diagnostics import Diagnostics, diagnose
-from robo_maxent.learning.heads import HEADS, Head
+from robo_maxent.learning.mixture import Mixture, head_of
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
@@ -40,13 +40,30 @@ def soft_target(
     Args:
         reward: (B,).
         terminated: 1 where nothing follows, (B,). A truncated step is not terminated.
-        next_value: Smallest target action value at the next action, (B,).
-        next_log_prob: Log-probability of the next action, (B,).
+        next_value: Smallest target action value at the next action, or its expectation, (B,).
+        next_log_prob: Log-probability of the next action, or its expectation, (B,).
         alpha: Temperature, a scalar.
         gamma: Discount.
     """
     assert reward.shape == terminated.shape == next_value.shape == next_log_prob.shape
     return reward + gamma * (1.0 - terminated) * (next_value - alpha * next_log_prob)
+
+
+def expected(actor: Actor, critics: Critics, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Expectations over the policy's actions, of which equation 3 is made, each (B,).
+
+    Args:
+        actor: Policy.
+        critics: Of their values the smallest counts.
+        obs: Normalized observations, (B, O).
+        noise: Standard normal draws, (B, actor.head.noise_size).
+
+    Returns:
+        The action value, and the log-probability, which is minus the entropy.
+    """
+    action, log_prob, weight = actor.draws(obs, noise)  # (K, B, A), (K, B), (K, B)
+    value = critics(obs.repeat(len(action), 1), action.flatten(0, 1)).amin(0).view_as(weight)
+    return (weight * value).sum(0), (weight * log_prob).sum(0)
 
 
 def critic_loss(
@@ -65,7 +82,7 @@ def critic_loss(
         critics: Critics to improve.
         targets: Slowly moving copy, not differentiated.
         batch: Transitions with normalized observations.
-        noise: Standard normal draws for the next action, (B, A).
+        noise: Standard normal draws for the next action, (B, actor.head.noise_size).
         alpha: Temperature, a scalar; 0: the goal is that of plain rewards.
         gamma: Discount.
 
@@ -73,8 +90,7 @@ def critic_loss(
         The loss, and the action values under the critics, (E, B).
     """
     with torch.no_grad():
-        next_action, next_log_prob = actor.sample(batch.next_obs, noise)
-        next_value = targets(batch.next_obs, next_action).amin(0)
+        next_value, next_log_prob = expected(actor, targets, batch.next_obs, noise)
         goal = soft_target(batch.reward, batch.terminated, next_value, next_log_prob, alpha, gamma)
     values = critics(batch.obs, batch.action)  # (E, B)
     return 0.5 * (values - goal).square().mean(1).sum(), values.detach()
@@ -86,10 +102,9 @@ def actor_loss(
     """Expected α log π - Q (equation 9); the critics' parameters must not require gradients.
 
     Returns:
-        The loss, and the log-probability of the sampled actions, (B,).
+        The loss, and the log-probability of the policy's actions, (B,).
     """
-    action, log_prob = actor.sample(obs, noise)
-    value = critics(obs, action).amin(0)
+    value, log_prob = expected(actor, critics, obs, noise)
     return (alpha * log_prob - value).mean(), log_prob.detach()
 
 
@@ -135,7 +150,7 @@ class Sac:
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head: Head = HEADS[config.log_std_bound](action_size, config.log_std_range)
+            head = head_of(config, action_size)
             self.actor = Actor(
                 policy_size, head, config.width, config.layer_norm, config.calm_start
             )
@@ -201,7 +216,8 @@ class Sac:
         if count * size != len(batch.reward):
             raise UsageError(f"{len(batch.reward)} transitions are not batches of {size}")
         self._set_rates()
-        noise = torch.randn(2 * len(batch.action), batch.action.shape[1], generator=self.generator)
+        draws = 2 * len(batch.action), self.actor.head.noise_size
+        noise = torch.randn(draws, generator=self.generator)
         if self._compiled is not None:
             return self._compiled(batch, noise, count, crew)
         with hardware.bf16_products() if self.precision == "bf16" else nullcontext():
@@ -221,6 +237,7 @@ class Sac:
             "train/ent_coef": self.alpha,
             "train/learning_rate": self.optimizers["actor"].rate,
             "train/target_entropy": self.target_entropy,
+            "train/compiled": float(self._compiled is not None),
         }
 
     def diagnose(self, batch: ReplayBatch) -> Diagnostics:
@@ -300,7 +317,10 @@ class Sac:
         _move(self.average, self.actor, self.config.actor_average)
         alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
         self._step("alpha", alpha_loss)
-        return {
+        head, modes = self.actor.head, dict[str, Tensor]()
+        if isinstance(head, Mixture):
+            modes = head.diagnostics(self.actor(batch.obs))
+        return modes | {
             "actor_loss": loss.detach(),
             "entropy": -log_prob.mean(),
             "ent_coef_loss": alpha_loss.detach(),

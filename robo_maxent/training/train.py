@@ -174,6 +174,8 @@ class _Loop:
         trainer, evaluated_at = self.trainer, -1
         if native.library() is None:
             self.tell(native.state()[1])
+        elif self.config.sac.components > 1:
+            self.tell("a mixture of Gaussians learns in torch, slower: the update in C knows one")
         if self.config.precision == "bf16" and not hardware.has_amx():
             self.tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
         try:

@@ -2,18 +2,21 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from small_policy import small_policy
 
 from robo_maxent.cli import main
 from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.interop import onnx_export
-from robo_maxent.learning.heads import HEADS, SquashedGaussian
+from robo_maxent.learning.heads import HEADS, Head, SquashedGaussian
+from robo_maxent.learning.mixture import Mixture
 from robo_maxent.learning.networks import Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.spaces import Layout
@@ -38,18 +41,29 @@ def observations(policy: Policy, count: int) -> np.ndarray:
     return (5.0 * np.random.default_rng(1).standard_normal(shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("head_class", HEADS.values())
+def mixture(action_size: int) -> Mixture:
+    return Mixture(SquashedGaussian(action_size), 3)
+
+
+@pytest.mark.parametrize("make_head", [*HEADS.values(), mixture])
 @pytest.mark.parametrize("layer_norm", [True, False], ids=["layer_norm", "plain"])
 def test_raw_observations_give_the_actions_of_the_policy(
-    tmp_path: Path, layer_norm: bool, head_class: type[SquashedGaussian]
+    tmp_path: Path, layer_norm: bool, make_head: Callable[[int], Head]
 ) -> None:
-    policy = small_policy(make("quadruped-flat"), layer_norm, head_class)
+    policy = small_policy(make("quadruped-flat"), layer_norm, make_head)
     session = written(policy, tmp_path)
     obs = np.concatenate([observations(policy, 100), 1e6 * observations(policy, 1)])
     (action,) = session.run(["action"], {"observation": obs})
     np.testing.assert_allclose(action, policy(obs), atol=1e-5)
     assert action.dtype == np.float32
     assert action.std() > 0.1, "the actions are too small to say anything"
+
+
+def test_another_component_is_the_most_probable_at_other_observations() -> None:
+    policy = small_policy(make("quadruped-flat"), make_head=mixture)
+    seen = policy.normalizer(torch.from_numpy(observations(policy, 100)))
+    with torch.no_grad():
+        assert len(policy.actor(seen)[:, -3:].argmax(1).unique()) == 3
 
 
 @pytest.mark.parametrize("count", [1, 7])

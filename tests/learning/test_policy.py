@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import PolicyError
 from robo_maxent.learning.heads import HEADS, ClampedGaussian, SquashedGaussian
+from robo_maxent.learning.mixture import Mixture
 from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.spaces import Layout
@@ -75,18 +76,28 @@ def test_a_saved_policy_acts_as_before(tmp_path: Path, policy: Policy, layout: L
     np.testing.assert_array_equal(policy(obs), loaded(obs))
 
 
-@pytest.mark.parametrize("head_class", HEADS.values())
+@pytest.mark.parametrize("gaussian", HEADS.values())
+@pytest.mark.parametrize("components", [None, 2, 5])
 @pytest.mark.parametrize("span", [(-5.0, 0.0), (-9.0, 3.0), (-2.0, -1.9)])
 def test_a_saved_policy_samples_with_the_spread_that_it_had(
-    tmp_path: Path, layout: Layout, span: tuple[float, float], head_class: type[SquashedGaussian]
+    tmp_path: Path,
+    layout: Layout,
+    span: tuple[float, float],
+    components: int | None,
+    gaussian: type[SquashedGaussian],
 ) -> None:
-    head = head_class(len(layout.joints), span)
+    head = gaussian(len(layout.joints), span)
+    if components is not None:
+        head = Mixture(head, components)
     actor = Actor(layout.observation_size, head, 16, True)
     policy = Policy(layout, actor, Normalizer(layout.observation_size))
     policy.save(tmp_path / "policy.safetensors")
     loaded, obs = Policy.load(tmp_path / "policy.safetensors"), observations(layout)
-    assert type(loaded.actor.head) is head_class
+    again = loaded.actor.head
+    assert (type(again), again.name) == (type(head), head.name)
+    assert again.settings == {**head.settings, "log_std_range": span}
     noise = np.random.default_rng(1).normal(size=(len(obs), len(layout.joints)))
+    np.testing.assert_array_equal(policy(obs), loaded(obs))
     np.testing.assert_array_equal(policy.sample(obs, noise), loaded.sample(obs, noise))
 
 
@@ -218,7 +229,22 @@ def test_weights_that_would_be_stretched_to_fit_are_refused(
         ({"log_std_range": "[0, NaN]"}, "log_std_range must rise within [-20, 4], got 0.0, nan"),
         (
             {"head": "beta"},
-            "its head is 'beta', known are 'squashed gaussian' and 'squashed gaussian, deviation",
+            "its head is 'beta', known are 'squashed gaussian' and 'squashed gaussian, deviation "
+            "clamped', and mixtures of either",
+        ),
+        ({"head": "mixture of mixture of squashed gaussian"}, "its head is 'mixture of mixture of"),
+        ({"head": "mixture of squashed gaussian"}, "it has no 'components'"),
+        (
+            {"head": "mixture of squashed gaussian", "components": "0"},
+            "components must be within [1, 100], got 0",
+        ),
+        (
+            {"head": "mixture of squashed gaussian", "components": "2.5"},
+            "components must be a whole number, got 2.5",
+        ),
+        (
+            {"head": "mixture of squashed gaussian", "components": "2"},
+            "actor.2.bias must be torch.float32 (1, 50), got torch.float32 (1, 24)",
         ),
     ],
 )

@@ -229,6 +229,8 @@ def test_exploring_samples_the_policy_of_the_normalized_observation() -> None:
     [
         ({"width": 0}, r"width must be within \[1, 10,000\], got 0"),
         ({"batch_size": 0}, r"batch_size must be within \[1, 1,000,000\], got 0"),
+        ({"components": 0}, r"components must be within \[1, 100\], got 0"),
+        ({"components": -2}, r"components must be within \[1, 100\], got -2"),
         ({"actor_every": -1}, "actor_every must be at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be > 0 and finite, got 0.0"),
         ({"learning_rate": math.inf}, "learning_rate must be > 0 and finite, got inf"),

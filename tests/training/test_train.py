@@ -25,6 +25,7 @@ from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import CheckpointError, EnvError, UsageError
 from robo_maxent.files import locked
+from robo_maxent.learning import native
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import row_bytes
@@ -118,6 +119,31 @@ def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(
     del part
     continued = run_steps(tmp_path / "part", 17, resume=True, task=task)
     assert_equal_bits(whole, continued)
+
+
+def test_a_run_with_a_mixture_resumes_bit_for_bit(tmp_path: Path) -> None:
+    mixture = replace(SMALL, components=3)
+    whole = run_steps(tmp_path / "whole", 20, sac=mixture)
+    run_steps(tmp_path / "part", 12, sac=mixture).save()
+    assert_equal_bits(whole, run_steps(tmp_path / "part", 8, resume=True, sac=mixture))
+    with pytest.raises(CheckpointError, match="its components of sac of train is 1, the check"):
+        run_steps(tmp_path / "part", 1, resume=True)
+
+
+def test_a_run_with_a_mixture_says_that_it_learns_in_torch_and_keeps_a_mixture(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    settings = config(steps=60 * ENVS, sac=replace(SMALL, components=2))
+    run = train(
+        make("quadruped-flat"), settings, tmp_path / "run", show=lambda s: told.append(s.message)
+    )
+    if native.library() is not None:
+        assert "a mixture of Gaussians learns in torch, slower: the update in C knows one" in told
+    (row,) = [row for row in read(run.directory / "metrics.jsonl") if "train/compiled" in row]
+    assert row["train/compiled"] == 0.0
+    assert 1.0 <= row["train/mixture_usage"] <= 2.0
+    assert run.policy.actor.head.settings["components"] == 2
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
