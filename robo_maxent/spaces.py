@@ -90,7 +90,7 @@ def unprivileged(fields: tuple[Field, ...]) -> tuple[Field, ...]:
 
 @dataclass(frozen=True)
 class Box:
-    """Continuous actions: policies act in [-1, 1], which stands for ``centre`` ± ``scale``."""
+    """Continuous actions, (N, A), in [-1, 1], which stands for ``centre`` ± ``scale``."""
 
     names: tuple[str, ...]
     """Name of each element, A."""
@@ -104,17 +104,112 @@ class Box:
         """Number of elements of an action, A."""
         return len(self.names)
 
+    @property
+    def columns(self) -> int:
+        """Numbers that an action takes in a table, A."""
+        return self.size
+
+    def first(self, n: int) -> np.ndarray:
+        """N times action zero, which stands for the centre, float32, (N, A)."""
+        return np.zeros((n, self.size), np.float32)
+
+    def random(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """N uniform actions, float32, (N, A)."""
+        return rng.uniform(-1.0, 1.0, (n, self.size)).astype(np.float32)
+
+    def to_columns(self, action: np.ndarray) -> np.ndarray:
+        """Actions as a table holds them, which is as they are, (N, A)."""
+        return action
+
+    def from_columns(self, columns: np.ndarray) -> np.ndarray:
+        """Actions of a table, kept in [-1, 1], float32, (N, A)."""
+        return np.clip(columns, -1.0, 1.0).astype(np.float32)
+
+    def wrong(self, action: np.ndarray) -> np.ndarray:
+        """Which of N actions are none, since they are NaN or infinite, bool, (N,)."""
+        return ~np.asarray(np.isfinite(action).all(axis=-1))
+
+    def shown(self, action: np.ndarray) -> str:
+        """What a wrong action, (A,), is, for a message."""
+        return "NaN" if np.isnan(action).any() else "infinity"
+
+    def checked(self, action: np.ndarray, n: int) -> np.ndarray:
+        """N actions at the door of a simulation, clipped to [-1, 1], (N, A).
+
+        Raises:
+            UsageError: Their shape is wrong, or one is NaN or infinite.
+        """
+        if np.shape(action) != (n, self.size):
+            raise UsageError(f"action must have shape {(n, self.size)}, got {np.shape(action)}")
+        wrong = np.flatnonzero(self.wrong(action))
+        if len(wrong):
+            raise UsageError(
+                f"action must be finite, got NaN or infinity in simulations {wrong[:5].tolist()}; "
+                "nothing was stepped"
+            )
+        return np.clip(action, -1.0, 1.0)
+
 
 @dataclass(frozen=True)
 class Discrete:
-    """One of several actions, each a number from 0 on."""
+    """One of several actions, each a whole number from 0 on: N of them are integers, (N,)."""
 
     labels: tuple[str, ...]
+    """What each stands for."""
 
     @property
     def size(self) -> int:
-        """Number of actions to choose from."""
+        """Number of actions to choose from, A."""
         return len(self.labels)
+
+    @property
+    def columns(self) -> int:
+        """Numbers that an action takes in a table: one, whose column is float32."""
+        return 1
+
+    def first(self, n: int) -> np.ndarray:
+        """N times action 0, int64, (N,)."""
+        return np.zeros(n, np.int64)
+
+    def random(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """N actions, all equally likely, int64, (N,)."""
+        return rng.integers(self.size, size=n)
+
+    def to_columns(self, action: np.ndarray) -> np.ndarray:
+        """Actions as a table holds them, float32, which is exact, (N, 1)."""
+        return np.asarray(action, np.float32)[:, None]
+
+    def from_columns(self, columns: np.ndarray) -> np.ndarray:
+        """Actions of a table, int64, (N,)."""
+        return columns[:, 0].astype(np.int64)
+
+    def wrong(self, action: np.ndarray) -> np.ndarray:
+        """Which of N whole numbers are no actions, bool, (N,)."""
+        return (action < 0) | (action >= self.size)
+
+    def shown(self, action: np.ndarray) -> str:
+        """What a wrong action is, for a message; policies say -1 where they computed NaN."""
+        return f"{action}, where actions are 0 to {self.size - 1}"
+
+    def checked(self, action: np.ndarray, n: int) -> np.ndarray:
+        """N actions at the door of a simulation, int64, (N,).
+
+        Raises:
+            UsageError: They are no whole numbers, of another shape, or one is out of range.
+        """
+        action = np.asarray(action)
+        if action.shape != (n,) or action.dtype.kind not in "iu":
+            raise UsageError(
+                f"action must be whole numbers of shape {(n,)}, got {action.dtype} of shape "
+                f"{action.shape}"
+            )
+        wrong = np.flatnonzero(self.wrong(action))
+        if len(wrong):
+            raise UsageError(
+                f"action must be from 0 to {self.size - 1}, got {action[wrong[0]]} in simulations "
+                f"{wrong[:5].tolist()}; nothing was stepped"
+            )
+        return action.astype(np.int64)
 
 
 ActionSpace = Box | Discrete
@@ -169,11 +264,12 @@ class Layout:
     observation: tuple[tuple[str, int, str], ...]
     """Name, size and unit of each part of the observation that it sees, in order."""
     joints: tuple[str, ...]
-    """Name of each action element, in order."""
+    """Name of each action element, in order; of each action, where they are discrete."""
     action_centre: tuple[float, ...]
-    """What action 0 stands for: joint targets, rad, where joints are moved."""
+    """What action 0 stands for: joint targets, rad, where joints are moved; empty: actions are
+    discrete."""
     action_scale: tuple[float, ...]
-    """What action 1 adds to that."""
+    """What action 1 adds to that; empty likewise."""
     control_dt: float
     """Time between two actions, s."""
 
@@ -181,6 +277,11 @@ class Layout:
     def observation_size(self) -> int:
         """Number of elements of an observation that it sees, P."""
         return sum(size for _, size, _ in self.observation)
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether an action is one of several."""
+        return not self.action_scale
 
     def require(self, other: "Layout") -> None:
         """Check that a policy trained on this layout fits a task of another.
@@ -212,8 +313,11 @@ class Layout:
         if not sizes or not all(0 < size < 2**24 for size in sizes):
             raise ValueError(f"the layout's parts must have sizes from 1 on, got {sizes}")
         ranges = (layout.action_centre, layout.action_scale)
-        if not layout.joints or any(len(values) != len(layout.joints) for values in ranges):
-            raise ValueError("the layout must have a centre and a scale for each of its joints")
+        lengths = {len(values) for values in ranges}
+        if not layout.joints or lengths not in ({len(layout.joints)}, {0}):
+            raise ValueError(
+                "the layout must have a centre and a scale for each of its joints, or none at all"
+            )
         if not np.isfinite([*layout.action_centre, *layout.action_scale, layout.control_dt]).all():
             raise ValueError("the layout's numbers must be finite")
         return layout

@@ -81,6 +81,32 @@ class Echo(World):
         return self.last
 
 
+class Choice(World):
+    """Of the actions 5, 6 and 7 rewards the one that its seed draws, which it shows at the start.
+
+    Observes that, the last action and the step; an episode has 6, and action 5 ends it early.
+    """
+
+    def __init__(self, act: spaces.Space[Any] | None = None) -> None:
+        act = act or spaces.Discrete(3, start=5)
+        super().__init__(spaces.Box(-np.inf, np.inf, (3,), np.float64), act)
+        self.right, self.last = 6, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        gymnasium.Env.reset(self, seed=seed)
+        self.t, self.last, self.right = 0, 0, int(self.np_random.integers(6, 8))
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert action in self.action_space, f"{action!r} is not in {self.action_space}"
+        self.t, self.last = self.t + 1, int(action)
+        reward = float(action == self.right)
+        return self.observe(), reward, self.last == 5, self.t == 6, {}
+
+    def observe(self) -> np.ndarray:
+        return np.array([self.right, self.last, self.t], np.float64)
+
+
 class TwoArguments(Exception):
     """Can't be rebuilt from its text, as exceptions of simulators often can't; has a % inside."""
 
@@ -210,6 +236,6 @@ def register(name: str, world: Any, **kwargs: Any) -> str:
     return f"test/{name}-v0"
 
 
-for _world in (World, Counter, Seeded, Echo, Bad, OnlyOne, Endless, Near):
+for _world in (World, Counter, Seeded, Echo, Choice, Bad, OnlyOne, Endless, Near):
     register(_world.__name__, _world)
 register("Broken", broken)

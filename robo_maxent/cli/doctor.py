@@ -8,7 +8,6 @@ import os
 import platform
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from robo_maxent import machine, versions
@@ -91,7 +90,7 @@ def _failure(name: str) -> str | None:
         env = task.evaluation_env(1, seed=0)
         try:
             env.reset()
-            env.step(np.zeros((1, task.action_space.size)))
+            env.step(task.action_space.first(1))
         finally:
             env.close()
     except Exception as error:  # whatever packages that do not fit meet in each other

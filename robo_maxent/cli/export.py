@@ -36,6 +36,10 @@ class Export:
         policy, _ = own_policy(self.policy)
         differs = onnx.write(policy, path, np.random.default_rng(0))
         if not self.as_json:
-            print(f"{path}: {onnx.OBSERVATION} -> {onnx.ACTION}, {onnx.TARGET}")
-            print(f"  largest difference in {onnx.CHECKED:,} random observations: {differs:.2g}")
+            other = onnx.LOGITS if policy.layout.is_discrete else onnx.TARGET
+            what = " of a probability" if policy.layout.is_discrete else ""
+            print(f"{path}: {onnx.OBSERVATION} -> {onnx.ACTION}, {other}")
+            print(
+                f"  largest difference{what} in {onnx.CHECKED:,} random observations: {differs:.2g}"
+            )
         return {"onnx": str(path), "difference": differs, "checked": onnx.CHECKED}

@@ -44,13 +44,17 @@ class ForeignRobot(Robot):
     Effects that need feet, or anything else that a specification names, say that it lacks them.
     """
 
-    def __init__(self, label: str, model: mujoco.MjModel | None) -> None:
+    def __init__(
+        self, label: str, model: mujoco.MjModel | None, acts_by_choice: bool = False
+    ) -> None:
         """Look for a base.
 
         Args:
             label: What to call it.
             model: A copy of its own; None: none can be reached.
+            acts_by_choice: Its actions are discrete.
         """
+        self.acts_by_choice = acts_by_choice
         self.model = model or mujoco.MjModel.from_xml_string("<mujoco/>")
         self._root = root_body(self.model)
         base = f"body {self._root}" if self._root != NO_BASE else None

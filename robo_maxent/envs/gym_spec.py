@@ -18,12 +18,16 @@ from robo_maxent.envs.gym_robotics_shim import repair_for
 from robo_maxent.envs.gym_wrapper import ANY_ERROR, one_line
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.here import import_from_here
+from robo_maxent.spaces import ActionSpace, Box, Discrete
 
 PREFIX = "gym:"
 """What tells a Gymnasium id from a task of this package."""
 
 WIDEST_ACTION = 1e9
 """Bounds of actions beyond this, such as the largest float, say that there are none."""
+
+MOST_ACTIONS = 10_000
+"""Of discrete ones; each has an output of its own in every network."""
 
 Parts = tuple[tuple[str, int, str], ...]
 """Name, size and unit of each part of an observation."""
@@ -105,19 +109,43 @@ def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
         raise EnvError(f"{name} can't be made: {one_line(error)}") from error
 
 
-def require_box(name: str, space: spaces.Space[Any]) -> spaces.Box:
-    """The action space, if SAC can act in it.
+def action_space_of(name: str, space: spaces.Space[Any]) -> ActionSpace:
+    """What actions of an environment are here, if they can be learnt.
 
     Raises:
-        UsageError: It can't; the message says what is allowed.
+        UsageError: They can't; the message says what is allowed.
     """
-    allowed = "allowed is a Box of floats with finite bounds"
-    if not isinstance(space, spaces.Box):
+    if isinstance(space, spaces.Discrete):
+        _require_choice(name, space)
+        return Discrete(tuple(str(space.start + number) for number in range(int(space.n))))
+    box = _require_box(name, space)
+    low, high = box.low.astype(np.float64).ravel(), box.high.astype(np.float64).ravel()
+    names = tuple(f"action {i}" for i in range(len(low)))
+    return Box(names, centre=(low + high) / 2, scale=(high - low) / 2)
+
+
+def _require_choice(name: str, space: spaces.Discrete[Any]) -> None:
+    if not 2 <= space.n <= MOST_ACTIONS:
         raise UsageError(
-            f"{name} acts in {space}; {allowed}. For discrete actions use a learner made for them."
+            f"{name} acts in {space}; allowed are 2 to {MOST_ACTIONS:,} actions to choose from."
         )
+
+
+def _require_box(name: str, space: spaces.Space[Any]) -> spaces.Box:
+    """The action space, if it is a Box that can be learnt in.
+
+    Raises:
+        UsageError: It is not; the message says what is allowed.
+    """
+    allowed = "allowed is a Box of floats with finite bounds, or Discrete"
+    numbered = (
+        "Register an id that numbers its actions: gymnasium.wrappers.TransformAction(env, lambda "
+        "number: table[number], gymnasium.spaces.Discrete(len(table)))"
+    )
+    if not isinstance(space, spaces.Box):
+        raise UsageError(f"{name} acts in {space}; {allowed}. {numbered}.")
     if not np.issubdtype(space.dtype, np.floating):
-        raise UsageError(f"{name} acts in a Box of {space.dtype}; {allowed}.")
+        raise UsageError(f"{name} acts in a Box of {space.dtype}; {allowed}. {numbered}.")
     if not (np.abs([space.low, space.high]) <= WIDEST_ACTION).all():  # infinite, or as good as that
         raise UsageError(
             f"{name} acts in an unbounded Box; {allowed} of at most {WIDEST_ACTION:g}. Register an "

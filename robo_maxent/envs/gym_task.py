@@ -1,6 +1,7 @@
 """Any Gymnasium id as something to learn on: ``gym:HalfCheetah-v5``, ``gym:dm_control/dog-run-v0``.
 
-The action space must be a bounded Box of floats; SAC acts in [-1, 1] and is mapped to it affinely.
+The action space must be a bounded Box of floats, where policies act in [-1, 1] and are mapped to it
+affinely, or Discrete, where they act with whole numbers from 0 on.
 The observation space may be anything of numbers that flattens, but pictures. Where it has goals
 whose reward can be computed, they are a ``GoalSpec``, for hindsight.
 """
@@ -18,10 +19,10 @@ import numpy as np
 from robo_maxent.envs.gym_goals import NoHindsightError, find_goal, names_goals
 from robo_maxent.envs.gym_spec import (
     PREFIX,
+    action_space_of,
     find_spec,
     make,
     observation_parts,
-    require_box,
     step_seconds,
     with_args,
 )
@@ -37,7 +38,7 @@ from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import Robot
 from robo_maxent.sim.terrain_pool import TerrainPool
-from robo_maxent.spaces import Box, GoalSpec
+from robo_maxent.spaces import Box, Discrete, GoalSpec
 from robo_maxent.types import Act
 
 ENDLESS_STEPS = 100_000
@@ -88,22 +89,22 @@ class GymTask:
         self.spec = with_args(find_spec(env_id), self.env_args)
         env = make(self.name, self.spec)
         try:
-            box = require_box(self.name, env.action_space)
+            self.action_space = action_space_of(self.name, env.action_space)
             self.policy_parts, self.notes = observation_parts(self.name, env.observation_space)
             self.control_dt = step_seconds(env) * action_repeat
             self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
             self.goal = self._goal(env)
         finally:
             close(env, self.name)
-        if self.goal is not None:
+        if isinstance(self.action_space, Discrete):
+            self.preset = "discrete"
+        elif self.goal is not None:
             self.preset = "goals"
         self.observation_parts = self.policy_parts
         self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
-        low, high = box.low.astype(np.float64).ravel(), box.high.astype(np.float64).ravel()
-        names = tuple(f"action {i}" for i in range(len(low)))
-        self.action_space = Box(names, centre=(low + high) / 2, scale=(high - low) / 2)
-        if len(box.shape) != 1:
-            self.notes += (f"{self.name}: the action of shape {box.shape} is flattened",)
+        shape = env.action_space.shape or ()
+        if isinstance(self.action_space, Box) and len(shape) != 1:
+            self.notes += (f"{self.name}: the action of shape {shape} is flattened",)
         limit = self.spec.max_episode_steps or ENDLESS_STEPS
         self.episode_steps = -(-limit // action_repeat)
         self.action_size = self.action_space.size
@@ -112,7 +113,7 @@ class GymTask:
             self.spec,
             action_repeat,
             self.policy_parts,
-            self.action_size,
+            self.action_space,
             self.control_dt,
         )
 
@@ -172,11 +173,10 @@ class GymTask:
         return {module: hashlib.sha256(Path(file).read_bytes()).hexdigest()}
 
     def baselines(self) -> dict[str, Act]:
-        """Action zero, and random ones."""
-        return {
-            "zero action": lambda obs: np.zeros((len(obs), self.action_size)),
-            "random": random_actions(self.action_size),
-        }
+        """Action zero, or the first of several, and random ones."""
+        space = self.action_space
+        first = "zero action" if isinstance(space, Box) else f"always {space.labels[0]}"
+        return {first: lambda obs: space.first(len(obs)), "random": random_actions(space)}
 
     def trial(self, terrain: TerrainPool | None = None) -> Self:
         """Itself: nothing differs between its episodes but how they begin."""

@@ -26,7 +26,7 @@ from robo_maxent.perturbations.gravity import GravityTilt
 from robo_maxent.perturbations.sensing import ObservationDelay, ObservationLoss, SensorNoise
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import Robot
-from robo_maxent.spaces import Field
+from robo_maxent.spaces import ActionSpace, Discrete, Field
 from robo_maxent.types import Act
 
 EFFECTS: tuple[Perturbation, ...] = (
@@ -62,7 +62,7 @@ class GymTrials:
     """Steps of the environment in a control step."""
     parts: Parts
     """Of the flattened observation."""
-    action_size: int
+    action_space: ActionSpace
     control_dt: float
     """Time between two actions as the environment says it, s."""
     _kept: list[World] = field(default_factory=list, repr=False)
@@ -94,7 +94,8 @@ class GymTrials:
     def robot(self) -> Robot:
         """What effects on the model know of it."""
         pair = self.worlds(1)[0].pair
-        return ForeignRobot(self.name, None if pair is None else copy.copy(pair[0]))
+        model = None if pair is None else copy.copy(pair[0])
+        return ForeignRobot(self.name, model, isinstance(self.action_space, Discrete))
 
     @cached_property
     def step_seconds(self) -> float:
@@ -107,7 +108,7 @@ class GymTrials:
             return self.control_dt
         world.begin(Purpose.VALIDATION, PROBE_SEED, 0)
         before = float(world.pair[1].time)
-        world.step(np.zeros(self.action_size))
+        world.step(self.action_space.first(1)[0])
         passed = float(world.pair[1].time) - before
         return passed if passed > 0.0 else self.control_dt
 
@@ -171,7 +172,7 @@ class GymTrials:
 
     def _steps(self, world: World, sim: int, most: int) -> np.ndarray:
         """Observations and rewards from the beginning of an episode on, (steps, O + 1)."""
-        act = random_actions(self.action_size)
+        act = random_actions(self.action_space)
         obs = world.begin(Purpose.VALIDATION, PROBE_SEED, sim)
         rows = [np.append(obs, 0.0)]
         for _ in range(most):
@@ -184,7 +185,7 @@ class GymTrials:
         return np.array(rows)
 
 
-def random_actions(size: int) -> Act:
+def random_actions(space: ActionSpace) -> Act:
     """Uniform actions, drawn by a hash of the observation: the same for the same, here and later.
 
     So an episode can be run again from its row; of nothing else does the policy know.
@@ -193,6 +194,9 @@ def random_actions(size: int) -> Act:
     def act(obs: np.ndarray) -> np.ndarray:
         rows = np.ascontiguousarray(obs, np.float32)
         key = np.array([zlib.crc32(row.tobytes()) for row in rows], np.uint64)
-        return 2.0 * uniform(Stream.ACTION, key, np.zeros(len(key), np.int64), size) - 1.0
+        draws = uniform(Stream.ACTION, key, np.zeros(len(key), np.int64), space.columns)
+        if isinstance(space, Discrete):
+            return (draws[:, 0] * space.size).astype(np.int64)
+        return 2.0 * draws - 1.0
 
     return act

@@ -50,6 +50,7 @@ class GymTrialEnv:
         if seed < 0:
             raise UsageError(f"seed must be at least 0, got {seed}")
         robot, self.n, self.seed = trials.robot, len(sims), seed
+        self.action_space = trials.action_space
         episode_params.check(params, EFFECTS, robot, self.n)
         self._trials, self._worlds, self._sims, self._keep = trials, worlds, sims, keep
         self._params, self._nominal = params, episode_params.nominal(EFFECTS, robot, 1)
@@ -60,7 +61,7 @@ class GymTrialEnv:
             self._models,
             params,
             trials.observation,
-            trials.action_size,
+            trials.action_space.columns,
             trials.step_seconds,
         )
         owner = episode_params.owner(EFFECTS, robot)
@@ -88,14 +89,16 @@ class GymTrialEnv:
         return self._sensed()
 
     def step(self, action: np.ndarray) -> Step:
-        """Act for one control step, actions clipped to [-1, 1], (N, A).
+        """Act for one control step: actions of the id's ``action_space``, clipped in a ``Box``.
 
         Raises:
+            UsageError: The shape is wrong or a value is no action; nothing was stepped.
             EnvError: An environment crashed, or returned NaN or infinity, in an episode that is
                 not disturbed; others count as diverged.
         """
-        received = self._effects.received(np.clip(action, -1.0, 1.0), self._elapsed)
-        received = np.clip(received, -1.0, 1.0).astype(np.float32)
+        space = self.action_space
+        sent = space.to_columns(space.checked(action, self.n))
+        received = space.from_columns(self._effects.received(sent, self._elapsed))
         before = self._forces.copy()
         self._effects.before_step(self._state, self._elapsed)
         pushed = (self._forces != before).any(axis=1)

@@ -60,6 +60,7 @@ class GymVecEnv:
             raise UsageError(f"n must be at least 1, got {n}")
         seed = whole(seed)
         self.task, self.n, self.seed = task, n, seed
+        self.action_space = task.action_space
         self._first_sim = first_sim
         self._index = np.zeros(n, np.int64)  # episodes finished or given up, per simulation
         self._return, self._length = np.zeros(n), np.zeros(n, np.int64)
@@ -85,13 +86,14 @@ class GymVecEnv:
         """Act for one control step, which is ``action_repeat`` steps of the environment.
 
         Args:
-            action: Actions, clipped to [-1, 1], (N, A).
+            action: Actions of the task's ``action_space``, clipped to [-1, 1] in a ``Box``.
 
         Raises:
-            UsageError: The shape is wrong or a value is not finite; nothing was stepped.
+            UsageError: The shape is wrong or a value is no action; nothing was stepped.
             EnvError: An environment crashed or returned NaN or infinity.
         """
-        action = self._checked(action)
+        space = self.action_space
+        action = space.from_columns(space.to_columns(space.checked(action, self.n)))
         try:
             obs, reward, terminated, truncated, info = self.env.step(action)
         except (EOFError, OSError) as error:
@@ -158,14 +160,6 @@ class GymVecEnv:
             raise self._worker_death(error) from error
         self._raise_reported(info)
         return obs.copy()
-
-    def _checked(self, action: np.ndarray) -> np.ndarray:
-        expected = (self.n, self.task.action_space.size)
-        if np.shape(action) != expected:
-            raise UsageError(f"action must have shape {expected}, got {np.shape(action)}")
-        if not np.isfinite(action).all():
-            raise UsageError("action must be finite, got NaN or infinity; nothing was stepped")
-        return np.clip(action, -1.0, 1.0).astype(np.float32)
 
     def _raise_reported(self, info: dict[str, Any]) -> None:
         """Raise the first environment error that a wrapper reported."""

@@ -42,8 +42,8 @@ NOT_THEIRS = (Path(__file__).parents[1], Path(gymnasium.__file__).parent)
 """Where code is that only hands on what an environment does: a message names no line of it."""
 
 
-class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
-    """Observations come out flat and float32, (O,); actions go in as [-1, 1], (A,).
+class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
+    """Observations come out flat and float32, (O,); actions go in as [-1, 1], (A,), or as a number.
 
     Each episode is seeded by (purpose, seed, simulation, episode), so that simulation 0 of 8 runs
     the same episodes as simulation 0 of 1, and a resumed run need not repeat any.
@@ -61,7 +61,8 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         """Wrap an environment.
 
         Args:
-            env: Acts in a bounded Box of floats; its observation space can be flattened.
+            env: Acts in a bounded Box of floats or in Discrete; its observation space can be
+                flattened.
             label: What to call it in messages.
             repeat: How often each action is applied; rewards are summed.
             seed: Seed of every episode.
@@ -69,13 +70,16 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
             purpose: What its episodes are for.
         """
         super().__init__(env)
-        assert isinstance(env.action_space, spaces.Box)
+        assert isinstance(env.action_space, spaces.Box | spaces.Discrete)
         self._inner_action = env.action_space
         self._inner_observation = env.observation_space
         self._size = spaces.flatdim(env.observation_space)
         self.observation_space = spaces.Box(-np.inf, np.inf, (self._size,), np.float32)
-        flat = (int(np.prod(env.action_space.shape)),)
-        self.action_space = spaces.Box(-1.0, 1.0, flat, np.float32)
+        if isinstance(env.action_space, spaces.Discrete):
+            self.action_space = spaces.Discrete(int(env.action_space.n))
+        else:
+            flat = (int(np.prod(env.action_space.shape)),)
+            self.action_space = spaces.Box(-1.0, 1.0, flat, np.float32)
         self.next_episode = 0
         self._label, self._repeat = label, repeat
         self._seed, self._sim, self._purpose = seed, sim, purpose
@@ -99,10 +103,10 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         except ANY_ERROR as error:  # someone else's code: whatever it raises is to be reported
             return np.zeros(self._size, np.float32), self._reported(error, "reset")
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Apply an action ``repeat`` times, or until the episode ends."""
         try:
-            return self._step(self._scaled(action))
+            return self._step(self._theirs(action))
         except ANY_ERROR as error:  # as above
             obs, info = np.zeros(self._size, np.float32), self._reported(error, "step")
             return obs, 0.0, False, False, info
@@ -111,7 +115,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         """Close the environment; an exception of its own is a warning."""
         close(self.env, self._label)
 
-    def _step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def _step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         total, raw, terminated, truncated, info = 0.0, None, False, False, {}
         for _ in range(self._repeat):
             self._steps += 1
@@ -125,7 +129,10 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         final_info = {} if success is None else {"is_success": success}
         return self._flat(raw), total, bool(terminated), bool(truncated), final_info
 
-    def _scaled(self, action: np.ndarray) -> np.ndarray:
+    def _theirs(self, action: Any) -> Any:
+        """An action as the environment takes it: a number from its own first, or within bounds."""
+        if isinstance(self._inner_action, spaces.Discrete):
+            return self._inner_action.start + np.int64(action)
         low, high = self._inner_action.low, self._inner_action.high
         share = (np.asarray(action, np.float64).reshape(low.shape) + 1.0) / 2.0
         scaled = low + share * (high.astype(np.float64) - low)

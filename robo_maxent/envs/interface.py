@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import numpy as np
 
 from robo_maxent.seeds import Purpose
-from robo_maxent.spaces import Box, GoalSpec, Layout, Mirror
+from robo_maxent.spaces import ActionSpace, Box, GoalSpec, Layout, Mirror
 from robo_maxent.types import Act, Step
 
 if TYPE_CHECKING:
@@ -29,12 +29,17 @@ class VecEnv(Protocol):
 
     n: int
 
+    @property
+    def action_space(self) -> ActionSpace:
+        """What actions are: that of the factory."""
+        ...
+
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation: observations, float32, (N, O)."""
         ...
 
     def step(self, action: np.ndarray) -> Step:
-        """Act for one control step, actions in [-1, 1], (N, A)."""
+        """Act for one control step: floats in [-1, 1], (N, A), or of ``Discrete`` ints, (N,)."""
         ...
 
     def metrics(self) -> dict[str, float]:
@@ -98,8 +103,8 @@ class EnvFactory(Protocol):
         ...
 
     @property
-    def action_space(self) -> Box:
-        """What actions stand for."""
+    def action_space(self) -> ActionSpace:
+        """What actions are, and what they stand for."""
         ...
 
     @property
@@ -251,11 +256,13 @@ class StressTask(EnvFactory, Protocol[V]):
 
 def layout_of(task: EnvFactory) -> Layout:
     """What a policy trained on a task sees and moves."""
+    space = task.action_space
+    continuous = isinstance(space, Box)
     return Layout(
         task=task.name,
         observation=task.policy_parts,
-        joints=task.action_space.names,
-        action_centre=tuple(task.action_space.centre.tolist()),
-        action_scale=tuple(task.action_space.scale.tolist()),
+        joints=space.names if continuous else space.labels,
+        action_centre=tuple(space.centre.tolist()) if continuous else (),
+        action_scale=tuple(space.scale.tolist()) if continuous else (),
         control_dt=task.control_dt,
     )

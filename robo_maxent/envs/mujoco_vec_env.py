@@ -76,6 +76,7 @@ class MujocoVecEnv(Generic[E, S]):
         if sims.shape != (n,) or sims.min() < 0:
             raise UsageError(f"sims must be {n} numbers of at least 0, got {sims.tolist()}")
         self.task, self.n, self.seed, self.purpose = task, n, seed, purpose
+        self.action_space = task.action_space
         robot, effects = task.robot, task.perturbations
         self.batch = Batch(robot.model, n, threads or machine.threads())
         self._state = robot.read(self.batch)
@@ -160,7 +161,8 @@ class MujocoVecEnv(Generic[E, S]):
             UsageError: The shape is wrong or a value is not finite; nothing was stepped.
         """
         task, episode = self.task, self.episode
-        action = self._checked(action)
+        # Effects that act on it remember float64: an episode must not tell whether one did.
+        action = self.action_space.checked(action, self.n).astype(np.float64)
         state = self.state
         received = self.effects.received(action, episode.elapsed)
         self._ctrl[:, task.robot.actuators] = task.control(episode, state, received)
@@ -273,19 +275,6 @@ class MujocoVecEnv(Generic[E, S]):
         obs = self.task.observe(self.episode, state)
         self.effects.add_noise(obs, self.episode.elapsed)
         return obs
-
-    def _checked(self, action: np.ndarray) -> np.ndarray:
-        expected = (self.n, self.task.action_size)
-        if np.shape(action) != expected:
-            raise UsageError(f"action must have shape {expected}, got {np.shape(action)}")
-        if not np.isfinite(action).all():
-            bad = np.flatnonzero(~np.isfinite(action).all(axis=1))
-            raise UsageError(
-                f"action must be finite, got NaN or infinity in simulations {bad[:5].tolist()}; "
-                "nothing was stepped"
-            )
-        # Effects that act on it remember float64: an episode must not tell whether one did.
-        return np.clip(action, -1.0, 1.0).astype(np.float64)
 
     def _step_physics(self) -> np.ndarray:
         """Advance one control step; restore and report simulations that diverged, bool, (N,)."""

@@ -11,6 +11,7 @@ from robo_maxent.envs.interface import EnvFactory, VecEnv
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.files import FileKind, write_atomically
 from robo_maxent.seeds import Purpose, whole
+from robo_maxent.spaces import ActionSpace
 from robo_maxent.types import Act, Episode, Remembering
 
 ROWS = FileKind("the rows of an evaluation", rb'\{"task": (?!.*"axis": )')
@@ -82,27 +83,30 @@ def policy_view(act: Act, size: int) -> Act:
 class CheckedPolicy:
     """A policy whose NaN and infinity reach no simulation; it remembers whose they were.
 
-    Where an action is not finite the simulation gets zeros instead, so that the others go on as if
-    nothing had been, and the episode is a failure whatever becomes of it.
+    Where an action is not finite, or no action of a discrete space, the simulation gets the first
+    action instead, so that the others go on as if nothing had been, and the episode is a failure
+    whatever becomes of it.
     """
 
-    def __init__(self, act: Act) -> None:
+    def __init__(self, act: Act, space: ActionSpace) -> None:
         """Check a policy from the first control step of a set of simulations on."""
-        self._act = act
+        self._act, self._space = act, space
         self._step = 0
         self._policy_errors: dict[int, str] = {}  # simulation -> the first of its first episode
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
-        """Finite actions, (N, A)."""
-        action = self._act(obs)
+        """Actions that are none of these, (N, A), or (N,) of a discrete space."""
+        action = np.asarray(self._act(obs))
         self._step += 1
-        if np.isfinite(action).all():
+        wrong = np.flatnonzero(self._space.wrong(action))
+        if not len(wrong):
             return action
-        finite = np.asarray(np.isfinite(action).all(axis=-1))  # (N,)
-        for sim in np.flatnonzero(~finite).tolist():
-            value = "NaN" if np.isnan(action[sim]).any() else "infinity"
+        for sim in wrong.tolist():
+            value = self._space.shown(action[sim])
             self._policy_errors.setdefault(sim, f"policy returned {value} at step {self._step}")
-        return np.where(finite[..., None], action, 0.0)
+        action = action.copy()
+        action[wrong] = self._space.first(len(wrong))
+        return action
 
     def judge(self, sim: int, episode: Episode) -> Episode:
         """The first episode of simulation ``sim``, a failure if the policy made an error in it.
@@ -121,7 +125,7 @@ def _first_episodes(
 ) -> dict[int, Episode]:
     """Simulation -> its first episode, of those that end within ``limit`` control steps."""
     finished: dict[int, Episode] = {}
-    policy = CheckedPolicy(act)
+    policy = CheckedPolicy(act, env.action_space)
     obs = env.reset()
     for count in range(limit):
         step = env.step(policy(obs))

@@ -5,10 +5,12 @@ the package onnx, where torch's exporter would need onnxscript too.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from robo_maxent import __version__
 from robo_maxent.errors import PolicyError
@@ -27,7 +29,7 @@ OPSET = 17
 IR_VERSION = 8
 """The one of the same release, ONNX 1.12: runtimes since 2022 read the file."""
 
-OBSERVATION, ACTION, TARGET = "observation", "action", "joint_target"
+OBSERVATION, ACTION, TARGET, LOGITS = "observation", "action", "joint_target", "logits"
 """Names of the input and of the outputs."""
 
 CHECKED = 1000
@@ -36,7 +38,7 @@ SPREAD = 3.0
 """Their spread, in standard deviations of what the normalizer saw: some of them are clipped."""
 EXPORTED = FileKind("an exported policy", rb"\x08.\x12\x0brobo_maxent")
 TOLERANCE = 1e-5
-"""Largest difference allowed to an action, which is in [-1, 1]."""
+"""Largest difference allowed to an action, which is in [-1, 1], or to a probability."""
 
 
 def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator) -> float:
@@ -44,8 +46,14 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
 
     Its input ``observation``, float32, (batch, P), is what the task gives, not normalized. Its
     outputs are ``action`` in [-1, 1], (batch, A), and where the task's action map puts that,
-    ``joint_target``, rad, (batch, A); for a ``gym:`` id it is the action of the environment. Its
-    metadata have ``format``, and the fields of ``spaces.Layout`` as one JSON object, ``layout``.
+    ``joint_target``, rad, (batch, A); for a ``gym:`` id it is the action of the environment.
+
+    Where actions are discrete its outputs are ``action``, int64, (batch,), which is what whoever
+    acts needs: a number from 0 on, in the order of ``joints`` of the layout; and ``logits``,
+    (batch, A), for whoever asks how close a choice was, or draws an action by their softmax.
+
+    Its metadata have ``format``, and as one JSON object, ``layout``, the fields of
+    ``spaces.Layout``.
 
     Args:
         policy: What to write.
@@ -53,7 +61,7 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
         rng: Draws the observations to compare on.
 
     Returns:
-        The largest difference of an action.
+        The largest difference of an action; of discrete ones see :func:`difference`.
 
     Raises:
         UsageError: The extra onnx is not installed, or the file can't be written, or is there and
@@ -80,6 +88,9 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
 def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
     """Largest difference between the actions of a policy and of an ONNX file of it.
 
+    Of discrete actions it is that between their probabilities; 1 if the actions differ where these
+    are not equal up to the tolerance.
+
     Raises:
         UsageError: The extra onnx is not installed.
     """
@@ -89,12 +100,17 @@ def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
     obs = normalizer.shift.numpy() + SPREAD * noise / normalizer.scale.numpy()
     obs = obs.astype(np.float32)
     session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    (action,) = session.run([ACTION], {OBSERVATION: obs})
-    return float(np.abs(action - policy(obs)).max())
+    if not policy.layout.is_discrete:
+        (action,) = session.run([ACTION], {OBSERVATION: obs})
+        return float(np.abs(action - policy(obs)).max())
+    action, logits = session.run([ACTION, LOGITS], {OBSERVATION: obs})
+    theirs, ours = (softmax(each, axis=1) for each in (logits, policy.logits(obs)))  # (1000, A)
+    missed = ours.max(axis=1) - ours[np.arange(CHECKED), action] > 2 * TOLERANCE
+    return 1.0 if missed.any() else float(np.abs(theirs - ours).max())
 
 
 def build(policy: Policy) -> "ModelProto":
-    """The action of a policy without noise as an ONNX model, checked against the standard.
+    """The action of a policy without noise, or the likeliest, as an ONNX model, checked.
 
     Raises:
         UsageError: The extra onnx is not installed.
@@ -129,10 +145,17 @@ def _graph(policy: Policy) -> "GraphProto":
             x = nodes.add("Mul", f"silu{i}", x, nodes.add("Sigmoid", f"sigmoid{i}", x))
         else:
             x = nodes.add("Relu", f"relu{i}", x)
+    if layout.is_discrete:
+        x = nodes.add("Gemm", LOGITS, x, weight=last[0], bias=last[1])  # (batch, A)
+        nodes.choose(ACTION, x)
+        return nodes.graph(
+            layout.observation_size, f"Likeliest action on {layout.task}", {LOGITS: count}, ACTION
+        )
     x = nodes.add("Tanh", ACTION, _mean(nodes, actor.head, x, *last))
     x = nodes.add("Mul", "offset", x, scale=np.array(layout.action_scale))
     nodes.add("Add", TARGET, x, centre=np.array(layout.action_centre))
-    return nodes.graph(layout.observation_size, count, f"Action without noise on {layout.task}")
+    gives = {ACTION: count, TARGET: count}
+    return nodes.graph(layout.observation_size, f"Action without noise on {layout.task}", gives)
 
 
 def _mean(nodes: "_Nodes", head: Head, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
@@ -179,17 +202,31 @@ class _Nodes:
         self._nodes.append(node)
         return name
 
-    def graph(self, sees: int, acts: int, what: str) -> "GraphProto":
+    def choose(self, name: str, scores: str) -> None:
+        """Number of the largest score, int64, (batch,); of equal ones the first."""
+        from onnx import helper
+
+        node = helper.make_node("ArgMax", [scores], [name], name=name, axis=1, keepdims=0)
+        self._nodes.append(node)
+
+    def graph(
+        self, sees: int, what: str, gives: Mapping[str, int], chooses: str | None = None
+    ) -> "GraphProto":
+        """All of it: an input of ``sees`` numbers, outputs of so many, and of a whole number."""
         from onnx import TensorProto, helper
 
         def batch(name: str, size: int) -> "ValueInfoProto":
             return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
 
+        outputs = [batch(name, size) for name, size in gives.items()]
+        if chooses is not None:
+            number = helper.make_tensor_value_info(chooses, TensorProto.INT64, ["batch"])
+            outputs.insert(0, number)
         return helper.make_graph(
             self._nodes,
             "policy",
             inputs=[batch(OBSERVATION, sees)],
-            outputs=[batch(ACTION, acts), batch(TARGET, acts)],
+            outputs=outputs,
             initializer=self._constants,
             doc_string=what,
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError
+from robo_maxent.spaces import Box
 from robo_maxent.types import Act, Remembering
 
 PROBED, PROBED_STEPS = 8, 3
@@ -29,8 +30,10 @@ class ExternalPolicy:
         self._named, self._act, self._task = named, act, task
         self.reset(np.arange(2))
         action = self(np.zeros((2, task.policy_size), np.float32))
-        if not np.isfinite(action).all():
-            raise PolicyError(f"{named} returns NaN or infinity for an observation of zeros.")
+        wrong = np.flatnonzero(task.action_space.wrong(action))
+        if len(wrong):
+            value = task.action_space.shown(action[wrong[0]])
+            raise PolicyError(f"{named} returns {value} for an observation of zeros.")
         self.answers = self._digest()
         """Digest of what it answers to fixed observations, "" if it refuses these; None: it does
         not answer the same twice."""
@@ -66,7 +69,7 @@ class ExternalPolicy:
         return hashlib.sha256((answers[0].round(3) + 0.0).tobytes()).hexdigest()
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
-        """Actions, (N, A).
+        """Actions, (N, A), or of a discrete space (N,).
 
         Raises:
             PolicyError: It raised, or returned something else than N actions.
@@ -79,8 +82,10 @@ class ExternalPolicy:
                 f"{self._named} failed on observations of shape {np.shape(obs)}: "
                 f"{described(error)}. {contract(self._task)}"
             ) from error
-        expected = len(obs), self._task.action_space.size
-        if action.shape != expected or action.dtype.kind not in "fiu":
+        space = self._task.action_space
+        continuous = isinstance(space, Box)
+        expected = (len(obs), space.size) if continuous else (len(obs),)
+        if action.shape != expected or action.dtype.kind not in ("fiu" if continuous else "iu"):
             raise PolicyError(
                 f"{self._named} returned {action.dtype} of shape {action.shape} for observations "
                 f"of shape {np.shape(obs)}. {contract(self._task)}"
@@ -94,10 +99,14 @@ def contract(task: EnvFactory) -> str:
         f"{name} ({size})" if unit in ("", "1") else f"{name} ({size} in {unit})"
         for name, size, unit in task.policy_parts
     )
+    space = task.action_space
+    if isinstance(space, Box):
+        takes = f"actions of shape (N, {space.size}), in [-1, 1]: {', '.join(space.names)}"
+    else:
+        takes = f"whole numbers of shape (N,), from 0 to {space.size - 1}"
     return (
         f"{task.name} gives observations of shape (N, {task.policy_size}), float32: {parts}. It "
-        f"takes actions of shape (N, {task.action_space.size}), in [-1, 1]: "
-        f"{', '.join(task.action_space.names)}."
+        f"takes {takes}."
     )
 
 
@@ -109,7 +118,8 @@ def require_sizes(file: Path, task: EnvFactory, sees: Any, acts: Any) -> None:
     """
     if isinstance(sees, int) and sees != task.policy_size:
         raise PolicyError(f"{file} sees {sees} elements of an observation. {contract(task)}")
-    if isinstance(acts, int) and acts != task.action_space.size:
+    space = task.action_space
+    if isinstance(space, Box) and isinstance(acts, int) and acts != space.size:
         raise PolicyError(f"{file} returns {acts} elements of an action. {contract(task)}")
 
 

@@ -21,6 +21,7 @@ from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.here import look_here
 from robo_maxent.interop.policy_contract import contract, described, require_sizes
+from robo_maxent.spaces import Box
 from robo_maxent.types import Act
 from robo_maxent.versions import require_extra
 
@@ -58,6 +59,12 @@ def load(file: Path, task: EnvFactory, normalize: str | None) -> Act:
         UsageError: The extra sb3 is not installed, or ``normalize`` has to be said.
         PolicyError: A file is missing or not what it claims to be, or does not fit the task.
     """
+    own = task.action_space
+    if not isinstance(own, Box):
+        raise PolicyError(
+            f"{file} can't act on discrete actions, which archives are not read for: give the "
+            f"policy as a function, MODULE:FUNCTION, or as ONNX. {contract(task)}"
+        )
     data = _read(file)
     algorithm = _algorithm(file, data)
     statistics = _statistics(file, normalize)
@@ -70,7 +77,7 @@ def load(file: Path, task: EnvFactory, normalize: str | None) -> Act:
     except Exception as error:  # whatever the pickles of an archive do
         raise PolicyError(f"{file} can't be loaded as {algorithm}: {described(error)}") from error
     _require_spaces(file, model, task)
-    centre, scale = _range(file, model.action_space, task)
+    centre, scale = _range(file, model.action_space, own, task)
     normal = _normalizer(statistics, task.policy_size) if statistics else None
 
     def act(obs: np.ndarray) -> np.ndarray:
@@ -158,9 +165,9 @@ def _require_spaces(file: Path, model: Any, task: EnvFactory) -> None:
     require_sizes(file, task, sees, acts)
 
 
-def _range(file: Path, space: spaces.Box, task: EnvFactory) -> tuple[Any, Any]:
+def _range(file: Path, space: spaces.Box, own: Box, task: EnvFactory) -> tuple[Any, Any]:
     """Centre and half-width of an action space that is [-1, 1] or what the task maps that to."""
-    centre, scale = task.action_space.centre, task.action_space.scale
+    centre, scale = own.centre, own.scale
     if np.all(space.low == -1.0) and np.all(space.high == 1.0):
         return 0.0, 1.0
     if np.allclose(space.low, centre - scale) and np.allclose(space.high, centre + scale):

@@ -25,7 +25,10 @@ class Agent(Protocol):
         ...
 
     def explore(self, obs: np.ndarray) -> np.ndarray:
-        """Actions to gather experience with, in [-1, 1], float32, (N, A), at (N, O)."""
+        """Actions to gather experience with, at (N, O): float32 in [-1, 1], (N, A).
+
+        Of discrete actions int64, (N,), and -1 where none can be computed.
+        """
         ...
 
     def update(

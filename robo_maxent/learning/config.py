@@ -27,6 +27,12 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         f"within [-100, {HIGHEST_ENTROPY:.3f}) nats, log 2 being that of a uniform action",
     ),
     (("target_entropy_updates",), lambda x: x >= 1, "at least 1"),
+    (
+        ("target_entropy_ratio",),
+        lambda x: 0 <= x < 1,
+        "within [0, 1): it is a share of log A nats, the entropy of A actions that are equally "
+        "likely, and no finite temperature reaches that",
+    ),
     (("log_std_bound",), lambda x: x in get_args(LogStdBound), " or ".join(get_args(LogStdBound))),
     (("learning_rate_held",), lambda x: x is None or x >= 1, "at least 1 or None"),
 )
@@ -74,6 +80,9 @@ class SacConfig:
     """What that becomes, linearly over ``target_entropy_updates``; None: it stays."""
     target_entropy_updates: int = 100_000
     """Updates until it has."""
+    target_entropy_ratio: float = 0.5
+    """The same of discrete actions, as a share of log A nats, which is that of A actions equally
+    likely; published is 0.98, at which a policy is all but random (see ``discrete_sac.py``)."""
     log_std_range: tuple[float, float] = (-5.0, 0.0)
     """Log standard deviation before the tanh; at 0 the policy covers the action range."""
     log_std_bound: LogStdBound = "tanh"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robo_maxent.learning.networks import Actor, Critics
+from robo_maxent.learning.networks import ActionValue, Actor
 from robo_maxent.learning.replay_buffer import ReplayBatch
 
 AT_LIMIT = 0.99
@@ -27,6 +27,8 @@ class Diagnostics:
     """Share of the elements of sampled actions that are at a limit."""
     twin_gap: float
     """Mean difference of the two critics, over the standard deviation of their values."""
+    setting: str = "--target-entropy-per-action"
+    """What sets the target entropy."""
 
     def metrics(self) -> dict[str, float]:
         """By the names under which a run logs them."""
@@ -43,13 +45,12 @@ class Diagnostics:
             "entropy_share": (
                 self.entropy_share > 0.5,
                 f"{100 * self.entropy_share:.0f} % of the target values is entropy: rewards hardly "
-                "count. Lower --target-entropy-per-action, or scale rewards up.",
+                f"count. Lower {self.setting}, or scale rewards up.",
             ),
             "saturated": (
                 self.saturated > 0.5,
                 f"{100 * self.saturated:.0f} % of the actions are at their limits: the policy "
-                "switches rather than steers. Widen the action range, or raise "
-                "--target-entropy-per-action.",
+                f"switches rather than steers. Widen the action range, or raise {self.setting}.",
             ),
             "entropy": (
                 lack > 1.0,
@@ -67,8 +68,8 @@ class Diagnostics:
 @torch.no_grad()
 def diagnose(
     actor: Actor,
-    critics: Critics,
-    targets: Critics,
+    critics: ActionValue,
+    targets: ActionValue,
     batch: ReplayBatch,
     noise: Tensor,
     alpha: float,

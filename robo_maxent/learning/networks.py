@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -138,6 +139,10 @@ class Actor(Ensemble):
         return self.head.draws(self(obs), noise)
 
 
+ActionValue = Callable[[Tensor, Tensor], Tensor]
+"""Critics: normalized observations, (B, O), and actions, (B, A), to values, (E, B)."""
+
+
 class Critics(Ensemble):
     """An ensemble of E critics: (B, O) and (B, A) -> action values (E, B)."""
 
@@ -150,6 +155,20 @@ class Critics(Ensemble):
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
         """Action values, (E, B)."""
         return self.outputs(torch.cat([obs, action], dim=-1)).squeeze(-1)
+
+
+class ActionValues(Ensemble):
+    """An ensemble of E critics of discrete actions: (B, O) -> a value for each, (E, B, A)."""
+
+    def __init__(
+        self, obs_size: int, action_size: int, width: int, layer_norm: bool, count: int = 2
+    ) -> None:
+        """Two hidden layers each."""
+        super().__init__(count, obs_size, width, action_size, layer_norm)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Action values, (E, B, A)."""
+        return self.outputs(obs)
 
 
 class Normalizer(nn.Module):

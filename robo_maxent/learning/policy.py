@@ -13,6 +13,7 @@ from safetensors.torch import save
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.files import write_atomically
 from robo_maxent.from_json import typed
+from robo_maxent.learning.categorical import Categorical
 from robo_maxent.learning.config import LogStdBound, SacConfig
 from robo_maxent.learning.heads import HEADS, Head, SquashedGaussian
 from robo_maxent.learning.mixture import PREFIX, head_of
@@ -32,7 +33,8 @@ _FIRST = "actor.0.bias"
 class Policy:
     """Observations in, actions out: those of a trained actor without noise.
 
-    They are the mean; of a mixture, that of the most probable component.
+    They are the mean; of a mixture, that of the most probable component; of discrete actions, the
+    likeliest.
     """
 
     def __init__(self, layout: Layout, actor: Actor, normalizer: Normalizer) -> None:
@@ -43,7 +45,7 @@ class Policy:
 
     @torch.no_grad()
     def __call__(self, obs: np.ndarray) -> np.ndarray:
-        """Actions without noise, float32, (N, P) to (N, A).
+        """Actions without noise: (N, P) to float32, (N, A), or of discrete ones int64, (N,).
 
         Raises:
             PolicyError: The observations are of another size.
@@ -52,17 +54,31 @@ class Policy:
 
     @torch.no_grad()
     def sample(self, obs: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Actions as in training, drawn from the distribution of the head, float32, (N, A).
+        """Actions as in training, drawn from the distribution of the head.
 
         Args:
             obs: Observations, (N, P).
             noise: Standard normal numbers, (N, A).
+
+        Returns:
+            Float32, (N, A), or of discrete actions int64, (N,).
 
         Raises:
             PolicyError: The observations are of another size.
         """
         draws = torch.from_numpy(np.ascontiguousarray(noise, np.float32))
         return self.actor.sample(self._normalized(obs), draws)[0].numpy()
+
+    @torch.no_grad()
+    def logits(self, obs: np.ndarray) -> np.ndarray:
+        """Of discrete actions, the score of each before the softmax, float32, (N, A).
+
+        Raises:
+            PolicyError: The actions are continuous, or the observations are of another size.
+        """
+        if not self.layout.is_discrete:
+            raise PolicyError(f"This policy, trained on {self.layout.task!r}, has no logits.")
+        return self.actor(self._normalized(obs)).numpy()
 
     def _normalized(self, obs: np.ndarray) -> torch.Tensor:
         size = self.layout.observation_size
@@ -122,7 +138,7 @@ class Policy:
             )
         try:
             layout = Layout.from_json(metadata["layout"])
-            head = _head(metadata, len(layout.joints))
+            head = _head(metadata, layout)
             layer_norm = typed(bool, json.loads(metadata["layer_norm"]), "layer_norm")
             actor, normalizer = _filled(layout.observation_size, head, layer_norm, tensors)
         except (KeyError, ValueError, RecursionError, UsageError) as error:
@@ -165,19 +181,27 @@ def _tensors(actor: Actor, normalizer: Normalizer) -> dict[str, torch.Tensor]:
     return layers | {f"normalizer.{k}": v for k, v in normalizer.state_dict().items()}
 
 
-def _head(metadata: Mapping[str, str], action_size: int) -> Head:
+def _head(metadata: Mapping[str, str], layout: Layout) -> Head:
     """The head that a policy file asks for.
 
     Raises:
         KeyError: It is a mixture, and the metadata don't say of how many.
-        ValueError: There is no such head, or the metadata say no pair of numbers.
+        ValueError: There is no such head for these actions, or the metadata say no pair of numbers.
         UsageError: The pair is no range, or the mixture is of too many.
     """
-    name = metadata.get("head", SquashedGaussian.name)
+    name, action_size = metadata.get("head", SquashedGaussian.name), len(layout.joints)
+    if layout.is_discrete:
+        if name != Categorical.name:
+            raise ValueError(
+                f"its head is {name!r}, known of discrete actions: {Categorical.name!r}"
+            )
+        return Categorical(action_size)
     bounds: dict[str, LogStdBound] = {head.name: bound for bound, head in HEADS.items()}
     if name.removeprefix(PREFIX) not in bounds:
-        known = " and ".join(map(repr, bounds))
-        raise ValueError(f"its head is {name!r}, known are {known}, and mixtures of either")
+        known = ", ".join(map(repr, bounds))
+        raise ValueError(
+            f"its head is {name!r}, known of continuous actions: {known}, and mixtures of either"
+        )
     saved = json.loads(metadata.get("log_std_range", DEFAULT_RANGE))
     low, high = typed(tuple[float, float], saved, "log_std_range")
     is_mixture = name.startswith(PREFIX)

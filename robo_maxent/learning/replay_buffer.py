@@ -24,7 +24,7 @@ class ReplayBatch:
     obs: torch.Tensor
     """Observation, (B, O)."""
     action: torch.Tensor
-    """Action in [-1, 1], (B, A)."""
+    """Action in [-1, 1], (B, A), or the number of a discrete one, (B, 1)."""
     reward: torch.Tensor
     """Reward, (B,)."""
     next_obs: torch.Tensor

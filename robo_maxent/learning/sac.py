@@ -21,7 +21,7 @@ from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.diagnostics import Diagnostics, diagnose
 from robo_maxent.learning.mixture import Mixture, head_of
-from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
+from robo_maxent.learning.networks import ActionValue, Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.spaces import Layout
@@ -49,7 +49,9 @@ def soft_target(
     return reward + gamma * (1.0 - terminated) * (next_value - alpha * next_log_prob)
 
 
-def expected(actor: Actor, critics: Critics, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+def expected(
+    actor: Actor, critics: ActionValue, obs: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
     """Expectations over the policy's actions, of which equation 3 is made, each (B,).
 
     Args:
@@ -68,8 +70,8 @@ def expected(actor: Actor, critics: Critics, obs: Tensor, noise: Tensor) -> tupl
 
 def critic_loss(
     actor: Actor,
-    critics: Critics,
-    targets: Critics,
+    critics: ActionValue,
+    targets: ActionValue,
     batch: ReplayBatch,
     noise: Tensor,
     alpha: Tensor,
@@ -97,7 +99,7 @@ def critic_loss(
 
 
 def actor_loss(
-    actor: Actor, critics: Critics, obs: Tensor, noise: Tensor, alpha: Tensor
+    actor: Actor, critics: ActionValue, obs: Tensor, noise: Tensor, alpha: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Expected α log π - Q (equation 9); the critics' parameters must not require gradients.
 
@@ -150,11 +152,7 @@ class Sac:
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = head_of(config, action_size)
-            self.actor = Actor(
-                policy_size, head, config.width, config.layer_norm, config.calm_start
-            )
-            self.critics = Critics(obs_size, action_size, config.width, config.layer_norm)
+            self.actor, self.critics = self._new_networks(obs_size, action_size, policy_size)
         self.actor.precision = self.critics.precision = precision
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
@@ -167,7 +165,7 @@ class Sac:
         }
         self.updates = 0
         self._compiled = None
-        known = head.compiled_range is not None and config.width <= native.WIDEST
+        known = self.actor.head.compiled_range is not None and config.width <= native.WIDEST
         if precision == "fp32" and known and native.library() is not None:
             self._compiled = native.Update(obs_size, action_size, self)
 
@@ -191,7 +189,7 @@ class Sac:
 
     @torch.no_grad()
     def explore(self, obs: np.ndarray) -> np.ndarray:
-        """Sample actions to gather experience with, (N, O) to (N, A)."""
+        """Sample actions to gather experience with, (N, O) to what the head samples, N."""
         seen = self.normalizer(torch.from_numpy(obs))
         noise = torch.randn(len(obs), self.actor.head.action_size, generator=self.generator)
         return self.actor.sample(seen, noise)[0].numpy()
@@ -216,8 +214,7 @@ class Sac:
         if count * size != len(batch.reward):
             raise UsageError(f"{len(batch.reward)} transitions are not batches of {size}")
         self._set_rates()
-        draws = 2 * len(batch.action), self.actor.head.noise_size
-        noise = torch.randn(draws, generator=self.generator)
+        noise = self._noise(batch)
         if self._compiled is not None:
             return self._compiled(batch, noise, count, crew)
         with hardware.bf16_products() if self.precision == "bf16" else nullcontext():
@@ -276,6 +273,20 @@ class Sac:
         """Whether the update just counted is one of actor and temperature too."""
         return self.updates % self.config.actor_every == 0
 
+    def _new_networks(
+        self, obs_size: int, action_size: int, policy_size: int
+    ) -> tuple[Actor, Ensemble]:
+        """An actor and critics of A continuous actions."""
+        config = self.config
+        head = head_of(config, action_size)
+        actor = Actor(policy_size, head, config.width, config.layer_norm, config.calm_start)
+        return actor, Critics(obs_size, action_size, config.width, config.layer_norm)
+
+    def _noise(self, batch: ReplayBatch) -> Tensor:
+        """Normal draws of the critics' updates, then of the actor's, (2 K B, A)."""
+        draws = 2 * len(batch.action), self.actor.head.noise_size
+        return torch.randn(draws, generator=self.generator)
+
     def _set_rates(self) -> None:
         held = self.config.learning_rate_held
         if held is not None:
@@ -305,6 +316,9 @@ class Sac:
         loss, values = critic_loss(
             self.actor, self.critics, self.targets, batch, noise, counted, self.config.gamma
         )
+        return self._step_critics(loss, values)
+
+    def _step_critics(self, loss: Tensor, values: Tensor) -> dict[str, Tensor]:
         self._step("critics", loss)
         _move(self.targets, self.critics, self.config.tau)
         return {"critic_loss": loss.detach(), "value": values.mean()}
@@ -312,15 +326,20 @@ class Sac:
     def _update_actor(self, batch: ReplayBatch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         self.critics.requires_grad_(False)
         loss, log_prob = actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
-        self._step("actor", loss)
+        metrics = self._step_actor(loss, log_prob)
         self.critics.requires_grad_(True)
+        head = self.actor.head
+        if isinstance(head, Mixture):
+            metrics |= head.diagnostics(self.actor(batch.obs))
+        return metrics
+
+    def _step_actor(self, loss: Tensor, log_prob: Tensor) -> dict[str, Tensor]:
+        """Improve actor and temperature; ``log_prob`` is that of actions, (B,), or its mean."""
+        self._step("actor", loss)
         _move(self.average, self.actor, self.config.actor_average)
         alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
         self._step("alpha", alpha_loss)
-        head, modes = self.actor.head, dict[str, Tensor]()
-        if isinstance(head, Mixture):
-            modes = head.diagnostics(self.actor(batch.obs))
-        return modes | {
+        return {
             "actor_loss": loss.detach(),
             "entropy": -log_prob.mean(),
             "ent_coef_loss": alpha_loss.detach(),

@@ -37,6 +37,10 @@ class ActionNoise(ScalarEffect):
     bounds = {"action_noise": (0.0, 10.0)}
     ranges: Ranges = {"action_noise": (0.0, 0.0)}
 
+    def lacking(self, robot: Robot) -> str | None:
+        """Amounts to add it to."""
+        return "discrete actions, which are no amounts" if robot.acts_by_choice else None
+
     def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Add it where there is any."""
         amount = running.params["action_noise"]
@@ -65,7 +69,10 @@ class PacketLoss(ScalarEffect):
         return 0.05 * share
 
     def prepare(self, running: Running) -> None:
-        """Remember the action in force; before the first arrives it is the home pose, action 0."""
+        """Remember the action in force; before the first arrives it is the home pose, action 0.
+
+        Of discrete actions it is the first.
+        """
         running.memory["held"] = np.zeros((len(running.key), running.action_size))
 
     def begin(self, running: Running, ids: np.ndarray) -> None:

@@ -63,7 +63,7 @@ def tour(
     settings = settings or VideoSettings()
     if task.terrain is None or not task.tours:
         raise UsageError(f"a tour is for tasks that walk on terrain; {task.name} does not")
-    checked = CheckedPolicy(policy_view(act, task.policy_size))
+    checked = CheckedPolicy(policy_view(act, task.policy_size), task.action_space)
     steps, levels = round(SECONDS / task.control_dt), task.terrain.levels
     fallen = []
     rate = settings.rate(task.control_dt)

@@ -223,7 +223,7 @@ def film(
     if seconds is not None:
         steps = max(round(min(seconds / dt, steps)), 1)
     obs = scene.env.reset()
-    checked, ended = CheckedPolicy(act), None
+    checked, ended = CheckedPolicy(act, scene.env.action_space), None
     shown = 0
     with writing(path, fps) as write:
         for count in range(steps):

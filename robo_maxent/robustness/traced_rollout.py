@@ -184,7 +184,7 @@ def _together(
     """Run one episode in each simulation of ``env``, which are some rows of a trace."""
     task, n = batch.task, len(batch.sims)
     choose, counts = _chooser(batch, policy, mode), itertools.count()
-    checked = CheckedPolicy(lambda obs: choose(obs, next(counts)))
+    checked = CheckedPolicy(lambda obs: choose(obs, next(counts)), task.action_space)
     finished: dict[int, Episode] = {}
     begin(policy.act, batch.block)
     obs = env.reset()

@@ -117,6 +117,9 @@ class ManipulationState(RobotState):
 class Robot:
     """A compiled robot, with the addresses of everything that a task names."""
 
+    acts_by_choice = False
+    """Its actions are one of several, and not amounts."""
+
     def __init__(self, model: mujoco.MjModel, spec: RobotSpec) -> None:
         """Resolve names in a compiled model.
 

@@ -19,7 +19,7 @@ class Transitions:
     obs: np.ndarray
     """Observation, float32, (n, O)."""
     action: np.ndarray
-    """Action in [-1, 1], float32, (n, A)."""
+    """Action in [-1, 1], or the number of a discrete one, float32, (n, columns)."""
     reward: np.ndarray
     """Reward, float32, (n,)."""
     next_obs: np.ndarray
@@ -55,21 +55,18 @@ class Transitions:
 class Collector:
     """Acts in simulations: at random at first, then as it is told."""
 
-    def __init__(
-        self, env: VecEnv, action_size: int, random_steps: int, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, env: VecEnv, random_steps: int, rng: np.random.Generator) -> None:
         """Begin the first episodes.
 
         Args:
             env: The simulations, N of them.
-            action_size: A.
             random_steps: Control steps with uniform random actions at the start.
             rng: Source of those actions.
         """
         self.env, self.rng = env, rng
         self.control_steps = 0
         self.obs = env.reset()  # (N, O)
-        self._action_size, self._random_steps = action_size, random_steps
+        self._random_steps = random_steps
 
     @property
     def is_random(self) -> bool:
@@ -77,17 +74,16 @@ class Collector:
         return self.control_steps < self._random_steps
 
     def act(self, explore: Act) -> np.ndarray:
-        """Actions at the present observations, (N, A), of ``explore`` unless they are random."""
+        """Actions at the present observations, N, of ``explore`` unless they are random."""
         if not self.is_random:
             return explore(self.obs)
-        shape = (self.env.n, self._action_size)
-        return self.rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        return self.env.action_space.random(self.env.n, self.rng)
 
     def step(self, action: np.ndarray) -> tuple[Step, Transitions]:
         """Act for one control step: all that the simulations report, and what to learn from it.
 
         Args:
-            action: Actions in [-1, 1], (N, A).
+            action: N actions of the simulations' ``action_space``.
 
         Raises:
             EnvError: An environment crashed or returned NaN or infinity.
@@ -96,7 +92,7 @@ class Collector:
         keep = ~step.diverged  # (N,)
         transitions = Transitions(
             obs=self.obs[keep],
-            action=action[keep],
+            action=self.env.action_space.to_columns(action)[keep],
             reward=step.reward[keep],
             next_obs=step.next_obs[keep],
             terminated=step.terminated[keep],

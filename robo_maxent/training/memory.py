@@ -20,7 +20,7 @@ def memory_needed(task: EnvFactory, config: TrainConfig, resumed: Path | None = 
         config: How.
         resumed: The run to continue, whose saved replay is in memory twice as it is loaded.
     """
-    replay = config.replay_capacity * row_bytes(task.observation_size, task.action_space.size)
+    replay = config.replay_capacity * row_bytes(task.observation_size, task.action_space.columns)
     if resumed is not None:
         sizes = [file.stat().st_size for file in (resumed / "checkpoint").glob("*/*")]
         replay = max(replay, 2 * max(sizes, default=0))

@@ -103,7 +103,8 @@ def train(
 
     Raises:
         UsageError: The directory holds another run or something else, another process trains
-            there, or the replay does not fit in memory.
+            there, the replay does not fit in memory, or a setting means nothing for the actions
+            of the task.
         CheckpointError: There is no readable checkpoint to resume from, or the last one could
             not be written.
         EnvError: An environment of someone else's crashed or returned NaN or infinity; the run is

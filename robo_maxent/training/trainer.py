@@ -14,13 +14,11 @@ from robo_maxent.differences import first_difference
 from robo_maxent.envs.interface import EnvFactory, layout_of
 from robo_maxent.errors import CheckpointError, DivergedError, UsageError
 from robo_maxent.from_json import typed
-from robo_maxent.learning.agent import Agent
-from robo_maxent.learning.hardware import resolve
 from robo_maxent.learning.hindsight import Hindsight, hindsight
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBuffer
-from robo_maxent.learning.sac import Sac
 from robo_maxent.training import checkpoint
+from robo_maxent.training.agents import agent_of, require_settings_for
 from robo_maxent.training.checkpoint import Checkpoint, Loop
 from robo_maxent.training.collector import Collector, Transitions
 from robo_maxent.training.config import TrainConfig
@@ -38,7 +36,12 @@ class Trainer:
     """
 
     def __init__(self, task: EnvFactory, config: TrainConfig, directory: Path) -> None:
-        """Build a run at its beginning."""
+        """Build a run at its beginning.
+
+        Raises:
+            UsageError: A setting means nothing for the actions of the task.
+        """
+        require_settings_for(task, config)
         self.task, self.config, self.directory = task, config, directory
         machine.use_threads(config.threads)
         threads = machine.threads()
@@ -62,27 +65,20 @@ class Trainer:
             threads = self._threads
         env = self.task.training_env(config.envs, config.seed, threads, self.directory)
         rng = np.random.default_rng(action_seed)
-        return Collector(env, self.task.action_space.size, config.random_steps, rng)
+        return Collector(env, config.random_steps, rng)
 
     def _new_learner(
         self, agent_seed: np.random.SeedSequence, replay_seed: np.random.SeedSequence
     ) -> Learner:
         task, config = self.task, self.config
-        agent: Agent = Sac(
-            task.observation_size,
-            task.action_space.size,
-            config.sac,
-            int(agent_seed.generate_state(1)[0]),
-            resolve(config.precision),
-            task.policy_size,
-            shares=min(self._threads, 2 * self._learner_threads),
-        )
+        shares = min(self._threads, 2 * self._learner_threads)
+        agent = agent_of(task, config, int(agent_seed.generate_state(1)[0]), shares)
         return Learner(
             agent,
             ReplayBuffer(
                 config.replay_capacity,
                 task.observation_size,
-                task.action_space.size,
+                task.action_space.columns,
                 relabelling(task, config.relabelled),
             ),
             np.random.default_rng(replay_seed),
@@ -116,7 +112,7 @@ class Trainer:
         learner.agent.observe(collector.obs)
         learning = not collector.is_random
         action = collector.act(learner.agent.explore)
-        if not np.isfinite(action).all():
+        if self.task.action_space.wrong(action).any():
             raise self._diverged()
         if not self.config.overlap:
             step, transitions = collector.step(action)

@@ -110,7 +110,7 @@ def test_a_function_may_write_into_what_it_is_given(here: Path, task: EnvFactory
         ("def act(obs):\n    return [None] * 2", "returned object of shape (2,)"),
         (
             "def act(obs):\n    return obs[:, :12] + float('inf')",
-            "agent:act returns NaN or infinity for an observation of zeros.",
+            "agent:act returns NaN for an observation of zeros.",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.learning import native
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.diagnostics import Diagnostics
+from robo_maxent.learning.discrete_sac import DiscreteSac
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.sac import Sac
 
@@ -132,3 +133,27 @@ def test_an_entropy_that_no_action_has_is_refused(changes: dict[str, float]) -> 
 def test_a_target_needs_updates_to_get_there() -> None:
     with pytest.raises(UsageError, match="target_entropy_updates must be at least 1, got 0"):
         replace(SMALL, target_entropy_updates=0)
+
+
+# -- discrete actions ----------------------------------------------------------------------
+
+
+def test_a_learner_of_discrete_actions_is_looked_at_too() -> None:
+    """Critics say 1 and 2 of every action; a policy that is all but certain is saturated."""
+    sac = DiscreteSac(OBS, 4, replace(SMALL, initial_alpha=0.5), 0)
+    with torch.no_grad():
+        for nets, values in ((sac.targets, (3.0, 5.0)), (sac.critics, (1.0, 2.0))):
+            nets.flat.zero_()
+            nets.flat[-8:] = torch.tensor(values).repeat_interleave(4)
+        sac.actor.flat.zero_()
+    some = replace(batch(), action=torch.randint(4, (BATCH, 1)).float())
+    found = sac.diagnose(some)
+    assert found.entropy == pytest.approx(np.log(4.0))
+    assert found.target_entropy == pytest.approx(0.5 * np.log(4.0))
+    assert found.entropy_share == pytest.approx(0.5 * np.log(4.0) / (0.5 * np.log(4.0) + 3.0))
+    assert found.twin_gap == pytest.approx(1.0 / 0.5, rel=0.02)
+    assert found.saturated == 0.0
+    with torch.no_grad():
+        sac.actor.flat[-4:] = torch.tensor([9.0, 0.0, 0.0, 0.0])
+    assert sac.diagnose(some).saturated == 1.0
+    assert "--target-entropy-ratio" in replace(found, entropy_share=0.9).alarms()["entropy_share"]

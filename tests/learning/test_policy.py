@@ -229,8 +229,7 @@ def test_weights_that_would_be_stretched_to_fit_are_refused(
         ({"log_std_range": "[0, NaN]"}, "log_std_range must rise within [-20, 4], got 0.0, nan"),
         (
             {"head": "beta"},
-            "its head is 'beta', known are 'squashed gaussian' and 'squashed gaussian, deviation "
-            "clamped', and mixtures of either",
+            "its head is 'beta', known of continuous actions: 'squashed gaussian', 'squashed gauss",
         ),
         ({"head": "mixture of mixture of squashed gaussian"}, "its head is 'mixture of mixture of"),
         ({"head": "mixture of squashed gaussian"}, "it has no 'components'"),
@@ -246,6 +245,7 @@ def test_weights_that_would_be_stretched_to_fit_are_refused(
             {"head": "mixture of squashed gaussian", "components": "2"},
             "actor.2.bias must be torch.float32 (1, 50), got torch.float32 (1, 24)",
         ),
+        ({"head": "categorical"}, "its head is 'categorical', known of continuous actions: "),
     ],
 )
 def test_metadata_of_other_content_are_refused(

@@ -236,7 +236,7 @@ def test_exploring_samples_the_policy_of_the_normalized_observation() -> None:
         ({"learning_rate": math.inf}, "learning_rate must be > 0 and finite, got inf"),
         ({"weight_decay": math.nan}, "weight_decay must be >= 0 and finite, got nan"),
         ({"weight_decay": -1.0}, "weight_decay must be >= 0 and finite, got -1.0"),
-        ({"target_entropy_per_action": -math.inf}, "per_action must be finite, got -inf"),
+        ({"target_entropy_per_action": -math.inf}, r"per_action must be within \[-100, 0.693\)"),
         ({"gamma": math.nan}, r"gamma must be in \(0, 1\], got nan"),
         ({"initial_alpha": math.inf}, "initial_alpha must be > 0 and finite, got inf"),
         ({"alpha_learning_rate": math.inf}, "alpha_learning_rate must be >= 0 and finite"),

@@ -1,0 +1,68 @@
+"""Which learner a task has: its actions say so."""
+
+from typing import Any
+
+from robo_maxent.envs.interface import EnvFactory
+from robo_maxent.errors import UsageError
+from robo_maxent.learning.agent import Agent
+from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.discrete_sac import DiscreteSac
+from robo_maxent.learning.hardware import resolve
+from robo_maxent.learning.sac import Sac
+from robo_maxent.spaces import Discrete
+from robo_maxent.training.config import TrainConfig
+
+OF_CONTINUOUS = ("target_entropy_per_action", "log_std_range", "log_std_bound")
+OF_DISCRETE = ("target_entropy_ratio",)
+"""Settings of ``SacConfig`` that one kind of actions alone gives a meaning to."""
+
+
+def agent_of(task: EnvFactory, config: TrainConfig, seed: int, shares: int) -> Agent:
+    """A learner at its beginning: of discrete actions :class:`DiscreteSac`, of others :class:`Sac`.
+
+    Args:
+        task: What to learn.
+        config: How.
+        seed: Of the initial weights and of every later draw.
+        shares: Into how many shares a batch is divided, as of :class:`Sac`.
+    """
+    learner = DiscreteSac if isinstance(task.action_space, Discrete) else Sac
+    return learner(
+        task.observation_size,
+        task.action_space.size,
+        config.sac,
+        seed,
+        resolve(config.precision),
+        task.policy_size,
+        shares,
+    )
+
+
+def require_settings_for(task: EnvFactory, config: TrainConfig) -> None:
+    """Refuse settings that mean nothing for the actions of a task, and would be ignored.
+
+    Raises:
+        UsageError: One is not at its default; the message says what to give instead.
+    """
+    discrete, usual = isinstance(task.action_space, Discrete), SacConfig()
+    kind = "discrete" if discrete else "continuous"
+    for name in OF_CONTINUOUS if discrete else OF_DISCRETE:
+        value = getattr(config.sac, name)
+        if value != getattr(usual, name):
+            _refuse(task, kind, name, value, "target_entropy" in name)
+    if discrete and config.symmetric:
+        raise UsageError(
+            f"{task.name} has discrete actions, which declare no mirror image: leave symmetric "
+            "out, with --no-symmetric or by the preset discrete"
+        )
+
+
+def _refuse(task: EnvFactory, kind: str, name: str, value: Any, is_entropy: bool) -> None:
+    entropy = {
+        "discrete": "their entropy is held by target_entropy_ratio, a share of log A nats",
+        "continuous": "their entropy is held by target_entropy_per_action, nats per dimension",
+    }
+    advice = entropy[kind] if is_entropy else "leave it out, or take the preset discrete"
+    raise UsageError(
+        f"{task.name} has {kind} actions, for which {name} (here {value}) means nothing: {advice}"
+    )
