@@ -41,11 +41,11 @@ class Summary:
 
     @property
     def mean_return(self) -> str:
-        """For people: ``-163.2 [-190.1, -136.4]``, or the number alone."""
-        if self.reward_interval is None:
-            return f"{self.mean_reward:.1f}"
-        low, high = self.reward_interval
-        return f"{self.mean_reward:.1f} [{low:.1f}, {high:.1f}]"
+        """For people: ``-163.2 [-190.1, -136.4]``, ``0.683 [0.412, 0.954]``, or one number."""
+        ends = self.reward_interval or ()
+        digits = 1 if max(map(abs, (self.mean_reward, *ends))) >= 10 else 3
+        value, *shown = (f"{number:.{digits}f}" for number in (self.mean_reward, *ends))
+        return f"{value} [{', '.join(shown)}]" if shown else value
 
 
 def summarize(episodes: Sequence[Episode]) -> Summary:

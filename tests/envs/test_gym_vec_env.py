@@ -425,6 +425,13 @@ def test_success_is_what_the_environment_says_and_nothing_where_it_says_nothing(
     assert silent.headline == "return 15.0 [15.0, 15.0]"
 
 
+def test_small_returns_are_printed_to_more_digits() -> None:
+    episodes = evaluate(zero, GymTask("test/Counter-v0"), episodes=2)
+    small = [replace(e, reward=r) for e, r in zip(episodes, (0.011, 0.013), strict=True)]
+    assert summarize(small).mean_return == "0.012 [-0.001, 0.025]"
+    assert summarize(small[:1]).mean_return == "0.011"
+
+
 def test_the_interval_of_the_mean_return_is_students() -> None:
     rows = evaluate(zero, GymTask("test/Seeded-v0"), episodes=7)
     expected = ttest_1samp([row.reward for row in rows], 0.0).confidence_interval(0.95)
