@@ -27,7 +27,7 @@ from robo_maxent.robustness.traced_rollout import Batch
 from robo_maxent.seeds import Purpose, environment_seed, episode_rng, named_rng, patch_rng
 from robo_maxent.sim.terrain import KINDS
 from robo_maxent.sim.terrain_pool import TerrainPool
-from robo_maxent.tasks import TASKS, make
+from robo_maxent.tasks import ROBOT_TASKS, make
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.train import train
 
@@ -192,7 +192,7 @@ def test_a_policy_is_judged_and_filmed_on_patches_that_no_training_has(name: str
 # -- episodes of our tasks ------------------------------------------------------------
 
 
-DRAWING = [name for name in TASKS if name != "point-fork"]
+DRAWING = [name for name in ROBOT_TASKS if name != "point-fork"]
 """Tasks whose episodes differ in more than one number."""
 
 

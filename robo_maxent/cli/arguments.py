@@ -45,18 +45,18 @@ class TaskOptions:
     """Difficulty of the terrain in tenths, 0 to 10; by default all, and in training the
     curriculum's."""
     action_repeat: int | None = None
-    """Steps of a gym: environment per action; 1 where nothing is said."""
+    """Steps of a Gymnasium environment per action; 1 where nothing is said."""
     env_arg: Annotated[
         tuple[str, ...],
         UseAppendAction,
         arg(
             metavar="NAME=VALUE",
-            help="Argument of a gym: environment, as continuous=True; give one for each. "
+            help="Argument of a Gymnasium environment, as continuous=True; give one for each. "
             "max_episode_steps is one that all have.",
         ),
     ] = ()
     instances: int | None = None
-    """How many of a gym: environment are made at once to evaluate it; 16 where nothing is said."""
+    """How many of a Gymnasium environment are made at once to evaluate it; 16 if none are given."""
 
     @property
     def flags(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ OPTIONS = {
 }
 """Flag -> option of a task."""
 GYM_OPTIONS = {"action_repeat", "env_args", "instances"}
-"""Those of gym: environments."""
+"""Those of Gymnasium environments."""
 
 Result = dict[str, Any]
 Switch = FlagCreatePairsOff[bool]

@@ -86,7 +86,7 @@ class Record:
         )
         if isinstance(task, GymTask):
             if self.camera is not None or self.tour:
-                raise UsageError("a gym: environment draws itself: no --camera and no --tour")
+                raise UsageError(f"{task.name} draws itself: no --camera and no --tour")
             if no_opengl:
                 say(f"  without OpenGL: {no_opengl}")
             return gym_video.record(policy, task, self.seed, path, self.seconds, progress)

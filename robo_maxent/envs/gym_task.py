@@ -1,5 +1,7 @@
 """Any Gymnasium id as something to learn on: ``gym:HalfCheetah-v5``, ``gym:dm_control/dog-run-v0``.
 
+A page of ``tasks/`` whose world is a Gymnasium environment is a ``NamedGymTask``.
+
 The action space must be a bounded Box of floats, where policies act in [-1, 1] and are mapped to it
 affinely, or Discrete, where they act with whole numbers from 0 on.
 The observation space may be anything of numbers that flattens, but pictures. Where it has goals
@@ -11,10 +13,11 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
 from robo_maxent.envs.gym_goals import NoHindsightError, find_goal, names_goals
 from robo_maxent.envs.gym_spec import (
@@ -51,6 +54,8 @@ INSTANCES = 16
 class GymTask:
     """A Gymnasium environment to learn on; satisfies ``interface.StressTask``."""
 
+    name: str
+    summary: str
     preset = "single"
     exact_resume = False
     mirrors = None
@@ -60,7 +65,7 @@ class GymTask:
 
     def __init__(
         self,
-        env_id: str,
+        source: str | EnvSpec,
         action_repeat: int = 1,
         env_args: Mapping[str, Any] | None = None,
         instances: int = INSTANCES,
@@ -68,7 +73,8 @@ class GymTask:
         """Make the environment once, and see whether it can be learnt on.
 
         Args:
-            env_id: A registered id, or ``module:id`` with the module that registers it.
+            source: A registered id, or ``module:id`` with the module that registers it. Or what
+                makes the environment of a task that has a name and a summary of its own.
             action_repeat: How often each action is applied; rewards are summed.
             env_args: What ``gymnasium.make`` is given beside the id.
             instances: How many are made at once to evaluate a policy, at most.
@@ -82,11 +88,12 @@ class GymTask:
             raise UsageError(f"action_repeat must be at least 1, got {action_repeat}")
         if instances < 1:
             raise UsageError(f"instances must be at least 1, got {instances}")
-        self.name = f"{PREFIX}{env_id}"
-        self.summary = f"the Gymnasium environment {env_id}"
+        if isinstance(source, str):
+            self.name, self.summary = f"{PREFIX}{source}", f"the Gymnasium environment {source}"
         self.action_repeat = action_repeat
         self.env_args, self.most_simulations = dict(env_args or {}), instances
-        self.spec = with_args(find_spec(env_id), self.env_args)
+        registered = find_spec(source) if isinstance(source, str) else source
+        self.spec = with_args(registered, self.env_args)
         env = make(self.name, self.spec)
         try:
             self.action_space = action_space_of(self.name, env.action_space)
@@ -237,3 +244,19 @@ class GymTask:
             return None
         self.notes += notes
         return goal
+
+
+class NamedGymTask(GymTask):
+    """A Gymnasium environment with a name, a page of ``tasks/``."""
+
+    env_spec: ClassVar[EnvSpec]
+    """What makes the environment; its id is what Gymnasium calls it."""
+
+    def __init__(
+        self,
+        action_repeat: int = 1,
+        env_args: Mapping[str, Any] | None = None,
+        instances: int = INSTANCES,
+    ) -> None:
+        """Make the environment once; see :class:`GymTask`."""
+        super().__init__(self.env_spec, action_repeat, env_args, instances)

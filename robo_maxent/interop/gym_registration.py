@@ -11,7 +11,7 @@ import gymnasium
 from gymnasium.vector import AutoresetMode
 
 from robo_maxent.interop.gym_envs import TaskEnv, TaskVectorEnv
-from robo_maxent.tasks import TASKS, make
+from robo_maxent.tasks import GYM_TASKS, ROBOT_TASKS, make
 
 NAMESPACE = "robo_maxent"
 
@@ -64,7 +64,10 @@ def env_id(task: str) -> str:
 
 def register() -> None:
     """Register every task that is not registered yet."""
-    for task in TASKS:
+    for task in GYM_TASKS.values():
+        if task.env_spec.id not in gymnasium.registry:
+            gymnasium.registry[task.env_spec.id] = task.env_spec
+    for task in ROBOT_TASKS:
         if env_id(task) not in gymnasium.registry:
             gymnasium.register(
                 env_id(task),

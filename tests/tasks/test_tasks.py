@@ -18,9 +18,9 @@ from robo_maxent.errors import RobotError, UnknownNameError
 from robo_maxent.sim.terrain import PATCH, SAMPLES
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Field, Mirror, mirror
-from robo_maxent.tasks import TASKS, getup, make, quadruped, rough
+from robo_maxent.tasks import ROBOT_TASKS, TASKS, getup, make, quadruped, rough
 
-QUADRUPEDS = [name for name, task in TASKS.items() if task.robot_spec.base]
+QUADRUPEDS = [name for name, task in ROBOT_TASKS.items() if task.robot_spec.base]
 BUILT = {name: make(name) for name in QUADRUPEDS}
 every_task = pytest.mark.parametrize("task", BUILT.values(), ids=BUILT.keys())
 N = 32
