@@ -8,9 +8,11 @@ over training seeds.
 
 Beside them stands the exact maximum-entropy policy: actions move no market, so that it is the
 Boltzmann distribution of a quarter's growth, p(a) = exp(growth(a) / temperature) / Z on the box of
-actions, here from uniform samples of the box, weighted.
+actions, here from uniform samples of the box, weighted. Last, a policy that picks a single asset,
+exact too: there the chances of the policy can be held as shares, and only there is the entropy of
+the policy that of the portfolio.
 
-    python benchmarks/portfolio.py [--quick] [--seeds 0,1,2,3,4] [--picture docs/portfolio.png]
+    python benchmarks/portfolio.py [--quick] [--seeds 0,1,2] [--picture docs/portfolio.png]
 """
 
 import argparse
@@ -168,6 +170,13 @@ class Boltzmann:
         return judged(held, markets)
 
 
+def chosen(temperature: float, state: int) -> np.ndarray:
+    """Chances of each asset under the exact policy that picks one of them, (5,)."""
+    gains = growth(np.eye(len(ASSETS)), state)
+    likely = np.exp((gains - gains.max()) / temperature)
+    return likely / likely.sum()
+
+
 def config_of(temperature: float | str, seed: int, steps: int) -> TrainConfig:
     """The recipe of the task, at a temperature."""
     config = replace(preset(Portfolio.preset), seed=seed, replay_capacity=steps, threads=1)
@@ -236,7 +245,7 @@ def table(found: Mapping[str, Any]) -> list[str]:
 
     lines += [line(name, of) for name, of in found["lines"].items()]
     for temperature, arm in found["arms"].items():
-        lines += [line(f"{temperature} {name}", arm[name]) for name in ("mean", "drawn", "exact")]
+        lines += [line(f"{temperature} {way}", of) for way, of in arm.items()]
     return lines
 
 
@@ -247,14 +256,15 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     arms = found["arms"]
     numbers = [name for name in arms if name != AUTOMATIC]
     panels = (
-        ("growth", "growth, % a year", 100.0, ("mean", "drawn", "exact")),
-        ("concentration", "concentration (1/N: 0.2)", 1.0, ("drawn", "exact")),
-        ("drawdown", "drawdown in ten years, %", 100.0, ("mean", "drawn", "exact")),
+        ("growth", "growth, % a year", 100.0, ("mean", "drawn", "exact", "chances")),
+        ("concentration", "concentration", 1.0, ("drawn", "exact", "chances")),
+        ("drawdown", "drawdown in ten years, %", 100.0, ("mean", "drawn", "exact", "chances")),
     )
     looks = {
         "mean": ("mean action", "#c1121f", "o-"),
         "drawn": ("drawn", "#1971c2", "o-"),
         "exact": ("drawn, exact", "#1971c2", "x:"),
+        "chances": ("chances as shares, exact", "#7048e8", "x:"),
     }
     figure = Figure(figsize=(11, 3.4), layout="constrained", dpi=90)
     for axes, (key, title, scale, ways) in zip(figure.subplots(1, 3), panels, strict=True):
@@ -262,7 +272,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
             label, colour, style = looks[way]
             y = [scale * arms[name][way][key]["mean"] for name in numbers]
             axes.plot([float(name) for name in numbers], y, style, color=colour, label=label)
-            if way != "exact" and AUTOMATIC in arms:
+            if way in ("mean", "drawn") and AUTOMATIC in arms:
                 alpha, own = found["temperature"]["learned"], arms[AUTOMATIC][way][key]["mean"]
                 axes.plot(alpha, scale * own, "*", color=colour, markersize=11)
         if key == "concentration":
@@ -301,26 +311,24 @@ def measured(
             alphas.append(alpha)
             spent = time.perf_counter() - start
             print(f"{temperature}, seed {seed}: {spent:.0f} s", file=sys.stderr, flush=True)
+        arm = {way: summary([run[way] for run in runs]) for way in ("mean", "drawn")}
         if temperature == AUTOMATIC:
             entropy = preset(Portfolio.preset).sac.target_entropy_per_action * len(ASSETS)
             of_exact = exact.temperature(entropy)
             found["temperature"] = {"learned": float(np.mean(alphas)), "exact": of_exact}
         else:
             of_exact = float(temperature)
-        found["arms"][str(temperature)] = {
-            "mean": summary([run["mean"] for run in runs]),
-            "drawn": summary([run["drawn"] for run in runs]),
-            "exact": summary([exact.figures(of_exact, markets, rng())]),
-        }
+            shares = [chosen(of_exact, state) for state in (EXPANSION, RECESSION)]
+            arm["chances"] = summary([fixed(shares, markets)])
+        arm["exact"] = summary([exact.figures(of_exact, markets, rng())])
+        found["arms"][str(temperature)] = arm
     return found
 
 
 def main() -> None:
     """Print a table for people, then one JSON object for scripts."""
     parser = argparse.ArgumentParser(description="Portfolios over temperature.")
-    parser.add_argument(
-        "--seeds", default="0,1,2,3,4", metavar="0,1,...", help="a training run each"
-    )
+    parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each training run")
     parser.add_argument("--picture", type=Path, default=None, help="a PNG file of the figures")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")

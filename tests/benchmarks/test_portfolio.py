@@ -118,7 +118,23 @@ def test_everything_runs_and_the_last_line_is_json(
     low, high = found["arms"]["0.1"]["drawn"]["growth"]["interval"]
     assert low < found["arms"]["0.1"]["drawn"]["growth"]["mean"] < high
     assert found["arms"]["0.1"]["exact"]["growth"]["interval"] is None
-    assert sum(line.startswith(("0.1 ", "automatic ")) for line in lines) == 6
+    assert sum(line.startswith(("0.1 ", "automatic ")) for line in lines) == 7
+
+
+def test_chances_of_one_asset_are_shares_that_spread_with_temperature(benchmark: Any) -> None:
+    portfolio = benchmark("portfolio")
+    gain = growth(STOCKS, EXPANSION) - growth(CASH, EXPANSION)
+    shares = portfolio.chosen(0.01, EXPANSION)
+    assert shares[0] / shares[4] == pytest.approx(math.exp(gain / 0.01))
+    assert shares.sum() == pytest.approx(1.0)
+    markets = portfolio.decades(20, np.random.default_rng(0))
+    spread = [
+        portfolio.fixed([portfolio.chosen(alpha, state) for state in (0, 1)], markets)
+        for alpha in (1e-4, 1e-2, 1.0)
+    ]
+    concentrations = [figures.concentration for figures in spread]
+    assert concentrations == sorted(concentrations, reverse=True)
+    assert concentrations[-1] == pytest.approx(0.2, abs=1e-3)
 
 
 def test_a_fixed_temperature_stays(benchmark: Any) -> None:
