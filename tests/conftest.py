@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -21,16 +22,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Import a script as it finds its neighbours when it runs."""
-
-    def load(name: str) -> ModuleType:
-        monkeypatch.syspath_prepend(str(BENCHMARKS))
-        return importlib.import_module(name)
-
+@contextmanager
+def imported_scripts() -> Iterator[Callable[[str], ModuleType]]:
+    """Import scripts as they find their neighbours when they run, and forget them afterwards."""
     before = set(sys.modules)
-    yield load
+    with pytest.MonkeyPatch.context() as patch:
+
+        def load(name: str) -> ModuleType:
+            patch.syspath_prepend(str(BENCHMARKS))
+            return importlib.import_module(name)
+
+        yield load
     for name in set(sys.modules) - before:
         if str(BENCHMARKS) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
+
+
+@pytest.fixture
+def benchmark() -> Iterator[Callable[[str], ModuleType]]:
+    """Import a script, anew for each test."""
+    with imported_scripts() as load:
+        yield load
+
+
+@pytest.fixture(scope="module")
+def benchmark_of_module() -> Iterator[Callable[[str], ModuleType]]:
+    """Import a script, the same one for all tests of a file."""
+    with imported_scripts() as load:
+        yield load

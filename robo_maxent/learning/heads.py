@@ -87,6 +87,13 @@ class Head(Protocol):
         """
         ...
 
+    def log_prob(self, raw: Tensor, u: Tensor) -> Tensor:
+        """Log-probability, (B,), of the action tanh(u), u of (B, A).
+
+        It takes u, since near the ends of the range actions are rounded.
+        """
+        ...
+
     def draws(self, raw: Tensor, noise: Tensor) -> Draws:
         """Reparameterized samples, to learn from: gradients reach all of the raw output.
 
@@ -147,6 +154,11 @@ class SquashedGaussian:
         mean, log_std = self.gaussian(raw)
         return sample_squashed(mean, log_std, noise)
 
+    def log_prob(self, raw: Tensor, u: Tensor) -> Tensor:
+        """Log-probability, (B,), of the action tanh(u), u of (B, A)."""
+        mean, log_std = self.gaussian(raw)
+        return log_squashed((u - mean) / log_std.exp(), log_std, log_slope(u))
+
     def draws(self, raw: Tensor, noise: Tensor) -> Draws:
         """One reparameterized sample, for normal draws (B, A)."""
         action, log_prob = self.sample(raw, noise)
@@ -190,9 +202,20 @@ def sample_squashed(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tenso
         Action in (-1, 1), (B, A), and its log-probability, (B,).
     """
     u = mean + log_std.exp() * noise
-    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    log_det = log_slope(u)
-    return torch.tanh(u), (log_normal - log_det).sum(-1)
+    log_prob = log_squashed(noise, log_std, log_slope(u))
+    return torch.tanh(u), log_prob
+
+
+def log_squashed(standard: Tensor, log_std: Tensor, log_det: Tensor) -> Tensor:
+    """Log-density of the action tanh(u) under a squashed Gaussian, (..., B).
+
+    Args:
+        standard: u less the mean, in standard deviations, (..., B, A).
+        log_std: Log standard deviation before the tanh, (..., B, A).
+        log_det: Of the tanh at u, see :func:`log_slope`, (..., B, A).
+    """
+    log_normal = -0.5 * standard.square() - log_std - 0.5 * math.log(2 * math.pi)
+    return (log_normal - log_det).sum(-1)
 
 
 def log_slope(u: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.heads import HEADS, Draws, Head, SquashedGaussian, log_slope
+from robo_maxent.learning.heads import HEADS, Draws, Head, SquashedGaussian, log_slope, log_squashed
 
 PREFIX = "mixture of "
 """What the name of a mixture begins with; the name of the components' head follows."""
@@ -105,17 +105,14 @@ class Mixture:
         # Under its own component it is the noise, exactly; so for a sample of each, below.
         own = torch.arange(self.components).unsqueeze(-1) == chosen  # (K, B)
         standard = torch.where(own.unsqueeze(-1), noise, standard)
-        joint = log_weight + _log_squashed(standard, log_std, log_slope(u))
+        joint = log_weight + log_squashed(standard, log_std, log_slope(u))
         return torch.tanh(u), torch.logsumexp(joint, dim=0)
 
     def log_prob(self, raw: Tensor, u: Tensor) -> Tensor:
-        """Log-probability, (B,), of the action tanh(u), u of (B, A).
-
-        It takes u, since near the ends of the range actions are rounded.
-        """
+        """Log-probability, (B,), of the action tanh(u), u of (B, A)."""
         mean, log_std, log_weight = self.parts(raw)
         standard = (u - mean) / log_std.exp()  # (K, B, A)
-        return torch.logsumexp(log_weight + _log_squashed(standard, log_std, log_slope(u)), dim=0)
+        return torch.logsumexp(log_weight + log_squashed(standard, log_std, log_slope(u)), dim=0)
 
     def draws(self, raw: Tensor, noise: Tensor) -> Draws:
         """One sample of each component with its probability, for normal draws (B, K A)."""
@@ -126,7 +123,7 @@ class Mixture:
         own = torch.eye(self.components, dtype=torch.bool)[..., None, None]
         standard = torch.where(own, noise.unsqueeze(1), standard)
         log_det = log_slope(u).unsqueeze(1)
-        joint = log_weight + _log_squashed(standard, log_std, log_det)  # (K, K, B)
+        joint = log_weight + log_squashed(standard, log_std, log_det)  # (K, K, B)
         return Draws(torch.tanh(u), torch.logsumexp(joint, dim=1), log_weight.exp())
 
     @torch.no_grad()
@@ -192,18 +189,6 @@ def _component_and_rest(log_weight: Tensor, noise: Tensor) -> tuple[Tensor, Tens
     within = (quantile - (end.gather(0, chosen[None])[0] - own)) / own
     rest = torch.special.ndtri(within.clamp(1e-12, 1.0 - 1e-12)).to(noise.dtype)
     return chosen, torch.where(own == 1.0, noise, rest)  # a mixture of one leaves it alone
-
-
-def _log_squashed(standard: Tensor, log_std: Tensor, log_det: Tensor) -> Tensor:
-    """Log-density of the action tanh(u) under a component, (..., B).
-
-    Args:
-        standard: u less the component's mean, in its standard deviations, (..., B, A).
-        log_std: The component's log standard deviation, (..., B, A).
-        log_det: Of the tanh, see :func:`log_slope`, (..., B, A).
-    """
-    log_normal = -0.5 * standard.square() - log_std - 0.5 * math.log(2 * math.pi)
-    return (log_normal - log_det).sum(-1)
 
 
 def _bhattacharyya(mean: Tensor, log_std: Tensor) -> Tensor:

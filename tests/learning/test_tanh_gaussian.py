@@ -132,6 +132,18 @@ def test_a_clamped_deviation_is_cut_off_and_has_no_slope_beyond(
     assert output.grad[0, 1].item() == pytest.approx(slope * expected, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.parametrize("head_class", [SquashedGaussian, ClampedGaussian])
+def test_the_log_probability_of_a_sample_is_asked_for_by_its_action_too(
+    head_class: type[SquashedGaussian],
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    raw = torch.randn(50, 6, generator=generator, dtype=torch.float64)
+    noise = torch.randn(50, 3, generator=generator, dtype=torch.float64)
+    head = head_class(3)
+    action, log_prob = head.sample(raw, noise)
+    torch.testing.assert_close(head.log_prob(raw, torch.atanh(action)), log_prob)
+
+
 def test_a_squashed_deviation_covers_its_range_and_learns_everywhere() -> None:
     raw = torch.tensor([[0.0, -4.0], [0.0, 0.0], [0.0, 4.0]], requires_grad=True)
     log_std = SquashedGaussian(1, (-5.0, 2.0)).gaussian(raw)[1]
