@@ -34,14 +34,15 @@ class AxisRows:
     """Policy -> rows at severities where only it was asked: they count for its curves alone."""
 
     def curve(self, policy: str, hit: Hit) -> Curve:
-        """The curve of a policy or baseline."""
+        """The curve of a policy or baseline; rounds are part of it where severities are in order."""
         rows, severities = self.judged[policy], self.severities
         more = self.refined.get(policy, [])
         if more and is_ordered(severities):
             less_is_worse = severities[-1] < severities[0]
             between = {row.severity for row in more}
             severities = tuple(sorted({*severities, *between}, reverse=less_is_worse))
-        return curve([*rows, *more], severities, hit, self.label.is_scale)
+            rows = [*rows, *more]
+        return curve(rows, severities, hit, self.label.is_scale)
 
     @property
     def modes(self) -> set[str]:

@@ -128,6 +128,7 @@ def run(
                 shown = _shown(progress, min(next(steps), total - 1), total)
                 store.write(shard.name, _run(shard, stages, store, threads, shown))
 
+    of_rounds: list[str] = []
     try:
         run_all(shards)
         for each in refined:
@@ -139,10 +140,11 @@ def run(
                 more = planned_round(conditions, task, each.plan.policy, seed)
                 asked = Numbered(f"{each.name}-{ROUND}{number}", more).shards()
                 run_all(asked)
+                of_rounds += [shard.name for shard in asked]
                 rows += [row for shard in asked for row in store.rows(shard.name)]
         if progress and refined:
             progress(1, 1)
-        return store.join()
+        return store.join(of_rounds)
     finally:
         store.close()
 

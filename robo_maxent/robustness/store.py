@@ -109,25 +109,35 @@ class Store:
         _, *lines = self._path(shard).read_text().splitlines()
         return [StressEpisode.from_json(json.loads(line)) for line in lines]
 
-    def join(self) -> Path:
-        """Put all rows into one file, in the order of the shards, then of the rounds."""
+    def join(self, rounds: Sequence[str]) -> Path:
+        """Put all rows into one file, in the order of the shards, then of those of rounds.
+
+        Args:
+            rounds: Names of all shards that there were of rounds.
+
+        Raises:
+            UsageError: There is one that is of no such round.
+        """
+        shards = [*self._shards, *rounds]
+        self._require_no_others(shards)
         target = self.directory / EPISODES
-        _replace(target, self._all_lines())
+        _replace(target, self._lines(shards))
         return target
 
     def close(self) -> None:
         """Let others write there."""
         self._lock.release()
 
-    def _all_lines(self) -> Iterable[str]:
-        for shard in self._shards + self._of_rounds():
+    def _lines(self, shards: Sequence[str]) -> Iterable[str]:
+        for shard in shards:
             with self._path(shard).open() as lines:
                 next(lines)  # its header
                 yield from lines
 
-    def _of_rounds(self) -> list[str]:
-        names = sorted(path.stem for path in (self.directory / SHARDS).glob("*.jsonl"))
-        return [name for name in names if name.startswith(self._rounds)]
+    def _require_no_others(self, shards: Sequence[str]) -> None:
+        for path in sorted((self.directory / SHARDS).glob("*.jsonl")):
+            if path.stem not in shards and not path.name.startswith("."):
+                raise UsageError(f"{path} is of no round of this evaluation: delete it")
 
     def _path(self, shard: str) -> Path:
         return self.directory / SHARDS / f"{shard}.jsonl"

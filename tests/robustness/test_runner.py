@@ -516,7 +516,7 @@ def test_what_was_found_by_halving_is_in_the_rows_and_runs_again(
     path = run(suite, FLAT, [WOBBLE], tmp_path)
     rows = read(path)
     rounds = [(row.round, row.severity) for row in rows if row.round]
-    assert rounds == [(1, 3.5), (1, 3.5), (2, 1.75), (2, 1.75), (3, 2.625), (3, 2.625)]
+    assert rounds == [(1, 3.5), (1, 3.5), (2, 1.75), (2, 1.75), (3, 2.62), (3, 2.62)]
     assert {row.mode for row in rows if row.round} == {"mean"}
     assert len({row.sim for row in rows if row.axis == "payload" and row.severity}) == 4 + 3 * 2
     last = next(row for row in rows if row.round == 3)
@@ -525,6 +525,13 @@ def test_what_was_found_by_halving_is_in_the_rows_and_runs_again(
     for name in (path, *(tmp_path / "rows").glob("*round[23]*")):
         name.unlink()
     run(suite, FLAT, [WOBBLE], tmp_path)
+    assert files(tmp_path) == before
+    third = tmp_path / "rows" / "00-mean-round3-plane-000.jsonl"
+    another = third.with_name("00-mean-round4-plane-000.jsonl")
+    another.write_bytes(third.read_bytes())
+    with pytest.raises(UsageError, match=r"round4-plane-000\.jsonl is of no round of this"):
+        run(suite, FLAT, [WOBBLE], tmp_path)
+    another.unlink()
     assert files(tmp_path) == before
     (tmp_path / "rows" / "00-mean-other-000.jsonl").touch()
     with pytest.raises(UsageError, match="was not written by this evaluation"):
