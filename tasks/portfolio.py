@@ -189,7 +189,7 @@ class Portfolio(NamedGymTask):
         return {
             "equal shares": lambda obs: np.zeros((len(obs), self.action_size)),
             "log-optimal": optimal_actions,
-            "random": random_actions(self.action_size),
+            "random": random_actions(self.action_space),
         }
 
 
