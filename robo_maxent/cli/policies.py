@@ -195,7 +195,8 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
         if not (path / POLICY).is_file():
             raise PolicyError(
                 f"{named} has no {POLICY} yet: it is written at the first evaluation. "
-                f"Train on: robo-maxent train --resume {quote(str(named))} --minutes 5"
+                "Wait for that, or train on: robo-maxent train --resume "
+                f"{quote(str(named))} --minutes 5"
             )
         policy = Policy.load(path / POLICY)
         if saved["task"] != policy.layout.task:

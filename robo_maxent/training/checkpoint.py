@@ -69,7 +69,7 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         _remove_all_but(directory, before)  # before writing: there is never a third
         temporary.mkdir()
-        torch.save(checkpoint.learner, temporary / "learner.pt")
+        _save_learner(checkpoint.learner, temporary / "learner.pt")
         np.savez(temporary / "env.npz", allow_pickle=False, **checkpoint.env)
         np.savez(temporary / "replay.npz", allow_pickle=False, **checkpoint.replay)
         (temporary / "loop.json").write_text(json.dumps(checkpoint.loop))
@@ -79,7 +79,7 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
             sync(path)
         os.replace(temporary, target)
         write_atomically(directory / LATEST, target.name)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+    except (OSError, RuntimeError) as error:  # torch has both for what it can't write
         shutil.rmtree(temporary, ignore_errors=True)
         way_on = "There is none before it: free some disk space."
         if before is not None:
@@ -89,6 +89,16 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
             )
         raise CheckpointError(f"Can't write the checkpoint {target}: {error}. {way_on}") from error
     return target
+
+
+def _save_learner(learner: Mapping[str, Any], path: Path) -> None:
+    """Write tensors into an open file: given a name, torch says of a full disk "unexpected pos".
+
+    Raises:
+        OSError: The disk is full, or the file can't be written.
+    """
+    with path.open("wb") as file:
+        torch.save(learner, file)
 
 
 def load(directory: Path) -> Checkpoint:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, get_args
 
 from robo_maxent.envs.interface import EnvFactory
@@ -15,7 +16,9 @@ from robo_maxent.files import LOCK, locked, require_room, write_atomically
 from robo_maxent.from_json import typed
 from robo_maxent.training.config import Preset, TrainConfig, preset
 
-CONFIG = "config.json"
+CONFIG, METRICS = "config.json", "metrics.jsonl"
+KNOWN = 5
+"""Runs that a message names at most."""
 
 
 @contextmanager
@@ -78,7 +81,7 @@ def withdraw(directory: Path) -> None:
     """Leave a directory to the next try, unless there is something of a run to continue or use."""
     if (directory / "checkpoint").exists() or (directory / "policy.safetensors").exists():
         return
-    for file in (CONFIG, "metrics.jsonl", "events.out.tfevents.*"):
+    for file in (CONFIG, METRICS, "events.out.tfevents.*"):
         for path in directory.glob(file):
             path.unlink()
 
@@ -101,10 +104,19 @@ def read_config(directory: Path) -> dict[str, Any]:
         saved = json.loads((directory / CONFIG).read_text())
         typed(_Described, saved, "it")
     except OSError as error:
-        raise UsageError(f"{directory} is not a run: its config.json can't be read.") from error
+        known = "".join(f" {each}" for each in _runs_in(directory)[-KNOWN:])
+        message = f"{directory} is not a run: its config.json can't be read."
+        raise UsageError(f"{message} Runs in it:{known}" if known else message) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{directory}: its config.json is damaged: {error}.") from error
     return saved
+
+
+def _runs_in(directory: Path) -> list[str]:
+    """Runs in a folder or in the folders in it, the latest last."""
+    files = [*directory.glob(f"*/{METRICS}"), *directory.glob(f"*/*/{METRICS}")]
+    runs = [file.parent for file in files if (file.parent / CONFIG).is_file()]
+    return [quote(str(run)) for run in sorted(runs, key=lambda run: (run.name, run))]
 
 
 def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
@@ -119,8 +131,11 @@ def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
             configuration does not fit this version.
     """
     saved = read_config(directory)["train"]
-    if replace(budget, minutes=None, steps=None) not in map(preset, get_args(Preset)):
-        raise UsageError("a run is resumed with its own configuration: give only a new budget")
+    if options := _more_than_budget(budget):
+        raise UsageError(
+            "a run is resumed with its own configuration: give only a new budget, not "
+            f"{', '.join(options)}"
+        )
     try:
         recipe: TrainConfig = typed(TrainConfig, saved, "train")
     except (ValueError, UsageError) as error:
@@ -129,6 +144,20 @@ def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
     if unknown := (saved.keys() - known.keys()) | (saved.get("sac", {}).keys() - known["sac"]):
         raise UsageError(f"{directory} was made by another version: it has {sorted(unknown)[0]!r}")
     return replace(recipe, minutes=budget.minutes, steps=budget.steps)
+
+
+def _more_than_budget(given: TrainConfig) -> list[str]:
+    """Options that a configuration has beside its budget and what the nearest preset says."""
+    presets = [_flat(preset(name)) for name in get_args(Preset)]
+    ours = _flat(replace(given, minutes=None, steps=None))
+    differing = [[name for name in ours if ours[name] != each[name]] for each in presets]
+    return [f"--{name.replace('_', '-')}" for name in min(differing, key=len)]
+
+
+def _flat(config: TrainConfig) -> dict[str, Any]:
+    """Its settings, and those of the learner, by name."""
+    settings = asdict(config)
+    return settings | settings.pop("sac")
 
 
 def _new(path: Path) -> Path:

@@ -379,7 +379,7 @@ def test_a_run_without_a_policy_yet_says_how_to_get_one(
     (tmp_path / "config.json").write_text((run_directory / "config.json").read_text())
     code, _, err = call(capsys, "evaluate", str(tmp_path))
     assert code == 1
-    assert "written at the first evaluation" in err
+    assert "written at the first evaluation. Wait for that, or train on" in err
 
 
 def test_a_robot_of_ones_own_is_remembered_by_the_run(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,10 @@ from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.tasks import make
 from robo_maxent.training import checkpoint
-from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.config import TrainConfig, preset
 from robo_maxent.training.memory import BASE_MEMORY, memory_needed
 from robo_maxent.training.metrics import STEP, MetricsLog, read
-from robo_maxent.training.run_directory import claimed, resumed
+from robo_maxent.training.run_directory import claimed, read_config, resumed
 from robo_maxent.training.train import Run, train
 from robo_maxent.training.trainer import Trainer
 
@@ -349,10 +350,37 @@ def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
         train(make("quadruped-flat"), config(), tmp_path, resume=True)
 
 
+def test_a_folder_of_runs_names_them(tmp_path: Path) -> None:
+    for name in ("flat/20260102 seed0", "flat/20260101-seed0", "own"):
+        (tmp_path / name).mkdir(parents=True)
+        for file in ("config.json", "metrics.jsonl"):
+            (tmp_path / name / file).touch()
+    (tmp_path / "no run").mkdir()
+    (tmp_path / "no run" / "config.json").touch()
+    first, second, own = (
+        quote(str(tmp_path / name))
+        for name in ("flat/20260101-seed0", "flat/20260102 seed0", "own")
+    )
+    with pytest.raises(UsageError) as refused:
+        read_config(tmp_path)
+    assert str(refused.value).endswith(f"Runs in it: {first} {second} {own}")
+
+
 def test_a_resumed_run_keeps_its_recipe(finished: Run) -> None:
     assert resumed(finished.directory, TrainConfig(steps=7)).sac == SMALL
     with pytest.raises(UsageError, match="give only a new budget"):
         resumed(finished.directory, TrainConfig(steps=7, envs=4))
+    classic = replace(preset("classic"), minutes=3.0)
+    assert resumed(finished.directory, classic).sac == SMALL
+    more = replace(classic, threads=1, sac=replace(classic.sac, batch_size=7))
+    with pytest.raises(UsageError, match=r"only a new budget, not --threads, --batch-size$"):
+        resumed(finished.directory, more)
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])
+def test_a_full_disk_is_called_so(size: int) -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoint._save_learner({"weights": torch.zeros(size)}, Path("/dev/full"))
 
 
 @pytest.mark.parametrize("name", ["learner.pt", "env.npz", "replay.npz", "loop.json"])
