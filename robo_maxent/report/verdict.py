@@ -113,7 +113,7 @@ def _scales(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]
 
 def _verdict(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> Verdict:
     undisturbed = _nominal_sentence(analysis, policy)
-    beside = (_difference_sentence(analysis, policy), _baseline_sentence(analysis, policy))
+    beside = (_difference_sentence(analysis, suite, policy), _baseline_sentence(analysis, policy))
     if fails(analysis, policy):
         headline = (
             "Does not do its task reliably: it succeeds in "
@@ -224,7 +224,7 @@ def _area_sentence(analysis: Analysis, policy: str) -> str | None:
     )
 
 
-def _difference_sentence(analysis: Analysis, policy: str) -> str | None:
+def _difference_sentence(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> str | None:
     """Where a further policy is better than the first, and where it is worse."""
     axes = [axis for axis in analysis.axes.values() if policy in axis.differences]
     if not axes:
@@ -238,6 +238,11 @@ def _difference_sentence(analysis: Analysis, policy: str) -> str | None:
             named[way].append(f"{axis.label.title.lower()} by {points(paired.difference)}")
     parts = [f"{way} along {few(names)}" for way, names in named.items() if names]
     result = "; ".join(parts) or "not told apart along any axis"
+    if suite.get("return_needed"):
+        result += (
+            ". Success is keeping one's own lead over random actions, so who is better has lost "
+            "less of it, and need not have the higher return"
+        )
     return f"Beside {analysis.policies[0]} on the same episodes, in points of success: {result}."
 
 

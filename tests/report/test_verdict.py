@@ -384,6 +384,15 @@ def test_a_verdict_says_where_a_policy_is_better_than_the_first_and_where_worse(
     assert "slip" not in other
 
 
+def test_where_each_policy_is_judged_by_its_own_return_better_is_said_to_be_that() -> None:
+    rows = both(60, 90, 100, axis="payload", severity=4.0)
+    suite = ORDER | {"return_needed": {"walker": {"mean": 80.0}, "other": {"mean": 8.0}}}
+    details = verdict.verdicts(analyse(rows, suite), suite)[1].details
+    said = next(sentence for sentence in details if sentence.startswith("Beside walker"))
+    assert said.endswith("has lost less of it, and need not have the higher return.")
+    assert "return" not in beside(rows)[1]
+
+
 def test_a_difference_that_chance_may_have_made_is_no_difference() -> None:
     assert beside(both(50, 54, 100))[1].endswith(
         "in points of success: not told apart along any axis."
