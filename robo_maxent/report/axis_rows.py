@@ -34,7 +34,7 @@ class AxisRows:
     """Policy -> rows at severities where only it was asked: they count for its curves alone."""
 
     def curve(self, policy: str, hit: Hit) -> Curve:
-        """The curve of a policy or baseline; rounds are part of it where severities are in order."""
+        """The curve of a policy or baseline, with its rounds where severities are in order."""
         rows, severities = self.judged[policy], self.severities
         more = self.refined.get(policy, [])
         if more and is_ordered(severities):

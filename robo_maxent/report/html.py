@@ -289,7 +289,7 @@ def _cards(
 
 def _card(row: StressEpisode, label: AxisLabel, replay: str, film: bytes | None) -> Card:
     name, condition = identity(row), [label.title.lower()]
-    if label.is_scale:
+    if label.is_scale and row.axis != NOMINAL:
         condition.append(formatting.quantity(row.severity, label.unit))
     if row.case:
         condition.append(row.case)

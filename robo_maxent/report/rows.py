@@ -207,11 +207,18 @@ def check_suite(saved: Any) -> None:
 
     Raises:
         UsageError: A value is missing or of another type, or another version wrote it; the message
-            says what.
+            says what, as a sentence does that begins with the name of the file.
     """
-    suite: SuiteFile = _typed(SuiteFile, saved, "the suite")
-    if suite.format != SUITE_FORMAT:
-        raise UsageError(f"it has format {suite.format}, and this version reads {SUITE_FORMAT}")
+    found = saved.get("format", SUITE_FORMAT) if isinstance(saved, Mapping) else SUITE_FORMAT
+    if isinstance(found, int) and found != SUITE_FORMAT:  # before what has other names there
+        raise UsageError(
+            f"is of another version: it has format {found}, and this one reads {SUITE_FORMAT}. "
+            "Run the stress test again, in another directory"
+        )
+    try:
+        typed(SuiteFile, saved, "the suite")
+    except ValueError as error:
+        raise UsageError(f"is damaged: {error}") from error
 
 
 def declared_axes(suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:

@@ -96,7 +96,7 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
     try:
         check_suite(description)
     except UsageError as error:
-        raise UsageError(f"{directory / DESCRIPTION} is damaged: {error}") from error
+        raise UsageError(f"{directory / DESCRIPTION} {error}") from error
     rows = [_row(directory / EPISODES, number, line) for number, line in enumerate(lines, 1)]
     if not rows:
         raise UsageError(f"{directory / EPISODES} has no rows")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fake_suite import Actor, evaluation, label
-from hand_rows import LABELS, axis_label, declared, many
+from hand_rows import LABELS, axis_label, declared, many, row
 
 from robo_maxent.errors import UsageError
 from robo_maxent.report import formatting, html, plots, verdict
@@ -184,10 +184,10 @@ def test_each_failure_has_the_command_that_replays_it(tmp_path: Path, full: Any)
     rows, suite = full
     found = analyse(rows, suite)
     page = written(tmp_path / "r.html", rows, suite | {"replay": "again --row {row}"})
-    for row in found.failures:
+    for failure in found.failures:
         assert (
-            f"again --row '{identity(row)}'" in page.text
-            or f"again --row {identity(row)}" in page.text
+            f"again --row '{identity(failure)}'" in page.text
+            or f"again --row {identity(failure)}" in page.text
         )
     assert len(found.failures) == 12
 
@@ -397,3 +397,14 @@ def test_a_report_of_a_full_suite_is_small(tmp_path: Path) -> None:
     assert len(rows) > 10_000
     html.write(rows, suite, tmp_path / "r.html")
     assert (tmp_path / "r.html").stat().st_size < 600_000
+
+
+def test_a_failure_of_an_undisturbed_episode_has_no_severity() -> None:
+    rows = [
+        row(axis="nominal", severity=0.0, success=False, outcome="stuck"),
+        row(axis="payload", severity=3.0, success=False),
+    ]
+    cards, _ = html._cards(analyse(rows, {}), rows, {}, {})
+    titles = {card.title for card in cards}
+    assert "Stuck: nominal" in titles
+    assert "Fell: payload, 3" in titles

@@ -147,3 +147,17 @@ def test_rows_of_a_round_count_for_the_curve_alone() -> None:
     assert refined.overall == plain.overall
     assert refined.failures == plain.failures
     assert choose_failures([row(round=1, success=False), *grid], suite) == list(plain.failures)
+
+
+def test_a_row_that_lacks_its_round_is_no_traceback() -> None:
+    """Its severity then stands after the others, which are no longer in order."""
+    rows = [
+        *many(20, 20, axis="payload", severity=0.0),
+        *many(20, 20, axis="payload", severity=8.0),
+        *many(9, 12, axis="payload", severity=4.0),
+        replace(row(axis="payload", severity=6.0, sim=99), round=2),
+    ]
+    suite = {"conditions": [{"axis": "payload", "severity": s} for s in (0.0, 8.0)]}
+    axis = analyse(rows, suite).axes["payload"]
+    assert axis.severities == axis.success["walker"].severities == (0.0, 8.0, 4.0)
+    assert axis.success["walker"].fall is None

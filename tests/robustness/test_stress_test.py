@@ -163,6 +163,8 @@ def damaged(capsys: pytest.CaptureFixture[str], suite: str, rows: str) -> str:
         ("[" * 100_000, "holds no finished evaluation: maximum recursion depth"),
         ("[]", "suite.json is damaged: the suite must be an object, got []"),
         (json.dumps({"task": "x"}), "the suite lacks 'task_options', 'policies'"),
+        (json.dumps({"format": 2}), "suite.json is of another version: it has format 2, and this"),
+        (json.dumps(SUITE | {"format": "2"}), "is damaged: format of the suite must be a whole"),
         (json.dumps(SUITE | {"task": 3}), "task of the suite must be text, got 3"),
         (json.dumps(SUITE | {"policies": {}}), "policies of the suite must be a list, got {}"),
         (
