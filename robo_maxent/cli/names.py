@@ -16,9 +16,14 @@ def labels(named: Sequence[str]) -> list[str]:
 
 
 def label(named: str, folders: int = 1) -> str:
-    """A short name for files about a policy, with as many of the folders that it is in."""
-    from robo_maxent.interop.external_policies import is_external
+    """A short name for files about a policy, with as many of the folders that it is in.
 
+    A function MODULE:FUNCTION is in none, so it is called the same wherever it is evaluated.
+    """
+    from robo_maxent.interop.external_policies import is_external, is_function
+
+    if is_function(named):
+        return re.sub(r"\W", "-", named)
     path = Path(named).resolve()
     name = path.name if path.is_dir() else path.stem  # a directory may be called lr0.001
     name = re.sub(r"\W", "-", path.name) if is_external(named) else name

@@ -46,7 +46,12 @@ _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 def is_external(named: str) -> bool:
     """Whether that names someone else's policy: the ending of a file says so, or a colon."""
-    return _is_function(named) or (Path(named).suffix in SUFFIXES and not Path(named).is_dir())
+    return is_function(named) or (Path(named).suffix in SUFFIXES and not Path(named).is_dir())
+
+
+def is_function(named: str) -> bool:
+    """Whether that names a Python function, MODULE:FUNCTION, and no file."""
+    return _FUNCTION.fullmatch(named) is not None and not Path(named).exists()
 
 
 def check_normalize(named: str, normalize: str | None) -> None:
@@ -86,7 +91,7 @@ def content_hash(named: str) -> str | None:
 
     What those import or read is not in it. None: there is no such file, or no source.
     """
-    if not _is_function(named):
+    if not is_function(named):
         return _digest([Path(named)]) if Path(named).is_file() else None
     modules = {named.partition(":")[0], getattr(_function(named), "__module__", None) or ""}
     files = {getattr(sys.modules.get(module), "__file__", None) for module in modules}
@@ -100,7 +105,7 @@ def task_of(named: str) -> str:
         UsageError: It does not say.
         PolicyError: There is no such file, or it is not what it claims to be.
     """
-    if not _is_function(named):
+    if not is_function(named):
         _existing(named)
     if Path(named).suffix == ".onnx":
         layout = _layout(Path(named), _session(Path(named)))
@@ -129,7 +134,7 @@ def load(named: str, task: EnvFactory, normalize: str | None = None) -> External
     """
     file = Path(named)
     check_normalize(named, normalize)
-    if _is_function(named):
+    if is_function(named):
         return ExternalPolicy(named, _function(named), task)
     _existing(named)
     if file.suffix == ".zip":
@@ -146,10 +151,6 @@ def _digest(files: Iterable[Path]) -> str:
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def _is_function(named: str) -> bool:
-    return _FUNCTION.fullmatch(named) is not None and not Path(named).exists()
 
 
 def _existing(named: str) -> Path:

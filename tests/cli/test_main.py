@@ -343,6 +343,7 @@ def test_files_are_named_by_what_was_asked_for(tmp_path: Path) -> None:
     assert names.labels(seeds) == ["a-flat-seed0", "b-flat-seed0", "b-flat-seed1"]
     assert names.labels(seeds[1:]) == ["flat-seed0", "flat-seed1"]
     assert names.labels(["a/flat/seed0"] * 2) == ["flat-seed0"] * 2
+    assert names.labels(["gaits.trot:act", "a/flat/seed0"]) == ["gaits-trot-act", "flat-seed0"]
     said = names.variant(task="gym:dm/dog-v0", level=0, robot=Path("a/b.xml"), camera=None)
     assert said == "-task-gym-dm-dog-v0-level-0-robot-b"
     assert names.variant(terrain=("waves", "slope_up")) == "-terrain-waves+slope_up"
