@@ -79,6 +79,8 @@ class Evaluate:
                     f"suite {self.suite} has its own number of episodes of everything: leave out "
                     "--episodes, or take the suite nominal, quick or full"
                 )
+            if self.axes == ():
+                raise UsageError("--axes names no axis: name some, or leave it out for all")
             return self.stress(self.suite, f"robo-maxent {shlex.join(sys.argv[1:])}")
         if self.axes is not None:
             raise UsageError("--axes are those of a suite: give --suite quick or full")

@@ -130,6 +130,8 @@ def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFi
     code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--episodes", "7")
     assert code == 2
     assert "suite quick has its own number of episodes of everything: leave out --episodes" in said
+    code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--axes")
+    assert (code, "--axes names no axis: name some, or leave it out" in said) == (2, True)
     code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--axes", "wind")
     assert code == 2
     assert "push" in said
