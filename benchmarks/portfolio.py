@@ -250,26 +250,28 @@ def table(found: Mapping[str, Any]) -> list[str]:
 
 
 def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Growth, concentration and drawdown over temperature, beside the optimum and equal shares."""
+    """Growth, concentration and drawdown over temperature, beside the optimum and equal shares.
+
+    A star is the automatic temperature.
+    """
     from matplotlib.figure import Figure
 
     arms = found["arms"]
     numbers = [name for name in arms if name != AUTOMATIC]
     panels = (
-        ("growth", "growth, % a year", 100.0, ("mean", "drawn", "exact", "chances")),
-        ("concentration", "concentration", 1.0, ("drawn", "exact", "chances")),
-        ("drawdown", "drawdown in ten years, %", 100.0, ("mean", "drawn", "exact", "chances")),
+        ("growth", "growth, % a year", 100.0),
+        ("concentration", "concentration", 1.0),
+        ("drawdown", "drawdown in ten years, %", 100.0),
     )
-    looks = {
+    looks = {  # way -> label, colour, style
         "mean": ("mean action", "#c1121f", "o-"),
         "drawn": ("drawn", "#1971c2", "o-"),
         "exact": ("drawn, exact", "#1971c2", "x:"),
         "chances": ("chances as shares, exact", "#7048e8", "x:"),
     }
-    figure = Figure(figsize=(11, 3.4), layout="constrained", dpi=90)
-    for axes, (key, title, scale, ways) in zip(figure.subplots(1, 3), panels, strict=True):
-        for way in ways:
-            label, colour, style = looks[way]
+    figure = Figure(figsize=(11, 4.0), layout="constrained", dpi=85)
+    for axes, (key, title, scale) in zip(figure.subplots(1, 3), panels, strict=True):
+        for way, (label, colour, style) in looks.items():
             y = [scale * arms[name][way][key]["mean"] for name in numbers]
             axes.plot([float(name) for name in numbers], y, style, color=colour, label=label)
             if way in ("mean", "drawn") and AUTOMATIC in arms:
@@ -277,12 +279,14 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
                 axes.plot(alpha, scale * own, "*", color=colour, markersize=11)
         if key == "concentration":
             y = [arms[name]["drawn"]["average_concentration"]["mean"] for name in numbers]
-            axes.plot([float(name) for name in numbers], y, "o-", color="#f08c00", label="average")
+            label = "average of those drawn"
+            axes.plot([float(name) for name in numbers], y, "o-", color="#f08c00", label=label)
         for name, colour in (("optimum", "#2b8a3e"), ("equal shares", "#868e96")):
             value = scale * found["lines"][name][key]["mean"]
             axes.axhline(value, color=colour, linestyle="--", label=name)
         axes.set(xscale="log", xlabel="temperature", title=title)
-        axes.legend(fontsize=7)
+        if key == "concentration":
+            figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(path)
 
 
