@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 
 from robo_maxent.envs.gym_task import NamedGymTask
 from robo_maxent.evaluation.rollout import evaluate
+from robo_maxent.interop import gym_registration
 from robo_maxent.tasks import make
 from robo_maxent.tasks.portfolio import (
     ASSETS,
@@ -195,7 +196,8 @@ def test_markets_are_stepped_in_the_process_that_trains() -> None:
 
 
 def test_gymnasium_makes_the_same_market() -> None:
-    env = gymnasium.make("robo_maxent:robo_maxent/Portfolio-v0")
+    env = gymnasium.make(f"{gym_registration.__name__}:{TASK.env_spec.id}")
+    assert TASK.env_spec.id == gym_registration.env_id(TASK.name)
     assert isinstance(env.unwrapped, Market)
     assert env.spec is not None
     assert env.spec.max_episode_steps == QUARTERS
