@@ -104,6 +104,13 @@ def test_the_soft_value_has_the_right_offset(
     assert offset == pytest.approx(lqr.BEST.offset(lqr.ALPHA), rel=OFFSET_TOLERANCE)
 
 
+def test_a_mixture_finds_that_optimum_too_though_it_has_one_mode(lqr: Any) -> None:
+    rates = {"learning_rate": 1e-2, "alpha_learning_rate": 3e-2}
+    config = replace(lqr.CONFIG, width=64, batch_size=128, components=2, initial_alpha=0.5, **rates)
+    _, measured = lqr.trained(config, 0, 2000)
+    assert max(measured.errors().values()) < 0.15
+
+
 Backup = Callable[..., Tensor]
 OffsetError = Callable[..., float]
 

@@ -294,6 +294,11 @@ def test_two_components_learn_two_modes_and_one_gaussian_learns_one(
     assert learnt_gap(1, 0, centres) > 0.5
 
 
+def test_components_that_start_in_one_place_miss_a_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Mixture, "start", property(lambda head: torch.zeros(head.outputs)))
+    assert learnt_gap(2, 0, (-0.7, 0.2)) > 0.5
+
+
 def test_a_learner_with_a_mixture_updates_in_torch_and_reports_its_components() -> None:
     config = SacConfig(width=16, batch_size=32, actor_every=1, components=3)
     sac, generator = Sac(4, 2, config, 0), torch.Generator().manual_seed(0)
