@@ -14,6 +14,7 @@ LunarLander needs Box2D: pip install 'robo-maxent[box2d]'; without it, it is lef
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from robo_maxent.training.config import preset
 from robo_maxent.training.trainer import Trainer
 
 LOOK_EPISODES, EPISODES = 20, 100
+"""Of a look, and of those that decide."""
 TEST_SEED = 5_000_000
 """Of the episodes that decide, plus the seed of the training."""
 
@@ -85,6 +87,7 @@ def measure(name: str, row: Row, seed: int, threads: int, episodes: int = EPISOD
                 if trainer.steps % row.look_every:
                     continue
                 look = _mean_return(trainer.policy(), task, seed, LOOK_EPISODES)
+                print(f"  {name} seed {seed}: {look:.1f} at {trainer.steps:,}", file=sys.stderr)
                 if look > best:
                     best, taken_at = look, trainer.steps
                     trainer.policy().save(kept)

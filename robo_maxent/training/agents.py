@@ -12,7 +12,13 @@ from robo_maxent.learning.sac import Sac
 from robo_maxent.spaces import Discrete
 from robo_maxent.training.config import TrainConfig
 
-OF_CONTINUOUS = ("target_entropy_per_action", "log_std_range", "log_std_bound")
+OF_CONTINUOUS = (
+    "target_entropy_per_action",
+    "target_entropy_final",
+    "log_std_range",
+    "log_std_bound",
+    "components",
+)
 OF_DISCRETE = ("target_entropy_ratio",)
 """Settings of ``SacConfig`` that one kind of actions alone gives a meaning to."""
 

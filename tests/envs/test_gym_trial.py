@@ -21,6 +21,7 @@ from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.perturbations.any_model import free_directions
 from robo_maxent.perturbations.params import EpisodeParams, nominal, require_distinct
 from robo_maxent.seeds import Purpose
+from robo_maxent.spaces import Box
 
 CHEETAH, ANT, REACH, DM = (
     "HalfCheetah-v5",
@@ -115,7 +116,7 @@ def fields(model: mujoco.MjModel) -> dict[str, np.ndarray]:
 
 def drive(env: GymTrialEnv, steps: int, seed: int = 0) -> list[Any]:
     rng = np.random.default_rng(seed)
-    size = env._trials.action_size
+    size = env.action_space.size
     return [env.step(rng.uniform(-1, 1, (env.n, size))) for _ in range(steps)]
 
 
@@ -261,7 +262,7 @@ def test_an_episode_starts_alike_however_it_is_disturbed(env_id: str) -> None:
 @pytest.mark.parametrize("env_id", ["test/Seeded-v0", "test/Moody-v0", "InvertedPendulum-v5"])
 def test_undisturbed_episodes_are_those_of_a_plain_evaluation(env_id: str) -> None:
     task = GymTask(env_id)
-    act = random_actions(task.action_size)
+    act = random_actions(task.action_space)
     plain = evaluate(act, task, 5, SEED, purpose=Purpose.STRESS_TEST)
     env, found = trial(task, 5), []
     obs = env.reset()
@@ -427,7 +428,7 @@ def test_notes_say_what_is_not_tested_and_what_cannot_be_replayed() -> None:
 
 def test_random_actions_are_uniform_and_the_same_for_the_same_observation() -> None:
     obs = np.random.default_rng(0).random((5000, 3)).astype(np.float32)
-    act = random_actions(2)
+    act = random_actions(Box(("hip", "knee"), np.zeros(2), np.ones(2)))
     actions = act(obs)
     np.testing.assert_array_equal(act(obs[7:9]), actions[7:9])
     assert np.abs(actions).max() <= 1.0

@@ -20,6 +20,7 @@ from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.interop import external_policies
 from robo_maxent.learning.policy import Policy
+from robo_maxent.spaces import Box
 from robo_maxent.tasks import make
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.* is deprecated:DeprecationWarning")
@@ -123,6 +124,7 @@ def test_a_function_that_does_not_fit_is_refused(
     if "failed" in message or "returned" in message:
         assert GIVES in refused
         assert TAKES in refused
+        assert isinstance(task.action_space, Box)
         assert all(joint in refused for joint in task.action_space.names)
         assert all(f"{name} ({size}" in refused for name, size, _ in task.policy_parts)
 

@@ -219,6 +219,8 @@ def test_the_lander_can_be_learnt_on(tmp_path: Path) -> None:
             "target_entropy_ratio, a share of log A nats",
         ),
         (["--log-std-range", "-4", "0"], "log_std_range (here (-4.0, 0.0)) means nothing: leave"),
+        (["--target-entropy-final", "-1"], "target_entropy_final (here -1.0) means nothing: their"),
+        (["--components", "4"], "components (here 4) means nothing: leave it out"),
         (["--log-std-bound", "clamp"], "log_std_bound (here clamp) means nothing: leave it out"),
         (["--symmetric"], "discrete actions, which declare no mirror image: leave symmetric out"),
         (["--preset", "classic"], "discrete actions, for which target_entropy_per_action"),
