@@ -30,7 +30,8 @@ class Train:
     preset: Preset = "default"
     """Recipe that the options below start from; by default the task's own: default for many
     simulations, rough for those on terrain, arm for the arm, single for one gym: environment at a
-    time, goals for a few gym: environments with goals, classic for the algorithm as published."""
+    time, discrete for one with discrete actions, goals for a few gym: environments with goals,
+    classic for the algorithm as published."""
     as_json: Json = False
     config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
 
