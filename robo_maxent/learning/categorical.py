@@ -64,6 +64,10 @@ class Categorical:
         taken = self.log_probs(raw).gather(-1, action.clamp(min=0)[:, None])
         return action, taken.squeeze(-1)
 
+    def log_prob(self, raw: Tensor, u: Tensor) -> Tensor:
+        """Log-probability, (B,), of actions u, whole numbers, (B, 1)."""
+        return self.log_probs(raw).gather(-1, u.long()).squeeze(-1)
+
     def draws(self, raw: Tensor, noise: Tensor) -> Draws:
         """All actions with their probabilities, which need no noise: sums over them are exact."""
         log_probs = self.log_probs(raw).T  # (A, B)

@@ -88,7 +88,7 @@ class Head(Protocol):
         ...
 
     def log_prob(self, raw: Tensor, u: Tensor) -> Tensor:
-        """Log-probability, (B,), of the action tanh(u), u of (B, A).
+        """Log-probability, (B,), of the action tanh(u), u of (B, A); of a discrete one, u (B, 1).
 
         It takes u, since near the ends of the range actions are rounded.
         """

@@ -273,3 +273,17 @@ def test_an_entropy_that_no_policy_reaches_is_refused_in_its_unit(ratio: float) 
     message = r"target_entropy_ratio must be within \[0, 1\): it is a share of log A nats"
     with pytest.raises(UsageError, match=message):
         SacConfig(target_entropy_ratio=ratio)
+
+
+def test_all_actions_stand_for_the_expectation_over_them() -> None:
+    head, raw = Categorical(3), torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]])
+    action, log_prob, weight = head.draws(raw, torch.zeros(2, 0))
+    assert action[:, 0, 0].tolist() == [0, 1, 2]
+    torch.testing.assert_close(weight.sum(0), torch.ones(2))
+    torch.testing.assert_close(weight.T, raw.softmax(-1))
+    for each in range(3):
+        torch.testing.assert_close(log_prob[each], head.log_prob(raw, action[each]))
+    values = torch.arange(6.0).view(2, 3)
+    expected, entropy = expectation(raw, values)
+    torch.testing.assert_close((weight.T * values).sum(-1), expected)
+    torch.testing.assert_close(-(weight * log_prob).sum(0), entropy)
