@@ -467,6 +467,7 @@ def test_a_checkout_that_shadows_the_installed_package_is_explained(tmp_path: Pa
     [
         (["quadruped-flat"], "default"),
         (["gym:Pendulum-v1"], "single"),
+        (["gym:CartPole-v1"], "discrete"),
         (["quadruped-rough-scan"], "rough"),
         (["--out", "quadruped-rough", "quadruped-flat"], "default"),
         (["--steps", "8", "arm-push", "--robot", "quadruped-flat"], "arm"),

@@ -17,6 +17,7 @@ from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.interop import external_policies, onnx_export
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.discrete_sac import DiscreteSac
+from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.policy import Policy
 from robo_maxent.robustness import stress_test
 from robo_maxent.robustness.baselines import PolicyUnderTest
@@ -141,6 +142,21 @@ def test_the_command_line_from_training_to_a_stress_test(
         modes.add(("run" if is_own else row.policy, row.mode))
     assert {("run", "mean"), ("run", "sampled")} <= modes
     assert {policy for policy, _ in modes} == {"run", "always 5", "random"}
+
+
+def test_a_policy_file_of_a_gaussian_for_discrete_actions_is_refused(
+    tmp_path: Path, trained: Path
+) -> None:
+    policy, file = Policy.load(trained / "policy.safetensors"), tmp_path / "policy.safetensors"
+    policy.actor.head = SquashedGaussian(3)
+    policy.save(file)
+    message = "its head is 'squashed gaussian', of discrete actions it is 'categorical'"
+    with pytest.raises(PolicyError, match=message):
+        Policy.load(file)
+    policy.layout = replace(policy.layout, action_scale=(1.0,))
+    policy.save(file)
+    with pytest.raises(PolicyError, match="a centre and a scale for each of its joints, or none"):
+        Policy.load(file)
 
 
 # -- export --------------------------------------------------------------------
