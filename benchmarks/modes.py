@@ -1,9 +1,9 @@
 """Problems whose best policy has several modes, which one Gaussian can't have.
 
 *Two-mode bandit*: one action in [-1, 1], reward -(|a| - 0.5)² / (2 · 0.1²), temperature 1. The best
-policy is two Gaussians of width 0.1 at ±0.5; the nearest squashed Gaussian has one of them, 0.754
-nats away. The modes are narrow and inside the box: a Gaussian that straddles wide ones would look
-as if it had both.
+policy is two Gaussians of width 0.1 at ±0.5; the nearest squashed Gaussian has one of them, log 2
+and a little more away. The modes are narrow and inside the box: a Gaussian that straddles wide ones
+would look as if it had both.
 
 *Four goals* (MultiGoal of Haarnoja et al. 2017, arXiv 1702.08165): a point in the plane moves by
 its action, from near the origin, at the cost of 30 |a|² + (distance to the nearest goal)². Within 1
@@ -119,7 +119,7 @@ def goal_counts(components: int, seed: int, updates: int) -> np.ndarray:
 def mode_entropy(counts: np.ndarray) -> float:
     """Entropy of the goals that were reached, of that of an even choice; nothing reached: 0."""
     share = counts[counts > 0] / max(counts.sum(), 1)
-    return float(-(share * np.log(share)).sum() / math.log(len(counts)))
+    return float((share * np.log(1.0 / share)).sum() / math.log(len(counts)))
 
 
 class _Points:
