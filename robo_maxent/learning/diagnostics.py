@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robo_maxent.learning.networks import ActionValue, Actor
+from robo_maxent.learning.networks import Actor, Critics
 from robo_maxent.learning.replay_buffer import ReplayBatch
 
 AT_LIMIT = 0.99
@@ -68,8 +68,8 @@ class Diagnostics:
 @torch.no_grad()
 def diagnose(
     actor: Actor,
-    critics: ActionValue,
-    targets: ActionValue,
+    critics: Critics,
+    targets: Critics,
     batch: ReplayBatch,
     noise: Tensor,
     alpha: float,

@@ -23,7 +23,7 @@ from torch import Tensor
 from robo_maxent.learning import hardware
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.networks import Actor, Ensemble, Normalizer
+from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.replay_buffer import ReplayBatch
 
 SOURCE = Path(__file__).with_name("sac_update.c")
@@ -204,8 +204,8 @@ class Learning(Protocol):
     config: SacConfig
     actor: Actor
     average: Actor
-    critics: Ensemble
-    targets: Ensemble
+    critics: Critics
+    targets: Critics
     normalizer: Normalizer
     optimizers: dict[str, AdamW]
     updates: int

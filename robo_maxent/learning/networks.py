@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -139,10 +138,6 @@ class Actor(Ensemble):
         return self.head.draws(self(obs), noise)
 
 
-ActionValue = Callable[[Tensor, Tensor], Tensor]
-"""Critics: normalized observations, (B, O), and actions, (B, A), to values, (E, B)."""
-
-
 class Critics(Ensemble):
     """An ensemble of E critics: (B, O) and (B, A) -> action values (E, B)."""
 
@@ -156,19 +151,29 @@ class Critics(Ensemble):
         """Action values, (E, B)."""
         return self.outputs(torch.cat([obs, action], dim=-1)).squeeze(-1)
 
+    def each(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Values (E, K, B) of K actions for each observation, (K, B, A)."""
+        values = self(obs.repeat(len(action), 1), action.flatten(0, 1))
+        return values.unflatten(1, action.shape[:2])
 
-class ActionValues(Ensemble):
-    """An ensemble of E critics of discrete actions: (B, O) -> a value for each, (E, B, A)."""
+
+class ActionValues(Critics):
+    """An ensemble of E critics of discrete actions, with an output for each of A."""
 
     def __init__(
         self, obs_size: int, action_size: int, width: int, layer_norm: bool, count: int = 2
     ) -> None:
         """Two hidden layers each."""
-        super().__init__(count, obs_size, width, action_size, layer_norm)
+        Ensemble.__init__(self, count, obs_size, width, action_size, layer_norm)
 
-    def forward(self, obs: Tensor) -> Tensor:
-        """Action values, (E, B, A)."""
-        return self.outputs(obs)
+    def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Values (E, B) of actions that are numbers, (B, 1)."""
+        return self.each(obs, action[None])[:, 0]
+
+    def each(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Values (E, K, B) of K actions for each observation, numbers, (K, B, 1)."""
+        values = self.outputs(obs).mT  # (E, A, B)
+        return values.gather(1, action[..., 0].long().expand(len(values), -1, -1))
 
 
 class Normalizer(nn.Module):

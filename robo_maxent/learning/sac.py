@@ -20,8 +20,8 @@ from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.diagnostics import Diagnostics, diagnose
-from robo_maxent.learning.mixture import Mixture, head_of
-from robo_maxent.learning.networks import ActionValue, Actor, Critics, Ensemble, Normalizer
+from robo_maxent.learning.mixture import head_of
+from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.spaces import Layout
@@ -49,9 +49,7 @@ def soft_target(
     return reward + gamma * (1.0 - terminated) * (next_value - alpha * next_log_prob)
 
 
-def expected(
-    actor: Actor, critics: ActionValue, obs: Tensor, noise: Tensor
-) -> tuple[Tensor, Tensor]:
+def expected(actor: Actor, critics: Critics, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Expectations over the policy's actions, of which equation 3 is made, each (B,).
 
     Args:
@@ -64,14 +62,14 @@ def expected(
         The action value, and the log-probability, which is minus the entropy.
     """
     action, log_prob, weight = actor.draws(obs, noise)  # (K, B, A), (K, B), (K, B)
-    value = critics(obs.repeat(len(action), 1), action.flatten(0, 1)).amin(0).view_as(weight)
+    value = critics.each(obs, action).amin(0)  # (K, B)
     return (weight * value).sum(0), (weight * log_prob).sum(0)
 
 
 def critic_loss(
     actor: Actor,
-    critics: ActionValue,
-    targets: ActionValue,
+    critics: Critics,
+    targets: Critics,
     batch: ReplayBatch,
     noise: Tensor,
     alpha: Tensor,
@@ -99,7 +97,7 @@ def critic_loss(
 
 
 def actor_loss(
-    actor: Actor, critics: ActionValue, obs: Tensor, noise: Tensor, alpha: Tensor
+    actor: Actor, critics: Critics, obs: Tensor, noise: Tensor, alpha: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Expected α log π - Q (equation 9); the critics' parameters must not require gradients.
 
@@ -214,7 +212,8 @@ class Sac:
         if count * size != len(batch.reward):
             raise UsageError(f"{len(batch.reward)} transitions are not batches of {size}")
         self._set_rates()
-        noise = self._noise(batch)
+        draws = 2 * len(batch.action), self.actor.head.noise_size
+        noise = torch.randn(draws, generator=self.generator)
         if self._compiled is not None:
             return self._compiled(batch, noise, count, crew)
         with hardware.bf16_products() if self.precision == "bf16" else nullcontext():
@@ -275,17 +274,12 @@ class Sac:
 
     def _new_networks(
         self, obs_size: int, action_size: int, policy_size: int
-    ) -> tuple[Actor, Ensemble]:
+    ) -> tuple[Actor, Critics]:
         """An actor and critics of A continuous actions."""
         config = self.config
         head = head_of(config, action_size)
         actor = Actor(policy_size, head, config.width, config.layer_norm, config.calm_start)
         return actor, Critics(obs_size, action_size, config.width, config.layer_norm)
-
-    def _noise(self, batch: ReplayBatch) -> Tensor:
-        """Normal draws of the critics' updates, then of the actor's, (2 K B, A)."""
-        draws = 2 * len(batch.action), self.actor.head.noise_size
-        return torch.randn(draws, generator=self.generator)
 
     def _set_rates(self) -> None:
         held = self.config.learning_rate_held
@@ -316,9 +310,6 @@ class Sac:
         loss, values = critic_loss(
             self.actor, self.critics, self.targets, batch, noise, counted, self.config.gamma
         )
-        return self._step_critics(loss, values)
-
-    def _step_critics(self, loss: Tensor, values: Tensor) -> dict[str, Tensor]:
         self._step("critics", loss)
         _move(self.targets, self.critics, self.config.tau)
         return {"critic_loss": loss.detach(), "value": values.mean()}
@@ -326,16 +317,8 @@ class Sac:
     def _update_actor(self, batch: ReplayBatch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         self.critics.requires_grad_(False)
         loss, log_prob = actor_loss(self.actor, self.critics, batch.obs, noise, alpha)
-        metrics = self._step_actor(loss, log_prob)
-        self.critics.requires_grad_(True)
-        head = self.actor.head
-        if isinstance(head, Mixture):
-            metrics |= head.diagnostics(self.actor(batch.obs))
-        return metrics
-
-    def _step_actor(self, loss: Tensor, log_prob: Tensor) -> dict[str, Tensor]:
-        """Improve actor and temperature; ``log_prob`` is that of actions, (B,), or its mean."""
         self._step("actor", loss)
+        self.critics.requires_grad_(True)
         _move(self.average, self.actor, self.config.actor_average)
         alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
         self._step("alpha", alpha_loss)

@@ -13,44 +13,58 @@ from torch import Tensor
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.categorical import Categorical
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.discrete_sac import DiscreteSac, actor_loss, critic_loss, expectation
+from robo_maxent.learning.discrete_sac import DiscreteSac
+from robo_maxent.learning.networks import ActionValues, Actor
 from robo_maxent.learning.replay_buffer import ReplayBatch
+from robo_maxent.learning.sac import actor_loss, critic_loss, expected
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIG = SacConfig(width=32, batch_size=64, actor_every=1, learning_rate=3e-3, normalize=False)
 
 
-def given(table: Tensor) -> "torch.nn.Module":
-    """A network that says this whatever it sees."""
+def none(rows: int) -> Tensor:
+    return torch.zeros(rows, 0)
 
-    class Given(torch.nn.Module):
-        def forward(self, obs: Tensor) -> Tensor:
-            return table
 
-    return Given()
+class GivenActor(Actor):
+    """A policy of these logits, (B, A), whatever it sees."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__(1, Categorical(logits.shape[1]), width=1, layer_norm=False)
+        self.logits = logits
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return self.logits
+
+
+class GivenValues(ActionValues):
+    """Critics of these values, (E, B, A), whatever they see."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__(1, values.shape[2], width=1, layer_norm=False, count=len(values))
+        self.values = values
+
+    def outputs(self, x: Tensor) -> Tensor:
+        return self.values
 
 
 def batch_of(action: list[int], reward: list[float], terminated: list[float]) -> ReplayBatch:
-    obs = torch.zeros(len(action), 1)
-    return ReplayBatch(
-        obs,
-        torch.tensor(action).float()[:, None],
-        torch.tensor(reward),
-        obs,
-        torch.tensor(terminated),
-    )
+    obs, number = torch.zeros(len(action), 1), torch.tensor(action).float()[:, None]
+    return ReplayBatch(obs, number, torch.tensor(reward), obs, torch.tensor(terminated))
 
 
 # -- losses ---------------------------------------------------------------------
 
 
 def test_value_and_entropy_are_sums_over_the_actions() -> None:
-    logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [1.0, 1.0, 2.0]]))
-    value, entropy = expectation(logits, torch.tensor([[4.0, 8.0, 0.0], [1.0, 1.0, 3.0]]))
+    actor = GivenActor(torch.log(torch.tensor([[0.5, 0.25, 0.25], [1.0, 1.0, 2.0]])))
+    critics = GivenValues(
+        torch.tensor([[[4.0, 8.0, 0.0], [1.0, 1.0, 9.0]], [[7.0, 9.0, 5.0], [1.0, 1.0, 3.0]]])
+    )
+    value, log_prob = expected(actor, critics, torch.zeros(2, 1), none(2))
     torch.testing.assert_close(value, torch.tensor([4.0, 2.0]))
-    expected = [1.5 * math.log(2.0), 1.5 * math.log(2.0)]
-    torch.testing.assert_close(entropy, torch.tensor(expected))
+    torch.testing.assert_close(-log_prob, torch.full((2,), 1.5 * math.log(2.0)))
 
 
 def test_the_critics_goal_is_the_exact_soft_value_but_where_the_episode_terminated() -> None:
@@ -58,9 +72,8 @@ def test_the_critics_goal_is_the_exact_soft_value_but_where_the_episode_terminat
     targets = torch.tensor([[[2.0, 9.0], [2.0, 9.0]], [[5.0, 4.0], [5.0, 4.0]]])  # least: 2, 4
     critics = torch.tensor([[[0.0, 1.0], [0.5, 7.0]], [[0.0, 2.0], [1.5, 7.0]]])
     batch = batch_of([1, 0], [1.0, 1.0], [0.0, 1.0])
-    loss, taken = critic_loss(
-        given(probs.log()), given(critics), given(targets), batch, torch.tensor(0.5), 0.9
-    )
+    nets = GivenActor(probs.log()), GivenValues(critics), GivenValues(targets)
+    loss, taken = critic_loss(*nets, batch, none(2), torch.tensor(0.5), 0.9)
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     goal = [1.0 + 0.9 * (0.75 * 2.0 + 0.25 * 4.0 + 0.5 * entropy), 1.0]
     torch.testing.assert_close(taken, torch.tensor([[1.0, 0.5], [2.0, 1.5]]))
@@ -80,11 +93,11 @@ def test_the_actors_gradient_is_that_of_finite_differences_of_the_expectation() 
         return float((np.exp(log_pi) * (alpha * log_pi - least)).sum(axis=1).mean())
 
     z = logits.clone().requires_grad_(True)
-    exact = torch.tensor(alpha, dtype=torch.float64)
-    loss, entropy = actor_loss(given(z), given(values), torch.zeros(3, 1), exact)
+    exact, nets = torch.tensor(alpha, dtype=torch.float64), (GivenActor(z), GivenValues(values))
+    loss, log_prob = actor_loss(*nets, torch.zeros(3, 1), none(3), exact)
     loss.backward()
     assert loss.item() == pytest.approx(slowly(logits.numpy()))
-    assert not entropy.requires_grad
+    assert not log_prob.requires_grad
     slopes, step = np.zeros((3, 4)), 1e-6
     for place in np.ndindex(3, 4):
         shift = np.zeros((3, 4))
@@ -94,12 +107,24 @@ def test_the_actors_gradient_is_that_of_finite_differences_of_the_expectation() 
     np.testing.assert_allclose(z.grad.numpy(), slopes, atol=1e-8)
 
 
-def test_the_actors_loss_leaves_the_critics_alone() -> None:
-    values = torch.ones(2, 1, 2, requires_grad=True)
-    logits = torch.tensor([[1.0, 0.0]], requires_grad=True)
-    loss, _ = actor_loss(given(logits), given(values), torch.zeros(1, 1), torch.tensor(1.0))
-    loss.backward()
-    assert values.grad is None
+def test_the_actors_step_leaves_the_critics_alone_and_theirs_the_actor() -> None:
+    sac, never = (DiscreteSac(4, 3, replace(CONFIG, actor_every=n), seed=1) for n in (1, 1000))
+    start = never.actor.flat.detach().clone()
+    for each in (sac, never):
+        each.update(random_batch(0))
+    assert torch.equal(never.actor.flat, start)
+    assert not torch.equal(sac.actor.flat, start)
+    assert torch.equal(sac.critics.flat, never.critics.flat)
+
+
+def test_values_of_each_action_are_those_of_one_after_the_other() -> None:
+    critics, obs = ActionValues(4, 3, width=8, layer_norm=True), torch.randn(5, 4)
+    action = torch.arange(3)[:, None, None].expand(3, 5, 1)
+    together = critics.each(obs, action)  # (2, 3, 5)
+    for number in range(3):
+        one = critics(obs, torch.full((5, 1), float(number)))
+        torch.testing.assert_close(together[:, number], one)
+    assert not torch.allclose(together[:, 0], together[:, 1])
 
 
 # -- the head -------------------------------------------------------------------
@@ -125,6 +150,16 @@ def test_the_mode_is_the_likeliest_and_none_where_a_logit_is_not_finite() -> Non
 def test_draws_are_finite_however_far_out_the_noise_is() -> None:
     noise = torch.tensor([[-9.0, 9.0], [9.0, -9.0]])
     assert Categorical(2).sample(torch.zeros(2, 2), noise)[0].tolist() == [1, 0]
+
+
+def test_all_actions_stand_for_the_expectation_over_them() -> None:
+    head, raw = Categorical(3), torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]])
+    action, log_prob, weight = head.draws(raw, torch.zeros(2, 0))
+    assert action[:, 0, 0].tolist() == [0, 1, 2]
+    torch.testing.assert_close(weight.sum(0), torch.ones(2))
+    torch.testing.assert_close(weight.T, raw.softmax(-1))
+    for each in range(3):
+        torch.testing.assert_close(log_prob[each], head.log_prob(raw, action[each]))
 
 
 # -- known optima ---------------------------------------------------------------
@@ -170,7 +205,10 @@ def test_values_and_policy_approach_soft_value_iteration(entropy_in_target: bool
         sac.update(batch)
     seen = torch.from_numpy(eye[: STATES - 1])
     with torch.no_grad():
-        q, log_pi = sac.critics(seen).mean(0).numpy(), sac.actor(seen).log_softmax(-1).numpy()
+        q, log_pi = (
+            sac.critics.outputs(seen).mean(0).numpy(),
+            sac.actor(seen).log_softmax(-1).numpy(),
+        )
     optimum = soft_optimum(reward, following, alpha)[: STATES - 1]
     span, best = np.ptp(optimum), np.exp(log_softmax(optimum / alpha, axis=1))
     total_variation = 0.5 * np.abs(np.exp(log_pi) - best).sum(axis=1)
@@ -259,6 +297,15 @@ def test_learning_draws_no_random_number_and_exploring_does() -> None:
     assert set(actions.tolist()) == {0, 1, 2}
 
 
+def test_diagnostics_are_sums_over_the_actions_and_name_the_option_of_discrete_ones() -> None:
+    sac = DiscreteSac(4, 3, replace(CONFIG, initial_alpha=50.0), seed=1)
+    looked = sac.diagnose(random_batch(0))
+    assert looked.saturated == 0.0
+    assert looked.target_entropy == pytest.approx(0.5 * math.log(3.0))
+    assert looked.entropy == pytest.approx(math.log(3.0), abs=0.05)  # it starts near uniform
+    assert "Lower --target-entropy-ratio" in looked.alarms()["entropy_share"]
+
+
 def test_the_average_follows_the_actor_and_is_the_policy() -> None:
     sac = DiscreteSac(4, 3, replace(CONFIG, actor_average=0.25), seed=1)
     before = sac.average.flat.detach().clone()
@@ -273,17 +320,3 @@ def test_an_entropy_that_no_policy_reaches_is_refused_in_its_unit(ratio: float) 
     message = r"target_entropy_ratio must be within \[0, 1\): it is a share of log A nats"
     with pytest.raises(UsageError, match=message):
         SacConfig(target_entropy_ratio=ratio)
-
-
-def test_all_actions_stand_for_the_expectation_over_them() -> None:
-    head, raw = Categorical(3), torch.tensor([[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]])
-    action, log_prob, weight = head.draws(raw, torch.zeros(2, 0))
-    assert action[:, 0, 0].tolist() == [0, 1, 2]
-    torch.testing.assert_close(weight.sum(0), torch.ones(2))
-    torch.testing.assert_close(weight.T, raw.softmax(-1))
-    for each in range(3):
-        torch.testing.assert_close(log_prob[each], head.log_prob(raw, action[each]))
-    values = torch.arange(6.0).view(2, 3)
-    expected, entropy = expectation(raw, values)
-    torch.testing.assert_close((weight.T * values).sum(-1), expected)
-    torch.testing.assert_close(-(weight * log_prob).sum(0), entropy)
