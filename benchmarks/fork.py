@@ -40,7 +40,7 @@ NOTHING = 1e-8
 """A temperature that stands for 0: its share of a value is lost in the rounding of float32."""
 WARM = {"initial_alpha": 0.1, "alpha_learning_rate": 0.0}
 """A fixed temperature at which the two ways, learnt to within a few hundredths of each other, are
-as good: the automatic one is a tenth of it."""
+as good: the automatic one ends at a twentieth of it."""
 ARMS: dict[str, Mapping[str, Any]] = {
     "gaussian": {},
     "mixture of 2": {"components": 2},

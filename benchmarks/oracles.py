@@ -161,7 +161,7 @@ OBSERVED, ACTIONS = 48, 12
 
 def cost(quick: bool, each: Each) -> dict[str, float]:
     """Time of an update with a mixture of 4, over that with a Gaussian, in C and in torch."""
-    (seconds,) = each(_seconds_of_updates, [30 if quick else 300])
+    (seconds,) = each(_seconds_of_updates, [15 if quick else 300])
     for name, taken in seconds.items():
         print(f"an update, {name}: {1000 * taken:.2f} ms of one core")
     mixture = seconds["mixture of 4, torch"]
