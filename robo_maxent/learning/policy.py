@@ -193,7 +193,7 @@ def _head(metadata: Mapping[str, str], layout: Layout) -> Head:
     if layout.is_discrete:
         if name != Categorical.name:
             raise ValueError(
-                f"its head is {name!r}, known of discrete actions: {Categorical.name!r}"
+                f"its head is {name!r}, of discrete actions it is {Categorical.name!r}"
             )
         return Categorical(action_size)
     bounds: dict[str, LogStdBound] = {head.name: bound for bound, head in HEADS.items()}

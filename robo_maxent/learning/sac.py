@@ -20,7 +20,7 @@ from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.diagnostics import Diagnostics, diagnose
-from robo_maxent.learning.mixture import head_of
+from robo_maxent.learning.mixture import Mixture, head_of
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
@@ -322,7 +322,10 @@ class Sac:
         _move(self.average, self.actor, self.config.actor_average)
         alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
         self._step("alpha", alpha_loss)
-        return {
+        head, modes = self.actor.head, dict[str, Tensor]()
+        if isinstance(head, Mixture):
+            modes = head.diagnostics(self.actor(batch.obs))
+        return modes | {
             "actor_loss": loss.detach(),
             "entropy": -log_prob.mean(),
             "ent_coef_loss": alpha_loss.detach(),
