@@ -14,6 +14,7 @@ from robo_maxent.tasks.getup import QuadrupedGetup
 from robo_maxent.tasks.point_fork import PointFork
 from robo_maxent.tasks.portfolio import Portfolio
 from robo_maxent.tasks.quadruped import QuadrupedFlat
+from robo_maxent.tasks.quadruped_fork import QuadrupedFork
 from robo_maxent.tasks.rough import QuadrupedRough, QuadrupedRoughScan
 
 ROBOT_TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
@@ -29,6 +30,7 @@ ROBOT_TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
         ArmPick,
         ArmPickRough,
         PointFork,
+        QuadrupedFork,
     )
 }
 """Those of a robot in MuJoCo."""

@@ -70,9 +70,10 @@ class Blocked(Perturbation):
         return (self.axis(cases=cases, phrase=phrase, breakdowns=by_case, counts="success"),)
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The way of the case."""
-        side = SIDES[case.removesuffix(TOLD)]
-        return {"blocked": side if severity else OPEN, "told": int(case.endswith(TOLD))}
+        """The way of the case; at severity 0 none, of which there is nothing to tell."""
+        if not severity:
+            return {"blocked": OPEN, "told": 0}
+        return {"blocked": SIDES[case.removesuffix(TOLD)], "told": int(case.endswith(TOLD))}
 
     def write(self, running: Running, ids: np.ndarray) -> None:
         """Raise the lid of the way that is closed."""

@@ -11,6 +11,9 @@ from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.base import Plant
 from robo_maxent.perturbations.blocked import LEFT, OPEN, RIGHT, Blocked
 from robo_maxent.robustness.axes import disturbances
+from robo_maxent.robustness.baselines import PolicyUnderTest
+from robo_maxent.robustness.plan import planned
+from robo_maxent.robustness.suites import SUITES
 from robo_maxent.tasks import make
 from robo_maxent.tasks.point_fork import FORK, PointFork
 from robo_maxent.types import Act
@@ -127,4 +130,14 @@ def test_a_stress_test_closes_each_way_told_and_not_told() -> None:
     plant, rng = Plant(TASK.robot, TASK.control_dt), np.random.default_rng(0)
     assert Blocked().at(1.0, "right, told", rng, plant) == {"blocked": RIGHT, "told": 1}
     assert Blocked().at(1.0, "left", rng, plant) == {"blocked": LEFT, "told": 0}
+    assert Blocked().at(0.0, "left, told", rng, plant) == {"blocked": OPEN, "told": 0}
     assert "blocked" not in disturbances(make("arm-reach"))
+
+
+@pytest.mark.parametrize("name", ["point-fork", "quadruped-fork"])
+def test_suites_have_episodes_of_every_case(name: str) -> None:
+    task = make(name)
+    still = PolicyUnderTest("still", lambda obs: np.zeros((len(obs), task.action_size)))
+    (plan, *_) = planned(SUITES["quick"].only(["blocked"], task), task, [still], 0)
+    sides = plan.params["blocked"]
+    assert [(sides == side).sum() for side in (OPEN, LEFT, RIGHT)] == [100, 32, 32]
