@@ -309,7 +309,7 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
             "tumbling": np.sqrt(squared_norm(state.base_angular_velocity[:, :2])),
         }
 
-    def tracking(self, episode: W, state: LeggedState) -> Tracking:
+    def tracking(self, episode: W, state: LeggedState) -> Tracking | None:
         """The command in force, and the velocity along it."""
         command, linear = episode.command, state.base_linear_velocity
         ahead, left, turning = command.T

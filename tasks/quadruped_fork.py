@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 
 from robo_maxent.assets import path
-from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.rewards import bell
 from robo_maxent.envs.task import Initial
 from robo_maxent.perturbations.blocked import OPEN, Blocked
@@ -161,7 +160,7 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
 
     def trial(self, terrain: TerrainPool | None = None) -> Self:
         """The same task, undisturbed."""
-        return MujocoTask.trial(self, terrain)
+        return super(QuadrupedWalk, self).trial(terrain)
 
     def arrows(self, episode: ForkWalk, state: LeggedState, sim: int) -> list[Arrow]:
         """None: nothing is commanded."""
