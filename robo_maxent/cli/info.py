@@ -9,7 +9,9 @@ from robo_maxent.cli.arguments import Json, Result, Switch
 if TYPE_CHECKING:
     pass
 
-ANY_GYM = "any Gymnasium id with a Box action space: gym:HalfCheetah-v5, gym:dm_control/dog-run-v0"
+ANY_GYM = (
+    "any Gymnasium id with Box or Discrete actions: gym:HalfCheetah-v5, gym:dm_control/dog-run-v0"
+)
 
 
 @dataclass(frozen=True)
