@@ -13,6 +13,9 @@ LogStdBound = Literal["tanh", "clamp"]
 HIGHEST_ENTROPY = math.log(2.0)
 """nats: of an action that is uniform in [-1, 1]."""
 
+TO_FINAL = 100_000
+"""Updates in which a target entropy goes to its last value, unless another number is asked for."""
+
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("width",), lambda x: 1 <= x <= 10_000, "within [1, 10,000]"),
     (("batch_size",), lambda x: 1 <= x <= 1_000_000, "within [1, 1,000,000]"),
@@ -78,7 +81,7 @@ class SacConfig:
     """Entropy that the temperature holds, nats per action dimension of [-1, 1]^A."""
     target_entropy_final: float | None = None
     """What that becomes, linearly over ``target_entropy_updates``; None: it stays."""
-    target_entropy_updates: int = 100_000
+    target_entropy_updates: int = TO_FINAL
     """Updates until it has."""
     target_entropy_ratio: float = 0.5
     """The same of discrete actions, as a share of log A nats, which is that of A actions equally
@@ -101,6 +104,11 @@ class SacConfig:
             for name in names:
                 if not is_allowed(getattr(self, name)):
                     raise UsageError(f"{name} must be {allowed}, got {getattr(self, name)}")
+        if self.target_entropy_final is None and self.target_entropy_updates != TO_FINAL:
+            raise UsageError(
+                f"target_entropy_updates {self.target_entropy_updates} means nothing without "
+                "target_entropy_final, which the entropy would go to"
+            )
         low, high = self.log_std_range
         if not -20 <= low < high <= 4:
             raise UsageError(f"log_std_range must rise within [-20, 4], got {low}, {high}")

@@ -8,6 +8,10 @@ from torch import Tensor
 from robo_maxent.learning.networks import Actor, Critics
 from robo_maxent.learning.replay_buffer import ReplayBatch
 
+MUCH = 0.5
+"""Share from which on an alarm is given: more than half."""
+LACK = 0.5
+"""nats an element of an action that entropy may lack: a run that is well lacks up to 0.15."""
 AT_LIMIT = 0.99
 """Size of an action from which on it counts as saturated."""
 
@@ -27,6 +31,8 @@ class Diagnostics:
     """Share of the elements of sampled actions that are at a limit."""
     twin_gap: float
     """Mean difference of the two critics, over the standard deviation of their values."""
+    action_size: int = 1
+    """Elements of an action that the entropy is of; 1 of a discrete one."""
     setting: str = "--target-entropy-per-action"
     """What sets the target entropy."""
 
@@ -43,17 +49,17 @@ class Diagnostics:
         lack = self.target_entropy - self.entropy
         return {
             "entropy_share": (
-                self.entropy_share > 0.5,
+                self.entropy_share > MUCH,
                 f"{100 * self.entropy_share:.0f} % of the target values is entropy: rewards hardly "
                 f"count. Lower {self.setting}, or scale rewards up.",
             ),
             "saturated": (
-                self.saturated > 0.5,
+                self.saturated > MUCH,
                 f"{100 * self.saturated:.0f} % of the actions are at their limits: the policy "
                 f"switches rather than steers. Widen the action range, or raise {self.setting}.",
             ),
             "entropy": (
-                lack > 1.0,
+                lack > LACK * self.action_size,
                 f"entropy is {lack:.1f} nats below its target, and the temperature has not caught "
                 "up: exploration may have ended. Raise --initial-alpha or --alpha-learning-rate.",
             ),
@@ -97,4 +103,5 @@ def diagnose(
         entropy_share=float(bonus / (bonus + value).clamp_min(1e-8)),
         saturated=float((action.abs() > AT_LIMIT).float().mean()),
         twin_gap=float((first - second).abs().mean() / spread),
+        action_size=action.shape[-1],
     )

@@ -301,7 +301,15 @@ class Sac:
             self.updates += 1
             if self.actor_is_due():
                 metrics |= self._update_actor(one, noise[count + k], alpha)
+        if "actor_loss" in metrics:
+            metrics |= self._diagnose_modes(batch.obs[-self.config.batch_size :])
         return metrics
+
+    @torch.no_grad()
+    def _diagnose_modes(self, obs: Tensor) -> dict[str, Tensor]:
+        """Whether the components of a mixture are told apart; nothing of other heads."""
+        head = self.actor.head
+        return head.diagnostics(self.actor(obs)) if isinstance(head, Mixture) else {}
 
     def _update_critics(
         self, batch: ReplayBatch, noise: Tensor, alpha: Tensor
@@ -322,10 +330,7 @@ class Sac:
         _move(self.average, self.actor, self.config.actor_average)
         alpha_loss = temperature_loss(self.log_alpha, log_prob, self.target_entropy)
         self._step("alpha", alpha_loss)
-        head, modes = self.actor.head, dict[str, Tensor]()
-        if isinstance(head, Mixture):
-            modes = head.diagnostics(self.actor(batch.obs))
-        return modes | {
+        return {
             "actor_loss": loss.detach(),
             "entropy": -log_prob.mean(),
             "ent_coef_loss": alpha_loss.detach(),

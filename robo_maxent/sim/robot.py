@@ -53,7 +53,7 @@ class RobotSpec:
     pads: tuple[str, ...] = ()
     """Geoms that the hand holds by."""
     lids: tuple[str, ...] = ()
-    """Bodies of the world that close a way each, once they are raised to height 0."""
+    """Bodies of the world that close a way each, once they are raised to height 0: left, right."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,8 @@ class Robot:
         self.goal = -1 if spec.goal is None else self._mocap(spec.goal)
         """Which of the mocap bodies it is."""
         self.pads = np.array([self._id("geom", pad) for pad in spec.pads], int)
+        if len(spec.lids) not in (0, 2):
+            raise RobotError(f"lids must name two bodies, left and right, got {list(spec.lids)}")
         self.lids = tuple(self._id("body", lid) for lid in spec.lids)
         self.gripper = -1 if spec.gripper is None else self._id("actuator", spec.gripper)
         self._hand = 0 if spec.hand is None else self._id("body", spec.hand)

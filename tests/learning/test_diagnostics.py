@@ -72,6 +72,11 @@ def test_what_is_wrong_is_said_with_what_to_do(
     assert "--" in alarms[name]
 
 
+def test_what_entropy_may_lack_grows_with_the_elements_of_an_action() -> None:
+    assert replace(WELL, entropy=-2.5, action_size=12).alarms() == {}
+    assert "entropy" in replace(WELL, entropy=-7.5, action_size=12).alarms()
+
+
 def test_a_learner_that_is_well_gives_no_alarm() -> None:
     assert WELL.alarms() == {}
     assert WELL.metrics() == {
@@ -132,7 +137,7 @@ def test_an_entropy_that_no_action_has_is_refused(changes: dict[str, float]) -> 
 
 def test_a_target_needs_updates_to_get_there() -> None:
     with pytest.raises(UsageError, match="target_entropy_updates must be at least 1, got 0"):
-        replace(SMALL, target_entropy_updates=0)
+        replace(SMALL, target_entropy_final=0.0, target_entropy_updates=0)
 
 
 # -- discrete actions ----------------------------------------------------------------------
@@ -157,3 +162,8 @@ def test_a_learner_of_discrete_actions_is_looked_at_too() -> None:
         sac.actor.flat[-4:] = torch.tensor([9.0, 0.0, 0.0, 0.0])
     assert sac.diagnose(some).saturated == 1.0
     assert "--target-entropy-ratio" in replace(found, entropy_share=0.9).alarms()["entropy_share"]
+
+
+def test_updates_to_a_last_target_that_nobody_gave_are_refused() -> None:
+    with pytest.raises(UsageError, match="target_entropy_updates 7 means nothing without target_e"):
+        replace(SMALL, target_entropy_updates=7)

@@ -1,11 +1,13 @@
 """The fork: two ways that are exactly as good, and lids that close one of them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.errors import RobotError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.base import Plant
@@ -14,6 +16,7 @@ from robo_maxent.robustness.axes import disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.plan import planned
 from robo_maxent.robustness.suites import SUITES
+from robo_maxent.sim.robot import Robot, load
 from robo_maxent.tasks import make
 from robo_maxent.tasks.point_fork import FORK, PointFork
 from robo_maxent.types import Act
@@ -141,3 +144,9 @@ def test_suites_have_episodes_of_every_case(name: str) -> None:
     (plan, *_) = planned(SUITES["quick"].only(["blocked"], task), task, [still], 0)
     sides = plan.params["blocked"]
     assert [(sides == side).sum() for side in (OPEN, LEFT, RIGHT)] == [100, 32, 32]
+
+
+def test_a_fork_has_two_lids() -> None:
+    spec = replace(PointFork.robot_spec, lids=("left lid",))
+    with pytest.raises(RobotError, match=r"lids must name two bodies, left and right, got \['left"):
+        Robot(load(spec.model), spec)
