@@ -26,7 +26,10 @@ from robo_maxent.cli.policies import policies_under_test, policy_and_task
 from robo_maxent.errors import RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
-    from robo_maxent.envs.interface import EnvFactory
+    from robo_maxent.envs.interface import EnvFactory, StressTask
+    from robo_maxent.robustness.baselines import PolicyUnderTest
+    from robo_maxent.robustness.stress_test import StressTestResult
+    from robo_maxent.robustness.suites import Suite
     from robo_maxent.types import Act, Episode
 
 
@@ -145,7 +148,7 @@ class Evaluate:
 
     def stress(self, name: str, command: str) -> Result:
         """Run a suite, and write its report, which says that ``command`` would do it again."""
-        from robo_maxent.cli.progress import Progress, say
+        from robo_maxent.cli.progress import say
         from robo_maxent.rendering import gym_video
         from robo_maxent.report import verdict
         from robo_maxent.report.numbers import numbers
@@ -162,26 +165,7 @@ class Evaluate:
         first = Path(self.policies[0])
         home = first if first.is_dir() else Path("runs")
         out = self.out or home / f"robustness-{name}"
-        try:
-            with Progress(f"suite {name}") as progress, Progress("filming failures") as filming:
-                result = stress_test.stress_test(
-                    suite,
-                    task,
-                    tested,
-                    out,
-                    self.seed,
-                    command=command,
-                    clips=self.clips,
-                    progress=progress.count,
-                    filming=filming.count,
-                )
-        except KeyboardInterrupt:
-            say(f"What was finished is kept in {out}. Continue: {command}")
-            raise
-        except OSError as error:
-            raise RoboMaxentError(
-                f"{error}. What was finished is kept in {out}. Continue: {command}"
-            ) from error
+        result = stressed(suite, task, tested, out, self.seed, self.clips, command)
         description = stress_test.read(out)[1]
         verdicts = verdict.verdicts(result.analysis, description)
         if self.clips and result.why_no_clips:
@@ -206,6 +190,46 @@ class Evaluate:
     def _print(self, text: str) -> None:
         if not self.as_json:
             print(text)
+
+
+def stressed(
+    suite: "Suite",
+    task: "StressTask[Any]",
+    policies: "Sequence[PolicyUnderTest]",
+    out: Path,
+    seed: int,
+    clips: int,
+    command: str,
+) -> "StressTestResult":
+    """Run a suite with its progress shown; what stops it says how to continue.
+
+    Raises:
+        RoboMaxentError: Something can't be written.
+    """
+    from robo_maxent.cli.progress import Progress, say
+    from robo_maxent.robustness.stress_test import stress_test
+
+    title = f"suite {suite.name}"
+    try:
+        with Progress(title) as progress, Progress("filming failures") as filming:
+            return stress_test(
+                suite,
+                task,
+                policies,
+                out,
+                seed,
+                command=command,
+                clips=clips,
+                progress=progress.count,
+                filming=filming.count,
+            )
+    except KeyboardInterrupt:
+        say(f"What was finished is kept in {out}. Continue: {command}")
+        raise
+    except OSError as error:
+        raise RoboMaxentError(
+            f"{error}. What was finished is kept in {out}. Continue: {command}"
+        ) from error
 
 
 def _written(rows: "Sequence[Episode]", path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: train, record, evaluate, replay, export, tasks, terrain, doctor, demo.
+"""The command line: train, record, evaluate, certify, replay, export, tasks, terrain, doctor, demo.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -21,6 +21,7 @@ import tyro
 from robo_maxent import __version__
 from robo_maxent.cli import arguments
 from robo_maxent.cli.arguments import Result
+from robo_maxent.cli.certify import Certify
 from robo_maxent.cli.demo import Demo
 from robo_maxent.cli.evaluate import Evaluate
 from robo_maxent.cli.export import Export
@@ -47,7 +48,7 @@ def _commands(args: list[str]) -> Any:
     chosen = _chosen_preset(args)
     start = Train(preset=chosen, config=preset(chosen))
     train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
-    return train | Record | Evaluate | Replay | Export | Tasks | Terrain | Doctor | Demo
+    return train | Record | Evaluate | Certify | Replay | Export | Tasks | Terrain | Doctor | Demo
 
 
 def _chosen_preset(args: list[str]) -> Preset:

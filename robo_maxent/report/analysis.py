@@ -35,6 +35,7 @@ from robo_maxent.report.rows import (
     distinct,
     is_disturbed,
     met,
+    of_suite,
     pair_key,
     start_of,
     survived,
@@ -133,6 +134,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         UsageError: There is no row of a policy, or a row can't be reported on.
     """
     check(rows)
+    rows = of_suite(rows, suite)
     policies, baselines = _policies(rows, suite)
     modes, episodes = modes_of(rows, policies, baselines), distinct(rows)
     undisturbed = undisturbed_of(episodes)

@@ -6,7 +6,8 @@ from robo_maxent.evaluation.severity import Area, Fall
 from robo_maxent.evaluation.survival import WaitingTimes
 from robo_maxent.report.analysis import AxisAnalysis
 from robo_maxent.report.curves import Curve
-from robo_maxent.report.rows import AxisLabel
+from robo_maxent.report.limits import Limit
+from robo_maxent.report.rows import NOMINAL, AxisLabel
 
 NAMED = 3
 """Axes that a sentence names; of the others it says how many there are."""
@@ -36,6 +37,14 @@ def quantity(severity: float, unit: str) -> str:
     if number == "1" and is_word and unit.endswith("s"):
         unit = unit[:-1]
     return f"level {number}" if unit == "level" else f"{number} {unit}".strip()
+
+
+def condition(limit: Limit, label: AxisLabel) -> str:
+    """Where a limit has to hold: ``Pushes, 1 capture impulse``, ``Undisturbed``."""
+    where = label.title
+    if limit.axis != NOMINAL:
+        where += f", {quantity(limit.severity, label.unit)}"
+    return where + (f", {limit.case}" if limit.case else "")
 
 
 def percent(share: Proportion) -> str:

@@ -33,6 +33,7 @@ from robo_maxent.report import (
 from robo_maxent.report.analysis import Analysis, AxisAnalysis, analyse
 from robo_maxent.report.caveats import caveats
 from robo_maxent.report.figures import Figure
+from robo_maxent.report.limits import accepted, judged, limits_of
 from robo_maxent.report.rows import (
     LOW_RETURN,
     NOMINAL,
@@ -134,12 +135,15 @@ def render(
         raise UsageError(f"the suite has format {format_}; this report reads {SUITE_FORMAT}")
     cards, problems = _cards(analysis, rows, suite, clips or {})
     unfilmed = (why_no_clips or NO_CLIPS) if analysis.failures and not clips else None
+    limits = [judged(limit, rows) for limit in limits_of(suite)]
     scales = [axis for axis in analysis.axes.values() if axis.is_scale]
     page = _environment().get_template("report.html")
     return page.render(
         css=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
         analysis=analysis,
         suite=suite,
+        limits=limits,
+        accepted=accepted,
         words=formatting,
         figures=figures,
         tiles=verdict.tiles,

@@ -344,6 +344,14 @@ def distinct(rows: Iterable[StressEpisode]) -> list[StressEpisode]:
     return list(episodes.values())
 
 
+def of_suite(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Sequence[StressEpisode]:
+    """The rows, of which those of a suite of limits are all its own, whatever their round.
+
+    There a round asks for more of the same, and not for what one policy needs.
+    """
+    return [replace(row, round=0) for row in rows] if suite.get("limits") else rows
+
+
 def choose_failures(
     rows: Sequence[StressEpisode], suite: Mapping[str, Any], count: int = 12
 ) -> list[StressEpisode]:
@@ -352,7 +360,7 @@ def choose_failures(
     Axes take turns, and so do cases of an axis (directions, joints, kinds) and policies. Rows of a
     refinement are left out.
     """
-    rows = [row for row in rows if not row.round]
+    rows = [row for row in of_suite(rows, suite) if not row.round]
     order = {axis: severities_of(axis, rows, suite) for axis in {row.axis for row in rows}}
     failures: dict[tuple[str, str], list[StressEpisode]] = defaultdict(list)
     for row in rows:

@@ -19,7 +19,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import SafeSet, calibrate
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.report.rows import SUITE_FORMAT, Grip, StressEpisode
-from robo_maxent.robustness import returns, traced_rollout
+from robo_maxent.robustness import acceptance, refinement, returns, traced_rollout
 from robo_maxent.robustness.axes import AnyTask, describe
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
 from robo_maxent.robustness.episode_measures import Scale, judged_grip, judged_safety, measured
@@ -31,7 +31,6 @@ from robo_maxent.robustness.plan import (
     planned,
     planned_round,
 )
-from robo_maxent.robustness.refinement import next_conditions
 from robo_maxent.robustness.store import Store
 from robo_maxent.robustness.suites import NOMINAL, Suite
 from robo_maxent.robustness.traced_rollout import Batch, Trace
@@ -110,6 +109,7 @@ def run(
         for number, plan in enumerate(planned(suite, task, policies, seed))
     ]
     shards = [shard for each in plans for shard in each.shards()]
+    following = acceptance.next_conditions if suite.limits else refinement.next_conditions
     refined = [each for each in plans if each.plan.mode == "mean" and suite.refinement.rounds]
     notes = {"date": _now(), "safe_set": {}, "command": command, "notes": list(task.trial_notes)}
     store = Store(
@@ -134,7 +134,7 @@ def run(
         for each in refined:
             rows = [row for shard in each.shards() for row in store.rows(shard.name)]
             for number in range(1, suite.refinement.rounds + 1):
-                conditions = next_conditions(suite, task, rows, number)
+                conditions = following(suite, task, rows, number)
                 if not conditions:
                     break
                 more = planned_round(conditions, task, each.plan.policy, seed)
@@ -292,6 +292,7 @@ def _decisive(
         "conditions": [asdict(c) for c in suite.conditions(task, "mean")],
         "sampled_conditions": [asdict(c) for c in suite.conditions(task, "sampled")],
         "refinement": asdict(suite.refinement),
+        **({"limits": [asdict(limit) for limit in suite.limits]} if suite.limits else {}),
         "baseline_conditions": [asdict(c) for c in suite.conditions(task, "baseline")],
         "capture_impulse": _capture_impulse(task),
         "deviation_units": dict(task.deviation_units),

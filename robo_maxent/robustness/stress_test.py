@@ -16,6 +16,7 @@ from robo_maxent.evaluation.rollout import begin, policy_view
 from robo_maxent.rendering import gym_video, video
 from robo_maxent.report import html
 from robo_maxent.report.analysis import Analysis
+from robo_maxent.report.limits import JudgedLimit, judged
 from robo_maxent.report.rows import StressEpisode, check_suite, choose_failures, identity
 from robo_maxent.robustness import runner
 from robo_maxent.robustness.axes import AnyTask
@@ -39,6 +40,8 @@ class StressTestResult:
     report: Path
     rows: Path
     analysis: Analysis
+    limits: tuple[JudgedLimit, ...]
+    """Of a suite that has limits: what its episodes say of them."""
     why_no_clips: str
     """Empty where all chosen failures were filmed, or there was none."""
 
@@ -78,7 +81,8 @@ def stress_test(
     rows, description = read(out)
     films, why = _films(rows, description, task, policies, clips, filming)
     analysis = html.write(rows, description, Path(out) / REPORT, films, why)
-    return StressTestResult(Path(out) / REPORT, path, analysis, why)
+    limits = tuple(judged(limit, rows) for limit in suite.limits)
+    return StressTestResult(Path(out) / REPORT, path, analysis, limits, why)
 
 
 def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.perturbations.base import Axis, Share
+from robo_maxent.report.limits import Limit
 from robo_maxent.report.rows import NOMINAL
 from robo_maxent.robustness.axes import AnyTask, Disturbance, disturbances, require
 from robo_maxent.seeds import word
@@ -65,6 +66,8 @@ class Suite:
     only_axes: tuple[str, ...] | None = None
     """The axes beside the nominal one; None: all that the task has."""
     refinement: Refinement = Refinement()
+    limits: tuple[Limit, ...] = ()
+    """What has to hold: then rounds are for the limits that are open, and not for falls."""
 
     def __post_init__(self) -> None:
         """Check that there is something to calibrate safe sets from."""

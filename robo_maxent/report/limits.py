@@ -1,0 +1,145 @@
+"""Limits that a policy has to keep, judged by the rows of a stress test."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from robo_maxent.evaluation.sequential import lower_bound, shown_above, shown_below
+from robo_maxent.from_json import typed
+from robo_maxent.report.rows import StressEpisode, met
+
+Counts = Literal["success", "survived"]
+HOLDS, MISSED, UNCERTAIN = "holds", "does not hold", "not shown"
+"""What the episodes say of a limit: only the first accepts it."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What share of episodes has to go well at one severity of an axis."""
+
+    axis: str
+    severity: float
+    """In the unit of the axis."""
+    share: float
+    """In (0, 1)."""
+    outcome: Counts = "success"
+    """What is counted: that it does its task, or that it does not terminate."""
+    case: str | None = None
+    """Of the axis; None: all cases alike."""
+    confidence: float = 0.95
+    """With which it must be shown, in (0, 1)."""
+
+    @property
+    def asked(self) -> str:
+        """What it asks for, for people: ``90 % success asked for with 95 % confidence``."""
+        return (
+            f"{100 * self.share:g} % {self.outcome} asked for with {100 * self.confidence:g} % "
+            "confidence"
+        )
+
+    def met_by(self, row: StressEpisode) -> bool:
+        """Whether an episode went well."""
+        return met(row) if self.outcome == "success" else row.survived
+
+    def is_of(self, row: StressEpisode) -> bool:
+        """Whether an episode counts for it: of the mean action, at its condition."""
+        return (
+            row.mode == "mean"
+            and (row.axis, row.severity) == (self.axis, self.severity)
+            and self.case in (None, row.case)
+        )
+
+
+@dataclass(frozen=True)
+class JudgedLimit:
+    """A limit, and what the episodes say of it."""
+
+    limit: Limit
+    hits: int
+    count: int
+    """Episodes."""
+    shown: float
+    """The share that they show with the confidence asked for."""
+    verdict: str
+    """One of HOLDS, MISSED and UNCERTAIN."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is shown to hold."""
+        return self.verdict == HOLDS
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether more episodes would change nothing."""
+        return self.verdict != UNCERTAIN
+
+    def __str__(self) -> str:
+        """For people: ``holds: 97.2 % of 212, at least 93.1 % shown; 90 % success asked for``."""
+        return f"{self.verdict}: {self.seen}, at least {self.proven} shown; {self.limit.asked}"
+
+    @property
+    def seen(self) -> str:
+        """The share of episodes, for people; of none, that none was run."""
+        return (
+            f"{100 * self.hits / self.count:.1f} % of {self.count:,}" if self.count else "not run"
+        )
+
+    @property
+    def proven(self) -> str:
+        """The share that is shown, for people, rounded down."""
+        return f"{math.floor(1000 * self.shown) / 10:.1f} %"
+
+
+def judged(limit: Limit, rows: Sequence[StressEpisode]) -> JudgedLimit:
+    """A limit by the rows of one policy, looked at after each round in turn.
+
+    The first look that shows something decides: what comes after it, for the sake of another limit
+    at the same severity, neither adds nor takes away. So does a round that was not of all cases
+    alike, for a limit that is.
+    """
+    own = sorted((row for row in rows if limit.is_of(row)), key=lambda row: row.round)
+    cases = {row.case for row in own}
+    hits = count = 0
+    verdict = UNCERTAIN
+    for _, of_round in groupby(own, key=lambda row: row.round):
+        asked = list(of_round)
+        of_case = Counter(row.case for row in asked)
+        if of_case.keys() != cases or len(set(of_case.values())) > 1:
+            continue
+        hits, count = hits + sum(map(limit.met_by, asked)), count + len(asked)
+        verdict = _verdict(limit, hits, count)
+        if verdict != UNCERTAIN:
+            break
+    return JudgedLimit(limit, hits, count, lower_bound(hits, count, limit.confidence), verdict)
+
+
+def _verdict(limit: Limit, hits: int, count: int) -> str:
+    if shown_above(hits, count, limit.share, limit.confidence):
+        return HOLDS
+    return MISSED if shown_below(hits, count, limit.share, limit.confidence) else UNCERTAIN
+
+
+def accepted(limits: Sequence[JudgedLimit]) -> str:
+    """Whether all limits are shown to hold, as a sentence."""
+    held = sum(each.holds for each in limits)
+    missed = sum(each.verdict == MISSED for each in limits)
+    if held == len(limits):
+        return (
+            f"Accepted: {'the limit is' if held == 1 else f'all {held} limits are'} shown to hold."
+        )
+    open_ = len(limits) - held - missed
+    parts = [f"{missed} shown not to hold"] if missed else []
+    parts += [f"{open_} not shown either way"] if open_ else []
+    return f"Not accepted: of {len(limits)} limits, {' and '.join(parts)}."
+
+
+def limits_of(suite: Mapping[str, Any]) -> tuple[Limit, ...]:
+    """The limits that a suite's file names; of most suites none.
+
+    Raises:
+        ValueError: They are damaged; the message says where.
+    """
+    return typed(tuple[Limit, ...], suite.get("limits") or (), "the limits")
