@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, UseAppendAction, arg
 
 from robo_maxent import machine
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.from_json import typed
 
 if TYPE_CHECKING:
@@ -155,9 +155,8 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
     from robo_maxent.tasks import TASKS
     from robo_maxent.tasks import make as make_ours
 
+    require_task(name)
     gym = name.startswith(PREFIX)
-    if not gym and name not in TASKS:
-        return make_ours(name)  # which knows what to say
     known = GYM_OPTIONS if gym else set(inspect.signature(TASKS[name]).parameters)
     for flag, option in OPTIONS.items():
         if option in options and option not in known:
@@ -169,6 +168,23 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
     if gym:
         return gym_task(name.removeprefix(PREFIX), **options)
     return make_ours(name, **options)
+
+
+def require_task(name: str) -> None:
+    """Check that a name is that of a task, or of a Gymnasium id, which is not looked at yet.
+
+    Raises:
+        UnknownNameError: It is not; the message lists those there are.
+        UsageError: It is a Gymnasium id without its prefix.
+    """
+    from robo_maxent.envs.gym_spec import PREFIX, is_registered
+    from robo_maxent.tasks import TASKS
+
+    if name.startswith(PREFIX) or name in TASKS:
+        return
+    if is_registered(name):
+        raise UsageError(f"{name} is an environment of Gymnasium: say {PREFIX}{name}")
+    raise UnknownNameError("task", name, TASKS)
 
 
 def gym_task(env_id: str, **options: Any) -> "GymTask":

@@ -10,6 +10,7 @@ import io
 import itertools
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -25,7 +26,9 @@ from robo_maxent.cli.certify import Certify
 from robo_maxent.cli.demo import Demo
 from robo_maxent.cli.evaluate import Evaluate
 from robo_maxent.cli.export import Export
+from robo_maxent.cli.hints import hints
 from robo_maxent.cli.info import Doctor, Tasks, Terrain
+from robo_maxent.cli.names import with_latest
 from robo_maxent.cli.record import Record, Replay
 from robo_maxent.cli.train import Train
 from robo_maxent.errors import EnvWarning, RoboMaxentError
@@ -49,6 +52,12 @@ def _commands(args: list[str]) -> Any:
     start = Train(preset=chosen, config=preset(chosen))
     train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
     return train | Record | Evaluate | Certify | Replay | Export | Tasks | Terrain | Doctor | Demo
+
+
+def _command_names() -> list[str]:
+    """The first words that there are."""
+    classes = (get_args(each)[0] if get_args(each) else each for each in get_args(_commands([])))
+    return [re.sub(r"(?<=[a-z])(?=[A-Z])", "-", each.__name__).lower() for each in classes]
 
 
 def _chosen_preset(args: list[str]) -> Preset:
@@ -132,8 +141,7 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
         try:
             command = _parsed(args)
         except SystemExit as stop:  # tyro has printed the help, or what is wrong
-            failed = {"error": "unusable arguments; stderr says which"}
-            return (failed, 2) if stop.code else (None, 0)
+            return _refused(args) if stop.code else (None, 0)
         result = command.run()
     except KeyboardInterrupt:
         return _failure("interrupted", EXIT_INTERRUPTED)
@@ -154,12 +162,20 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
     return result, 1 if result.get("ok") is False else 0
 
 
+def _refused(args: list[str]) -> tuple[Result, int]:
+    """Say what arguments that the parser refused may have meant."""
+    for hint in hints(args, _command_names(), _parsed):
+        print(f"robo-maxent: {hint}", file=sys.stderr)
+    return {"error": "unusable arguments; stderr says which"}, 2
+
+
 def _parsed(args: list[str]) -> Any:
     return tyro.cli(
         _commands(args),
         prog="robo-maxent",
-        description="Soft Actor-Critic for robots in MuJoCo, on an ordinary machine.",
-        args=args,
+        description="Soft Actor-Critic for robots in MuJoCo, on an ordinary machine. For a run, "
+        "'latest' is the newest in runs/.",
+        args=with_latest(args),
         config=CONFIG,
     )
 

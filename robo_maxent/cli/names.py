@@ -4,6 +4,29 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from robo_maxent.errors import PolicyError
+
+LATEST = "latest"
+"""What names the newest run."""
+
+
+def with_latest(args: Sequence[str]) -> list[str]:
+    """A command line with the newest run of ``runs/`` in the place of the word "latest".
+
+    Raises:
+        PolicyError: There is no run yet.
+    """
+    if LATEST not in args[1:] or Path(LATEST).exists():
+        return list(args)
+    runs = [config.parent for config in Path("runs").glob("*/*/config.json")]
+    if not runs:
+        raise PolicyError(
+            "there is no run in runs/ yet, so none is the latest: robo-maxent train "
+            "quadruped-flat --minutes 5"
+        )
+    newest = str(max(runs, key=lambda run: (run / "config.json").stat().st_mtime))
+    return [*args[:1], *(newest if arg == LATEST else arg for arg in args[1:])]
+
 
 def labels(named: Sequence[str]) -> list[str]:
     """Short names of several policies, which differ if the policies do."""

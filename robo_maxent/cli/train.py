@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from robo_maxent.cli.arguments import POLICY, Json, Of, Result, TaskOptions, make, saved_options
+from robo_maxent.cli.arguments import (
+    POLICY,
+    Json,
+    Of,
+    Result,
+    TaskOptions,
+    make,
+    require_task,
+    saved_options,
+)
 from robo_maxent.cli.trust import require_said
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
@@ -45,6 +54,8 @@ class Train:
 
         if self.resume is None and self.task is None:
             raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
+        if self.task is not None:
+            require_task(self.task)
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:

@@ -66,6 +66,17 @@ def find_spec(env_id: str) -> EnvSpec:
         ) from error
 
 
+def is_registered(name: str) -> bool:
+    """Whether a word is an id by itself, of Gymnasium, gymnasium-robotics or dm_control."""
+    if ":" in name:
+        return False
+    try:
+        find_spec(name)
+    except UsageError:
+        return False
+    return True
+
+
 def with_args(spec: EnvSpec, env_args: Mapping[str, Any]) -> EnvSpec:
     """What makes the environments of an id with more arguments than it was registered with."""
     spec, args = copy.deepcopy(spec), dict(env_args)

@@ -1,0 +1,81 @@
+"""What a refused command line may have meant: a typing error, or another library's word."""
+
+import contextlib
+import difflib
+import io
+import re
+from collections.abc import Callable, Sequence
+
+ELSEWHERE = {
+    "--lr": "--learning-rate",
+    "--total-timesteps": "--steps",
+    "--timesteps": "--steps",
+    "--max-steps": "--steps",
+    "--n-timesteps": "--steps",
+    "--n-envs": "--envs",
+    "--num-envs": "--envs",
+    "--buffer-size": "--replay-capacity",
+    "--learning-starts": "--random-steps",
+    "--gradient-steps": "--updates-per-step",
+    "--utd-ratio": "--updates-per-step",
+    "--hidden-size": "--width",
+    "--polyak": "--tau, which is 1 less that",
+    "--alpha": "--initial-alpha, which stays as it is with --alpha-learning-rate 0",
+    "--ent-coef": "--initial-alpha, which stays as it is with --alpha-learning-rate 0",
+    "--autotune": "--alpha-learning-rate, where 0 keeps the temperature as it is",
+    "--target-entropy": "--target-entropy-per-action",
+    "--n-eval-episodes": "--episodes, and in training --evaluation-episodes",
+    "--eval-freq": "--evaluate-every",
+    "--log-dir": "--out",
+    "--save-dir": "--out",
+    "--logdir": "--out",
+    "--algo": "--preset",
+}
+"""Flags of other libraries, and what they are here."""
+ABSENT = {
+    "--env": "there is no flag: the task is the first word, as in train gym:HalfCheetah-v5",
+    "--env-id": "there is no flag: the task is the first word, as in train gym:HalfCheetah-v5",
+    "--device": "there is no choice: everything runs on the CPU",
+    "--cuda": "there is no choice: everything runs on the CPU",
+    "--gpu": "there is no choice: everything runs on the CPU",
+    "--wandb": "there is none: a run has metrics.jsonl and TensorBoard's events",
+    "--track": "there is none: a run has metrics.jsonl and TensorBoard's events",
+}
+"""Flags of other libraries that nothing corresponds to, and why."""
+
+Show = Callable[[list[str]], object]
+"""Parses arguments, and prints the help if they ask for it."""
+
+
+def hints(args: Sequence[str], commands: Sequence[str], show: Show) -> list[str]:
+    """A sentence for each word of a refused command line that looks like another.
+
+    Args:
+        args: The command line, without the program's name.
+        commands: The first words that there are.
+        show: Prints the help of a command, given its name and ``--help``.
+    """
+    if not args or args[0].startswith("-"):
+        return []
+    if args[0] not in commands:
+        close = difflib.get_close_matches(args[0], commands, n=1)
+        return [f"{args[0]}: did you mean {close[0]}?"] if close else []
+    flags = [arg.partition("=")[0].replace("_", "-") for arg in args if arg.startswith("--")]
+    known = _flags(show, args[0])
+    told = []
+    for flag in dict.fromkeys(flag for flag in flags if flag not in known):
+        if flag in ELSEWHERE:
+            told.append(f"{flag} is here {ELSEWHERE[flag]}")
+        elif flag in ABSENT:
+            told.append(f"{flag}: {ABSENT[flag]}")
+        elif close := difflib.get_close_matches(flag, known, n=1):
+            told.append(f"{flag}: did you mean {close[0]}?")
+    return told
+
+
+def _flags(show: Show, command: str) -> list[str]:
+    """The flags of a command, as its help has them."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        show([command, "--help"])
+    return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", text.getvalue())))
