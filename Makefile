@@ -46,7 +46,7 @@ demo: $(READY)
 	@$(BIN)/robo-maxent demo
 
 test: $(READY)
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff check

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -31,6 +31,9 @@ DIRECTIONS = (
 """Names of the sectors, by where the push drives the robot."""
 PHASES = ("phase 0", "1/8", "1/4", "3/8", "1/2", "5/8", "3/4", "7/8")
 """Names of the eighths of a stride."""
+
+FEW = 20
+"""Episodes of a field below which a map says how many there are: 20 have intervals of 40 points."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,19 @@ def figures(analysis: BreakdownAnalysis) -> list[Figure]:
     drawn = []
     for policy, grid in analysis.grids.items():
         of_policy = Map(policy, analysis.label, analysis.breakdown, grid)
-        drawn += _figures(of_policy)
+        drawn += [_with_counts(figure, of_policy) for figure in _figures(of_policy)]
     return drawn
+
+
+def _with_counts(figure: Figure, each: Map) -> Figure:
+    """A figure that says how many episodes its cells have, where that is few."""
+    counts = [share.count for share in each.grid.cells.values()]
+    if not counts or min(counts) >= FEW:
+        return figure
+    least, most = min(counts), max(counts)
+    what = "pushes" if each.breakdown.by in PUSHED else "episodes"
+    said = f"only {least} {'to ' + str(most) + ' ' if most > least else ''}{what} a field"
+    return replace(figure, note=f"{figure.note}; {said}" if figure.note else said.capitalize())
 
 
 def _figures(each: Map) -> list[Figure]:

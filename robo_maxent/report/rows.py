@@ -142,6 +142,8 @@ class AxisLabel:
     name: str
     title: str
     unit: str = ""
+    summary: str = ""
+    """What it makes worse, for people."""
     noun: str = ""
     """What is above or below a severity."""
     phrase: str = ""

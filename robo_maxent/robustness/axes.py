@@ -145,6 +145,7 @@ def describe(axes: Iterable[Axis]) -> list[dict[str, Any]]:
         "name",
         "title",
         "unit",
+        "summary",
         "noun",
         "phrase",
         "counts",

@@ -229,11 +229,50 @@ def test_any_axis_alone_makes_a_report(tmp_path: Path, axis: str) -> None:
     assert label(axis)["title"] in page.text
 
 
+def test_an_axis_is_explained_where_it_stands(tmp_path: Path) -> None:
+    suite = declared(friction=(1.0, 0.5))
+    suite["axes"][0] = suite["axes"][0] | {"summary": "how the feet hold"}
+    assert "how the feet hold" in written(tmp_path / "r.html", many(1, 2), suite).text
+
+
+def test_a_map_of_few_episodes_says_how_many(tmp_path: Path) -> None:
+    suite = declared(dead_joint=(0.0, 1.0))
+
+    def page(count: int) -> str:
+        one = {"axis": "dead_joint", "severity": 1.0}
+        rows = [*many(1, count, case="FL_hip", **one), *many(2, 30, case="FR_hip", **one)]
+        return written(tmp_path / "r.html", rows, suite).text
+
+    assert "only 3 to 30 episodes a field" in page(3).lower()
+    assert "episodes a field" not in page(30)
+
+
+def test_every_curve_stands_out_from_its_card() -> None:
+    """A contrast of 3, which the Web Content Accessibility Guidelines ask of graphics."""
+    css = (Path(html.__file__).parent / "report.css").read_text()
+    light, dark = css.split("@media", 1)[0], css.split("@media", 2)[1]
+    for text in (light, dark):
+        colours = dict(re.findall(r"--(card|[pbv]\d): (#[0-9a-f]{6})", light))
+        colours |= dict(re.findall(r"--(card|[pbv]\d): (#[0-9a-f]{6})", text))
+        card = luminance(colours.pop("card"))
+        for name, colour in colours.items():
+            dim, bright = sorted((luminance(colour), card))
+            assert (bright + 0.05) / (dim + 0.05) >= 3.0, name
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb."""
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    linear = (x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
+    return sum(w * x for w, x in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
 def test_sections_without_data_are_left_out_and_so_are_their_links(tmp_path: Path) -> None:
     def shown(rows: list[StressEpisode], suite: dict[str, Any]) -> list[str]:
         page = written(tmp_path / "r.html", rows, suite)
         ids = [str(a["id"]) for tag, a in page.tags if tag == "section"]
-        links = [str(a["href"])[1:] for tag, a in page.tags if tag == "a"]
+        skip, *links = [str(a["href"])[1:] for tag, a in page.tags if tag == "a"]
+        assert skip == "results"
         assert ids == links
         return ids
 
