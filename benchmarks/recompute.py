@@ -60,12 +60,31 @@ def recomputed(rows: list[Row], suite: dict[str, Any]) -> Figures:
         for axis in suite.get("axes", ())
         if any(each["by"].startswith("push ") for each in axis.get("breakdowns", ()))
     }
+    for (policy, mode), share, count in splits(rows, suite):
+        figures[f"{policy}: {mode}, first way"] = share
+        figures[f"{policy}: {mode}, took either"] = count
     for policy in dict.fromkeys(row["policy"] for row in rows):
         own = [row for row in rows if row["policy"] == policy]
         if policy in of_mean:
             own = [row for row in own if row["mode"] == "mean"]
         figures |= {f"{policy}: {name}": value for name, value in of_policy(own, pushed).items()}
     return figures
+
+
+def splits(rows: list[Row], suite: dict[str, Any]) -> list[tuple[tuple[str, str], float, int]]:
+    """Policy and mode, its share of undisturbed episodes by the first of two ways, how many."""
+    pictures = [
+        each["picture"] for axis in suite.get("axes", ()) for each in axis.get("breakdowns", ())
+    ]
+    plan = suite.get("floor_plan")
+    if plan is None or "paths" not in pictures:
+        return []
+    chosen = defaultdict(list)
+    for row in distinct(rows):
+        way = row["metrics"].get(plan["chosen"])
+        if way is not None and row["mode"] != "baseline" and not disturbed(row):
+            chosen[row["policy"], row["mode"]].append(way)
+    return [(who, float(np.mean(took)), len(took)) for who, took in chosen.items()]
 
 
 def of_policy(rows: list[Row], pushed: set[str]) -> Figures:
@@ -113,6 +132,9 @@ def flat(said: dict[str, Any]) -> Figures:
         for axis, shares in own["axes"].items():
             for severity, (share, count) in shares.items():
                 found |= {f"{axis} {severity}": share, f"{axis} {severity}, episodes": count}
+        for mode, split in own["ways"].items():
+            share, *_, count = split["first"]
+            found |= {f"{mode}, first way": share, f"{mode}, took either": count}
         for axis, (back, count) in own["recovered"].items():
             found |= {f"{axis}, recovered": back, f"{axis}, pushes": count}
         figures |= {f"{policy}: {name}": value for name, value in found.items()}

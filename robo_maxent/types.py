@@ -117,10 +117,30 @@ class Snapshot:
     compiled, (geoms, ...)."""
 
 
+Rectangle = tuple[float, float, float, float]
+"""Least x and y, then largest x and y, world frame, m."""
+
+
+@dataclass(frozen=True)
+class FloorPlan:
+    """What stands where there are several ways to a goal, seen from above, world frame."""
+
+    walls: tuple[Rectangle, ...]
+    lids: Mapping[str, Rectangle]
+    """Name of a way -> what closes it, where it is closed."""
+    goal: tuple[float, float]
+    """Its middle, m."""
+    goal_radius: float
+    """m."""
+    chosen: str
+    """Metric of an episode: 1 where it took the first of the two ways, 0 the other, None neither;
+    it has the name of the first."""
+
+
 By = Literal["case", "push direction", "push phase"]
 """What a breakdown tells episodes, or the pushes in them, apart by."""
-Picture = Literal["grid", "polar", "joints"]
-"""A table of shades, rings around the robot, or marks on its joints."""
+Picture = Literal["grid", "polar", "joints", "paths"]
+"""A table of shades, rings around the robot, marks on its joints, or paths on a floor plan."""
 
 
 @dataclass(frozen=True)

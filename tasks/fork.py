@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_maxent.perturbations.blocked import LEFT, OPEN, RIGHT
+from robo_maxent.perturbations.blocked import LEFT, OPEN, RIGHT, SIDES
+from robo_maxent.sim.robot import Robot
 from robo_maxent.spaces import Field
+from robo_maxent.types import FloorPlan
 
+WALLS = "middle", "left side", "right side"
+LIDS = "left lid", "right lid"
 CLOSED = Field("closed way", "left 1, right -1", 1)
 
 
@@ -65,3 +69,14 @@ class Fork:
 def went_left(way: int) -> float | None:
     """1 of an episode that went left, 0 right, None of one that went nowhere."""
     return None if way == OPEN else float(way == LEFT)
+
+
+def floor_plan(fork: Fork, robot: Robot, at_goal: float) -> FloorPlan:
+    """What a report draws of a fork; ``at_goal`` is how near the goal is there, m."""
+    return FloorPlan(
+        walls=robot.walls,
+        lids=dict(zip(SIDES, robot.lid_boxes, strict=True)),
+        goal=(fork.goal, 0.0),
+        goal_radius=at_goal,
+        chosen="left",
+    )

@@ -12,7 +12,8 @@ from robo_maxent.perturbations.channel import ActionDelay, PacketLoss
 from robo_maxent.perturbations.sensing import SensorNoise
 from robo_maxent.sim.robot import RobotSpec, RobotState
 from robo_maxent.spaces import Box, Field
-from robo_maxent.tasks.fork import CLOSED, Fork, went_left
+from robo_maxent.tasks.fork import CLOSED, LIDS, WALLS, Fork, floor_plan, went_left
+from robo_maxent.types import FloorPlan
 
 FORK = Fork(start=-1.0, wall=(-0.16, 0.16), gap=0.65, goal=1.0)
 NEARER = 0.1  # m, of the start, either way
@@ -36,9 +37,7 @@ class PointFork(MujocoTask[Forking, RobotState]):
     name = "point-fork"
     summary = "a puck goes round either side of a wall"
     preset = "arm"
-    robot_spec = RobotSpec(
-        path("point.xml"), sites={"puck": "puck"}, lids=("left lid", "right lid")
-    )
+    robot_spec = RobotSpec(path("point.xml"), sites={"puck": "puck"}, walls=WALLS, lids=LIDS)
     perturbations = (Blocked(), SensorNoise(), PacketLoss(), ActionDelay())
     observation = (
         Field("position", "m", 2, noise=0.01),
@@ -54,6 +53,11 @@ class PointFork(MujocoTask[Forking, RobotState]):
     def action_space(self) -> Box:
         """Velocity wanted along x and y."""
         return Box(("x velocity", "y velocity"), np.zeros(2), self.action_scale)
+
+    @property
+    def floor_plan(self) -> FloorPlan:
+        """The wall, its lids and the goal."""
+        return floor_plan(FORK, self.robot, AT_GOAL)
 
     def control(self, episode: Forking, state: RobotState, action: np.ndarray) -> np.ndarray:
         """Velocities wanted, m/s, (N, 2)."""
@@ -87,6 +91,10 @@ class PointFork(MujocoTask[Forking, RobotState]):
             "way": 0.5 * (1.0 - way_left / FORK.whole),
             "at_goal": 0.5 * (FORK.distance(position) < AT_GOAL),
         }
+
+    def position(self, episode: Forking, state: RobotState) -> np.ndarray:
+        """Of the puck, m, (N, 2)."""
+        return _position(state)
 
     def terminated(self, episode: Forking, state: RobotState) -> np.ndarray:
         """Never."""

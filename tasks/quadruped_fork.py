@@ -16,7 +16,7 @@ from robo_maxent.sim.robot import LeggedState, RobotSpec
 from robo_maxent.sim.rotations import yaw
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Field
-from robo_maxent.tasks.fork import CLOSED, Fork, went_left
+from robo_maxent.tasks.fork import CLOSED, LIDS, WALLS, Fork, floor_plan, went_left
 from robo_maxent.tasks.quadruped import (
     DEVIATIONS,
     EFFECTS,
@@ -29,7 +29,7 @@ from robo_maxent.tasks.quadruped import (
     Walk,
     blank_walk,
 )
-from robo_maxent.types import Arrow
+from robo_maxent.types import Arrow, FloorPlan
 
 FORK = Fork(start=0.0, wall=(1.6, 2.4), gap=1.25, goal=4.0)
 NEARER = 0.2  # m, of the start, either way
@@ -62,7 +62,8 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
         home="stand",
         base="trunk",
         feet=LEGS,
-        lids=("left lid", "right lid"),
+        walls=WALLS,
+        lids=LIDS,
     )
     perturbations = (*EFFECTS, Blocked())
     default_randomization = FRICTION
@@ -81,6 +82,11 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
     )
     action = (Field("joint target from standing", "action scale", 12),)
     episode_steps = 500  # 10 s; either way takes six at the speed that is wanted
+
+    @property
+    def floor_plan(self) -> FloorPlan:
+        """The wall, its lids and the goal."""
+        return floor_plan(FORK, self.robot, AT_GOAL)
 
     def episode_state(self, n: int) -> ForkWalk:
         """N episodes that have not begun."""
@@ -148,6 +154,10 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
         """``left``: whether it went left, None: nowhere; ``way_left`` to the goal, m."""
         way, left = int(episode.way[sim]), float(episode.way_left[sim])
         return {"left": went_left(way), "way_left": left}
+
+    def position(self, episode: ForkWalk, state: LeggedState) -> np.ndarray:
+        """Of the base, m, (N, 2)."""
+        return state.base_position[:, :2]
 
     def deviations(self, episode: ForkWalk, state: LeggedState) -> dict[str, np.ndarray]:
         """How far the robots are from upright, at the height of standing."""

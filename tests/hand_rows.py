@@ -1,9 +1,11 @@
 """Rows of a stress test as short as a test can say them, and what a suite's file says of axes."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from robo_maxent.report.rows import Push, StressEpisode
+from robo_maxent.types import FloorPlan
 
 AROUND = [
     {"title": "direction", "by": "push direction", "picture": "polar"},
@@ -140,3 +142,39 @@ def push(
     one = Push(4.0, 9.6 * severity, direction, phase, recovered, seconds, common)
     values = {"axis": "push", "sim": sim, "pushes": (one,), "recovered": recovered}
     return row(severity=severity, success=recovered, **(values | more))
+
+
+# A fork of two ways.
+
+PLAN = FloorPlan(
+    walls=((-0.1, -0.5, 0.1, 0.5),),
+    lids={"left": (-0.1, 0.5, 0.1, 0.8), "right": (-0.1, -0.8, 0.1, -0.5)},
+    goal=(1.0, 0.0),
+    goal_radius=0.15,
+    chosen="left",
+)
+BLOCKED = axis_label(
+    "blocked",
+    "A way that is closed",
+    is_scale=False,
+    severities=[0.0, 1.0],
+    breakdowns=[{"title": "way", "by": "case", "picture": p} for p in ("grid", "paths")],
+)
+FORK_SUITE: dict[str, Any] = {"axes": [BLOCKED], "floor_plan": asdict(PLAN)}
+
+
+def gone(case: str, sim: int, left: float | None, success: bool, **more: Any) -> StressEpisode:
+    side = 0.0 if left is None else (0.65 if left else -0.65)
+    path = ((-1.0, 0.0), (0.0, side), (1.0, 0.0) if success else (-0.2, side))
+    severity = 1.0 if case else 0.0
+    values: dict[str, Any] = {"case": case, "metrics": {"left": left}, "path": path, "sim": sim}
+    return row("blocked", severity, success, **(values | {"mode": "sampled"} | more))
+
+
+def walked() -> list[StressEpisode]:
+    """Open: three left, one right. Left closed: one of two arrives. By its mean: all left."""
+    rows = [gone("", sim, 0.0 if sim == 3 else 1.0, True) for sim in range(4)]
+    rows += [gone("", 4, None, False)]
+    rows += [gone("left", 10, 0.0, True), gone("left", 11, None, False)]
+    rows += [gone("left, told", 20, 0.0, True)]
+    return rows + [gone("", sim, 1.0, True, mode="mean") for sim in range(3)]

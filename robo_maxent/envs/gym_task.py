@@ -42,7 +42,7 @@ from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import Robot
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Box, Discrete, GoalSpec
-from robo_maxent.types import Act
+from robo_maxent.types import Act, FloorPlan
 
 ENDLESS_STEPS = 100_000
 """An environment without a time limit of its own that runs longer counts as one that never ends."""
@@ -62,6 +62,7 @@ class GymTask:
     perturbations = EFFECTS
     terrain = None
     deviation_units: Mapping[str, str] = {}
+    floor_plan: FloorPlan | None = None
 
     def __init__(
         self,

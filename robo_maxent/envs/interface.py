@@ -14,7 +14,7 @@ import numpy as np
 
 from robo_maxent.seeds import Purpose
 from robo_maxent.spaces import ActionSpace, Box, GoalSpec, Layout, Mirror
-from robo_maxent.types import Act, Step
+from robo_maxent.types import Act, FloorPlan, Step
 
 if TYPE_CHECKING:
     from robo_maxent.envs.task import Tracking
@@ -160,6 +160,8 @@ class Reading:
     """What the robots are told to do, and how far they do it."""
     holding: np.ndarray | None = None
     """Whether the hand has what it handles, bool, (N,)."""
+    position: np.ndarray | None = None
+    """Where on its floor plan each is, world frame, m, (N, 2)."""
     speed: np.ndarray | None = None
     """Horizontal speed of the base, m/s, (N,)."""
     power: np.ndarray | None = None
@@ -194,6 +196,11 @@ class StressTask(EnvFactory, Protocol[V]):
     @property
     def deviation_units(self) -> Mapping[str, str]:
         """Name of each deviation from doing well -> its unit; empty: the task does not say."""
+        ...
+
+    @property
+    def floor_plan(self) -> FloorPlan | None:
+        """What stands where a report draws paths; None: it draws none."""
         ...
 
     @property

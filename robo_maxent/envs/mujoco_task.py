@@ -320,6 +320,7 @@ class MujocoTask(Task[E, S]):
             deviations=self.deviations(env.episode, env.state),
             tracking=self.tracking(env.episode, env.state),
             holding=self.holding(env.episode, env.state),
+            position=self.position(env.episode, env.state),
             speed=speed,
             power=np.abs(state.joint_torque * state.joint_velocity).sum(axis=1),
             saturated=np.any(at_limit, axis=1),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import numpy as np
 
 from robo_maxent.spaces import Box, Field, GoalSpec, Mirror, mirror, unprivileged
-from robo_maxent.types import Act, Arrow
+from robo_maxent.types import Act, Arrow, FloorPlan
 
 if TYPE_CHECKING:
     from robo_maxent.sim.robot import RobotState
@@ -176,6 +176,15 @@ class Task(ABC, Generic[E, S]):
 
     def holding(self, episode: E, state: S) -> np.ndarray | None:
         """Whether the hand has what it handles, bool, (N,); None: nothing is held here."""
+        return None
+
+    @property
+    def floor_plan(self) -> FloorPlan | None:
+        """What stands where a report draws paths; None: it draws none."""
+        return None
+
+    def position(self, episode: E, state: S) -> np.ndarray | None:
+        """Where on the floor plan each episode is, world frame, m, (N, 2); None: there is none."""
         return None
 
     def tracking(self, episode: E, state: S) -> Tracking | None:

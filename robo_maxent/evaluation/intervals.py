@@ -4,7 +4,7 @@ All intervals are two-sided at 95 %, unless they say otherwise.
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import log2, sqrt
 from typing import Literal
 
 import numpy as np
@@ -113,6 +113,23 @@ def proportion(
     half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     low, high = 0.0 if hits == 0 else centre - half, 1.0 if hits == count else centre + half
     return Proportion(share, low, high, count)
+
+
+def binary_entropy(share: float) -> float:
+    """Entropy of a choice between two, over its largest, log 2; NaN stays."""
+    if not 0.0 < share < 1.0:
+        return 0.0 * share
+    return -(share * log2(share) + (1.0 - share) * log2(1.0 - share))
+
+
+def mode_entropy(split: Proportion) -> Estimate:
+    """How even a split between two ways is: 0 where all take one, 1 where half take either.
+
+    Its interval is what the entropy comes to within that of the split.
+    """
+    ends = [binary_entropy(split.low), binary_entropy(split.high)]
+    highest = 1.0 if split.low <= 0.5 <= split.high else max(ends)
+    return Estimate(binary_entropy(split.share), (min(ends), highest), split.count)
 
 
 def mean_of_estimates(

@@ -65,7 +65,7 @@ class Blocked(Perturbation):
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """Each way, told and not told."""
         cases = tuple(side + told for told in ("", TOLD) for side in SIDES)
-        by_case = (Breakdown("way", "case", "grid"),)
+        by_case = Breakdown("way", "case", "grid"), Breakdown("way", "case", "paths")
         phrase = "with one of two ways closed"
         return (self.axis(cases=cases, phrase=phrase, breakdowns=by_case, counts="success"),)
 

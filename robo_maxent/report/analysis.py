@@ -32,6 +32,7 @@ from robo_maxent.report.rows import (
     check,
     choose_failures,
     declared_axes,
+    declared_plan,
     distinct,
     is_disturbed,
     met,
@@ -41,6 +42,7 @@ from robo_maxent.report.rows import (
     survived,
 )
 from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share, start_numbers
+from robo_maxent.report.ways import WaysAnalysis, ways
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Analysis:
     """Of the axes along which something was held."""
     places: tuple[PlaceMap, ...]
     """Of what the task gives places, by policy."""
+    ways: tuple[WaysAnalysis, ...]
+    """Of the axes that declare a picture of paths, by policy."""
     adjusted: dict[tuple[str, str], float]
     """Policy and axis -> p of its difference, adjusted for how many are made."""
     unpaired: int
@@ -145,7 +149,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         recovery_times(each.label, each.severities, each.judged, policies)
         for each in by_axis.values()
     )
-    disturbed = _disturbed(by_axis)
+    disturbed, plan = _disturbed(by_axis), declared_plan(suite)
     held = (grips(each.label, each.severities, each.judged) for each in by_axis.values())
     return Analysis(
         policies=policies,
@@ -174,6 +178,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         recovery=tuple(each for each in recovery if each),
         grips=tuple(each for each in held if each),
         places=tuple(place_maps(_only(policies, disturbed))),
+        ways=tuple(each for axis in by_axis.values() for each in ways(axis, plan, policies)),
         adjusted=_adjusted(axes),
         unpaired=_unpaired([row for row in episodes if not row.round], modes),
         failures=tuple(choose_failures(rows, suite)),

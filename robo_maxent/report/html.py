@@ -29,6 +29,7 @@ from robo_maxent.report import (
     plots,
     recovery_plots,
     verdict,
+    way_figures,
 )
 from robo_maxent.report.analysis import Analysis, AxisAnalysis, analyse
 from robo_maxent.report.caveats import caveats
@@ -77,6 +78,15 @@ class AxisFigures:
     figures: tuple[Figure, ...]
     is_wide: bool = True
     """It takes the whole width of the page, rather than half of it."""
+
+
+@dataclass(frozen=True)
+class WayFigures:
+    """What is shown of the ways of one policy along an axis."""
+
+    title: str
+    sentences: tuple[str, ...]
+    figures: tuple[Figure, ...]
 
 
 @dataclass(frozen=True)
@@ -159,6 +169,8 @@ def render(
         recovery=_recovery(analysis),
         grips=_grips(analysis),
         places=[place_figures.figure(each) for each in analysis.places],
+        ways=_ways(analysis),
+        way_figures=way_figures,
         outcomes=_outcomes(analysis),
         outcome_names=_outcome_names(analysis),
         outcome_class=outcome_class,
@@ -243,6 +255,18 @@ def _grips(analysis: Analysis) -> list[AxisFigures]:
     """The losses of each axis that has any."""
     shown = [(each.label.title, recovery_plots.grip_figures(each)) for each in analysis.grips]
     return [AxisFigures(title, "", tuple(figures)) for title, figures in shown if figures]
+
+
+def _ways(analysis: Analysis) -> list[WayFigures]:
+    """The paths of each policy, along each axis that draws any."""
+    return [
+        WayFigures(
+            f"{each.policy}, {way_figures.ACTING[each.mode]}",
+            tuple(way_figures.sentences(each)),
+            tuple(way_figures.figures(each)),
+        )
+        for each in analysis.ways
+    ]
 
 
 def _outcomes(analysis: Analysis) -> list[tuple[str, str, list[Segment]]]:

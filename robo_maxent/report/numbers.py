@@ -13,7 +13,9 @@ def numbers(analysis: Analysis) -> dict[str, Any]:
         ``episodes``: how many were run, each counted once. ``policies``: of each policy and
         baseline ``undisturbed`` and ``disturbed``, the latter a mean over axes that count alike, as
         (share, low, high, count), None where nothing was run; ``axes``: axis to severity to success
-        as (share, count); ``recovered``: axis to pushes recovered from, and pushes.
+        as (share, count); ``recovered``: axis to pushes recovered from, and pushes; ``ways``: mode
+        to what share of its undisturbed episodes took the first of two ways, as (share, low, high,
+        count), and the entropy of that choice over log 2, as (value, low, high).
     """
     labels = (*analysis.policies, *analysis.baselines)
     return {
@@ -35,6 +37,15 @@ def _of(analysis: Analysis, label: str) -> dict[str, Any]:
             }
             for name, curve in curves.items()
             if curve
+        },
+        "ways": {
+            mode: {
+                "first": _interval(split.first),
+                "mode_entropy": (split.entropy.value, *(split.entropy.interval or ())),
+            }
+            for each in analysis.ways
+            if each.policy == label
+            for mode, split in each.splits.items()
         },
         "recovered": {name: (own.events, own.count) for name, own in times.items() if own},
     }

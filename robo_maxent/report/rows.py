@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from robo_maxent.errors import UsageError
 from robo_maxent.from_json import typed
-from robo_maxent.types import Breakdown, Episode
+from robo_maxent.types import Breakdown, Episode, FloorPlan
 
 T = TypeVar("T")
 
@@ -32,6 +32,8 @@ NOMINAL = "nominal"
 FLAT = "flat"
 """Kind of ground that is none: what a task takes place on where nothing else is asked for."""
 
+Points = tuple[tuple[float, float], ...]
+"""What an episode went through, world frame, m."""
 Start = tuple[int, int, int]
 """Seed, simulation and index: what names the start, the command and the noise of an episode."""
 
@@ -97,6 +99,8 @@ class StressEpisode(Episode):
     """It survived and recovered from every push; None: there was no push."""
     grip: Grip | None = None
     """Of a task that handles things; None: nothing was held when a disturbance began."""
+    path: Points | None = None
+    """Where it went, from its start to its end; None: the task has no floor plan."""
     tracking_before: float | None = None
     """Mean velocity error before the first disturbance, m/s; None: the task has no commands."""
     tracking_after: float | None = None
@@ -202,6 +206,7 @@ class SuiteFile:
     capture_impulse: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     success_means: str | None = None
+    floor_plan: FloorPlan | None = None
 
 
 def check_suite(saved: Any) -> None:
@@ -226,6 +231,16 @@ def check_suite(saved: Any) -> None:
 def declared_axes(suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:
     """The labels that a suite's file has, in the order in which axes are shown."""
     return tuple(AxisLabel.from_json(each) for each in suite.get("axes") or ())
+
+
+def declared_plan(suite: Mapping[str, Any]) -> FloorPlan | None:
+    """What a suite's file says stands where paths are drawn; None: nothing.
+
+    Raises:
+        UsageError: A value is missing or of another type; the message names it.
+    """
+    plan = suite.get("floor_plan")
+    return None if plan is None else _typed(FloorPlan, plan, "the floor plan of the suite")
 
 
 def labels_of(suite: Mapping[str, Any], axes: Iterable[str]) -> dict[str, AxisLabel]:

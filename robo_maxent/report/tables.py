@@ -73,6 +73,8 @@ def breakdowns(
     """
     analyses = []
     for breakdown in label.breakdowns:
+        if breakdown.picture == "paths":  # see ways.py
+            continue
         grids = {policy: grid(breakdown, rows, severities) for policy, rows in judged.items()}
         shown = {policy: made for policy, made in grids.items() if made}
         if shown:

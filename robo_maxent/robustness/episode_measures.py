@@ -17,10 +17,12 @@ from robo_maxent.evaluation.recovery import (
     recovery,
     volleys,
 )
-from robo_maxent.report.rows import LOW_RETURN, Grip, Push, StressEpisode
+from robo_maxent.report.rows import LOW_RETURN, Grip, Points, Push, StressEpisode
 from robo_maxent.types import Episode
 
 STUCK = 0.2  # of the way that was commanded
+PATH_POINTS = 32
+"""Of an episode's path, at most: a line through them looks like the path."""
 LEAST_DISTANCE = 1.0  # m; on less, a cost of transport says nothing
 
 
@@ -84,6 +86,7 @@ def measured(
     label: dict[str, Any],
     by_return: bool = False,
     grip: Grip | None = None,
+    path: Points | None = None,
 ) -> StressEpisode:
     """One row of a stress test: the episode and what was measured of it.
 
@@ -96,6 +99,7 @@ def measured(
         label: Policy, mode and condition of the row.
         by_return: Its success is that of its return.
         grip: What became of what the hand held; None: it held nothing.
+        path: Where it went; None: the task has no floor plan.
     """
     dt = scale.control_dt
     spans = push_spans(episode.params, dt)
@@ -113,6 +117,7 @@ def measured(
         pushes=pushes,
         recovered=survived and all(push.recovered for push in pushes) if judged else None,
         grip=grip,
+        path=path,
         tracking_before=before,
         tracking_after=after,
         command=None if gait is None else tuple(gait.command.tolist()),
@@ -241,6 +246,13 @@ def judged_grip(
         return Grip(begin, lost=False)
     seconds = None if regained is None else (regained - lost) * dt
     return Grip(begin, lost=True, seconds=seconds, watched=(steps - lost) * dt)
+
+
+def thinned(positions: np.ndarray) -> Points:
+    """A path of at most PATH_POINTS, to the centimetre, of positions before L steps, m, (L, 2)."""
+    count = min(len(positions), PATH_POINTS)
+    kept = np.linspace(0, len(positions) - 1, count).round().astype(int)
+    return tuple((x, y) for x, y in positions[kept].round(2).tolist())
 
 
 def tracking(params: dict[str, Any], gait: Gait, dt: float) -> tuple[float | None, float | None]:

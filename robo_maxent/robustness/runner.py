@@ -111,7 +111,9 @@ def run(
     shards = [shard for each in plans for shard in each.shards()]
     following = acceptance.next_conditions if suite.limits else refinement.next_conditions
     refined = [each for each in plans if each.plan.mode == "mean" and suite.refinement.rounds]
+    floor_plan = None if task.floor_plan is None else asdict(task.floor_plan)
     notes = {"date": _now(), "safe_set": {}, "command": command, "notes": list(task.trial_notes)}
+    notes |= {"floor_plan": floor_plan}
     store = Store(
         out,
         _decisive(suite, task, policies, seed),
@@ -193,9 +195,12 @@ def _run(
         safety = judged_safety(own, common, deviations, trace.deviation_names)
         gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
         grip = _grip(batch.task, episode, trace.holding(sim, episode.length))
+        path = trace.path(sim, episode.length)
         for condition in plan.conditions[index]:
             label = {"policy": plan.policy.label, "mode": plan.mode} | condition.label
-            rows.append(measured(episode, gait, effort, safety, scale, label, by_return, grip))
+            rows.append(
+                measured(episode, gait, effort, safety, scale, label, by_return, grip, path)
+            )
     return rows
 
 

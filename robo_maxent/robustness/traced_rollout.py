@@ -20,9 +20,10 @@ from robo_maxent.evaluation.recovery import SETTLING
 from robo_maxent.evaluation.rollout import CheckedPolicy, begin
 from robo_maxent.perturbations.counter_rng import Stream, episode_key, normal
 from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.report.rows import Points
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest
-from robo_maxent.robustness.episode_measures import Effort, Gait
+from robo_maxent.robustness.episode_measures import Effort, Gait, thinned
 from robo_maxent.seeds import Purpose
 from robo_maxent.types import Act, Episode
 
@@ -80,7 +81,7 @@ class Trace:
         self.deviation_names = tuple(task.deviation_units)
         self.deviations = np.zeros((*self._shape, len(self.deviation_names)))
         self.command: np.ndarray | None = None  # (N, 3), of a task that has commands
-        self._read: dict[str, np.ndarray] = {}  # (N, T) each
+        self._read: dict[str, np.ndarray] = {}  # (N, T) each, of positions (N, T, 2)
 
     def read(self, reading: Reading, rows: slice, count: int) -> None:
         """Note what is true of some of the episodes before control step ``count``."""
@@ -89,6 +90,7 @@ class Trace:
             self.deviations[rows, count, place] = reading.deviations[name]
         values = {
             "holding": reading.holding,
+            "position": reading.position,
             "speed": reading.speed,
             "power": reading.power,
             "saturated": reading.saturated,
@@ -104,7 +106,7 @@ class Trace:
         for name, value in values.items():
             if value is not None:
                 if name not in self._read:
-                    self._read[name] = np.zeros(self._shape, value.dtype)
+                    self._read[name] = np.zeros((*self._shape, *value.shape[1:]), value.dtype)
                 self._read[name][rows, count] = value
 
     def gait(self, sim: int, length: int) -> Gait | None:
@@ -117,6 +119,12 @@ class Trace:
     def holding(self, sim: int, length: int) -> np.ndarray | None:
         """Whether the hand had what it handles, bool, (L,); None: the task does not say."""
         return self._read["holding"][sim, :length] if "holding" in self._read else None
+
+    def path(self, sim: int, length: int) -> Points | None:
+        """Where an episode went; None: the task has no floor plan."""
+        if "position" not in self._read:
+            return None
+        return thinned(self._read["position"][sim, :length])
 
     def effort(self, sim: int, length: int) -> Effort:
         """What an episode took."""

@@ -10,6 +10,7 @@ import numpy as np
 from robo_maxent.errors import RobotError
 from robo_maxent.sim.physics import Batch, mujoco
 from robo_maxent.sim.terrain_pool import TerrainPool, attach, write
+from robo_maxent.types import Rectangle
 
 DECORATION_GROUP = 2
 """Geom group of parts that only the eye sees: no mass, no contact."""
@@ -52,8 +53,11 @@ class RobotSpec:
     """Body of the hand, which pushes act on if there is no floating base."""
     pads: tuple[str, ...] = ()
     """Geoms that the hand holds by."""
+    walls: tuple[str, ...] = ()
+    """Boxes along the axes of the world, which do not move."""
     lids: tuple[str, ...] = ()
-    """Bodies of the world that close a way each, once they are raised to height 0: left, right."""
+    """Bodies of the world that close a way each, once they are raised to height 0: left, right. The
+    first geom of each is such a box too."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,10 @@ class Robot:
         if len(spec.lids) not in (0, 2):
             raise RobotError(f"lids must name two bodies, left and right, got {list(spec.lids)}")
         self.lids = tuple(self._id("body", lid) for lid in spec.lids)
+        self.walls = tuple(self._covered(self._id("geom", wall)) for wall in spec.walls)
+        """What each covers of the floor."""
+        self.lid_boxes = tuple(self._covered(self._first_geom(lid)) for lid in self.lids)
+        """What each covers once it is raised."""
         self.gripper = -1 if spec.gripper is None else self._id("actuator", spec.gripper)
         self._hand = 0 if spec.hand is None else self._id("body", spec.hand)
         if spec.objects:
@@ -339,6 +347,29 @@ class Robot:
             known = ", ".join(n for n in names if n) or "none"
             raise RobotError(f"The robot has no {kind} named {name!r}. It has: {known}.")
         return names.index(name)
+
+    def _first_geom(self, lid: int) -> int:
+        geom = int(self.model.body_geomadr[lid])
+        if geom < 0:
+            raise RobotError(f"The lid {self.model.body(lid).name!r} has no geom.")
+        return geom
+
+    def _covered(self, geom: int) -> Rectangle:
+        """What a box that does not move covers of the floor."""
+        model, data = self.model, self._scratch
+        mujoco.mj_kinematics(model, data)
+        moves = model.body_weldid[model.geom_bodyid[geom]] > 0
+        is_box = model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_BOX
+        if not is_box or moves or not np.allclose(data.geom_xmat[geom], np.eye(3).ravel()):
+            raise RobotError(
+                "Walls and lids must be boxes along the axes of the world that do not move; "
+                f"{model.geom(geom).name!r} is none."
+            )
+        (x, y), (wide, deep) = data.geom_xpos[geom, :2], model.geom_size[geom, :2]
+        low_x, low_y, high_x, high_y = (
+            round(float(side), 3) for side in (x - wide, y - deep, x + wide, y + deep)
+        )
+        return low_x, low_y, high_x, high_y
 
     def _elements(self, sensors: Sequence[str]) -> Columns:
         """Where the values of sensors stand, one sensor after the other."""

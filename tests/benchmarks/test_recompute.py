@@ -1,6 +1,7 @@
 """A report says what its rows say, counted again by a script that imports none of the package."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import BENCHMARKS
 from fake_suite import Actor, evaluation
-from hand_rows import many
+from hand_rows import FORK_SUITE, many, walked
 
 from robo_maxent.report.analysis import analyse
 from robo_maxent.report.numbers import numbers
@@ -47,6 +48,15 @@ def test_the_report_agrees_with_its_rows(results: Any) -> None:
     assert told["figures"] > 60
     for name in ("walker: undisturbed", "walker: push, recovered", "zero action: disturbed"):
         assert f"{name} " in printed
+
+
+def test_splits_at_a_fork_are_counted_too(tmp_path: Path) -> None:
+    rows = walked()
+    (tmp_path / "episodes.jsonl").write_text("\n".join(json.dumps(r.to_json()) for r in rows))
+    (tmp_path / "suite.json").write_text(json.dumps(FORK_SUITE))
+    code, printed, _ = recomputed(tmp_path, numbers(analyse(rows, FORK_SUITE)))
+    assert code == 0
+    assert re.search(r"walker: sampled, first way +0.75 +0.75\n", printed)
 
 
 def test_one_row_that_differs_is_noticed(results: Any) -> None:

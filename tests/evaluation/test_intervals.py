@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 from scipy.stats import binom, ttest_1samp
+from scipy.stats import entropy as scipy_entropy
 
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.intervals import (
     CensoredEstimate,
     CensoredValue,
+    binary_entropy,
     mean_interval,
+    mode_entropy,
     percentile_interval,
     proportion,
 )
@@ -51,6 +54,25 @@ def test_an_impossible_proportion_is_refused() -> None:
         proportion(3, 2)
     with pytest.raises(UsageError, match="2 episodes can't be worth 3 independent ones"):
         proportion(1, 2, effective=3)
+
+
+def test_the_entropy_of_a_split() -> None:
+    shares = np.array([0.01, 0.25, 0.5, 0.9])
+    by_hand = scipy_entropy([shares, 1.0 - shares], base=2)
+    np.testing.assert_allclose([*map(binary_entropy, shares)], by_hand)
+    assert (binary_entropy(0.0), binary_entropy(1.0)) == (0.0, 0.0)
+    assert np.isnan(binary_entropy(float("nan")))
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 9), (2, 60), (13, 60), (28, 60), (60, 60)])
+def test_the_interval_of_a_mode_entropy_holds_that_of_every_share_in_its_own(
+    hits: int, count: int
+) -> None:
+    split = proportion(hits, count)
+    entropy = mode_entropy(split)
+    within = [binary_entropy(share) for share in np.linspace(split.low, split.high, 2001)]
+    assert entropy.interval == pytest.approx((min(within), max(within)), abs=1e-6)
+    assert (entropy.value, entropy.count) == (binary_entropy(hits / count), count)
 
 
 # -- means -------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from robo_maxent.robustness.episode_measures import (
     measured,
     outcome,
     push_spans,
+    thinned,
     tracking,
 )
 from robo_maxent.types import Episode
@@ -337,3 +338,13 @@ def test_a_loss_is_told_with_how_long_it_lasted_and_was_watched() -> None:
 def test_a_row_with_a_grip_is_read_as_it_was_written() -> None:
     made = measured(EPISODE, None, effort(), None, SCALE, LABEL, grip=Grip(1.0, True, None, 1.2))
     assert StressEpisode.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+@pytest.mark.parametrize("length", [1, 2, 31, 32, 33, 500])
+def test_a_path_keeps_its_ends_and_at_most_32_points(length: int) -> None:
+    positions = np.column_stack([np.arange(length) / 300.0, -np.arange(length) * 1.0])
+    path = thinned(positions)
+    assert len(path) == min(length, 32)
+    assert path[0] == (0.0, 0.0)
+    assert path[-1] == (round((length - 1) / 300.0, 2), -(length - 1.0))
+    assert (np.diff([y for _, y in path]) < 0.0).all(), "in their order"

@@ -1,23 +1,29 @@
 """The fork: two ways that are exactly as good, and lids that close one of them."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from robo_maxent.assets import path
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import RobotError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.perturbations import params as episode_params
-from robo_maxent.perturbations.base import Plant
+from robo_maxent.perturbations.base import Plant, Share
 from robo_maxent.perturbations.blocked import LEFT, OPEN, RIGHT, Blocked
+from robo_maxent.report.analysis import analyse
+from robo_maxent.report.rows import StressEpisode, check_suite
 from robo_maxent.robustness.axes import disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.plan import planned
-from robo_maxent.robustness.suites import SUITES
+from robo_maxent.robustness.runner import run
+from robo_maxent.robustness.suites import SUITES, Suite
 from robo_maxent.sim.robot import Robot, load
-from robo_maxent.tasks import make
+from robo_maxent.tasks import make, quadruped_fork
 from robo_maxent.tasks.point_fork import FORK, PointFork
 from robo_maxent.types import Act
 
@@ -150,3 +156,69 @@ def test_a_fork_has_two_lids() -> None:
     spec = replace(PointFork.robot_spec, lids=("left lid",))
     with pytest.raises(RobotError, match=r"lids must name two bodies, left and right, got \['left"):
         Robot(load(spec.model), spec)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            '<geom name="middle" type="box"',
+            '<geom name="wall" type="box"',
+            "no geom named 'middle'",
+        ),
+        ('name="left lid" type="box"', 'name="left lid" type="ellipsoid"', "'left lid' is none"),
+        ('<geom name="middle"', '<geom name="middle" euler="0 0 0.3"', "'middle' is none"),
+        (
+            '<body name="left lid" pos="0 0.65 -5">',
+            '<body name="left lid" pos="0 0.65 -5"><joint type="slide" axis="0 0 1"/>',
+            "boxes along the axes of the world that do not move; 'left lid'",
+        ),
+        (
+            '<geom name="left lid" type="box" size="0.1 0.15 0.1" material="lid"/>',
+            "",
+            "The lid 'left lid' has no geom",
+        ),
+    ],
+)
+def test_a_robot_file_without_walls_and_lids_is_refused(
+    before: str, after: str, words: str, tmp_path: Path
+) -> None:
+    text = Path(path("point.xml")).read_text()
+    assert before in text
+    changed = tmp_path / "changed.xml"
+    changed.write_text(text.replace(before, after))
+    with pytest.raises(RobotError, match=words):
+        make("point-fork", robot_file=str(changed))
+
+
+@pytest.mark.parametrize("name", ["point-fork", "quadruped-fork"])
+def test_the_floor_plan_is_where_the_ways_are(name: str) -> None:
+    task: Any = make(name)
+    fork = FORK if name == "point-fork" else quadruped_fork.FORK
+    plan = task.floor_plan
+    middle, left, right = plan.walls
+    assert fork.wall[0] < middle[0] < middle[2] < fork.wall[1], "wider by who goes round it"
+    assert middle[1] == -middle[3], "symmetric"
+    assert left[1] > middle[3]
+    assert plan.lids["left"] == (middle[0], middle[3], middle[2], left[1]), "closes all of it"
+    assert plan.lids["right"] == (middle[0], right[3], middle[2], middle[1])
+    assert (plan.lids["left"][1] + plan.lids["left"][3]) / 2 == pytest.approx(fork.gap)
+    assert plan.goal == (fork.goal, 0.0)
+
+
+def test_rows_of_a_stress_test_say_where_episodes_went(tmp_path: Path) -> None:
+    script = PolicyUnderTest("left", round_the(LEFT))
+    suite = Suite("tiny", "", {"nominal": Share(2, 0), "blocked": Share(1, 0)})
+    lines = run(suite, TASK, [script], tmp_path).read_text().splitlines()
+    rows = [StressEpisode.from_json(json.loads(line)) for line in lines]
+    saved = json.loads((tmp_path / "suite.json").read_text())
+    check_suite(saved)
+    (ways,) = analyse(rows, saved).ways
+    assert ways.plan == TASK.floor_plan
+    assert [case.case for case in ways.cases] == ["", "left", "right", "left, told", "right, told"]
+    for case in ways.cases:
+        for points, arrived in case.paths:
+            assert points[0][0] == pytest.approx(FORK.start, abs=0.11)
+            assert max(y for _, y in points) > 0.5, "left"
+            assert arrived == (not case.case.startswith("left"))
+            assert np.hypot(points[-1][0] - FORK.goal, points[-1][1]) < 0.15 or not arrived
