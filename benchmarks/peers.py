@@ -119,10 +119,17 @@ class Peer:
         """Gradient updates made so far."""
         return self.updates_each * self.model._n_updates
 
-    def learn(self, over: Callable[[int], bool]) -> None:
-        """Train until ``over``, called with the environment steps so far, says so."""
+    def learn(self, over: Callable[[int], bool], go_on: bool = False) -> None:
+        """Train until ``over``, called with the environment steps so far, says so.
+
+        They count from 0, unless it should ``go_on`` where it stopped.
+        """
         # BaseCallback is made of a function: SB3 stops when that returns False.
-        self.model.learn(_FOREVER, callback=lambda local, _: not over(local["self"].num_timesteps))
+        self.model.learn(
+            _FOREVER,
+            callback=lambda local, _: not over(local["self"].num_timesteps),
+            reset_num_timesteps=not go_on,
+        )
 
 
 def ppo(task: MujocoTask[Any, Any], seed: int, recipe: PpoRecipe = ADAPTED) -> Peer:
@@ -223,26 +230,28 @@ def sbx_crossq(task: MujocoTask[Any, Any], seed: int) -> Peer:
     return Peer(model, lambda obs: model.predict(obs, deterministic=True)[0])
 
 
-def sb3_td3(task: MujocoTask[Any, Any], seed: int) -> Peer:
+def sb3_td3(
+    task: MujocoTask[Any, Any], seed: int, recipe: SacRecipe = OURS, noise: float = TD3_NOISE
+) -> Peer:
     """SB3 TD3 with our networks, batches, updates, gamma and tau.
 
     What TD3 has of its own, policy delay and noise of the targets, is as published (Fujimoto et al.
-    2018).
+    2018). ``noise`` is the standard deviation with which it explores.
     """
-    env = VecNormalize(_env(task, OURS.envs, seed), norm_reward=False)
+    env = VecNormalize(_env(task, recipe.envs, seed), norm_reward=False)
     still = np.zeros(task.action_size)
     model = TD3(
         "MlpPolicy",
         env,
         learning_rate=TD3_RATE,
-        gamma=OURS.gamma,
-        tau=OURS.tau,
-        **_updates(OURS.updates),
-        batch_size=OURS.batch,
+        gamma=recipe.gamma,
+        tau=recipe.tau,
+        **_updates(recipe.updates),
+        batch_size=recipe.batch,
         buffer_size=1_000_000,
         learning_starts=2000,
-        action_noise=NormalActionNoise(still, still + TD3_NOISE),
-        policy_kwargs={"net_arch": [*OURS.net_arch]},
+        action_noise=NormalActionNoise(still, still + noise),
+        policy_kwargs={"net_arch": [*recipe.net_arch]},
         device="cpu",
         seed=seed,
     )
