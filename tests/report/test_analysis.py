@@ -481,7 +481,7 @@ def test_a_row_whose_push_lacks_a_value_is_refused() -> None:
         ),
         (
             {"picture": "pie"},
-            "picture of .* of an axis of the suite must be one of grid, polar, joints, got 'pie'",
+            "picture of .* of an axis .* must be one of grid, polar, joints, paths, got 'pie'",
         ),
     ],
 )
