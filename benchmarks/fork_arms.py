@@ -70,8 +70,10 @@ class Stochastic(Protocol):
 class Learner(Protocol):
     """A policy that can go on learning, with a way closed that it is not told of."""
 
-    policy: Stochastic
-    """The present one; it changes as it learns."""
+    @property
+    def policy(self) -> Stochastic:
+        """The present one; it changes as it learns."""
+        ...
 
     def close_way(self, side: int) -> None:
         """Close a way, from the next episodes on."""
