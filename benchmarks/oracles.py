@@ -2,16 +2,20 @@
 
 *lqr*: every head of continuous actions on a linear system with quadratic costs (lqr.py), from
 temperatures of 0.001 and 1: relative errors of gain, covariance, offset of the soft value and
-automatic temperature; the worst over heads, starts and seeds is the figure. *bandit* and
-*multigoal* (modes.py): a mixture beside one Gaussian where the best policy has several modes, the
-median over seeds. *cost*: how many times as long an update takes with a mixture of 4, with the
-networks and batches of the default preset. Seeds are 0, 1 and 2, quickly only 0; ``--quick`` makes
-fewer updates too.
+automatic temperature; the worst over heads, starts and seeds is the figure. *tabular*: discrete
+actions on two finite processes beside soft value iteration (tabular.py), with tables and with
+networks: the largest error of an action value, over the span of them all, and the largest total
+variation of the policy; the worst of both processes and of the seeds. *bandit* and *multigoal*
+(modes.py): a mixture beside one Gaussian where the best policy has several modes, the median over
+seeds. *cost*: how many times as long an update takes with a mixture of 4, with the networks and
+batches of the default preset. Seeds are 0, 1 and 2, quickly only 0; ``--quick`` makes fewer updates
+too.
 
     python benchmarks/oracles.py [--quick] [--only lqr,bandit] [--workers 2]
 """
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,9 +28,11 @@ from typing import Any
 import lqr
 import modes
 import numpy as np
+import tabular
 import torch
 
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.discrete_sac import DiscreteSac
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.sac import Sac
 from robo_maxent.machine import cpus
@@ -101,6 +107,39 @@ def linear_system(quick: bool, each: Each) -> dict[str, float]:
         "lqr_c_err": worst["c"],
         "alpha_star_err": worst["alpha_star"],
     }
+
+
+# -- finite processes ---------------------------------------------------------------------
+
+LEARNERS: dict[str, tuple[Callable[..., DiscreteSac], int]] = {
+    "tables": (tabular.learn_tables, 1500),
+    "networks": (tabular.learn_networks, 3000),
+}
+"""Learner -> how it learns, and updates of the critics, quickly; else twice as many."""
+
+
+def tabular_errors(run: tuple[str, str, int], quick: bool) -> tabular.Errors:
+    """Errors of a learner on a finite process, with a seed."""
+    name, process, seed = run
+    torch.set_num_threads(1)
+    learn, updates = LEARNERS[name]
+    mdp = tabular.PROCESSES[process]()
+    return tabular.measure(learn(mdp, seed, updates * (1 if quick else 2)), mdp)
+
+
+def finite_processes(quick: bool, each: Each) -> dict[str, float]:
+    """Errors of values and policies on finite processes, the worst of all."""
+    runs = list(itertools.product(LEARNERS, tabular.PROCESSES, seeds_of(quick)))
+    found = dict(zip(runs, each(partial(tabular_errors, quick=quick), runs), strict=True))
+    for (name, process, seed), errors in found.items():
+        told = f"values {100 * errors.q:.2f} % of their span, total variation {errors.tv:.4f}"
+        print(f"{process}, {name}, seed {seed}: {told}")
+    figures = {}
+    for name, key in (("tables", "tabular"), ("networks", "tabular_network")):
+        own = [errors for run, errors in found.items() if run[0] == name]
+        figures[f"{key}_q_err"] = max(errors.q for errors in own)
+        figures[f"{key}_tv"] = max(errors.tv for errors in own)
+    return figures
 
 
 # -- several modes -----------------------------------------------------------------------
@@ -200,6 +239,7 @@ def _seconds_of_updates(updates: int) -> dict[str, float]:
 
 SECTIONS: dict[str, Section] = {
     "lqr": linear_system,
+    "tabular": finite_processes,
     "bandit": bandit,
     "multigoal": multigoal,
     "cost": cost,
@@ -207,30 +247,37 @@ SECTIONS: dict[str, Section] = {
 """Name -> section."""
 
 
-def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def arguments_of(
+    sections: Mapping[str, Section], what: str, argv: Sequence[str] | None = None
+) -> argparse.Namespace:
     """Options."""
-    parser = argparse.ArgumentParser(description="Learners beside exact optima.")
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--quick", action="store_true", help="one seed and fewer updates")
-    parser.add_argument("--only", default=",".join(SECTIONS), metavar="A,B,...")
+    parser.add_argument("--only", default=",".join(sections), metavar="A,B,...")
     parser.add_argument("--workers", type=int, default=cpus(), help="processes; else one per CPU")
     parsed = parser.parse_args(argv)
     parsed.only = list(dict.fromkeys(parsed.only.replace(" ", "").split(",")))
-    if unknown := [name for name in parsed.only if name not in SECTIONS]:
-        parser.error(f"unknown sections: {', '.join(unknown)}; known: {', '.join(SECTIONS)}")
+    if unknown := [name for name in parsed.only if name not in sections]:
+        parser.error(f"unknown sections: {', '.join(unknown)}; known: {', '.join(sections)}")
     if parsed.workers < 1:
         parser.error(f"--workers must be at least 1, got {parsed.workers}")
     return parsed
 
 
-def main() -> None:
-    """Print what was found for people, then one JSON object for scripts."""
-    given, start, figures = arguments_of(), time.monotonic(), dict[str, float]()
+def main(sections: Mapping[str, Section], what: str) -> None:
+    """Print what was found for people, then one JSON object for scripts.
+
+    Args:
+        sections: Those there are.
+        what: In a line, what they are.
+    """
+    given, start, figures = arguments_of(sections, what), time.monotonic(), dict[str, float]()
     with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
         for name in given.only:
-            figures |= SECTIONS[name](given.quick, pool.map)
-    seconds = {"seeds": seeds_of(given.quick), "seconds": round(time.monotonic() - start, 1)}
-    print(json.dumps({name: round(value, 4) for name, value in figures.items()} | seconds))
+            figures |= sections[name](given.quick, pool.map)
+    more = {"seeds": seeds_of(given.quick), "seconds": round(time.monotonic() - start, 1)}
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()} | more))
 
 
 if __name__ == "__main__":
-    main()
+    main(SECTIONS, "Learners beside exact optima.")

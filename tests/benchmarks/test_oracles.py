@@ -46,6 +46,24 @@ def test_the_figures_are_the_worst_over_heads_and_starts(
     }
 
 
+def test_finite_processes_are_told_by_the_worst_of_them(
+    oracles: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def errors(run: tuple[str, str, int], quick: bool) -> Any:
+        name, process, seed = run
+        worse = (process, seed) == ("tunnel and bridge", 2)
+        return oracles.tabular.Errors(0.3 if name == "networks" else 0.1, 0.2 if worse else 0.05)
+
+    monkeypatch.setattr(oracles, "tabular_errors", errors)
+    assert oracles.finite_processes(False, map) == {
+        "tabular_q_err": 0.1,
+        "tabular_tv": 0.2,
+        "tabular_network_q_err": 0.3,
+        "tabular_network_tv": 0.2,
+    }
+    assert "tunnel and bridge, tables, seed 2: values 10.00 % of their" in capsys.readouterr().out
+
+
 def test_modes_are_told_by_their_median_over_seeds(
     oracles: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,14 +82,13 @@ def test_sections_are_chosen_by_name_and_unknown_ones_refused(
     oracles: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sections = {"a": lambda quick, each: {"x": 1.0}, "b": lambda quick, each: {"y": 1 / 3}}
-    monkeypatch.setattr(oracles, "SECTIONS", sections)
     monkeypatch.setattr(sys, "argv", ["oracles.py", "--only", "b", "--quick", "--workers", "1"])
-    oracles.main()
+    oracles.main(sections, "what")
     told = json.loads(capsys.readouterr().out)
     assert (told.pop("y"), told.pop("seeds")) == (0.3333, [0])
     assert told.keys() == {"seconds"}
     with pytest.raises(SystemExit):
-        oracles.arguments_of(["--only", "c"])
+        oracles.arguments_of(sections, "what", ["--only", "c"])
     assert "unknown sections: c; known: a, b" in capsys.readouterr().err
 
 
