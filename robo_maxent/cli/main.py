@@ -1,4 +1,4 @@
-"""The command line: train, record, evaluate, certify, replay, export, tasks, terrain, doctor, demo.
+"""The command line: train, record, evaluate, certify, sweep-temperature, replay, export and others.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -30,6 +30,7 @@ from robo_maxent.cli.hints import hints
 from robo_maxent.cli.info import Doctor, Tasks, Terrain
 from robo_maxent.cli.names import with_latest
 from robo_maxent.cli.record import Record, Replay
+from robo_maxent.cli.sweep_temperature import SweepTemperature
 from robo_maxent.cli.train import Train
 from robo_maxent.errors import EnvWarning, RoboMaxentError
 from robo_maxent.training.config import Preset, preset
@@ -51,7 +52,8 @@ def _commands(args: list[str]) -> Any:
     chosen = _chosen_preset(args)
     start = Train(preset=chosen, config=preset(chosen))
     train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
-    return train | Record | Evaluate | Certify | Replay | Export | Tasks | Terrain | Doctor | Demo
+    others = Record | Evaluate | Certify | Replay | Export | Tasks | Terrain | Doctor | Demo
+    return train | others | SweepTemperature
 
 
 def _command_names() -> list[str]:

@@ -70,6 +70,15 @@ class Policy:
         return self.actor.sample(self._normalized(obs), draws)[0].numpy()
 
     @torch.no_grad()
+    def raw(self, obs: np.ndarray) -> torch.Tensor:
+        """What the network says of observations (N, P), for its head to read, (N, outputs).
+
+        Raises:
+            PolicyError: The observations are of another size.
+        """
+        return self.actor(self._normalized(obs))
+
+    @torch.no_grad()
     def logits(self, obs: np.ndarray) -> np.ndarray:
         """Of discrete actions, the score of each before the softmax, float32, (N, A).
 
@@ -78,7 +87,7 @@ class Policy:
         """
         if not self.layout.is_discrete:
             raise PolicyError(f"This policy, trained on {self.layout.task!r}, has no logits.")
-        return self.actor(self._normalized(obs)).numpy()
+        return self.raw(obs).numpy()
 
     def _normalized(self, obs: np.ndarray) -> torch.Tensor:
         size = self.layout.observation_size

@@ -131,6 +131,25 @@ def load(directory: Path) -> Checkpoint:
         ) from error
 
 
+def log_alpha(directory: Path) -> float | None:
+    """Logarithm of the temperature in the latest checkpoint of a run; None: there is none.
+
+    Args:
+        directory: The run's ``checkpoint`` directory.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    latest = _latest(directory)
+    if latest is None:
+        return None
+    path = directory / latest / "learner.pt"
+    try:
+        return float(torch.load(path, weights_only=True)["log_alpha"])
+    except (*_DAMAGED, UnpicklingError) as error:
+        raise CheckpointError(f"{path} is damaged: {_line(error)}") from error
+
+
 def _require_intact(path: Path) -> None:
     """Compare the files of a checkpoint with what was written.
 
