@@ -32,9 +32,7 @@ from robo_maxent.envs.gym_spec import (
 from robo_maxent.envs.gym_trial import EFFECTS, GymTrials, random_actions
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.envs.gym_vec_env import GymVecEnv
-from robo_maxent.envs.gym_wrapper import (
-    close,
-)
+from robo_maxent.envs.gym_wrapper import ALL_PICTURES, close
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams
@@ -101,6 +99,7 @@ class GymTask:
             self.policy_parts, self.notes = observation_parts(self.name, env.observation_space)
             self.control_dt = step_seconds(env) * action_repeat
             self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
+            self.picture_rate = _picture_rate(env)
             self.goal = self._goal(env)
         finally:
             close(env, self.name)
@@ -180,6 +179,11 @@ class GymTask:
             return {}
         return {module: hashlib.sha256(Path(file).read_bytes()).hexdigest()}
 
+    @property
+    def film_mode(self) -> str:
+        """Gymnasium's render mode that films are made in."""
+        return "rgb_array" if self.picture_rate is None else ALL_PICTURES
+
     def baselines(self) -> dict[str, Act]:
         """Action zero, or the first of several, and random ones."""
         space = self.action_space
@@ -222,7 +226,7 @@ class GymTask:
         if "rgb_array" not in self.render_modes:
             known = ", ".join(self.render_modes) or "none"
             raise RenderingError(f"{self.name} draws no pictures; its render modes: {known}.")
-        worlds = [self.trials.world(render_mode="rgb_array") for _ in sims]
+        worlds = [self.trials.world(render_mode=self.film_mode) for _ in sims]
         return GymTrialEnv(self.trials, worlds, params, sims, seed, keep=False)
 
     def reading(self, env: GymTrialEnv) -> Reading:
@@ -245,6 +249,13 @@ class GymTask:
             return None
         self.notes += notes
         return goal
+
+
+def _picture_rate(env: gymnasium.Env[Any, Any]) -> int | None:
+    """Pictures a second of an environment that draws several a step; None: it draws one."""
+    rate = env.metadata.get("render_fps")
+    draws_all = ALL_PICTURES in (env.metadata.get("render_modes") or [])
+    return round(rate) if draws_all and isinstance(rate, float | int) and rate >= 1 else None
 
 
 class NamedGymTask(GymTask):

@@ -18,9 +18,6 @@ from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import RobotState
 from robo_maxent.types import Episode, Step
 
-BLOCK = 16
-"""Video codecs want frame sides that are a multiple of this, pixels."""
-
 
 class GymTrialEnv:
     """N episodes of an id, disturbed as their parameters say, which rest when they have ended."""
@@ -141,7 +138,7 @@ class GymTrialEnv:
         return self.reset()
 
     def frame(self) -> np.ndarray:
-        """Picture of the first episode, uint8, (height, width, 3), sides multiples of ``BLOCK``.
+        """Picture of the first episode now, uint8, (height, width, 3).
 
         Raises:
             EnvError: The environment gave no picture.
@@ -150,9 +147,16 @@ class GymTrialEnv:
             rendered = self._worlds[0].wrapper.render()
         except Exception as error:  # someone else's code
             raise EnvError(f"{self._trials.name} can't draw itself: {one_line(error)}") from error
-        picture = checked_picture(self._trials.name, rendered)
-        below, beside = -picture.shape[0] % BLOCK, -picture.shape[1] % BLOCK
-        return np.pad(picture, ((0, below), (0, beside), (0, 0)))
+        return checked_picture(self._trials.name, rendered)
+
+    def pictures(self) -> list[np.ndarray]:
+        """Pictures of the last step of the first episode; see ``GymWrapper.pictures``.
+
+        Raises:
+            EnvError: The environment gave something else.
+        """
+        taken = self._worlds[0].wrapper.pictures
+        return [checked_picture(self._trials.name, picture) for picture in taken]
 
     def close(self) -> None:
         """Take back what was changed of the environments, or close them."""

@@ -143,6 +143,15 @@ class GymVecEnv:
             raise EnvError(f"{self.task.name} can't draw itself: {one_line(error)}") from error
         return checked_picture(self.task.name, pictures[0] if pictures else None)
 
+    def pictures(self) -> list[np.ndarray]:
+        """Pictures of the last step of the first simulation; see ``GymWrapper.pictures``.
+
+        Raises:
+            EnvError: The environment gave something else.
+        """
+        taken = self.env.get_attr("pictures")[0]
+        return [checked_picture(self.task.name, picture) for picture in taken]
+
     def close(self) -> None:
         """Close the environments and end the worker processes, if they were not ended already."""
         try:

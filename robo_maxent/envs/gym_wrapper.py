@@ -29,6 +29,9 @@ ERROR = "env_error"
 TRACE = "env_error_trace"
 """Key of ``info``: the traceback of its exception; empty where it raised none."""
 
+ALL_PICTURES = "rgb_array_list"
+"""Gymnasium's render mode of an environment that draws more than one picture a step."""
+
 RETURNED = {
     "reset": ("observation", "info"),
     "step": ("observation", "reward", "terminated", "truncated", "info"),
@@ -70,6 +73,9 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             purpose: What its episodes are for.
         """
         super().__init__(env)
+        self.pictures: list[Any] = []
+        """Those of the last step, the newest last; only of what was made to draw all of them."""
+        self._picture: Any = None  # of now, of the same
         assert isinstance(env.action_space, spaces.Box | spaces.Discrete)
         self._inner_action = env.action_space
         self._inner_observation = env.observation_space
@@ -99,6 +105,8 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         episode_seed = environment_seed(*key)
         try:
             raw, _ = _returned(self.env.reset(seed=episode_seed, options=options), "reset")
+            if self.render_mode == ALL_PICTURES:
+                self._picture = self._drawn()[-1]
             return self._flat(raw), {}
         except ANY_ERROR as error:  # someone else's code: whatever it raises is to be reported
             return np.zeros(self._size, np.float32), self._reported(error, "reset")
@@ -110,6 +118,10 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         except ANY_ERROR as error:  # as above
             obs, info = np.zeros(self._size, np.float32), self._reported(error, "step")
             return obs, 0.0, False, False, info
+
+    def render(self) -> Any:
+        """What the environment draws now, unchecked."""
+        return self._picture if self.render_mode == ALL_PICTURES else self.env.render()
 
     def close(self) -> None:
         """Close the environment; an exception of its own is a warning."""
@@ -124,10 +136,21 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             total += self._finite_reward(reward)
             if terminated or truncated:
                 break
+        if self.render_mode == ALL_PICTURES:
+            self.pictures = self._drawn()
+            self._picture = self.pictures[-1]
         ended = bool(terminated or truncated)
         success = _success(info) if ended else None
         final_info = {} if success is None else {"is_success": success}
         return self._flat(raw), total, bool(terminated), bool(truncated), final_info
+
+    def _drawn(self) -> list[Any]:
+        """All that the environment drew since it was asked last."""
+        pictures = self.env.render()
+        if not isinstance(pictures, list) or not pictures:
+            found = type(pictures).__name__
+            raise _UnusableError(f"{found} from render(), where a list of pictures is expected,")
+        return pictures
 
     def _theirs(self, action: Any) -> Any:
         """An action as the environment takes it: a number from its own first, or within bounds."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from robo_maxent import opengl
 from robo_maxent.envs.gym_task import GymTask
+from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluation.rollout import begin
@@ -61,14 +62,36 @@ def record(
     if "rgb_array" not in task.render_modes:
         known = ", ".join(task.render_modes) or "none"
         raise UsageError(f"{task.name} has no pictures to record; its render modes: {known}.")
-    env = GymVecEnv(task, 1, seed, purpose=Purpose.FILM, render_mode="rgb_array")
-    fps = VideoSettings().rate(task.control_dt)
-    scene = Scene(env, lambda: _padded(env.frame()), task.control_dt, task.episode_steps)
+    env = GymVecEnv(task, 1, seed, purpose=Purpose.FILM, render_mode=task.film_mode)
     begin(act, 1)
     try:
-        return film(act, scene, path, seconds, fps, progress)
+        return film_env(act, task, env, path, seconds, progress)
     finally:
         env.close()
+
+
+def film_env(
+    act: Act,
+    task: GymTask,
+    env: GymVecEnv | GymTrialEnv,
+    path: str | os.PathLike[str],
+    seconds: float | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Episode | None:
+    """Film the first episode of the first simulation, which was made in ``task.film_mode``.
+
+    Raises:
+        EnvError: The environment crashed, or returned NaN, infinity or no picture.
+    """
+    scene = Scene(
+        env,
+        lambda: _padded(env.frame()),
+        task.control_dt,
+        task.episode_steps,
+        lambda: [_padded(picture) for picture in env.pictures()],
+    )
+    fps = task.picture_rate or VideoSettings().rate(task.control_dt)
+    return film(act, scene, path, seconds, fps, progress)
 
 
 def _padded(frame: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """A policy acting, as an mp4, without a display."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -208,6 +208,8 @@ class Scene:
     """Time between two actions, s."""
     steps: int
     """Control steps that no episode exceeds."""
+    pictures: Callable[[], Sequence[np.ndarray]] = tuple
+    """Those of the last step, where more than one is drawn of it, the last being of its end."""
 
 
 def film(
@@ -234,6 +236,9 @@ def film(
             obs = step.obs
             if progress:
                 progress(count + 1, steps)
+            pictures = scene.pictures()  # the next round shows the last, unless there is none
+            for picture in pictures if step.episodes else pictures[:-1]:
+                write(picture)
             if step.episodes:
                 ended = checked.judge(0, step.episodes[0])
                 break

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robo_maxent.envs.gym_spec import word_for
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.evaluation.rollout import begin, policy_view
@@ -28,7 +29,7 @@ from robo_maxent.robustness.traced_rollout import in_blocks
 
 REPORT = "report.html"
 CLIP = video.VideoSettings(width=320, height=240)
-CLIP_SECONDS = 10.0
+CLIP_SECONDS = 13.0
 
 Progress = Callable[[int, int], None]
 
@@ -156,11 +157,11 @@ def film(
     begin(policy.act, batch.block)
     env = batch.env(filmed=True)
     try:
-        if not isinstance(env, GymTrialEnv):
+        if isinstance(env, GymTrialEnv):
+            assert isinstance(task, GymTask)  # which makes them
+            gym_video.film_env(act, task, env, path, CLIP_SECONDS)
+        else:
             video.film_env(act, env, path, CLIP_SECONDS, settings)
-            return
-        scene = video.Scene(env, env.frame, task.control_dt, task.episode_steps)
-        video.film(act, scene, path, CLIP_SECONDS, settings.rate(task.control_dt))
     finally:
         env.close()
 

@@ -32,6 +32,31 @@ class Drawn(gym_worlds.Counter):
         return self.drawn
 
 
+class Filmed(gym_worlds.Counter):
+    """Draws four pictures a step of a second, each brighter than the last, or no list of them."""
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "rgb_array_list"], "render_fps": 4}
+    dt = 1.0
+
+    def __init__(self, render_mode: str | None = None, fails: bool = False) -> None:
+        super().__init__()
+        self.render_mode, self.fails, self.since = render_mode, fails, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.since = 1
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.since = 4
+        return super().step(action)
+
+    def render(self) -> Any:
+        last = 10 * 4 * self.t
+        shades = range(last - 10 * (self.since - 1), last + 1, 10)
+        pictures = [np.full((32, 48, 3), shade, np.uint8) for shade in shades]
+        return np.stack(pictures) if self.fails else pictures
+
+
 def stay(obs: np.ndarray) -> np.ndarray:
     return np.zeros((len(obs), 1))
 
@@ -49,6 +74,23 @@ def test_an_episode_is_filmed_at_the_pace_of_its_environment(tmp_path: Path) -> 
     assert frames[0][:48, :64].min() > 200
     assert frames[0][56:].max() < 60
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_all_pictures_of_a_step_are_shown_and_the_last_is_of_the_end(tmp_path: Path) -> None:
+    task = GymTask(gym_worlds.register("Filmed", Filmed))
+    assert (task.control_dt, task.picture_rate) == (1.0, 4)
+    assert GymTask(gym_worlds.register("Drawn", Drawn)).picture_rate is None
+    record(stay, task, 2, tmp_path / "film.mp4")
+    reader = imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4"))
+    assert next(reader)["fps"] == 4
+    shades = [np.frombuffer(frame, np.uint8).mean() for frame in reader]
+    assert len(shades) == 1 + 4 * 5
+    np.testing.assert_allclose(shades, 10.0 * np.arange(21), atol=3.0)
+    record(stay, task, 2, tmp_path / "film.mp4", seconds=2.0)
+    assert len(list(imageio_ffmpeg.read_frames(str(tmp_path / "film.mp4")))[1:]) == 1 + 4 + 3
+    broken = GymTask(gym_worlds.register("Filmed", Filmed, fails=True))
+    with pytest.raises(EnvError, match=r"returned ndarray from render\(\), where a list of"):
+        record(stay, broken, 2, tmp_path / "broken.mp4")
 
 
 @pytest.mark.parametrize(
