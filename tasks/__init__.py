@@ -11,6 +11,7 @@ from robo_maxent.tasks.arm_push import ArmPush
 from robo_maxent.tasks.arm_reach import ArmReach
 from robo_maxent.tasks.arm_reach_joints import ArmReachJoints
 from robo_maxent.tasks.getup import QuadrupedGetup
+from robo_maxent.tasks.intersection import Intersection
 from robo_maxent.tasks.point_fork import PointFork
 from robo_maxent.tasks.portfolio import Portfolio
 from robo_maxent.tasks.quadruped import QuadrupedFlat
@@ -35,7 +36,7 @@ ROBOT_TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
 }
 """Those of a robot in MuJoCo."""
 
-GYM_TASKS: dict[str, type[NamedGymTask]] = {task.name: task for task in (Portfolio,)}
+GYM_TASKS: dict[str, type[NamedGymTask]] = {task.name: task for task in (Portfolio, Intersection)}
 """Those whose world is a Gymnasium environment."""
 
 TASKS: dict[str, type[MujocoTask[Any, Any]] | type[NamedGymTask]] = {**ROBOT_TASKS, **GYM_TASKS}
@@ -43,7 +44,7 @@ TASKS: dict[str, type[MujocoTask[Any, Any]] | type[NamedGymTask]] = {**ROBOT_TAS
 
 @overload  # the rest of the names can't be said in a type
 def make(  # pyright: ignore[reportOverlappingOverload]
-    name: Literal["portfolio"], **options: Any
+    name: Literal["portfolio", "intersection"], **options: Any
 ) -> NamedGymTask: ...
 
 

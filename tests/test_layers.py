@@ -82,7 +82,7 @@ def test_the_tests_of_a_package_lie_in_a_folder_of_its_name(package: str) -> Non
     ("module", "absent"),
     [
         ("robo_maxent", ["numpy", "torch", "mujoco", "scipy"]),
-        ("robo_maxent.tasks", ["torch", "scipy", "matplotlib"]),
+        ("robo_maxent.tasks", ["torch", "scipy", "matplotlib", "highway_env"]),
         ("robo_maxent.envs.mujoco_vec_env", ["torch"]),
         ("robo_maxent.sim.terrain", ["torch", "mujoco", "scipy", "matplotlib"]),
         ("robo_maxent.sim.terrain_pool", ["torch", "scipy", "matplotlib"]),

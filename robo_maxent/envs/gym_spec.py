@@ -108,12 +108,14 @@ def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
     """Make an environment, without Gymnasium's checker: the wrapper looks at what matters.
 
     Raises:
-        UsageError: A package is missing.
+        UsageError: A package is missing, or a page of ``tasks/`` takes no such argument.
         EnvError: Its own code raised.
     """
     try:
         repair_for(spec)
         return gymnasium.make(spec, disable_env_checker=True)
+    except UsageError:  # which says it all
+        raise
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UsageError(f"{name} can't be made: {error}. Fix: install what it names") from error
     except ANY_ERROR as error:  # someone else's code

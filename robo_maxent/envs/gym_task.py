@@ -103,10 +103,8 @@ class GymTask:
             self.goal = self._goal(env)
         finally:
             close(env, self.name)
-        if isinstance(self.action_space, Discrete):
-            self.preset = "discrete"
-        elif self.goal is not None:
-            self.preset = "goals"
+        if isinstance(source, str):  # a page names its own
+            self.preset = self._preset()
         self.observation_parts = self.policy_parts
         self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
         shape = env.action_space.shape or ()
@@ -232,6 +230,12 @@ class GymTask:
     def reading(self, env: GymTrialEnv) -> Reading:
         """Nothing: the id says no more than its return and its success."""
         return Reading()
+
+    def _preset(self) -> str:
+        """The recipe of what an id is like."""
+        if isinstance(self.action_space, Discrete):
+            return "discrete"
+        return "single" if self.goal is None else "goals"
 
     def _goal(self, env: gymnasium.Env[Any, Any]) -> GoalSpec | None:
         """The goals of an environment; None with a note on why hindsight does not work."""

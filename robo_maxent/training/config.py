@@ -82,9 +82,9 @@ class TrainConfig:
                 object.__setattr__(self, each.name, int(value))
 
 
-Preset = Literal["default", "rough", "arm", "single", "discrete", "goals", "classic"]
+Preset = Literal["default", "rough", "arm", "single", "discrete", "traffic", "goals", "classic"]
 """Recipes by name: many simulations, on terrain, of an arm, one environment, one with discrete
-actions, some with goals, the published algorithm."""
+actions, some of those that are slow, some with goals, the published algorithm."""
 
 
 def preset(name: str) -> TrainConfig:
@@ -95,7 +95,8 @@ def preset(name: str) -> TrainConfig:
             looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
             ``arm``: for manipulation, looking less far ahead. ``single``: one environment at a
             time, one update per step. ``discrete``: the same for discrete actions, with smaller
-            networks that follow faster. ``goals``: a few of them, whose goals are exchanged in
+            networks that follow faster. ``traffic``: four slow ones, each in a process of its own,
+            looking less far ahead. ``goals``: a few of them, whose goals are exchanged in
             hindsight. ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1), as
             Stable-Baselines3 has it: the same update of the same networks, in fp32, of transitions
             up to the newest. Only, the logarithm of 1 - tanh² is exact here; there 1e-6 is added.
@@ -125,6 +126,10 @@ def preset(name: str) -> TrainConfig:
         sac = SacConfig(batch_size=128, learning_rate=1e-3, learning_rate_held=None)
         sac = replace(sac, gamma=0.99, tau=0.05, actor_every=1, initial_alpha=0.1)
         return TrainConfig(**one, random_steps=1_000, sac=sac)
+    if name == "traffic":
+        four = {"envs": 4, "updates_per_step": 4, "random_steps": 250, "evaluate_every": 5_000}
+        slow = replace(preset("discrete"), replay_capacity=200_000, **four)
+        return replace(slow, sac=replace(slow.sac, gamma=0.95))
     if name == "goals":
         sac = SacConfig(width=256, batch_size=256, learning_rate=1e-3, gamma=0.95, tau=0.02)
         return TrainConfig(

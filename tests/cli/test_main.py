@@ -468,6 +468,7 @@ def test_a_checkout_that_shadows_the_installed_package_is_explained(tmp_path: Pa
         (["quadruped-flat"], "default"),
         (["gym:Pendulum-v1"], "single"),
         (["gym:CartPole-v1"], "discrete"),
+        (["intersection"], "traffic"),
         (["quadruped-rough-scan"], "rough"),
         (["--out", "quadruped-rough", "quadruped-flat"], "default"),
         (["--steps", "8", "arm-push", "--robot", "quadruped-flat"], "arm"),
