@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = {
 """What differs from ``intersection-v2``: of the problem nothing but the step of the simulation."""
 
 
-class Crossing(gymnasium.Env[np.ndarray, int]):
+class Crossing(gymnasium.Env[np.ndarray, np.int64]):
     """One car among some ten others, from its approach until it has crossed or crashed.
 
     Observation: of the own car and of the 14 nearest of the others presence, position, velocity and
@@ -87,7 +87,8 @@ class Crossing(gymnasium.Env[np.ndarray, int]):
         self.action_space = spaces.Discrete(len(ACTIONS))
         self._pictures: list[np.ndarray] = []
         if render_mode == "rgb_array_list":
-            self.world.set_record_video_wrapper(_Shutter(self))
+            shutter: Any = _Shutter(self)
+            self.world.set_record_video_wrapper(shutter)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -99,7 +100,7 @@ class Crossing(gymnasium.Env[np.ndarray, int]):
         self.photograph()
         return obs.ravel(), {}
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int | np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Drive for a second."""
         obs, reward, terminated, truncated, _ = self.world.step(int(action))
         self.photograph()
