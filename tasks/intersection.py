@@ -29,6 +29,8 @@ DECISIONS = 13  # of an episode: 9 at full speed to arrive, so 4 to give way
 RATE = 5  # Hz
 """Steps of the simulation in a second. highway-env's own 15 take two to three times as long."""
 PICTURE = 480  # pixels, of either side
+SDL = "SDL_VIDEODRIVER"
+"""Unset, SDL complains where there is no display; where it is dummy, highway-env draws nothing."""
 CONFIG: dict[str, Any] = {
     "simulation_frequency": RATE,
     "screen_width": PICTURE,
@@ -77,8 +79,8 @@ class Crossing(gymnasium.Env[np.ndarray, np.int64]):
                 f"{NAME}: config has no {', '.join(unknown)}; it has {', '.join(sorted(known))}"
             )
         self.render_mode = render_mode
-        if render_mode is not None:  # nothing is shown, and SDL complains where there is no display
-            os.environ.setdefault("SDL_VIDEODRIVER", "offscreen")
+        if render_mode is not None and os.environ.get(SDL, "dummy") == "dummy":
+            os.environ[SDL] = "offscreen"
         # It begins an episode when it is made, for which nobody waits where there are no cars.
         self.world = World({"initial_vehicle_count": 1}, render_mode=render_mode and "rgb_array")
         self.world.configure({"initial_vehicle_count": 10, **CONFIG, **(config or {})})

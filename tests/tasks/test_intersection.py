@@ -148,8 +148,9 @@ def test_it_decides_each_second_and_the_task_says_so(task: GymTask) -> None:
 
 
 def test_a_film_shows_what_happens_between_decisions_and_how_it_ended(
-    tmp_path: Path, task: GymTask
+    tmp_path: Path, task: GymTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     file = tmp_path / "film.mp4"
     gym_video.record(lambda obs: np.full(len(obs), FASTER), task, 3, file)
     assert imageio.immeta(file)["fps"] == RATE
