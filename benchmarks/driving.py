@@ -29,6 +29,7 @@ from robo_maxent.learning.policy import Policy
 from robo_maxent.tasks.intersection import (
     ACTIONS,
     DECISION,
+    DECISIONS,
     FASTER,
     RATE,
     SLOWER,
@@ -275,7 +276,7 @@ def draw(figures: Mapping[str, Any], pictured: Mapping[str, list[Drive]], path: 
     panels = len(pictured) + 2
     figure = Figure(figsize=(3.0 * panels, 3.2), layout="constrained", dpi=85)
     axes = figure.subplots(1, panels)
-    world = Crossing("rgb_array")
+    world = Crossing("rgb_array", config={"scaling": 3.0, "centering_position": [0.5, 0.75]})
     world.reset(seed=SEED)
     axes[0].imshow(np.asarray(world.render()))
     axes[0].set(title="the scene: own car green", xticks=[], yticks=[])
@@ -285,7 +286,8 @@ def draw(figures: Mapping[str, Any], pictured: Mapping[str, list[Drive]], path: 
             seconds, colour = DECISION * np.arange(len(each.way)), COLOURS[each.outcome]
             place.plot(seconds, each.way, color=colour, alpha=0.25, linewidth=1)
             place.plot(seconds[-1], each.way[-1], ".", color=colour, alpha=0.4)
-        place.set(title=f"temperature {temperature}", xlabel="s", ylabel="driven, m", ylim=(0, 95))
+        place.set(title=f"temperature {temperature}", xlabel="s", ylabel="driven, m")
+        place.set(xlim=(0, DECISIONS), ylim=(0, 95))
     arms = figures["arms"]
     for key, label, style in (("mode_entropy", "ways", "o-"), ("action_entropy", "actions", "x:")):
         means = [arm["scenes"][key]["mean"] for arm in arms.values()]

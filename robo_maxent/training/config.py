@@ -127,7 +127,7 @@ def preset(name: str) -> TrainConfig:
         sac = replace(sac, gamma=0.99, tau=0.05, actor_every=1, initial_alpha=0.1)
         return TrainConfig(**one, random_steps=1_000, sac=sac)
     if name == "traffic":
-        four = {"envs": 4, "updates_per_step": 4, "random_steps": 250, "evaluate_every": 5_000}
+        four = {"envs": 4, "updates_per_step": 4, "random_steps": 250}
         slow = replace(preset("discrete"), replay_capacity=200_000, **four)
         return replace(slow, sac=replace(slow.sac, gamma=0.95))
     if name == "goals":
