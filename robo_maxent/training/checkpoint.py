@@ -30,6 +30,7 @@ import torch
 
 from robo_maxent.errors import CheckpointError
 from robo_maxent.files import sync, write_atomically
+from robo_maxent.from_json import typed
 
 LATEST, DIGESTS = "latest", "digests.json"
 FILES = ("learner.pt", "env.npz", "replay.npz", "loop.json")
@@ -150,6 +151,25 @@ def log_alpha(directory: Path) -> float | None:
         raise CheckpointError(f"{path} is damaged: {_line(error)}") from error
 
 
+def load_loop(directory: Path) -> "Loop | None":
+    """How far a run had come at its latest checkpoint; None: it has none.
+
+    Args:
+        directory: The run's ``checkpoint`` directory.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    latest = _latest(directory)
+    if latest is None:
+        return None
+    path = directory / latest / "loop.json"
+    try:
+        return typed(Loop, json.loads(path.read_text()), path.name)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: {_line(error)}") from error
+
+
 def _require_intact(path: Path) -> None:
     """Compare the files of a checkpoint with what was written.
 
@@ -214,6 +234,8 @@ class Loop:
     replay_rng: dict[str, Any]
     recipe: dict[str, Any] | None = None
     """Task and configuration, without the budget; None: a version wrote it that kept none."""
+    seconds: float = 0.0
+    """Wall-clock that the run had taken, over all processes that trained it."""
 
 
 def require_like(saved: Any, expected: Any, name: str) -> None:

@@ -80,6 +80,9 @@ class Status:
     """Latest metrics, by name."""
     message: str = ""
     """Something that happened, for a line of its own."""
+    evaluated_at: int = -1
+    """Environment steps of the last evaluation, whose metrics begin with ``eval/``; -1: none yet in
+    this call."""
 
 
 Show = Callable[[Status], None]
@@ -168,11 +171,12 @@ class _Loop:
         self.saved_at = start
         self.saved_steps = trainer.steps  # in the checkpoint; 0: there is none
         self.told_at = start
+        self.evaluated_at = -1
         self.alarmed: set[str] = set()
 
     def run(self, interrupt: Interrupt) -> Run:
         """Train until the budget is spent or Ctrl-C is pressed."""
-        trainer, evaluated_at = self.trainer, -1
+        trainer = self.trainer
         if native.library() is None:
             self.tell(native.state()[1])
         elif self.config.sac.components > 1:
@@ -189,9 +193,8 @@ class _Loop:
                     self._log()
                 if trainer.steps % self.config.evaluate_every < self.config.envs:
                     self._evaluate(interrupt)
-                    evaluated_at = trainer.steps
                 self._save_when_due()
-            if not interrupt.pressed and evaluated_at != trainer.steps:
+            if not interrupt.pressed and self.evaluated_at != trainer.steps:
                 self._evaluate(interrupt)
             trainer.require_finite()
             trainer.save()
@@ -296,6 +299,7 @@ class _Loop:
         best = trainer.directory / "policy.safetensors"
         if not self.config.evaluation_episodes:
             self._attempt(lambda: trainer.policy().save(best))
+            self.evaluated_at = trainer.steps
             return
         self.told_at = time.monotonic()
         try:
@@ -319,6 +323,7 @@ class _Loop:
             values["eval/success_rate"] = summary.success.share
         of_task = {f"eval/{k}": v for k, v in summary.metrics.items() if v is not None}
         self._write(values | of_task)
+        self.evaluated_at = trainer.steps
         successes = [] if summary.success is None else [summary.success.share]
         score = [*successes, summary.mean_reward]
         if score > trainer.best_score and self._attempt(lambda: trainer.policy().save(best)):
@@ -364,7 +369,8 @@ class _Loop:
         fraction = min(self._fraction(), 1.0)
         seconds = time.monotonic() - self.start
         left = seconds * (1.0 - fraction) / fraction if fraction > 0 else float("inf")
-        self.show(Status(fraction, seconds, left, self.trainer.steps, dict(self.values), message))
+        steps, values = self.trainer.steps, dict(self.values)
+        self.show(Status(fraction, seconds, left, steps, values, message, self.evaluated_at))
 
 
 def _best_policy(trainer: Trainer) -> Policy:

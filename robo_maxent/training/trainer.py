@@ -1,6 +1,7 @@
 """Everything of a run that continues: one step of it, and its exact saving and restoring."""
 
 import json
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -43,6 +44,7 @@ class Trainer:
         """
         require_settings_for(task, config)
         self.task, self.config, self.directory = task, config, directory
+        self._began, self._seconds_before = time.monotonic(), 0.0
         machine.use_threads(config.threads)
         threads = machine.threads()
         # Two threads that must wait for each other are slow where another one takes a core: they
@@ -96,6 +98,11 @@ class Trainer:
     def steps(self) -> int:
         """Environment steps, summed over the simulations."""
         return self.control_steps * self.config.envs
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock since the run began, the time between its processes left out."""
+        return self._seconds_before + time.monotonic() - self._began
 
     def step(self) -> tuple[Step, dict[str, torch.Tensor]]:
         """Act, then step the physics on one half of the cores while the other half learns.
@@ -168,6 +175,7 @@ class Trainer:
                     "control_steps": collector.control_steps,
                     "best_score": self.best_score,
                     "recipe": self._recipe(),
+                    "seconds": self.seconds,
                     "action_rng": collector.rng.bit_generator.state,
                     "replay_rng": learner.rng.bit_generator.state,
                 },
@@ -224,7 +232,7 @@ class Trainer:
         learner.agent.load_state_dict(saved.learner)
         learner.replay.load_state_dict(dict(saved.replay))
         learner.rng.bit_generator.state = loop.replay_rng
-        self.best_score = list(loop.best_score)
+        self.best_score, self._seconds_before = list(loop.best_score), loop.seconds
         collector.control_steps = loop.control_steps
         collector.rng.bit_generator.state = loop.action_rng
         collector.obs = collector.env.load_state_dict(dict(saved.env))
