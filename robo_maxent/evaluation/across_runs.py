@@ -12,14 +12,15 @@ of the scores how much farther on the side of their long tail.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import comb, sqrt
 
 import numpy as np
 from scipy.optimize import root_scalar
 from scipy.special import stdtrit
+from scipy.stats import rankdata
 
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.intervals import TAILS
+from robo_maxent.evaluation.intervals import CONFIDENCE, TAILS
 from robo_maxent.evaluation.summary import column
 from robo_maxent.types import Episode
 
@@ -143,6 +144,47 @@ def probability_of_improvement(first: np.ndarray, second: np.ndarray) -> AcrossR
     if min(runs) < LEAST_RUNS:
         return AcrossRuns(value, None, runs, tasks)
     return AcrossRuns(value, _score_interval(value, *runs, tasks), runs, tasks)
+
+
+def rank_test(first: np.ndarray, second: np.ndarray) -> float:
+    """P-value that runs of two algorithms score alike, two-sided and exact, with ties as they are.
+
+    Of all ways to deal out the scores to the two, the share that puts the rank sum as far from its
+    mean as it is (Mann and Whitney 1947).
+
+    Args:
+        first: Scores of the first algorithm, (N,).
+        second: Scores of the second, any number of runs.
+
+    Raises:
+        UsageError: A score is not finite, or an algorithm has none.
+    """
+    one, other = _table(first, "first").ravel(), _table(second, "second").ravel()
+    doubled = (2 * rankdata([*one, *other])).astype(int)  # ranks of ties are halves
+    ways = np.zeros((len(one) + 1, doubled.sum() + 1))  # to take so many scores of such a rank sum
+    ways[0, 0] = 1.0
+    for taken, rank in enumerate(doubled):
+        for count in range(min(taken, len(one) - 1), -1, -1):
+            ways[count + 1, rank:] += ways[count, : ways.shape[1] - rank]
+    mean = len(one) * (len(doubled) + 1)
+    distance = np.abs(np.arange(ways.shape[1]) - mean)
+    as_far = distance >= abs(doubled[: len(one)].sum() - mean)
+    return float(min(ways[-1, as_far].sum() / ways[-1].sum(), 1.0))
+
+
+def least_runs(comparisons: int = 1) -> int:
+    """How many runs each algorithm needs for :func:`rank_test` to tell any of them apart.
+
+    Where every run of one beats every run of the other, two of all ways to deal out the scores are
+    as extreme.
+
+    Args:
+        comparisons: How many are judged together, by Holm's method.
+    """
+    runs = 1
+    while comparisons * 2 / comb(2 * runs, runs) >= 1 - CONFIDENCE:
+        runs += 1
+    return runs
 
 
 def _t_quantile(degrees_of_freedom: float) -> float:

@@ -1,9 +1,11 @@
 """What several training runs say of an algorithm, and what they leave open."""
 
-from itertools import product
+from itertools import combinations, product
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from samples import episode, episodes
 from scipy.stats import mannwhitneyu, norm, skew, t, trim_mean
 
@@ -11,7 +13,9 @@ from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.evaluation import across_runs
 from robo_maxent.evaluation.across_runs import (
     interquartile_mean,
+    least_runs,
     probability_of_improvement,
+    rank_test,
     run_scores,
 )
 from robo_maxent.evaluation.intervals import mean_interval
@@ -231,3 +235,41 @@ def test_scores_that_cannot_be_are_refused() -> None:
         interquartile_mean(np.array([1.0, np.nan, 2.0]), rng())
     with pytest.raises(UsageError, match="the same tasks, got 2 and 3"):
         probability_of_improvement(np.ones((3, 2)), np.ones((3, 3)))
+
+
+@given(
+    first=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    second=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+)
+def test_the_rank_test_deals_out_the_scores_in_all_ways(
+    first: list[int], second: list[int]
+) -> None:
+    scores, size = np.array([*first, *second]), len(first)
+
+    def wins(places: tuple[int, ...]) -> float:
+        ours = np.isin(np.arange(len(scores)), places)
+        return float((np.sign(scores[ours][:, None] - scores[~ours][None]) / 2 + 0.5).sum())
+
+    even = size * len(second) / 2
+    here = abs(wins(tuple(range(size))) - even)
+    ways = [abs(wins(each) - even) for each in combinations(range(len(scores)), size)]
+    share = np.mean(np.array(ways) >= here - 1e-9)
+    assert rank_test(np.array(first), np.array(second)) == pytest.approx(share)
+
+
+def test_the_rank_test_is_the_published_one_where_no_scores_are_tied() -> None:
+    rng = np.random.default_rng(0)
+    for runs in ((3, 5), (10, 10), (20, 7)):
+        first, second = rng.normal(0.8, 1.0, runs[0]), rng.normal(size=runs[1])
+        expected = mannwhitneyu(first, second, method="exact").pvalue
+        assert rank_test(first, second) == pytest.approx(expected)
+
+
+def test_the_least_runs_are_those_that_a_clear_difference_needs() -> None:
+    for comparisons in (1, 2, 7):
+        runs = least_runs(comparisons)
+        clear = [
+            comparisons * rank_test(np.arange(n, dtype=float), np.arange(n) + 100.0)
+            for n in (runs - 1, runs)
+        ]
+        assert clear[0] >= 0.05 > clear[1]
