@@ -21,9 +21,10 @@ for package, direct in {
     "training": {"evaluation", "learning"},
     "rendering": {"evaluation"},
     "report": {"evaluation"},
+    "sweeps": {"training", "report"},
     "interop": {"training", "rendering"},
     "robustness": {"report", "rendering"},
-    "cli": {"interop", "robustness", "tasks"},
+    "cli": {"interop", "robustness", "sweeps", "tasks"},
 }.items():
     BELOW[package] = direct.union(*(BELOW[name] for name in direct))
 
