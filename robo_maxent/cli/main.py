@@ -1,4 +1,4 @@
-"""The command line: train, record, evaluate, certify, sweep-temperature, replay, export and others.
+"""The command line: train, sweep, tune, record, evaluate, certify, replay, export and others.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -15,7 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Union, get_args
 
 import tyro
 
@@ -30,8 +30,10 @@ from robo_maxent.cli.hints import hints
 from robo_maxent.cli.info import Doctor, Tasks, Terrain
 from robo_maxent.cli.names import with_latest
 from robo_maxent.cli.record import Record, Replay
+from robo_maxent.cli.sweep import Sweep
 from robo_maxent.cli.sweep_temperature import SweepTemperature
 from robo_maxent.cli.train import Train
+from robo_maxent.cli.tune import Tune
 from robo_maxent.errors import EnvWarning, RoboMaxentError
 from robo_maxent.training.config import Preset, preset
 
@@ -43,17 +45,38 @@ EXIT_UNREAD = 141
 """What a shell reports of a command whose output nobody reads any more."""
 CONFIG = (tyro.conf.DisallowNone,)
 """How tyro reads dataclasses: what is left out is None, nobody writes it."""
+TRAINING = {"train": Train, "sweep": Sweep, "tune": Tune}
+"""Commands whose options have the values of a preset."""
 STDOUT, STDERR = 1, 2
 """File descriptors."""
 
 
 def _commands(args: list[str]) -> Any:
-    """The commands; the options of train have the values of the chosen preset as defaults."""
+    """The commands; the options of those that train have the values of the chosen preset."""
     chosen = _chosen_preset(args)
-    start = Train(preset=chosen, config=preset(chosen))
-    train = Annotated[Train, tyro.conf.subcommand("train", default=start)]
-    others = Record | Evaluate | Certify | Replay | Export | Tasks | Terrain | Doctor | Demo
-    return train | others | SweepTemperature
+    trained: list[Any] = [
+        Annotated[command, tyro.conf.subcommand(name, default=_begun(command, chosen))]
+        for name, command in TRAINING.items()
+    ]
+    others = [
+        Record,
+        Evaluate,
+        Certify,
+        Replay,
+        Export,
+        Tasks,
+        Terrain,
+        Doctor,
+        Demo,
+        SweepTemperature,
+    ]
+    return Union[*trained, *others]
+
+
+def _begun(command: Any, chosen: Preset) -> Any:
+    """A command that trains, with the values of a preset; what it can't do without is missing."""
+    task = {} if command is Train else {"task": tyro.MISSING}
+    return command(**task, preset=chosen, config=preset(chosen))
 
 
 def _command_names() -> list[str]:
@@ -72,17 +95,18 @@ def _chosen_preset(args: list[str]) -> Preset:
     presets: dict[str, Preset] = {name: name for name in get_args(Preset)}
     if asked in presets:
         return presets[asked]
-    return presets[_preset_of_task(args[1:])] if args[:1] == ["train"] else "default"
+    command = TRAINING.get(args[0]) if args else None
+    return presets[_preset_of_task(command, args[1:])] if command else "default"
 
 
-def _preset_of_task(args: list[str]) -> str:
-    """The recipe of the task that arguments of train name."""
+def _preset_of_task(command: Any, args: list[str]) -> str:
+    """The recipe of the task that arguments of a command that trains name."""
     from robo_maxent.envs.gym_spec import PREFIX
     from robo_maxent.tasks import TASKS
 
     try:
         said = tyro.cli(
-            Train,
+            command,
             args=[arg for arg in args if arg not in ("-h", "--help")],
             config=CONFIG,
             console_outputs=False,

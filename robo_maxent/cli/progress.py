@@ -54,7 +54,7 @@ class Progress:
         now, share = time.monotonic(), finished / total
         since, done = self._first = self._first or (now, share)
         left = (now - since) * (1 - share) / (share - done) if share > done else math.inf
-        self._show(share, f"{self._title} {share:4.0%}, {_clock(left)} left", {})
+        self._show(share, f"{self._title} {share:4.0%}, {clock(left)} left", {})
 
     def training(self, status: Status) -> None:
         """Show a training run."""
@@ -62,7 +62,7 @@ class Progress:
             say(f"  {status.message}")
         values = {label: status.values[name] for name, label in _LABELS if name in status.values}
         head = (
-            f"{self._title} {status.fraction:4.0%}, {_clock(status.seconds_left)} left, "
+            f"{self._title} {status.fraction:4.0%}, {clock(status.seconds_left)} left, "
             f"{status.steps:,} steps"
         )
         self._show(status.fraction, head, values)
@@ -70,7 +70,7 @@ class Progress:
     def _show(self, share: float, head: str, values: dict[str, float]) -> None:
         if self._live.is_started:
             grid = Table.grid(padding=(0, 3), expand=False)
-            rows = [f"{label} [bold]{_number(value)}[/bold]" for label, value in values.items()]
+            rows = [f"{label} [bold]{number(value)}[/bold]" for label, value in values.items()]
             for start in range(0, len(rows), 4):
                 grid.add_row(*rows[start : start + 4])
             bar = Table.grid()  # a row of its own, with its line end
@@ -78,7 +78,7 @@ class Progress:
             self._live.update(Group(Text(head), bar, grid), refresh=True)
         elif time.monotonic() - self._last_plain >= PLAIN_SECONDS:
             self._last_plain = time.monotonic()
-            tail = ", ".join(f"{label} {_number(value)}" for label, value in values.items())
+            tail = ", ".join(f"{label} {number(value)}" for label, value in values.items())
             say(f"{head}, {tail}" if tail else head)
 
 
@@ -95,11 +95,13 @@ _LABELS = (
 )
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A number for people: three digits, or all before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A time for people, minutes and seconds."""
     if not math.isfinite(seconds):
         return "--:--"
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

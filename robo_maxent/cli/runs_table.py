@@ -1,0 +1,164 @@
+"""How several runs show themselves: a live table in a terminal, plain lines when piped."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from robo_maxent.cli.progress import clock, console, number, say
+from robo_maxent.sweeps.run import Order
+from robo_maxent.sweeps.runner import Runner, Standing
+
+PLAIN_SECONDS = 60.0
+"""Between two plain lines about all runs."""
+REFRESH_SECONDS = 0.25
+"""Between two pictures of the table."""
+
+
+class RunsTable:
+    """Shows runs while they are done; use it as a context manager."""
+
+    def __init__(self, title: str, total: int, group: Callable[[Standing], str]) -> None:
+        """Say what is shown.
+
+        Args:
+            title: Of the whole.
+            total: Runs that there will be.
+            group: The row of the table that a run belongs to.
+        """
+        self._title, self._total, self._group = title, total, group
+        self._runs: dict[str, Standing] = {}
+        self._at_first: dict[str, float] = {}  # what was spent of each run when it was begun here
+        self._start = self._shown = self._plain = time.monotonic()
+        self._live = Live(console=console, transient=True, auto_refresh=False)
+
+    def __enter__(self) -> "RunsTable":
+        """Open the live display."""
+        if console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the live display."""
+        if self._live.is_started:
+            self._live.stop()
+
+    def show(self, standing: Standing) -> None:
+        """A run said something."""
+        name, before = standing.order.name, self._runs.get(standing.order.name)
+        self._runs[name] = standing
+        self._at_first.setdefault(name, 1.0 if standing.result else _spent(standing))
+        if before is not None and before.state == "running" and before.progress is None:
+            self._at_first[name] = _spent(standing)  # of a run that is continued
+        if before is None or before.state != standing.state:
+            self._tell(standing, is_new=before is None)
+        now = time.monotonic()
+        if self._live.is_started and now - self._shown >= REFRESH_SECONDS:
+            self._shown = now
+            self._live.update(Group(Text(self.head()), self._table()), refresh=True)
+        elif not self._live.is_started and now - self._plain >= PLAIN_SECONDS:
+            self._plain = now
+            say(f"  {self.head()}")
+
+    def head(self) -> str:
+        """How far all runs are, and the time left at the speed so far."""
+        spent = sum(map(_spent, self._runs.values()))
+        here = spent - sum(self._at_first.values())
+        left = math.inf
+        if here > 0:
+            left = (time.monotonic() - self._start) / here * (self._total - spent)
+        states = [standing.state for standing in self._runs.values()]
+        failed = f", {states.count('failed')} failed" if "failed" in states else ""
+        return (
+            f"{self._title} {spent / self._total:4.0%}, {clock(left)} left, "
+            f"{states.count('finished')} of {self._total} runs finished{failed}"
+        )
+
+    def _table(self) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        table.add_column("setting")
+        for title in ("finished", "success", "return"):
+            table.add_column(title, justify="right")
+        table.add_column("running")
+        groups: dict[str, list[Standing]] = {}
+        for standing in self._runs.values():
+            groups.setdefault(self._group(standing), []).append(standing)
+        for name, standings in groups.items():
+            table.add_row(name, *_cells(standings))
+        return table
+
+    def _tell(self, standing: Standing, is_new: bool) -> None:
+        """A line for a run that begins or ends; a terminal's table shows the beginnings."""
+        name, result = standing.order.name, standing.result
+        if standing.state == "running":
+            if not self._live.is_started:
+                say(f"  {name}: begun")
+        elif result is not None:
+            success = "" if result.success is None else f"success {result.success:.1%}, "
+            again = ", was finished before" if is_new else ""
+            say(f"  {name}: {success}return {number(result.mean_return)}{again}")
+        elif standing.state == "failed":
+            say(f"  {name}: failed: {standing.error}")
+        elif standing.state == "pruned":
+            say(f"  {name}: pruned at {_reached(standing)}")
+        else:
+            say(f"  {name}: stopped, to be continued")
+
+
+def _spent(standing: Standing) -> float:
+    if standing.state in ("finished", "failed", "pruned"):
+        return 1.0
+    return standing.progress.fraction if standing.progress else 0.0
+
+
+def _reached(standing: Standing) -> str:
+    progress = standing.progress
+    if progress is None or progress.mean_return is None:
+        return "0 steps"
+    return f"{progress.steps:,} steps, with a return of {number(progress.mean_return)}"
+
+
+def _cells(standings: list[Standing]) -> tuple[str, str, str, str]:
+    """Finished runs of a row, what they and the running ones reach, and how far those are."""
+    finished = sum(standing.state == "finished" for standing in standings)
+    known = [standing.result or standing.progress for standing in standings]
+    successes = [each.success for each in known if each and each.success is not None]
+    returns = [each.mean_return for each in known if each and each.mean_return is not None]
+    running = [
+        f"{standing.order.directory.name} {_spent(standing):.0%}"
+        for standing in standings
+        if standing.state == "running"
+    ]
+    success = f"{sum(successes) / len(successes):.1%}" if successes else "-"
+    mean = number(sum(returns) / len(returns)) if returns else "-"
+    return str(finished), success, mean, ", ".join(running)
+
+
+def do(
+    orders: Iterable[Order],
+    total: int,
+    jobs: int,
+    title: str,
+    group: Callable[[Standing], str],
+) -> dict[str, Standing]:
+    """Bring runs to their ends, and show them meanwhile.
+
+    Args:
+        orders: The runs.
+        total: How many they are.
+        jobs: Runs at a time.
+        title: What to call all of them.
+        group: The row of the table that a run belongs to.
+    """
+    with RunsTable(title, total, group) as table, Runner(jobs, table.show, tell=say) as runner:
+        return runner.run(orders)
