@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -111,8 +112,10 @@ class Processes:
 def _ctrl_c_held_back() -> Iterator[None]:
     """Start processes that a Ctrl-C in the terminal does not reach: they are stopped in order.
 
-    A blocked signal stays blocked in the processes that are started meanwhile.
+    A blocked signal stays blocked in the processes that are started meanwhile. The first one would
+    start a tracker of resources before it, which unblocks the signal again.
     """
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

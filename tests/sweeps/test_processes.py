@@ -1,6 +1,7 @@
 """Runs in processes of their own: one that crashes ends no other, and all can be stopped."""
 
 import multiprocessing
+import os
 import signal
 import time
 from dataclasses import replace
@@ -42,6 +43,33 @@ def test_what_goes_wrong_with_a_run_is_how_it_ended(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_runs_save_themselves_as_they_are_stopped_or_left_alone(tmp_path: Path) -> None:
+    workers = Processes()
+    for name in ("stopped", "orphan"):
+        workers.start(small_order(tmp_path, name, steps=None, minutes=5.0))
+    news: list[News] = []
+    deadline = time.monotonic() + SOON
+    while {name for name, each in news if isinstance(each, Progress)} < {"stopped", "orphan"}:
+        assert time.monotonic() < deadline, news
+        news += workers.wait(1.0)
+    for _, process, _ in workers._running.values():
+        os.kill(process.pid or 0, signal.SIGINT)  # as a Ctrl-C in the terminal, which we see to
+    _, process, pipe = workers._running.pop("orphan")
+    pipe.close()  # as when this process is gone
+    workers.stop("stopped")
+    while not any(isinstance(each, Ended) for _, each in news):
+        assert time.monotonic() < deadline, news
+        news += workers.wait(1.0)
+    process.join(SOON)
+    assert process.exitcode == 0
+    assert news[-1] == ("stopped", Ended())
+    for name in ("stopped", "orphan"):
+        assert (tmp_path / name / "checkpoint/latest").is_file()
+        log = (tmp_path / f"{name}.log").read_text()
+        assert "stopping: a checkpoint" in log
+        assert "still stopping" not in log
+
+
 def test_a_process_that_is_killed_is_told_of_with_its_signal(tmp_path: Path) -> None:
     workers, order = Processes(), small_order(tmp_path, "killed")
     ours, theirs = multiprocessing.Pipe(duplex=False)
@@ -54,26 +82,3 @@ def test_a_process_that_is_killed_is_told_of_with_its_signal(tmp_path: Path) -> 
     error = "its process ended with SIGKILL, perhaps for want of memory; see "
     assert workers.wait(SOON) == [("killed", Ended(error=f"{error}{order.log}"))]
     assert not workers._running
-
-
-def test_runs_save_themselves_as_they_are_stopped_or_left_alone(tmp_path: Path) -> None:
-    workers = Processes()
-    for name in ("stopped", "orphan"):
-        workers.start(small_order(tmp_path, name, steps=None, minutes=5.0))
-    news: list[News] = []
-    deadline = time.monotonic() + SOON
-    while {name for name, each in news if isinstance(each, Progress)} < {"stopped", "orphan"}:
-        assert time.monotonic() < deadline, news
-        news += workers.wait(1.0)
-    _, process, pipe = workers._running.pop("orphan")
-    pipe.close()  # as when this process is gone
-    workers.stop("stopped")
-    while not any(isinstance(each, Ended) for _, each in news):
-        assert time.monotonic() < deadline, news
-        news += workers.wait(1.0)
-    process.join(SOON)
-    assert process.exitcode == 0
-    assert news[-1] == ("stopped", Ended())
-    for name in ("stopped", "orphan"):
-        assert (tmp_path / name / "checkpoint/latest").is_file()
-        assert (tmp_path / f"{name}.log").read_text().startswith("run: ")
