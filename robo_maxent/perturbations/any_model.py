@@ -5,6 +5,7 @@ Friction, mass and strength are factors on what was compiled, all parts alike.
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from robo_maxent.perturbations.base import (
     ScalarEffect,
     Share,
     Values,
+    angle_of,
     horizontal,
 )
 from robo_maxent.sim.physics import mujoco
@@ -191,6 +193,14 @@ class BasePush(Perturbation):
         if len(free) == 1:
             push = np.copysign(severity, push[0]) * free[0]
         return {"base_push_begin": begin, "base_push": push}
+
+    def begins(self, params: Mapping[str, Any]) -> float | None:
+        """When it is pushed."""
+        return params.get("base_push_begin") if np.any(params.get("base_push", 0.0)) else None
+
+    def direction(self, params: Mapping[str, Any]) -> float | None:
+        """Where to, world frame."""
+        return angle_of(params.get("base_push"))
 
     def prepare(self, running: Running) -> None:
         """Remember when pushes begin and end, in control steps, and the force, N."""

@@ -319,6 +319,14 @@ class Perturbation(ABC):
         """When it begins in mid-episode, s, by an episode's parameters; None: it does not."""
         return None
 
+    def direction(self, params: Mapping[str, Any]) -> float | None:
+        """Which way it acts, by an episode's parameters; None: in no horizontal direction.
+
+        In rad, counter-clockwise from ahead for a robot on a floating base, and else from the
+        world's x.
+        """
+        return None
+
     def combined(self, share: float, robot: Robot) -> float | None:
         """Its severity where all effects act at once, of a share in [0, 1]; None: it does not."""
         return None
@@ -386,6 +394,13 @@ def _narrowed(ends: Any, nominal: Any, share: float) -> Any:
         centre = nominal[0]
         return tuple(centre + share * (end - centre) for end in ends)
     return share * ends
+
+
+def angle_of(vector: Any) -> float | None:
+    """Direction of the horizontal part of a vector, rad from x; None: there is no vector."""
+    if vector is None or not np.any(vector):
+        return None
+    return float(np.arctan2(vector[1], vector[0]))
 
 
 def horizontal(size: float, angle: float) -> np.ndarray:

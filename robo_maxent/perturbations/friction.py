@@ -1,6 +1,7 @@
 """Friction of the feet: other than the robot's own, or gone for a moment."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -130,6 +131,10 @@ class Slip(Perturbation):
             "slip_duration": SLIP_SECONDS,
             "slip_friction": severity,
         }
+
+    def begins(self, params: Mapping[str, Any]) -> float | None:
+        """When the episode's parameters say so."""
+        return params.get("slip_begin") if params.get("slip_duration") else None
 
     def prepare(self, running: Running) -> None:
         """Remember the control steps of begin and end, -1 for never, and the friction around."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from robo_maxent.perturbations.base import (
     ScalarEffect,
     Share,
     Values,
+    angle_of,
     horizontal,
     mass_scale,
 )
@@ -64,6 +66,10 @@ class CentreOfMass(Perturbation):
         """So far in any horizontal direction."""
         offset = horizontal(severity, rng.uniform(-np.pi, np.pi))
         return {"com_offset": np.append(offset, 0.0)}
+
+    def direction(self, params: Mapping[str, Any]) -> float | None:
+        """Where it is shifted, base frame."""
+        return angle_of(params.get("com_offset"))
 
     def write(self, running: Running, ids: np.ndarray) -> None:
         """Shift it."""

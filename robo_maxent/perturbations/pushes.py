@@ -1,6 +1,7 @@
 """Pushes: a force on the base for a moment."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from robo_maxent.perturbations.base import (
     Running,
     Share,
     Values,
+    angle_of,
     mass_scale,
 )
 from robo_maxent.sim.robot import LeggedState, Robot, RobotState
@@ -175,6 +177,15 @@ class Pushes(Perturbation):
             times = [rng.uniform(*(EARLY if case == "early" else ONCE))]
             directions = rng.uniform(-np.pi, np.pi, 1)
         return _schedule(severity, times, directions, rng, plant)
+
+    def begins(self, params: Mapping[str, Any]) -> float | None:
+        """When the first one does."""
+        begin, impulse = params.get("push_begin"), params.get("push_impulse")
+        return begin[0] if begin is not None and np.any(impulse) else None
+
+    def direction(self, params: Mapping[str, Any]) -> float | None:
+        """Where the first one goes, heading frame."""
+        return angle_of(params.get("push_impulse", [None])[0])
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """One capture impulse."""

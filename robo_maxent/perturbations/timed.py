@@ -15,6 +15,7 @@ from robo_maxent.perturbations.base import (
     Running,
     Share,
     Values,
+    angle_of,
     horizontal,
 )
 from robo_maxent.sim.robot import Robot, RobotState
@@ -133,6 +134,10 @@ class DirectedEffect(TimedEffect):
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """None."""
         return {**super().nominal(robot), self.vector: np.zeros(2)}
+
+    def direction(self, params: Mapping[str, Any]) -> float | None:
+        """Where to, world frame."""
+        return angle_of(params.get(self.vector))
 
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
         """Its size is not negative."""
