@@ -1,4 +1,4 @@
-"""The command line: train, sweep, tune, record, evaluate, certify, replay, export and others.
+"""The command line: train, sweep, record, evaluate, certify, worst-case, export and others.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -34,6 +34,7 @@ from robo_maxent.cli.sweep import Sweep
 from robo_maxent.cli.sweep_temperature import SweepTemperature
 from robo_maxent.cli.train import Train
 from robo_maxent.cli.tune import Tune
+from robo_maxent.cli.worst_case import WorstCase
 from robo_maxent.errors import EnvWarning, RoboMaxentError
 from robo_maxent.training.config import Preset, preset
 
@@ -62,6 +63,7 @@ def _commands(args: list[str]) -> Any:
         Record,
         Evaluate,
         Certify,
+        WorstCase,
         Replay,
         Export,
         Tasks,

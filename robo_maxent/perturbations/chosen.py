@@ -37,10 +37,6 @@ class ChosenNumbers(np.random.Generator):
         values = low + quantiles * width
         return float(values) if values.ndim == 0 else values
 
-    def random(self, size: Any = None, dtype: Any = None, out: Any = None) -> Any:
-        """Uniform in [0, 1]."""
-        return self.uniform(0.0, 1.0, size)
-
     def choice(
         self,
         a: Any,
@@ -68,7 +64,7 @@ class ChosenNumbers(np.random.Generator):
         """
         if self.bit_generator.state != self._untouched:
             raise UsageError(
-                f"the effect {name} draws something else than uniform(), random() or choice() in "
+                f"the effect {name} draws something else than uniform() or choice() in "
                 "at(): its directions and times can't be searched"
             )
 

@@ -45,6 +45,7 @@ from robo_maxent.report.rows import (
     identity,
     labels_of,
 )
+from robo_maxent.report.worst_case_section import Section
 
 REPLAY = "robo-maxent replay RESULTS --row {row}"
 """Command that runs one row again, unless the suite names another under ``replay``."""
@@ -109,6 +110,7 @@ def write(
     path: str | os.PathLike[str],
     clips: Clips | None = None,
     why_no_clips: str = "",
+    worst_case: Section | None = None,
 ) -> Analysis:
     """Write the report of a stress test, atomically.
 
@@ -118,6 +120,7 @@ def write(
         path: The HTML file; its directory is made.
         clips: Videos of rows, by the name of the row. None: there are none.
         why_no_clips: What to tell the reader where there are none.
+        worst_case: What a search for the mildest failure found; None: there was none.
 
     Returns:
         The numbers that the report shows.
@@ -128,9 +131,21 @@ def write(
         OSError: It can't be written.
     """
     analysis = analyse(rows, suite)
-    text = render(analysis, rows, suite, clips, why_no_clips)
+    text = render(analysis, rows, suite, clips, why_no_clips, worst_case)
     write_atomically(path, text)
     return analysis
+
+
+def worst_case_page(section: Section, suite: Mapping[str, Any], policy: str) -> str:
+    """The HTML text of a search for the mildest failure alone.
+
+    Args:
+        section: What it found.
+        suite: Its file.
+        policy: Label of the policy.
+    """
+    page = _environment().get_template("worst_case_page.html")
+    return page.render(css=_css(), worst_case=section, suite=suite, policy=policy)
 
 
 def render(
@@ -139,6 +154,7 @@ def render(
     suite: Mapping[str, Any],
     clips: Clips | None = None,
     why_no_clips: str = "",
+    worst_case: Section | None = None,
 ) -> str:
     """The HTML text."""
     if (format_ := suite.get("format", SUITE_FORMAT)) != SUITE_FORMAT:
@@ -149,8 +165,9 @@ def render(
     scales = [axis for axis in analysis.axes.values() if axis.is_scale]
     page = _environment().get_template("report.html")
     return page.render(
-        css=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
+        css=_css(),
         analysis=analysis,
+        worst_case=worst_case,
         suite=suite,
         limits=limits,
         accepted=accepted,
@@ -199,6 +216,10 @@ def unbroken(words: str) -> str:
 def outcome_class(outcome: str) -> str:
     """Class of the style sheet for an outcome."""
     return f"o-{outcome.replace(' ', '-')}"
+
+
+def _css() -> Markup:
+    return Markup((FOLDER / "report.css").read_text(encoding="utf-8"))
 
 
 def _environment() -> Environment:

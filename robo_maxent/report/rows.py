@@ -29,6 +29,8 @@ MODES = ("mean", "sampled", "baseline")
 """How a policy chose its actions; a baseline is no trained policy: one is compared with it."""
 NOMINAL = "nominal"
 """Axis of the episodes in which nothing is different."""
+WORST_CASE = "worst_case"
+"""Axis of the episodes that a search for the mildest failure found."""
 FLAT = "flat"
 """Kind of ground that is none: what a task takes place on where nothing else is asked for."""
 

@@ -10,16 +10,24 @@ next generation from the order of the last, so that nothing depends on the size 
 Before that, rays drawn at random show where to begin: at the mildest that differ from each other,
 so that several minima are found, of which those that come out alike count once. In the end each is
 stripped of the effects that it does not need.
-
-Nothing here knows a simulation: a test is a function, and a space says how far its effects reach.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from cmaes import CMA
+
+from robo_maxent.robustness.tested_points import (
+    Ledger,
+    Point,
+    Space,
+    distance,
+    lengths,
+    random_directions,
+    rank,
+    unit,
+)
 
 HALVINGS = 5
 """Of a ray: its length is then known to a 32nd of where it was first tried."""
@@ -31,100 +39,12 @@ RAYS = 64
 """Of those, tested together at most."""
 BRANCHES = 3
 """Minima that are looked for at once."""
+MILDEST = 2 * BRANCHES
+"""Rays drawn at random that are halved to the end."""
 SPREAD = 0.15
 """Standard deviation of the first generation, in shares and in ranges of what is left open."""
 DISTINCT = 0.15
 """Distance from which two points count as different, see :func:`distance`."""
-MOST_DRAWN = 256
-"""Points drawn at random that are tested together."""
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What became of N points."""
-
-    failed: np.ndarray
-    """Bool, (N,)."""
-    returns: np.ndarray
-    """Sum of rewards: the less is left, the nearer a point that holds may be to one that does not,
-    (N,)."""
-
-
-Test = Callable[[np.ndarray, np.ndarray], Outcomes]
-"""Shares (N, K) and what is left open (N, D) to what became of it."""
-
-
-class Space(Protocol):
-    """Where points lie: K shares, and D numbers in [0, 1]."""
-
-    @property
-    def reach(self) -> np.ndarray:
-        """The largest share of each effect, (K,)."""
-        ...
-
-    @property
-    def circular(self) -> np.ndarray:
-        """Of which numbers 0 and 1 are the same, bool, (D,)."""
-        ...
-
-    @property
-    def owner(self) -> np.ndarray:
-        """The effect that each number belongs to, int, (D,)."""
-        ...
-
-    def snapped(self, shares: np.ndarray) -> np.ndarray:
-        """The nearest shares that there are, no harder, (N, K)."""
-        ...
-
-
-@dataclass(frozen=True)
-class Point:
-    """A disturbance, tested."""
-
-    shares: np.ndarray
-    """How hard each effect is, (K,)."""
-    choices: np.ndarray
-    """What that leaves open, in [0, 1], (D,)."""
-    severity: float
-    """Length of the shares; infinite: it did not fail."""
-    returned: float
-    """Sum of rewards."""
-
-
-class Ledger:
-    """Counts tests, and notes how the mildest failure came down."""
-
-    def __init__(
-        self, test: Test, most: int, progress: Callable[[int, int], None] | None = None
-    ) -> None:
-        """Nothing is tested yet.
-
-        Args:
-            test: What to count.
-            most: Tests that there should be.
-            progress: Called with how many there were and how many there should be.
-        """
-        self._test, self._progress, self.most = test, progress, most
-        self.spent = 0
-        self.improvements: list[tuple[int, float]] = []
-        """After how many tests a milder failure was known, and its severity."""
-
-    def __call__(self, shares: np.ndarray, choices: np.ndarray) -> Outcomes:
-        """Test some points."""
-        outcomes = self._test(shares, choices)
-        severities = np.where(outcomes.failed, lengths(shares), np.inf)
-        for number, severity in enumerate(severities.tolist(), self.spent + 1):
-            if severity < self.mildest:
-                self.improvements.append((number, severity))
-        self.spent += len(shares)
-        if self._progress:
-            self._progress(min(self.spent, self.most), self.most)
-        return outcomes
-
-    @property
-    def mildest(self) -> float:
-        """Severity of the mildest failure so far."""
-        return self.improvements[-1][1] if self.improvements else np.inf
 
 
 @dataclass
@@ -154,13 +74,16 @@ class MildestFailure:
         self._branches: list[_Branch] = []
 
     def run(self) -> None:
-        """Search, with as many tests as there may be, or a few more."""
+        """Search, with as many tests as there may be, or a few more; one ray takes few."""
+        if self._effects + self._open == 1:
+            only, alone = np.ones((1, 1)), np.zeros(1, int)
+            self._rays = self._along(only, only[:, :0], alone + np.inf, alone, 1, FINE_HALVINGS)
+            return
         self.scatter(round(SCATTERED * self._test.most))
         polishing = BRANCHES * (self._effects + FINE_HALVINGS)
         self._branches = [self._branch(point) for point in self._distinct(self._rays)]
-        if self._effects + self._open > 1:  # or there is but one ray
-            while self._test.spent < self._test.most - polishing:
-                self._generation()
+        while self._test.spent < self._test.most - polishing:
+            self._generation()
         self._polish()
 
     @property
@@ -176,8 +99,9 @@ class MildestFailure:
             directions = random_directions(together, self._effects, self._rng)
             choices = self._rng.uniform(size=(together, self._open))
             ordered = sorted(point.severity for point in self._rays)
-            below = ordered[min(2 * BRANCHES, len(ordered)) - 1] if ordered else np.inf
-            self._rays += self._along(directions, choices, np.full(together, below), HALVINGS)
+            below = ordered[min(MILDEST, len(ordered)) - 1] if ordered else np.inf
+            group = np.zeros(together, int)
+            self._rays += self._along(directions, choices, np.full(together, below), group, MILDEST)
 
     def _branch(self, point: Point) -> _Branch:
         """Evolve rays from that of a point."""
@@ -191,36 +115,41 @@ class MildestFailure:
             np.array([branch.optimizer.ask() for _ in range(branch.optimizer.population_size)])
             for branch in self._branches
         ]
-        below = [np.full(len(rays), b.below) for b, rays in zip(self._branches, asked, strict=True)]
-        tested = self._along(*self._decoded(np.concatenate(asked)), np.concatenate(below), HALVINGS)
+        sizes = [len(rays) for rays in asked]
+        below = np.repeat([branch.below for branch in self._branches], sizes)
+        group = np.repeat(np.arange(len(sizes)), sizes)
+        rays = decoded(np.concatenate(asked), self._space)
+        tested = self._along(*rays, below, group, best=max(sizes[0] // 2, 1))
         for branch, rays in zip(self._branches, asked, strict=True):
             points, tested = tested[: len(rays)], tested[len(rays) :]
-            order = sorted(range(len(points)), key=lambda i: _rank(points[i]))
+            order = sorted(range(len(points)), key=lambda i: rank(points[i]))
             places = np.argsort(order).tolist()
             branch.optimizer.tell(list(zip(rays, map(float, places), strict=True)))
             middle = points[order[len(order) // 2 - 1]].severity
             branch.below = min(branch.below, middle)
-            branch.best = min(branch.best, points[order[0]], key=_rank)
+            branch.best = min(branch.best, points[order[0]], key=rank)
         bests = self._distinct([branch.best for branch in self._branches])
         self._branches = [b for b in self._branches if any(b.best is point for point in bests)]
 
-    def _decoded(self, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Directions (N, K) and what is left open (N, D) of what evolves, (N, K + D)."""
-        sizes = np.abs(rays[:, : self._effects])
-        sizes[~sizes.any(axis=1)] = 1.0
-        places = rays[:, self._effects :]
-        reflected = np.abs((places + 1.0) % 2.0 - 1.0)
-        return unit(sizes), np.where(self._space.circular, places % 1.0, reflected)
-
     def _along(
-        self, directions: np.ndarray, choices: np.ndarray, below: np.ndarray, halvings: int
+        self,
+        directions: np.ndarray,
+        choices: np.ndarray,
+        below: np.ndarray,
+        group: np.ndarray,
+        best: int,
+        halvings: int = HALVINGS,
     ) -> list[Point]:
         """How mild N rays fail, of those that fail at a severity or before their ends.
+
+        A ray is halved no more once it is known not to be among the best of its group.
 
         Args:
             directions: Unit vectors, (N, K).
             choices: What is left open, (N, D).
             below: Severity at which each is tried first, (N,).
+            group: Number of the group of each, (N,).
+            best: How many of each group matter.
             halvings: How often a ray that fails is halved.
         """
         with np.errstate(divide="ignore"):
@@ -229,8 +158,10 @@ class MildestFailure:
         shares = self._space.snapped(hard[:, None] * directions)
         outcomes = self._test(shares, choices)
         failed, returns = outcomes.failed.copy(), outcomes.returns.copy()
-        going = np.flatnonzero(failed)
-        for _ in range(halvings if len(going) else 0):
+        for _ in range(halvings):
+            going = np.flatnonzero(failed & (mild < _worst_of_best(hard, failed, group, best)))
+            if not len(going):
+                break
             middle = (mild[going] + hard[going]) / 2.0
             milder = self._space.snapped(middle[:, None] * directions[going])
             outcomes = self._test(milder, choices[going])
@@ -262,39 +193,32 @@ class MildestFailure:
             shares = np.array([branch.best.shares for branch in falling])
             choices = np.array([branch.best.choices for branch in falling])
             below = np.array([branch.best.severity for branch in falling])
-            points = self._along(unit(shares), choices, below, FINE_HALVINGS)
+            group = np.arange(len(falling))
+            points = self._along(unit(shares), choices, below, group, 1, FINE_HALVINGS)
             for branch, point in zip(falling, points, strict=True):
-                branch.best = min(branch.best, point, key=_rank)
+                branch.best = min(branch.best, point, key=rank)
 
     def _distinct(self, points: Sequence[Point]) -> list[Point]:
         """The mildest points of which no two are alike, BRANCHES at most."""
         chosen: list[Point] = []
-        for point in sorted(points, key=_rank):
+        for point in sorted(points, key=rank):
             apart = (distance(point, other, self._space) > DISTINCT for other in chosen)
             if len(chosen) < BRANCHES and all(apart):
                 chosen.append(point)
         return chosen
 
 
-def random_search(space: Space, test: Ledger, rng: np.random.Generator) -> list[Point]:
-    """The mildest failure among points drawn at random, to compare with; empty: there was none.
+def decoded(rays: np.ndarray, space: Space) -> tuple[np.ndarray, np.ndarray]:
+    """Directions (N, K) and what is left open (N, D) of what evolves, (N, K + D).
 
-    Directions of the shares are uniform, and lengths are, up to where a ray ends.
+    Parts of a direction lose their sign. Numbers outside of [0, 1] go on from the other end where
+    they are angles, and are reflected elsewhere.
     """
-    found: list[Point] = []
-    while test.spent < test.most:
-        n = min(MOST_DRAWN, test.most - test.spent)
-        directions = random_directions(n, len(space.reach), rng)
-        choices = rng.uniform(size=(n, len(space.circular)))
-        with np.errstate(divide="ignore"):
-            ends = (space.reach / directions).min(axis=1)
-        shares = space.snapped((rng.uniform(size=n) * ends)[:, None] * directions)
-        outcomes = test(shares, choices)
-        for row in np.flatnonzero(outcomes.failed).tolist():
-            severity = float(np.linalg.norm(shares[row]))
-            found.append(Point(shares[row], choices[row], severity, float(outcomes.returns[row])))
-        found = sorted(found, key=_rank)[:1]
-    return found
+    effects = len(space.reach)
+    sizes, places = np.abs(rays[:, :effects]), rays[:, effects:]
+    sizes[~sizes.any(axis=1)] = 1.0
+    reflected = np.abs((places + 1.0) % 2.0 - 1.0)
+    return unit(sizes), np.where(space.circular, places % 1.0, reflected)
 
 
 def random_rays(space: Space, test: Ledger, rng: np.random.Generator) -> list[Point]:
@@ -304,41 +228,14 @@ def random_rays(space: Space, test: Ledger, rng: np.random.Generator) -> list[Po
     return search.minima
 
 
-def random_directions(n: int, effects: int, rng: np.random.Generator) -> np.ndarray:
-    """Unit vectors without a negative part, uniform, (n, effects)."""
-    return unit(np.abs(rng.normal(size=(n, effects))))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of the same directions and of length 1, (N, K); 0 stays 0."""
-    size = lengths(vectors)
-    return vectors / np.where(size > 0.0, size, 1.0)[:, None]
-
-
-def lengths(vectors: np.ndarray) -> np.ndarray:
-    """Lengths of vectors (N, K), (N,)."""
-    return np.sqrt((vectors**2).sum(axis=1))
-
-
-def distance(one: Point, other: Point, space: Space) -> float:
-    """How different two points are, whatever their severities.
-
-    That is the largest difference over the effects: in its part of the direction of the shares; or
-    in what it leaves open (root mean square, in ranges, half a turn being one), as far as it has a
-    part in both.
-    """
-    first, second = (unit(point.shares[None])[0] for point in (one, other))
-    apart = np.abs(one.choices - other.choices)
-    apart = np.where(space.circular, 2.0 * np.minimum(apart, 1.0 - apart), apart)
-    farthest = float(np.abs(first - second).max())
-    for effect in range(len(first)):
-        own = apart[space.owner == effect]
-        if len(own):
-            both = min(first[effect], second[effect])
-            farthest = max(farthest, float(both * np.sqrt((own**2).mean())))
-    return farthest
-
-
-def _rank(point: Point) -> tuple[float, float]:
-    """Milder failures first; of those that hold, the least return."""
-    return point.severity, point.returned
+def _worst_of_best(
+    hard: np.ndarray, failed: np.ndarray, group: np.ndarray, best: int
+) -> np.ndarray:
+    """The severity at which the last of the best rays of each ray's group fails, (N,)."""
+    cutoff = np.full(len(hard), np.inf)
+    for number in np.unique(group):
+        own = group == number
+        known = np.sort(hard[own & failed])
+        if len(known) >= best:
+            cutoff[own] = known[best - 1]
+    return cutoff

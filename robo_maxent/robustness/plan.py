@@ -10,7 +10,7 @@ from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.base import Plant
 from robo_maxent.perturbations.params import EpisodeParams
-from robo_maxent.report.rows import StressEpisode
+from robo_maxent.report.rows import WORST_CASE, StressEpisode
 from robo_maxent.robustness.axes import AnyTask, Disturbance, disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
 from robo_maxent.robustness.suites import NOMINAL, Condition, Suite
@@ -115,9 +115,9 @@ def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
         UsageError: The row is of an axis, a ground or a parameter that the task does not have.
     """
     pool, axes = None, disturbances(task)
-    if row.axis not in axes:
+    if row.axis not in (*axes, WORST_CASE):
         raise UnknownNameError(f"axis of {task.name}", row.axis, axes)
-    if axes[row.axis].axis.is_ground:
+    if row.axis in axes and axes[row.axis].axis.is_ground:
         if row.terrain is None or row.level is None:
             raise UsageError(f"a row of the axis {row.axis} must say its terrain and its level")
         whole = _pool(task, row.seed, (row.terrain,))

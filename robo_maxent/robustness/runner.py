@@ -188,7 +188,7 @@ def _run(
     if by_return:
         least = _of_policy("return_needed", plan, store)
         episodes = [returns.judged(episode, least) for episode in episodes]
-    scale, rows = _scale(batch.task), []
+    scale, rows = scale_of(batch.task), []
     own, common = _safe_sets(plan, store)
     for sim, (episode, index) in enumerate(zip(episodes, shard.ids.tolist(), strict=True)):
         deviations = trace.deviations[sim, : episode.length]
@@ -270,7 +270,8 @@ def _of_first(name: str, store: Store) -> Any:
     return next((of_modes.get("mean") for of_modes in store.description[name].values()), None)
 
 
-def _scale(task: AnyTask) -> Scale:
+def scale_of(task: AnyTask) -> Scale:
+    """What turns its counts of control steps into quantities."""
     gravity = float(np.linalg.norm(task.robot.model.opt.gravity))
     return Scale(task.control_dt, task.robot.mass * gravity, gravity)
 
@@ -299,12 +300,12 @@ def _decisive(
         "refinement": asdict(suite.refinement),
         **({"limits": [asdict(limit) for limit in suite.limits]} if suite.limits else {}),
         "baseline_conditions": [asdict(c) for c in suite.conditions(task, "baseline")],
-        "capture_impulse": _capture_impulse(task),
+        "capture_impulse": capture_impulses(task),
         "deviation_units": dict(task.deviation_units),
     }
 
 
-def _capture_impulse(task: AnyTask) -> dict[str, float]:
+def capture_impulses(task: AnyTask) -> dict[str, float]:
     """The capture impulse of the robot; empty of one that does not stand on feet."""
     if not (task.robot.spec.base and task.robot.spec.feet):
         return {}

@@ -15,7 +15,7 @@ from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.evaluation.rollout import begin, policy_view
 from robo_maxent.rendering import gym_video, video
-from robo_maxent.report import html
+from robo_maxent.report import html, worst_case, worst_case_section
 from robo_maxent.report.analysis import Analysis
 from robo_maxent.report.limits import JudgedLimit, judged
 from robo_maxent.report.rows import StressEpisode, check_suite, choose_failures, identity
@@ -81,7 +81,8 @@ def stress_test(
     path = runner.run(suite, task, policies, out, seed, threads, command, progress)
     rows, description = read(out)
     films, why = _films(rows, description, task, policies, clips, filming)
-    analysis = html.write(rows, description, Path(out) / REPORT, films, why)
+    mildest = _worst_case(Path(out).parent / worst_case.DIRECTORY, policies, description)
+    analysis = html.write(rows, description, Path(out) / REPORT, films, why, mildest)
     limits = tuple(judged(limit, rows) for limit in suite.limits)
     return StressTestResult(Path(out) / REPORT, path, analysis, limits, why)
 
@@ -105,9 +106,40 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
     rows = [_row(directory / EPISODES, number, line) for number, line in enumerate(lines, 1)]
     if not rows:
         raise UsageError(f"{directory / EPISODES} has no rows")
-    word = word_for(str(description.get("task")), "--task ")
-    description["replay"] = f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}{word}"
+    description["replay"] = replay_command(directory, str(description.get("task")))
     return rows, description
+
+
+def replay_command(directory: Path, task: str) -> str:
+    """What runs a row of a stress test again, with ``{row}`` in the place of its name."""
+    word = word_for(task, "--task ")
+    return f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}{word}"
+
+
+def _worst_case(
+    directory: Path, policies: Sequence[PolicyUnderTest], description: dict[str, Any]
+) -> worst_case_section.Section | None:
+    """What a search beside a stress test found of one of its policies; None: there was none.
+
+    What can't be read is noted in the description.
+    """
+    path = directory / DESCRIPTION
+    if not path.exists():
+        return None
+    try:
+        suite = json.loads(path.read_text())
+        check_suite(suite)
+        digests = {policy.get("sha256") for policy in suite["policies"]} - {None}
+        if not digests & {policy.sha256 for policy in policies}:
+            return None
+        replay = replay_command(directory, suite["task"])
+        return worst_case_section.section(suite, directory, replay)
+    except (OSError, ValueError, RecursionError, UsageError) as error:
+        description["notes"] = [
+            *(description.get("notes") or ()),
+            f"{path} is not shown here: {error}",
+        ]
+        return None
 
 
 def _row(path: Path, number: int, line: str) -> StressEpisode:

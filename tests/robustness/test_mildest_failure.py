@@ -7,11 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from robo_maxent.robustness.mildest_failure import (
-    BRANCHES,
-    DISTINCT,
+from robo_maxent.robustness.mildest_failure import BRANCHES, DISTINCT, MildestFailure, decoded
+from robo_maxent.robustness.tested_points import (
     Ledger,
-    MildestFailure,
     Outcomes,
     Point,
     distance,
@@ -200,6 +198,13 @@ def test_progress_is_of_the_tests() -> None:
     MildestFailure(box(2, 0), test, np.random.default_rng(0)).run()
     assert shown[-1] == (200, 200)
     assert shown == sorted(shown)
+
+
+def test_numbers_beyond_their_range_go_round_or_are_reflected() -> None:
+    rays = np.array([[-3.0, 4.0, 1.1, 1.1], [0.0, 0.0, -0.1, -0.1]])
+    directions, choices = decoded(rays, box(2, 0, 1, turns=(0,)))
+    np.testing.assert_allclose(directions, [[0.6, 0.8], [0.5**0.5, 0.5**0.5]])
+    np.testing.assert_allclose(choices, [[0.1, 0.9], [0.9, 0.1]])
 
 
 # -- at random -----------------------------------------------------------------

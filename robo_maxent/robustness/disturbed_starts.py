@@ -1,0 +1,167 @@
+"""Episodes of one policy in chosen starts with chosen disturbances, and which of them fail."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from robo_maxent.evaluation.intervals import Proportion, proportion
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.perturbations.params import EpisodeParams
+from robo_maxent.report.rows import StressEpisode
+from robo_maxent.robustness import returns, traced_rollout
+from robo_maxent.robustness.axes import AnyTask
+from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
+from robo_maxent.robustness.disturbance_space import DisturbanceSpace
+from robo_maxent.robustness.episode_measures import measured
+from robo_maxent.robustness.runner import scale_of
+from robo_maxent.robustness.tested_points import Outcomes
+from robo_maxent.robustness.traced_rollout import BLOCK, Batch
+from robo_maxent.types import Episode
+
+
+@dataclass
+class DisturbedStarts:
+    """What runs them, and judges them as a stress test does."""
+
+    task: AnyTask
+    policy: PolicyUnderTest
+    seed: int
+    threads: int
+    dumps: Path
+    """Where the state of a diverged simulation goes."""
+    by_return: bool = False
+    """The task knows no success, so episodes are judged by what they return."""
+    least_return: float | None = None
+    """That counts as success then; None: none does."""
+    success_means: str | None = None
+    """What success is then, for the reader."""
+    _trial: AnyTask = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Put the task on the ground of a test."""
+        self._trial = self.task.trial(None)
+
+    def undisturbed(self, sims: np.ndarray) -> list[Episode]:
+        """Episodes in which nothing is different, (S,)."""
+        return self.run(self._nominal(len(sims)), sims)
+
+    def run(self, params: EpisodeParams, sims: np.ndarray) -> list[Episode]:
+        """One episode of each start, with its parameters, judged."""
+        episodes: list[Episode] = []
+        for first in range(0, len(sims), BLOCK):
+            ids = np.arange(first, min(first + BLOCK, len(sims)))
+            batch = self._batch(params.rows(ids), sims[ids])
+            part, _ = traced_rollout.run(batch, self.policy, "mean", self.threads, self.dumps)
+            episodes += part
+        return [self._judged(episode) for episode in episodes]
+
+    def calibrate(self, sims: np.ndarray) -> list[Episode]:
+        """Undisturbed episodes, by which all are judged where the task knows no success."""
+        episodes = self.undisturbed(sims)
+        self.by_return = not returns.knows_success(episodes)
+        if self.by_return:
+            chance = baseline(self.task, returns.RANDOM)
+            n = returns.RANDOM_EPISODES
+            batch = self._batch(self._nominal(n), np.arange(n))
+            at_random, _ = traced_rollout.run(batch, chance, "baseline", self.threads, self.dumps)
+            own, random = (returns.mean_return(each) for each in (episodes, at_random))
+            self.least_return = returns.needed(own, random)
+            least = {self.policy.label: self.least_return}
+            self.success_means = returns.explained(self.task.name, random, least)
+        return [self._judged(episode) for episode in episodes]
+
+    def test(self, space: DisturbanceSpace, sims: np.ndarray) -> "DisturbanceTest":
+        """What tells of points of a space whether they fail in most of these starts, (S,)."""
+        return DisturbanceTest(self, space, sims)
+
+    def rows(
+        self, params: EpisodeParams, sims: np.ndarray, labels: Sequence[dict[str, object]]
+    ) -> list[StressEpisode]:
+        """The rows of episodes, with all that is measured of them."""
+        batch, mode = self._batch(params, sims), "mean"
+        episodes, trace = traced_rollout.run(batch, self.policy, mode, self.threads, self.dumps)
+        rows = []
+        for sim, (episode, label) in enumerate(zip(episodes, labels, strict=True)):
+            gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
+            whole = {"policy": self.policy.label, "mode": mode} | label
+            judged, scale = self._judged(episode), scale_of(self.task)
+            rows.append(measured(judged, gait, effort, None, scale, whole, self.by_return))
+        return rows
+
+    def _batch(self, params: EpisodeParams, sims: np.ndarray) -> Batch:
+        return Batch(self._trial.at(np.zeros(len(sims), np.int64)), params, sims, self.seed)
+
+    def _nominal(self, n: int) -> EpisodeParams:
+        return episode_params.nominal(self.task.perturbations, self.task.robot, n)
+
+    def _judged(self, episode: Episode) -> Episode:
+        return returns.judged(episode, self.least_return) if self.by_return else episode
+
+
+@dataclass(frozen=True)
+class DisturbanceTest:
+    """Tells of points of a space whether they fail in most of some starts."""
+
+    episodes: DisturbedStarts
+    space: DisturbanceSpace
+    sims: np.ndarray
+    """The starts, (S,)."""
+
+    def __call__(self, shares: np.ndarray, choices: np.ndarray) -> Outcomes:
+        """Run every start at each of N points; what returns are of is their mean."""
+        starts = len(self.sims)
+        params = self.space.params(shares, choices)
+        repeated = params.rows(np.repeat(np.arange(len(shares)), starts))
+        episodes = self.episodes.run(repeated, np.tile(self.sims, len(shares)))
+        fails = np.array([failed(episode) for episode in episodes]).reshape(-1, starts)
+        rewards = np.array([episode.reward for episode in episodes]).reshape(-1, starts)
+        return Outcomes(2 * fails.sum(axis=1) > starts, rewards.mean(axis=1))
+
+
+def failed(episode: Episode) -> bool:
+    """Whether a policy failed in an episode; where the simulation diverged, nobody knows."""
+    if episode.diverged:
+        return False
+    if episode.success is None:
+        return episode.terminated
+    return not episode.success
+
+
+def share_failed(episodes: Sequence[Episode]) -> Proportion:
+    """The share of episodes that failed."""
+    return proportion(sum(map(failed, episodes)), len(episodes))
+
+
+def critical_severities(
+    run: Callable[[np.ndarray], np.ndarray],
+    nominal: np.ndarray,
+    hardest: np.ndarray,
+    resolution: np.ndarray,
+    halvings: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Severities at which half of the starts fail, of K effects that act alone.
+
+    Args:
+        run: Severities of all effects, (K,), to the share of starts that fails at each, (K,).
+        nominal: Where nothing is different, (K,).
+        hardest: Where the axes end, (K,).
+        resolution: Steps that severities come in; 0: none, (K,).
+        halvings: How often a range is halved in which it is known to be.
+
+    Returns:
+        Those severities, or the hardest where fewer fail even there, (K,); and whether half of the
+        starts fail at them, bool, (K,).
+    """
+    mild, hard = nominal.astype(float), hardest.astype(float)
+    is_reached = run(hard) >= 0.5
+    for _ in range(halvings if is_reached.any() else 0):
+        middle = (mild + hard) / 2.0
+        whole = np.where(resolution > 0.0, resolution, 1.0)
+        middle = np.where(resolution > 0.0, np.round(middle / whole) * whole, middle)
+        middle = np.where(middle == nominal, hard, middle)
+        fails = is_reached & (run(middle) >= 0.5)
+        hard = np.where(fails, middle, hard)
+        mild = np.where(is_reached & ~fails, middle, mild)
+    return hard, is_reached

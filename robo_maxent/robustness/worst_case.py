@@ -1,0 +1,303 @@
+"""The mildest disturbance that makes a policy fail: from a policy to films and a report.
+
+One search is of one start (or of most of several): the same robot, command and noise, and only the
+disturbance differs, so that what was found fails again, bit for bit. How much of that is the
+disturbance and how much the start, fresh starts tell: the same disturbance is run in a hundred of
+them. Points drawn at random, as many as the search took, say what the search is worth.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from robo_maxent.errors import PolicyError, UsageError
+from robo_maxent.evaluation.intervals import Proportion, proportion
+from robo_maxent.evaluation.severity import THRESHOLD
+from robo_maxent.report.rows import WORST_CASE
+from robo_maxent.robustness.axes import AnyTask
+from robo_maxent.robustness.baselines import PolicyUnderTest
+from robo_maxent.robustness.disturbance_space import DisturbanceSpace, space_of
+from robo_maxent.robustness.disturbed_starts import (
+    DisturbedStarts,
+    critical_severities,
+    failed,
+    share_failed,
+)
+from robo_maxent.robustness.mildest_failure import MildestFailure
+from robo_maxent.robustness.suites import MOST, first_simulation
+from robo_maxent.robustness.tested_points import Ledger, Point, random_search
+from robo_maxent.seeds import Purpose, named_rng, whole
+
+FRESH = 100
+"""Starts that a disturbance is tried in, beside those it was searched in."""
+CALIBRATING = 20
+"""Starts by which the critical severity of an effect is told."""
+HALVINGS = 5
+"""Of the range of an axis: a critical severity is known to a 32nd of it."""
+LEAST_EPISODES = 200
+"""Of a search: with fewer, a generation or two."""
+MOST_STARTS, SPARE = 20, 10
+"""Starts that a disturbance may be searched in, and more to choose from, since some may fail."""
+SEARCHED, CALIBRATED, FRESHLY = 0, 1, 2
+"""Blocks of simulations, so that no start serves two purposes."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is searched, and how long."""
+
+    effects: tuple[str, ...] | None = None
+    """Axes whose effects act together; None: those of the task's axis ``combined``."""
+    episodes: int = 1000
+    """Of the search, and as many again of points drawn at random."""
+    starts: int = 1
+    """In most of which a disturbance has to fail."""
+    seed: int = 1
+    """Of the starts and of the search."""
+    fresh: int = FRESH
+    """Other starts that each failure is tried in."""
+
+    def __post_init__(self) -> None:
+        """Check what is asked for."""
+        whole(self.seed)
+        if not 0 <= self.fresh <= MOST:
+            raise UsageError(f"fresh starts must be in 0..{MOST}, got {self.fresh}")
+        if not 1 <= self.starts <= MOST_STARTS:
+            raise UsageError(f"starts must be in 1..{MOST_STARTS}, got {self.starts}")
+        if self.episodes < LEAST_EPISODES * self.starts:
+            raise UsageError(
+                f"a search takes at least {LEAST_EPISODES} episodes a start, "
+                f"{LEAST_EPISODES * self.starts} in all, got {self.episodes}"
+            )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A disturbance that makes the policy fail."""
+
+    point: Point
+    fresh: Proportion | None
+    """How many fresh starts fail with it, too; None: that was not asked any more."""
+
+
+@dataclass
+class WorstCase:
+    """What a search knows; it is filled as it goes, so that an interruption keeps it."""
+
+    space: DisturbanceSpace
+    starts: np.ndarray
+    """Simulations that the disturbances were searched in, (S,)."""
+    undisturbed: Proportion
+    """Of fresh starts, how many fail with nothing different."""
+    minima: list[Failure] = field(default_factory=list)
+    """That differ, the mildest first."""
+    at_random: Failure | None = None
+    """The mildest of points drawn at random."""
+    tests: int = 0
+    """Of the search, each of S episodes."""
+    random_tests: int = 0
+    improvements: list[tuple[int, float]] = field(default_factory=list)
+    """After how many tests a milder failure was known, and its severity."""
+    random_improvements: list[tuple[int, float]] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The minima, and what was met at random."""
+        return [*self.minima, *([self.at_random] if self.at_random else [])]
+
+
+def search(
+    task: AnyTask,
+    policy: PolicyUnderTest,
+    settings: Settings,
+    threads: int = 0,
+    dumps: str | os.PathLike[str] = "runs/diverged",
+    progress: Progress | None = None,
+) -> tuple[WorstCase, DisturbedStarts]:
+    """Look for the mildest disturbances that make a policy fail.
+
+    Args:
+        task: What the policy does.
+        policy: Who is disturbed.
+        settings: What is searched.
+        threads: Physics threads; 0: one per CPU. They change no result.
+        dumps: Where the state of a diverged simulation goes.
+        progress: Called with how much is done and how much there is.
+
+    Returns:
+        What was found, also where Ctrl-C came between; and what runs it again.
+
+    Raises:
+        UsageError: An effect can't be searched.
+        PolicyError: The policy fails undisturbed.
+    """
+    space = space_of(task, settings.effects)
+    starts = DisturbedStarts(task, policy, settings.seed, threads, Path(dumps))
+    stages = _Stages(progress, settings, len(space.parts))
+    undisturbed = share_failed(starts.calibrate(_block(FRESHLY, FRESH)))
+    stages.next(FRESH)
+    _require_works(policy, task, undisturbed)
+    chosen = _chosen_starts(starts, settings, policy)
+    space = _in_critical_severities(space, starts, settings.seed, stages)
+    found = WorstCase(space, chosen, undisturbed)
+    with _kept(found):
+        _search(found, starts, settings, stages)
+        _search_at_random(found, starts, settings, stages)
+        _in_fresh_starts(found, starts, _block(FRESHLY, settings.fresh), stages)
+    return found, starts
+
+
+def _search(
+    found: WorstCase, starts: DisturbedStarts, settings: Settings, stages: "_Stages"
+) -> None:
+    test = starts.test(found.space, found.starts)
+    ledger = Ledger(test, settings.episodes // settings.starts, stages.shown(settings.episodes))
+    found.improvements = ledger.improvements
+    looking = MildestFailure(found.space, ledger, _rng(settings.seed, "search"))
+    try:
+        looking.run()
+    finally:
+        found.minima = [Failure(point, None) for point in looking.minima]
+        found.tests = ledger.spent
+    stages.next(settings.episodes)
+
+
+def _search_at_random(
+    found: WorstCase, starts: DisturbedStarts, settings: Settings, stages: "_Stages"
+) -> None:
+    """As many points at random as the search took."""
+    test = starts.test(found.space, found.starts)
+    ledger = Ledger(test, found.tests, stages.shown(settings.episodes))
+    points = random_search(found.space, ledger, _rng(settings.seed, "random"))
+    found.random_tests, found.random_improvements = ledger.spent, ledger.improvements
+    found.at_random = Failure(points[0], None) if points else None
+    stages.next(settings.episodes)
+
+
+def _in_fresh_starts(
+    found: WorstCase, starts: DisturbedStarts, fresh: np.ndarray, stages: "_Stages"
+) -> None:
+    """How many fresh starts fail with each disturbance."""
+    failures = found.failures if len(fresh) else []
+    for place, failure in enumerate(failures):
+        shares, choices = failure.point.shares[None], failure.point.choices[None]
+        params = found.space.params(shares, choices).rows(np.zeros(len(fresh), np.int64))
+        known = Failure(failure.point, share_failed(starts.run(params, fresh)))
+        if place < len(found.minima):
+            found.minima[place] = known
+        else:
+            found.at_random = known
+        stages.next(len(fresh))
+
+
+def _in_critical_severities(
+    space: DisturbanceSpace, starts: DisturbedStarts, seed: int, stages: "_Stages"
+) -> DisturbanceSpace:
+    """The same space in severities at which half of some starts fail, each effect alone."""
+    sims, effects = _block(CALIBRATED, CALIBRATING), len(space.parts)
+    choices = _rng(seed, "critical").uniform(size=(CALIBRATING, len(space.circular)))
+    asked = np.arange(CALIBRATING * effects)
+    alone = np.eye(effects)[asked // CALIBRATING]  # (K * CALIBRATING, K)
+
+    def run(severities: np.ndarray) -> np.ndarray:
+        steps = [severities[k] - part.nominal for k, part in enumerate(space.parts)]
+        spans = [part.critical - part.nominal for part in space.parts]
+        shares = alone * (np.array(steps) / np.array(spans))
+        params = space.params(shares, choices[asked % CALIBRATING])
+        fails = [failed(e) for e in starts.run(params, np.tile(sims, effects))]
+        stages.next(len(asked))
+        return np.reshape(fails, (effects, CALIBRATING)).mean(axis=1)
+
+    severities, is_reached = critical_severities(
+        run,
+        np.array([part.nominal for part in space.parts]),
+        np.array([part.hardest for part in space.parts]),
+        np.array([part.axis.resolution for part in space.parts]),
+        HALVINGS,
+    )
+    return space.with_critical(severities.tolist(), is_reached.tolist())
+
+
+def _chosen_starts(
+    starts: DisturbedStarts, settings: Settings, policy: PolicyUnderTest
+) -> np.ndarray:
+    """The first starts in which the policy does not fail undisturbed, (S,).
+
+    Raises:
+        PolicyError: There are too few.
+    """
+    sims = _block(SEARCHED, settings.starts + SPARE)
+    good = [
+        sim
+        for sim, episode in zip(sims.tolist(), starts.undisturbed(sims), strict=True)
+        if not failed(episode)
+    ]
+    if len(good) < settings.starts:
+        raise PolicyError(
+            f"{policy.label} succeeds undisturbed in {len(good)} of {len(sims)} starts, fewer than "
+            f"the {settings.starts} asked for"
+        )
+    return np.array(good[: settings.starts])
+
+
+def _require_works(policy: PolicyUnderTest, task: AnyTask, fails: Proportion) -> None:
+    """Refuse a policy that does not do its task with nothing against it.
+
+    Raises:
+        PolicyError: The interval of its success lies below what a stress test requires.
+    """
+    if 1.0 - fails.low >= THRESHOLD:
+        return
+    success = proportion(round((1.0 - fails.share) * fails.count), fails.count)
+    raise PolicyError(
+        f"{policy.label} succeeds in {success} undisturbed episodes of {task.name}: it fails "
+        "without any disturbance, so there is no mildest one. Train it until it succeeds in "
+        f"{100 * THRESHOLD:g} %"
+    )
+
+
+def _block(number: int, count: int) -> np.ndarray:
+    """Simulations of a purpose, (count,)."""
+    return first_simulation(WORST_CASE, number) + np.arange(count)
+
+
+def _rng(seed: int, name: str) -> np.random.Generator:
+    return named_rng(Purpose.STRESS_TEST, seed, 0, 0, f"{WORST_CASE}/{name}")
+
+
+@contextmanager
+def _kept(found: WorstCase) -> Iterator[None]:
+    """Let Ctrl-C end the search, and nothing else."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        found.interrupted = True
+
+
+class _Stages:
+    """Progress over all stages, in episodes."""
+
+    def __init__(self, progress: Progress | None, settings: Settings, effects: int) -> None:
+        calibrating = (HALVINGS + 1) * CALIBRATING * effects
+        self._total = FRESH + calibrating + 2 * settings.episodes + 4 * settings.fresh
+        self._progress, self._done = progress, 0
+
+    def next(self, episodes: int) -> None:
+        """A stage of so many episodes is over."""
+        self._done += episodes
+        if self._progress:
+            self._progress(min(self._done, self._total), self._total)
+
+    def shown(self, episodes: int) -> Progress | None:
+        """What shows the progress of a stage of so many."""
+        if self._progress is None:
+            return None
+        progress, before, total = self._progress, self._done, self._total
+        return lambda count, most: progress(before + episodes * count // most, total)
