@@ -60,6 +60,7 @@ def _commands(args: list[str]) -> Any:
         for name, command in TRAINING.items()
     ]
     others = [
+        SweepTemperature,
         Record,
         Evaluate,
         Certify,
@@ -70,7 +71,6 @@ def _commands(args: list[str]) -> Any:
         Terrain,
         Doctor,
         Demo,
-        SweepTemperature,
     ]
     return Union[*trained, *others]
 
