@@ -255,6 +255,11 @@ class GoalSpec:
             )
 
 
+OF_ROBOT = ("joints", "action_centre", "action_scale")
+"""What of a layout differs between robots that do the same."""
+OTHER_ROBOT = " It was trained with another robot: name that with --robot."
+
+
 @dataclass(frozen=True)
 class Layout:
     """What a policy was trained to see and to move: it acts only where this is the same."""
@@ -295,6 +300,7 @@ class Layout:
                 raise PolicyError(
                     f"This policy, trained on {self.task!r}, does not fit {other.task!r}: "
                     f"its {name.replace('_', ' ')} {_difference(own, theirs[name])}."
+                    + (OTHER_ROBOT if self.task == other.task and name in OF_ROBOT else "")
                 )
 
     def to_json(self) -> str:

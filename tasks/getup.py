@@ -15,17 +15,18 @@ from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.rotations import yaw
 from robo_maxent.sim.terrain_pool import TerrainPool, scan
 from robo_maxent.spaces import Field
-from robo_maxent.tasks.patches import OnPatches
-from robo_maxent.tasks.quadruped import (
+from robo_maxent.tasks.four_legs import (
     AXIAL,
     JOINT_OFFSET,
+    JOINT_VELOCITY,
     JOINTS,
+    LAST_ACTION,
     LEGS,
     POLAR,
     SWAP_LEGS,
-    TOUCH_THRESHOLD,
-    hold_pose,
 )
+from robo_maxent.tasks.patches import OnPatches
+from robo_maxent.tasks.quadruped import TOUCH_THRESHOLD, hold_pose
 from robo_maxent.types import Act
 
 # Timing.
@@ -59,8 +60,8 @@ OBSERVATION = (
     Field("base angular velocity, base frame", "rad/s", 3, AXIAL, noise=0.2),
     Field("upward axis, base frame", "1", 3, POLAR, noise=0.05),
     Field(JOINT_OFFSET, "rad", 12, JOINTS, SWAP_LEGS, noise=0.01),
-    Field("joint velocity", "rad/s", 12, JOINTS, SWAP_LEGS, noise=1.5),
-    Field("last action", "1", 12, JOINTS, SWAP_LEGS),
+    Field(JOINT_VELOCITY, "rad/s", 12, JOINTS, SWAP_LEGS, noise=1.5),
+    Field(LAST_ACTION, "1", 12, JOINTS, SWAP_LEGS),
     Field("base linear velocity, base frame", "m/s", 3, POLAR, privileged=True),
     Field(
         "height of the ground below from the base", "m", 9, (1,) * 9, _FLIP_UNDER, privileged=True
@@ -110,7 +111,7 @@ class QuadrupedGetup(OnPatches[Rise]):
         orientation = rng.normal(size=4)  # uniform over rotations, once it is normalized
         orientation /= np.linalg.norm(orientation)
         joints = rng.uniform(*self.robot.joint_range.T)
-        qpos = np.concatenate([[x, y, 0.0], orientation, joints])
+        qpos = self.pose(np.array([x, y, 0.0, *orientation]), joints)
         qpos[2] = self._sunk(qpos, int(episode.patch[sim])) + START_ABOVE
         return Initial(qpos)
 
@@ -119,16 +120,18 @@ class QuadrupedGetup(OnPatches[Rise]):
     ) -> dict[str, np.ndarray]:
         """Turn upright, then rise, then take the standing pose and keep still."""
         upright = np.square(0.5 * (1.0 + state.up[:, 2]))  # 0 on its back, 1/4 on its side
-        height = np.clip(self._height(episode, state) / HEIGHT_TARGET, 0.0, 1.0)
+        target = HEIGHT_TARGET * self.stature
+        height = np.clip(self._height(episode, state) / target, 0.0, 1.0)
         pose = np.sqrt(squared_norm(state.joint_position - self.robot.home_pose))
         stands = self._stands(episode, state)
+        speed = state.joint_velocity / self.scale.rate
         return {
             "upright": 0.5 * upright,
             "height": 0.5 * upright * height,
             "pose": 0.5 * upright * height * bell(pose / POSE_WIDTH),
             "stand": 0.5 * stands,
-            "still": -np.where(stands, 1e-3, 1e-4) * squared_norm(state.joint_velocity),
-            "torque": -2e-5 * squared_norm(state.joint_torque),
+            "still": -np.where(stands, 1e-3, 1e-4) * squared_norm(speed),
+            "torque": -2e-5 * squared_norm(state.joint_torque / self.scale.torque),
             "action_rate": -5e-3 * squared_norm(action - episode.last_action),
         }
 
@@ -141,7 +144,7 @@ class QuadrupedGetup(OnPatches[Rise]):
         episode.standing[:] = np.where(self._stands(episode, state), episode.standing + 1, 0)
         risen = (episode.rose < 0) & (episode.standing == HOLD_STEPS)
         episode.rose[risen] = episode.elapsed[risen] - HOLD_STEPS + 1
-        episode.contact[:] = state.foot_touch > TOUCH_THRESHOLD
+        episode.contact[:] = state.foot_touch > TOUCH_THRESHOLD * self.scale.mass
         episode.last_action[:] = action
 
     def observe(self, episode: Rise, state: LeggedState) -> np.ndarray:
@@ -156,7 +159,7 @@ class QuadrupedGetup(OnPatches[Rise]):
             self._under(episode, state),  # 9
             episode.contact,  # 4
         ]
-        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 58)
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 22 + 3 A)
 
     def success(self, episode: Rise, sim: int) -> bool:
         """It stood within five seconds, for a second."""
@@ -179,9 +182,8 @@ class QuadrupedGetup(OnPatches[Rise]):
 
     def _under(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """Height of the ground below the trunk from its centre, m, (N, 9)."""
-        return scan(
-            self.pool, episode.patch, state.base_position, yaw(state.base_orientation), UNDER
-        )
+        points, heading = self.scale.size * UNDER, yaw(state.base_orientation)
+        return scan(self.pool, episode.patch, state.base_position, heading, points)
 
     def _height(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """Height of the trunk's centre over the mean ground below it, m, (N,)."""
@@ -189,4 +191,5 @@ class QuadrupedGetup(OnPatches[Rise]):
 
     def _stands(self, episode: Rise, state: LeggedState) -> np.ndarray:
         """Upright, and clear of the ground, bool, (N,)."""
-        return (state.up[:, 2] > UPRIGHT) & (self._height(episode, state) > STANDING_HEIGHT)
+        lowest = STANDING_HEIGHT * self.stature
+        return (state.up[:, 2] > UPRIGHT) & (self._height(episode, state) > lowest)

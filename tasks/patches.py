@@ -6,13 +6,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import EpisodeState
 from robo_maxent.perturbations.ranges import Randomization
 from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.terrain import TRAINED
 from robo_maxent.sim.terrain_pool import TerrainPool
-from robo_maxent.tasks.quadruped import ACTION, EFFECTS, QUADRUPED, SUBSTEPS
+from robo_maxent.tasks.four_legs import OnFourLegs
 
 TERRAIN = tuple(kind for kind in TRAINED if kind != "flat")  # at level 0 all are nearly flat
 SIDES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # of a sphere that meets the ground
@@ -20,14 +19,10 @@ SIDES = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])  # of a sphere that
 P = TypeVar("P", bound=EpisodeState)
 
 
-class OnPatches(MujocoTask[P, LeggedState]):
+class OnPatches(OnFourLegs[P]):
     """A quadruped on a pool of patches, a kind of terrain for each simulation."""
 
-    robot_spec = QUADRUPED
-    perturbations = EFFECTS
     default_randomization = "default"
-    action = ACTION
-    substeps = SUBSTEPS
 
     def __init__(
         self,
@@ -39,7 +34,7 @@ class OnPatches(MujocoTask[P, LeggedState]):
         """Build the world.
 
         Args:
-            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
+            robot_file: A robot of its user's, see :class:`MujocoTask`; None: ``quadruped.xml``.
             randomization: What differs between episodes: ranges, or the name of a level.
             kinds: Kinds of terrain, see ``robo-maxent terrain``.
             level: Of every episode, from 0 to 10; None: any, or that of a curriculum.

@@ -1,7 +1,8 @@
 """A quadruped follows velocity commands: forward, sideways, turning, standing.
 
 Read it from top to bottom: timing, commands, gait, observation, reward, what counts as a fall and
-what counts as success.
+what counts as success. Numbers are those of the shipped quadruped; ``self.scale`` and
+``self.stature`` make them another robot's.
 """
 
 from collections.abc import Mapping
@@ -10,54 +11,25 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from robo_maxent.assets import path
-from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.rewards import bell, squared_norm
 from robo_maxent.envs.task import EpisodeState, Initial, Task, Tracking
-from robo_maxent.perturbations.actuators import (
-    DeadJoint,
-    EncoderBias,
-    LockedJoint,
-    MotorStrength,
-    NoLoadSpeed,
-    ServoGains,
-)
-from robo_maxent.perturbations.channel import ActionDelay, PacketLoss
-from robo_maxent.perturbations.friction import FootFriction, Slip
-from robo_maxent.perturbations.gravity import GravityTilt
-from robo_maxent.perturbations.mass import CentreOfMass, Payload
-from robo_maxent.perturbations.pushes import Pushes
-from robo_maxent.perturbations.sensing import SensorNoise
-from robo_maxent.sim.robot import LeggedState, RobotSpec
+from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.rotations import from_heading, yaw
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Field
+from robo_maxent.tasks.four_legs import (
+    AXIAL,
+    JOINT_OFFSET,
+    JOINT_VELOCITY,
+    JOINTS,
+    LAST_ACTION,
+    POLAR,
+    SWAP_LEGS,
+    OnFourLegs,
+)
 from robo_maxent.types import Act, Arrow
 
-LEGS = ("FR", "FL", "RR", "RL")
-QUADRUPED = RobotSpec(path("quadruped.xml"), home="stand", base="trunk", feet=LEGS)
-
-# What may differ between episodes, in the order in which it is written.
-EFFECTS = (
-    FootFriction(),
-    Slip(),
-    CentreOfMass(),
-    Payload(),
-    ServoGains(),
-    MotorStrength(),
-    DeadJoint(),
-    LockedJoint(),
-    EncoderBias(),
-    NoLoadSpeed(),
-    SensorNoise(),
-    PacketLoss(),
-    ActionDelay(),
-    GravityTilt(),
-    Pushes(),
-)
-
 # Timing.
-SUBSTEPS = 5  # of 4 ms: 50 Hz control, the rate of the published Go1 controllers
 EPISODE_STEPS = 1000  # 20 s
 
 # Commands: forward m/s, leftward m/s, counter-clockwise rad/s, all in the base frame.
@@ -87,10 +59,6 @@ LEG_PHASE = np.array([0.0, 0.5, 0.5, 0.0])  # of a stride, in the order of LEGS
 SWING_HEIGHT = 0.07  # m, a quarter of the leg length
 SWING_WIDTH = 0.04  # m, error of a foot's height at which that reward has fallen to 1/e
 STANDING_WIDTH = 0.01  # m, the same while standing: every foot on the ground
-
-# Action: joint targets around the standing pose. Wide enough to step at 1 m/s against the sag of
-# the soft position gains (4.3 N·m at the knee of a standing robot is 0.12 rad).
-ACTION_SCALE = np.tile([0.5, 1.0, 1.0], 4)  # rad; hip (sideways), thigh, calf
 
 # Reward: widths and targets; the weights, per control step, stand beside their terms.
 LINEAR_WIDTH = 0.5  # m/s
@@ -132,27 +100,18 @@ STIFFER = 1.0
 ARROW_ABOVE = np.array([0.0, 0.0, 0.16])  # m, from the trunk's centre
 ARROW_SECONDS = 0.4  # a video shows velocities as the way covered in this time
 
-# Reflection in the sagittal plane: polar vectors keep x and z, axial vectors keep y; legs swap
-# sides, and the sideways hip angle changes sign.
-POLAR, AXIAL = (1, -1, 1), (-1, 1, -1)
-SWAP_LEGS = (3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8)
-JOINTS = (-1, 1, 1) * 4
-
-JOINT_OFFSET = "joint position from standing"
-
 # Sensor noise, half-widths: those of MuJoCo Playground's Go1, with legged_gym's for joint angles.
 BODY = (
     Field("base angular velocity, base frame", "rad/s", 3, AXIAL, noise=0.2),
     Field("upward axis, base frame", "1", 3, POLAR, noise=0.05),
     Field("command: forward, leftward, turning", "m/s, m/s, rad/s", 3, (1, -1, -1)),
     Field(JOINT_OFFSET, "rad", 12, JOINTS, SWAP_LEGS, noise=0.01),
-    Field("joint velocity", "rad/s", 12, JOINTS, SWAP_LEGS, noise=1.5),
-    Field("last action", "1", 12, JOINTS, SWAP_LEGS),
+    Field(JOINT_VELOCITY, "rad/s", 12, JOINTS, SWAP_LEGS, noise=1.5),
+    Field(LAST_ACTION, "1", 12, JOINTS, SWAP_LEGS),
     Field("stride clock: sine, cosine; zero when standing", "1", 2, (-1, -1)),
 )
 """What :meth:`QuadrupedWalk.body` tells."""
 OBSERVATION = (Field("base linear velocity, base frame", "m/s", 3, POLAR, noise=0.1), *BODY)
-ACTION = (Field("joint target from standing", "action scale", 12, JOINTS, SWAP_LEGS),)
 
 
 @dataclass
@@ -180,15 +139,10 @@ class Walk(EpisodeState):
 W = TypeVar("W", bound=Walk)
 
 
-class QuadrupedWalk(MujocoTask[W, LeggedState]):
+class QuadrupedWalk(OnFourLegs[W]):
     """What walking on any ground has in common."""
 
-    robot_spec = QUADRUPED
-    perturbations = EFFECTS
     deviation_units = DEVIATIONS
-    action = ACTION
-    action_scale = ACTION_SCALE
-    substeps = SUBSTEPS
     episode_steps = EPISODE_STEPS
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
@@ -211,12 +165,12 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
         episode.linear_error[sim] = episode.angular_error[sim] = 0.0
 
         facing = rng.uniform(-np.pi, np.pi)
-        height = self.robot.home_height + rng.uniform(0.0, START_ABOVE)
+        height = self.robot.home_height + rng.uniform(0.0, START_ABOVE * self.scale.size)
         joints = self.robot.home_pose + rng.uniform(-START_JOINT, START_JOINT, self.action_size)
-        base = [0.0, 0.0, height, np.cos(facing / 2), 0.0, 0.0, np.sin(facing / 2)]
-        moving = rng.uniform(-START_VELOCITY, START_VELOCITY, 6)
-        velocity = np.concatenate([moving, np.zeros(self.action_size)])
-        return Initial(np.concatenate([base, joints]), velocity)
+        base = np.array([0.0, 0.0, height, np.cos(facing / 2), 0.0, 0.0, np.sin(facing / 2)])
+        velocity, start = np.zeros(self.robot.model.nv), self.robot.base_dof
+        velocity[start : start + 6] = rng.uniform(-START_VELOCITY, START_VELOCITY, 6)
+        return Initial(self.pose(base, joints), velocity)
 
     def reward_terms(
         self, episode: W, state: LeggedState, action: np.ndarray
@@ -229,25 +183,28 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
 
     def _terms(self, episode: W, state: LeggedState, action: np.ndarray) -> dict[str, np.ndarray]:
         """The reward but for its floor, each (N,)."""
+        size, speed, rate = self.scale.size, self.scale.speed, self.scale.rate
         moving = _moving(episode.command)
         linear, angular = _tracking_error(episode.command, state)
-        target = SWING_HEIGHT * self._swing(episode) * moving[:, None]
-        slip = squared_norm(state.foot_velocity[:, :, :2]) * (state.foot_touch > TOUCH_THRESHOLD)
-        width = np.where(moving, SWING_WIDTH, STANDING_WIDTH)[:, None]
+        target = size * SWING_HEIGHT * self._swing(episode) * moving[:, None]
+        touching = state.foot_touch > TOUCH_THRESHOLD * self.scale.mass
+        slip = squared_norm(state.foot_velocity[:, :, :2] / speed) * touching
+        width = size * np.where(moving, SWING_WIDTH, STANDING_WIDTH)[:, None]
         feet = self._foot_height_error(episode, state, target)
+        lacking = self._base_height(episode, state) - HEIGHT_TARGET * self.stature
         pose = state.joint_position - self.robot.home_pose
         still = ~moving
         return {
-            "track_linear": 1.0 * bell(linear / LINEAR_WIDTH),
-            "track_angular": 0.5 * bell(angular / ANGULAR_WIDTH),
+            "track_linear": 1.0 * bell(linear / (LINEAR_WIDTH * speed)),
+            "track_angular": 0.5 * bell(angular / (ANGULAR_WIDTH * rate)),
             "foot_height": 1.0 * bell(feet / width).mean(axis=1),
             "level": -2.0 * squared_norm(state.up[:, :2] - self._slope(episode, state)),
-            "height": -10.0 * (self._base_height(episode, state) - HEIGHT_TARGET) ** 2,
-            "bounce": -0.5 * state.base_linear_velocity[:, 2] ** 2,
-            "wobble": -0.05 * squared_norm(state.base_angular_velocity[:, :2]),
+            "height": -10.0 * (lacking / size) ** 2,
+            "bounce": -0.5 * (state.base_linear_velocity[:, 2] / speed) ** 2,
+            "wobble": -0.05 * squared_norm(state.base_angular_velocity[:, :2] / rate),
             "slip": -0.15 * slip.sum(axis=1),
             "pose": -np.where(still, 0.5, 0.1) * squared_norm(pose),
-            "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(state.joint_velocity),
+            "tremble": -np.where(still, 5e-3, 1e-4) * squared_norm(state.joint_velocity / rate),
             "action_rate": -0.02 * squared_norm(action - episode.last_action),
         }
 
@@ -265,7 +222,8 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
 
     def terminated(self, episode: W, state: LeggedState) -> np.ndarray:
         """The trunk is on the ground, or tilted more than 70 degrees."""
-        return (self._base_height(episode, state) < LOWEST_BASE) | (state.up[:, 2] < LEAST_UPRIGHT)
+        lowest = LOWEST_BASE * self.stature
+        return (self._base_height(episode, state) < lowest) | (state.up[:, 2] < LEAST_UPRIGHT)
 
     def after_step(self, episode: W, state: LeggedState, action: np.ndarray) -> None:
         """Tally the tracking errors, then change commands that are due."""
@@ -286,7 +244,8 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
         linear, angular = errors["linear_error"], errors["angular_error"]
         if linear is None or angular is None:
             return False
-        return linear <= self.linear_tolerance and angular <= self.angular_tolerance
+        slowest = self.linear_tolerance * self.scale.speed
+        return linear <= slowest and angular <= self.angular_tolerance * self.scale.rate
 
     def metrics(self, episode: W, sim: int) -> dict[str, float | None]:
         """Mean tracking errors outside the first second after each new command, m/s and rad/s."""
@@ -345,16 +304,22 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
             if np.linalg.norm(velocity) > 0.05:
                 heading = yaw(state.base_orientation[[sim]])
                 horizontal = from_heading(heading, ARROW_SECONDS * velocity[None])[0, 0]
-                start = state.base_position[sim] + lift * ARROW_ABOVE
+                start = state.base_position[sim] + lift * self.scale.size * ARROW_ABOVE
                 shown.append(Arrow(start, np.append(horizontal, 0.0), rgba))
         return shown
 
     def _draw_commands(self, rng: np.random.Generator) -> np.ndarray:
         """Every command of an episode, (MAX_COMMANDS, 3)."""
-        commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))
+        low, high = self.command_range
+        commands = rng.uniform(low, high, (MAX_COMMANDS, 3))
         commands[rng.random(MAX_COMMANDS) < STANDING_SHARE] = 0.0
         commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
-        return commands
+        return commands * self.command_scale
+
+    @property
+    def command_scale(self) -> np.ndarray:
+        """Commands of the robot over those of the shipped quadruped, (3,)."""
+        return np.array([self.scale.speed, self.scale.speed, self.scale.rate])
 
     def _trial_command(self, shares: Mapping[str, float], rng: np.random.Generator) -> np.ndarray:
         """The only command of an episode, (3,)."""
@@ -363,7 +328,7 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
         low, high = self.command_range
         speed, side = rng.uniform(*TRIAL_SPEED), rng.choice([-1.0, 1.0])
         ahead, left, turning = speed * high * np.array([1.0, side, side])
-        return {
+        command = {
             "ahead": np.array([ahead, 0.0, 0.0]),
             "back": np.array([speed * low[0], 0.0, 0.0]),
             "sideways": np.array([0.0, left, 0.0]),
@@ -371,6 +336,7 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
             "turning": np.array([0.0, 0.0, turning]),
             "standing": np.zeros(3),
         }[kind]
+        return command * self.command_scale
 
     def _base_height(self, episode: W, state: LeggedState) -> np.ndarray:
         """Height of the trunk's centre above the ground, m, (N,)."""
@@ -395,7 +361,12 @@ class QuadrupedWalk(MujocoTask[W, LeggedState]):
         return np.stack([np.sin(angle), np.cos(angle)], axis=1) * _moving(episode.command)[:, None]
 
     def _phase(self, episode: W) -> np.ndarray:
-        return episode.phase + episode.elapsed * (self.control_dt * STRIDE_HZ)
+        return episode.phase + episode.elapsed * self.stride_step
+
+    @property
+    def stride_step(self) -> float:
+        """Strides in a control step."""
+        return self.control_dt * (STRIDE_HZ * self.scale.rate)
 
     def _swing(self, episode: W) -> np.ndarray:
         """How far up each foot should be, 0 in stance, 1 at mid-swing, (N, 4)."""
@@ -418,7 +389,7 @@ class QuadrupedFlat(QuadrupedWalk[Walk]):
     def observe(self, episode: Walk, state: LeggedState) -> np.ndarray:
         """Velocity of the base, then what its body tells."""
         parts = [state.base_linear_velocity, *self.body(episode, state)]
-        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 50)
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 14 + 3 A)
 
 
 def blank_walk(n: int) -> dict[str, np.ndarray]:

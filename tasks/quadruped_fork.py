@@ -17,12 +17,17 @@ from robo_maxent.sim.rotations import yaw
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Field
 from robo_maxent.tasks.fork import CLOSED, LIDS, WALLS, Fork, floor_plan, went_left
+from robo_maxent.tasks.four_legs import (
+    EFFECTS,
+    JOINT_OFFSET,
+    JOINT_TARGET,
+    JOINT_VELOCITY,
+    LAST_ACTION,
+    LEGS,
+)
 from robo_maxent.tasks.quadruped import (
     DEVIATIONS,
-    EFFECTS,
     FRICTION,
-    JOINT_OFFSET,
-    LEGS,
     START_ABOVE,
     START_JOINT,
     QuadrupedWalk,
@@ -75,12 +80,12 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
         Field("base angular velocity, base frame", "rad/s", 3, noise=0.2),
         Field("upward axis, base frame", "1", 3, noise=0.05),
         Field(JOINT_OFFSET, "rad", 12, noise=0.01),
-        Field("joint velocity", "rad/s", 12, noise=1.5),
-        Field("last action", "1", 12),
+        Field(JOINT_VELOCITY, "rad/s", 12, noise=1.5),
+        Field(LAST_ACTION, "1", 12),
         Field("stride clock: sine, cosine; zero when standing", "1", 2),
         CLOSED,
     )
-    action = (Field("joint target from standing", "action scale", 12),)
+    action = (Field(JOINT_TARGET, "action scale", 12),)
     episode_steps = 500  # 10 s; either way takes six at the speed that is wanted
 
     @property
@@ -100,9 +105,9 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
         episode.way[sim] = OPEN
         episode.way_left[sim] = FORK.way_left(np.array([[x, 0.0]]), closed)[0]
         episode.command[sim], episode.phase[sim] = AHEAD, rng.uniform()
-        height = self.robot.home_height + rng.uniform(0.0, START_ABOVE)
+        height = self.robot.home_height + rng.uniform(0.0, START_ABOVE * self.scale.size)
         joints = self.robot.home_pose + rng.uniform(-START_JOINT, START_JOINT, self.action_size)
-        return Initial(np.concatenate([[x, 0.0, height, 1.0, 0.0, 0.0, 0.0], joints]))
+        return Initial(self.pose(np.array([x, 0.0, height, 1.0, 0.0, 0.0, 0.0]), joints))
 
     def observe(self, episode: ForkWalk, state: LeggedState) -> np.ndarray:
         """Where it is and faces, what its body tells, and which way is closed, if it is told."""
@@ -122,7 +127,7 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
             self._clock(episode),  # 2
             closed[:, None],  # 1
         ]
-        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 52)
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 16 + 3 A)
 
     def _terms(
         self, episode: ForkWalk, state: LeggedState, action: np.ndarray
@@ -131,11 +136,12 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
         way_left = self._way_left(episode, state)
         speed = (episode.way_left - way_left) / self.control_dt
         arrived = self._arrived(state)
-        short = np.where(arrived, 0.0, np.maximum(SPEED - speed, 0.0))
+        wanted = SPEED * self.scale.speed
+        short = np.where(arrived, 0.0, np.maximum(wanted - speed, 0.0))
         turning = state.base_angular_velocity[:, 2]
         return super()._terms(episode, state, action) | {
-            "track_linear": 1.0 * bell(short / SPEED_WIDTH),
-            "track_angular": 0.25 * bell(turning / TURNING_WIDTH),
+            "track_linear": 1.0 * bell(short / (SPEED_WIDTH * self.scale.speed)),
+            "track_angular": 0.25 * bell(turning / (TURNING_WIDTH * self.scale.rate)),
             "way": 1.0 * (1.0 - way_left / FORK.whole),
         }
 

@@ -9,6 +9,7 @@ the ground too.
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -18,19 +19,18 @@ from robo_maxent.envs.rewards import squared_norm
 from robo_maxent.envs.task import Initial
 from robo_maxent.perturbations.ranges import Randomization
 from robo_maxent.seeds import Purpose
+from robo_maxent.sim.capture_impulse import capture_impulse
 from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.rotations import from_heading, to_base, yaw
 from robo_maxent.sim.terrain_pool import TerrainPool, scan
 from robo_maxent.spaces import Field
+from robo_maxent.tasks.four_legs import LEGS, POLAR
 from robo_maxent.tasks.patches import TERRAIN, OnPatches
 from robo_maxent.tasks.quadruped import (
     BODY,
-    LEGS,
     MAX_COMMANDS,
-    POLAR,
     SLOWEST_COMMAND,
     STANDING_SHARE,
-    STRIDE_HZ,
     TOUCH_THRESHOLD,
     QuadrupedWalk,
     Walk,
@@ -48,9 +48,8 @@ STRAIGHT_SHARE = 0.5
 REACH = 0.10  # m
 CLEARANCE = 0.7  # of the swing height on flat ground: 0.05 m
 
-# Rise of the ground ahead and to the left, from the heights below the feet, FR, FL, RR, RL: they
-# stand 0.376 m apart lengthwise and 0.254 m sideways.
-STANCE = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]]) / (2 * np.array([0.376, 0.254]))  # 1/m
+# Which way each foot stands of the base, ahead and to the left, FR, FL, RR, RL.
+CORNERS = np.array([[1, -1], [1, 1], [-1, -1], [-1, 1]])
 
 # Randomization widens with the rank in the curriculum, up to its full width at this level.
 FULL_LEVEL = 4
@@ -158,7 +157,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Build the world, see :class:`OnPatches`.
 
         Args:
-            robot_file: MJCF of a robot with the names of ``quadruped.xml``; None: that robot.
+            robot_file: A robot of its user's, see :class:`MujocoTask`; None: ``quadruped.xml``.
             randomization: What differs between episodes: ranges, or the name of a level.
             kinds: Kinds of terrain, see ``robo-maxent terrain``.
             level: Of every episode, from 0 to 10; None: that of the curriculum.
@@ -209,9 +208,9 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         judged = self._judged(episode)
         episode.commanded += judged * commanded
         # Haste does not make up for a standstill; the swing of a stride about its mean is no haste.
-        episode.pace += (covered - episode.pace) * (self.control_dt * STRIDE_HZ)
+        episode.pace += (covered - episode.pace) * self.stride_step
         episode.covered += judged * np.minimum(episode.pace, commanded)
-        episode.contact[:] = state.foot_touch > TOUCH_THRESHOLD
+        episode.contact[:] = state.foot_touch > TOUCH_THRESHOLD * self.scale.mass
         self._reckon(episode, state)
         super().after_step(episode, state, action)
 
@@ -235,7 +234,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """What a robot has, then what only the critic sees."""
         own = [
             episode.odometry,  # 3
-            *self.body(episode, state),  # 47
+            *self.body(episode, state),  # 11 + 3 A
             episode.contact,  # 4
         ]
         truth = [state.base_linear_velocity]  # 3
@@ -243,7 +242,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         ground = scan(self.pool, episode.patch, state.base_position, heading, SCAN)
         ground += self.robot.home_height  # 84
         parts = [*own, ground, *truth] if self.sees_ground else [*own, *truth, ground]
-        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 141)
+        return np.concatenate(parts, axis=1, dtype=np.float32)  # (N, 105 + 3 A)
 
     def success(self, episode: Trek, sim: int) -> bool:
         """It followed its commands, and covered as much of the way as promotes."""
@@ -260,7 +259,12 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the first command of an episode leads straight off the platform."""
         ahead, left, turn = episode.commands[sim, 0]
         long = episode.begins[sim, 1] * self.control_dt > AHEAD_SECONDS
-        return bool(ahead > AHEAD_SPEED and abs(left) < ahead / 2 and turn == 0.0 and long)
+        return bool(
+            ahead > AHEAD_SPEED * self.scale.speed
+            and abs(left) < ahead / 2
+            and turn == 0.0
+            and long
+        )
 
     def randomization_of(self, episode: Trek, sim: int) -> Randomization:
         """In training, a beginner meets a fifth of what differs between robots.
@@ -316,11 +320,12 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
         episode.odometry += error * (standing > 0) * (self.control_dt / ODOMETRY_SECONDS)
 
     def _draw_commands(self, rng: np.random.Generator) -> np.ndarray:
-        commands = rng.uniform(COMMAND_LOW, COMMAND_HIGH, (MAX_COMMANDS, 3))
+        low, high = self.command_range
+        commands = rng.uniform(low, high, (MAX_COMMANDS, 3))
         commands[rng.random(MAX_COMMANDS) < STRAIGHT_SHARE, 2] = 0.0
         commands[rng.random(MAX_COMMANDS) < STANDING_SHARE] = 0.0
         commands[np.linalg.norm(commands, axis=1) < SLOWEST_COMMAND] = 0.0
-        return commands
+        return commands * self.command_scale
 
     def _underfoot(self, episode: Trek, state: LeggedState) -> np.ndarray:
         """Height of the ground below each foot, m, (N, 4)."""
@@ -331,16 +336,27 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
     def _base_height(self, episode: Trek, state: LeggedState) -> np.ndarray:
         return state.base_position[:, 2] - self._underfoot(episode, state).mean(axis=1)
 
+    @cached_property
+    def _rise(self) -> np.ndarray:
+        """Rise of the ground ahead and to the left, from the heights below the feet, 1/m, (4, 2).
+
+        What matters is how far apart they stand: 0.376 m and 0.254 m, of the shipped quadruped.
+        """
+        impulse = capture_impulse(self.robot)
+        apart = np.round(2 * np.array([impulse.half_length, impulse.half_width]), 3)
+        return CORNERS / (2 * apart)
+
     def _slope(self, episode: Trek, state: LeggedState) -> np.ndarray:
         # Not a product of matrices, which rounds one row otherwise than many.
-        slope = (self._underfoot(episode, state)[:, :, None] * STANCE).sum(axis=1)  # (N, 2)
+        slope = (self._underfoot(episode, state)[:, :, None] * self._rise).sum(axis=1)  # (N, 2)
         return slope / np.sqrt(1.0 + squared_norm(slope))[:, None]
 
     def _foot_height_error(
         self, episode: Trek, state: LeggedState, target: np.ndarray
     ) -> np.ndarray:
         """Of a standing foot, over the ground below it; of a swinging one, what it lacks."""
-        ahead = np.repeat([[0.0, 0.0], [REACH, 0.0], [-REACH, 0.0]], 4, axis=0)  # (12, 2)
+        reach = REACH * self.scale.size
+        ahead = np.repeat([[0.0, 0.0], [reach, 0.0], [-reach, 0.0]], 4, axis=0)  # (12, 2)
         feet = np.tile(state.foot_position[:, :, :2], (1, 3, 1))  # (N, 12, 2)
         points = from_heading(yaw(state.base_orientation), ahead, feet)
         ground = self.pool.height(episode.patch, points[..., 0], points[..., 1])

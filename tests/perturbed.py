@@ -15,7 +15,7 @@ from robo_maxent.perturbations.ranges import Randomization, level
 from robo_maxent.sim.physics import Batch
 from robo_maxent.sim.robot import Robot
 from robo_maxent.tasks import make
-from robo_maxent.tasks.quadruped import EFFECTS, QUADRUPED
+from robo_maxent.tasks.four_legs import EFFECTS, QUADRUPED
 from robo_maxent.types import Step
 
 TASK = make("quadruped-flat")

@@ -15,7 +15,8 @@ for package, direct in {
     "learning": {"root"},  # torch; knows no robots
     "sim": {"root", "assets"},  # MuJoCo; knows no tasks
     "perturbations": {"sim"},
-    "envs": {"perturbations"},
+    "robots": {"sim"},  # of users; knows no tasks
+    "envs": {"perturbations", "robots"},
     "tasks": {"envs"},
     "evaluation": {"envs"},
     "training": {"evaluation", "learning"},

@@ -29,7 +29,8 @@ class TaskOptions:
     """What may be changed of a task; where nothing is said, it is as in training."""
 
     robot: Path | None = None
-    """MJCF file of a robot with the names of the task's own."""
+    """Another robot: its page, which 'robo-maxent robot check' writes, or the page's name; or MJCF
+    with the names of the task's own."""
     randomize: Level | None = None
     """What differs between episodes, as far as the task has it: none, default or hard; by default
     the task's own choice."""

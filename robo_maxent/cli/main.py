@@ -30,6 +30,7 @@ from robo_maxent.cli.hints import hints
 from robo_maxent.cli.info import Doctor, Tasks, Terrain
 from robo_maxent.cli.names import with_latest
 from robo_maxent.cli.record import Record, Replay
+from robo_maxent.cli.robot import Robot
 from robo_maxent.cli.sweep import Sweep
 from robo_maxent.cli.sweep_temperature import SweepTemperature
 from robo_maxent.cli.train import Train
@@ -67,6 +68,7 @@ def _commands(args: list[str]) -> Any:
         WorstCase,
         Replay,
         Export,
+        Robot,
         Tasks,
         Terrain,
         Doctor,

@@ -35,6 +35,7 @@ from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.envs.gym_wrapper import ALL_PICTURES, close
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import RenderingError, UsageError
+from robo_maxent.kept import Kept
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import Robot
@@ -121,6 +122,11 @@ class GymTask:
             self.action_space,
             self.control_dt,
         )
+
+    @property
+    def kept(self) -> Kept:
+        """Nothing: what its user wrote is code."""
+        return {}
 
     @property
     def options(self) -> dict[str, Any]:

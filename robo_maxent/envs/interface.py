@@ -18,6 +18,7 @@ from robo_maxent.types import Act, FloorPlan, Step
 
 if TYPE_CHECKING:
     from robo_maxent.envs.task import Tracking
+    from robo_maxent.kept import Kept
     from robo_maxent.perturbations.base import Perturbation
     from robo_maxent.perturbations.params import EpisodeParams
     from robo_maxent.sim.robot import Robot
@@ -75,6 +76,11 @@ class EnvFactory(Protocol):
     @property
     def options(self) -> dict[str, Any]:
         """What builds it again, beside its name; goes into ``config.json``."""
+        ...
+
+    @property
+    def kept(self) -> "Kept":
+        """Files of its user's that options name, of which a run keeps copies."""
         ...
 
     @property

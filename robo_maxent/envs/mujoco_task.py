@@ -4,7 +4,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,10 +13,14 @@ import numpy as np
 from robo_maxent.envs.interface import Reading
 from robo_maxent.envs.task import E, S, Task
 from robo_maxent.errors import RobotError, UsageError
+from robo_maxent.kept import Kept
 from robo_maxent.perturbations.base import Perturbation
 from robo_maxent.perturbations.params import EpisodeParams, require_distinct
 from robo_maxent.perturbations.ranges import Randomization, randomization
+from robo_maxent.robots.own_robot import OwnRobot, open_robot
+from robo_maxent.robots.page import RobotPage, page_file
 from robo_maxent.seeds import Purpose
+from robo_maxent.sim.body_scale import BodyScale
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import LeggedState, Robot, RobotSpec, load
 from robo_maxent.sim.terrain_pool import TerrainPool
@@ -70,24 +74,58 @@ class MujocoTask(Task[E, S]):
         """Build the world.
 
         Args:
-            robot_file: MJCF of a robot with the names of the task's own; None: that robot.
+            robot_file: A robot of its user's: its page, or the page's name here, or MJCF with the
+                names of the task's own; None: that robot.
             randomization: What differs between episodes: ranges, or the name of a level; None: the
                 task's own choice.
             terrain: Patches in the place of the plane of the robot file.
         """
         self.robot_file = robot_file
         own_spec = self.robot_spec
+        self._own_robot: OwnRobot | None = None
         if robot_file is not None:
-            self.robot_spec = replace(own_spec, model=robot_file)
+            self._own_robot = open_robot(Path(robot_file))
+            self.robot_spec = self._own_robot.spec(own_spec)
+            if self._own_robot.page is not None:
+                self.fit(self._own_robot.page)
         self.terrain = terrain
-        self.robot = Robot(load(self.robot_spec.model, pool=terrain), self.robot_spec)
-        if robot_file is not None:
+        self.robot = self._loaded()
+        if self._own_robot is not None and self._own_robot.page is None:
             self._require_like(Robot(load(own_spec.model), own_spec))
         require_distinct(self.perturbations, self.robot)
         self._check_action()
         self.control_dt = self.substeps * float(self.robot.model.opt.timestep)
         chosen = self.default_randomization if randomization is None else randomization
         self.randomization = self.ranges(chosen)
+
+    def fit(self, page: RobotPage) -> None:
+        """Take the robot of a page in the place of the task's own.
+
+        Raises:
+            RobotError: The task is not for such robots.
+        """
+        raise RobotError(
+            f"{page.name} is a quadruped, and {self.name} is for another kind of robot: give MJCF "
+            "with the names of the task's own"
+        )
+
+    @cached_property
+    def scale(self) -> BodyScale:
+        """How large and heavy its robot is, over the quadruped that numbers are given for."""
+        return BodyScale.of(self.robot)
+
+    def _loaded(self) -> Robot:
+        """The robot on the task's ground.
+
+        Raises:
+            RobotError: Its file is not valid.
+        """
+        try:
+            return Robot(load(self.robot_spec.model, pool=self.terrain), self.robot_spec)
+        except RobotError as error:
+            if self.robot_file is None:
+                raise
+            raise RobotError(f"{self.robot_file}: {error}") from error
 
     def ranges(self, given: Randomization | str | Mapping[str, Any]) -> Randomization:
         """What a level, or ranges by name, mean for this task.
@@ -180,11 +218,18 @@ class MujocoTask(Task[E, S]):
     @property
     def options(self) -> dict[str, Any]:
         """What builds this task again, beside its name."""
-        robot = None if self.robot_file is None else str(Path(self.robot_file).resolve())
+        robot = None if self.robot_file is None else str(page_file(self.robot_file).resolve())
         options = {"robot_file": robot, "randomization": self.randomization.describe()}
         if self.terrain is not None:
             options |= {"kinds": list(self.terrain.kinds), "level": self.level}
         return options
+
+    @property
+    def kept(self) -> Kept:
+        """A robot of its user's."""
+        if self._own_robot is None:
+            return {}
+        return {"robot_file": ("robot.zip", self._own_robot.zipped)}
 
     @property
     def content(self) -> dict[str, str]:
@@ -201,7 +246,7 @@ class MujocoTask(Task[E, S]):
         """The same task on other ground."""
         other = copy.copy(self)
         other.terrain = terrain
-        other.robot = Robot(load(self.robot_spec.model, pool=terrain), self.robot_spec)
+        other.robot = other._loaded()
         return other
 
     def at(self, patches: np.ndarray) -> Self:

@@ -20,6 +20,7 @@ from robo_maxent.perturbations.base import (
     Share,
     Values,
 )
+from robo_maxent.sim.body_scale import BodyScale
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import Robot, RobotState
 from robo_maxent.types import Breakdown
@@ -27,7 +28,8 @@ from robo_maxent.types import Breakdown
 LOCK_INERTIA = 1.0
 """kg m², added at a locked joint. It acts on what moves there, which is next to nothing, and tells
 the contact solver that the leg is one stiff piece: with the spring alone a robot on locked legs
-bounces on its feet for ever, as if they were as light as free ones."""
+bounces on its feet for ever, as if they were as light as free ones. This and what follows is the
+reference quadruped's; another's goes with its mass and its leg length."""
 LOCK_STIFFNESS = 1e4
 """N·m/rad: 35 N·m, the strongest motor, moves a locked joint by 0.0035 rad."""
 LOCK_DAMPING = 200.0
@@ -188,11 +190,12 @@ class LockedJoint(JointFault):
 
     def write(self, running: Running, ids: np.ndarray) -> None:
         """Hold the joints by stiff springs, and take their torque away."""
+        scale = BodyScale.of(running.robot).torque
         robot, fields, locked = running.robot, running.fields, running.params["locked_joint"][ids]
         scale_torque(running, ids, np.where(locked, 0.0, 1.0))
-        fields["dof_damping"][np.ix_(ids, robot.dof_adr)] += LOCK_DAMPING * locked
-        fields["jnt_stiffness"][np.ix_(ids, robot.joint_ids)] += LOCK_STIFFNESS * locked
-        fields["dof_armature"][np.ix_(ids, robot.dof_adr)] += LOCK_INERTIA * locked
+        fields["dof_damping"][np.ix_(ids, robot.dof_adr)] += scale * LOCK_DAMPING * locked
+        fields["jnt_stiffness"][np.ix_(ids, robot.joint_ids)] += scale * LOCK_STIFFNESS * locked
+        fields["dof_armature"][np.ix_(ids, robot.dof_adr)] += scale * LOCK_INERTIA * locked
         rest = fields["qpos_spring"]
         place = np.ix_(ids, robot.qpos_adr)
         rest[place] = np.where(locked, robot.home_pose, rest[place])

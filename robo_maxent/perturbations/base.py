@@ -44,13 +44,6 @@ PARTS: Mapping[Part, str] = {
     "lids": "no way that could be closed",
 }
 """Part of a robot that an effect may need -> what one lacks that has none."""
-REFERENCE_MASS = 12.74
-"""kg, of the quadruped that masses and impulses are given for; see :func:`mass_scale`."""
-
-
-def mass_scale(robot: Robot) -> float:
-    """Mass of a robot over that of the reference, by which payloads and pushes are scaled."""
-    return round(robot.mass / REFERENCE_MASS, 2)
 
 
 @dataclass(frozen=True)

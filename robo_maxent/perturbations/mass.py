@@ -18,8 +18,8 @@ from robo_maxent.perturbations.base import (
     Values,
     angle_of,
     horizontal,
-    mass_scale,
 )
+from robo_maxent.sim.body_scale import mass_scale, size_scale
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import Robot
 
@@ -36,7 +36,7 @@ BODY = ("body_mass", "body_ipos", "body_inertia", "body_iquat")
 
 
 class CentreOfMass(Perturbation):
-    """Shift of the centre of mass of the base, base frame, m."""
+    """Shift of the centre of mass of the base, base frame, m; it scales with the leg length."""
 
     name = "com"
     title = "Shifted centre of mass"
@@ -53,6 +53,14 @@ class CentreOfMass(Perturbation):
     bounds = {"com_offset": (-0.2, 0.2)}  # about the length of the trunk
     needs = ("base",)
     changes_constants = True
+
+    def level(self, name: str, robot: Robot) -> Ranges:
+        """In proportion to the size of the robot."""
+        return _scaled_ranges(self.levels.get(name, {}), size_scale(robot))
+
+    def axes(self, robot: Robot) -> tuple[Axis, ...]:
+        """In proportion to the size of the robot."""
+        return (_scaled_axis(self.axis(), size_scale(robot)),)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """No shift."""
@@ -111,24 +119,11 @@ class Payload(ScalarEffect):
 
     def level(self, name: str, robot: Robot) -> Ranges:
         """In proportion to the mass of the robot."""
-        scale = mass_scale(robot)
-        return {
-            name: (scale * low, scale * high)
-            for name, (low, high) in self.levels.get(name, {}).items()
-        }
+        return _scaled_ranges(self.levels.get(name, {}), mass_scale(robot))
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """In proportion to the mass of the robot."""
-        scale = mass_scale(robot)
-        shares = {
-            suite: replace(share, severities=_scaled(share.severities, scale))
-            if share.severities
-            else share
-            for suite, share in self.suites.items()
-        }
-        severities = _scaled(self.severities, scale)
-        reference = HEAVY * scale
-        return (self.axis(severities=severities, reference=reference, suites=shares),)
+        return (_scaled_axis(self.axis(), mass_scale(robot)),)
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """A quarter of the reference robot."""
@@ -192,6 +187,23 @@ def loaded(
         vectors[:, 0] *= -1.0
     mujoco.mju_mat2Quat(quaternion := np.zeros(4), vectors.ravel())
     return total, (mass * centre + payload * at) / total, moments, quaternion
+
+
+def _scaled_ranges(ranges: Ranges, scale: float) -> Ranges:
+    return {name: (scale * low, scale * high) for name, (low, high) in ranges.items()}
+
+
+def _scaled_axis(axis: Axis, scale: float) -> Axis:
+    """An axis with all severities in proportion to a robot."""
+    assert axis.reference is not None
+    shares = {
+        suite: replace(share, severities=_scaled(share.severities, scale))
+        if share.severities
+        else share
+        for suite, share in axis.suites.items()
+    }
+    severities = _scaled(axis.severities, scale)
+    return replace(axis, severities=severities, reference=axis.reference * scale, suites=shares)
 
 
 def _scaled(severities: tuple[float, ...], scale: float) -> tuple[float, ...]:

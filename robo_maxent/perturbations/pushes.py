@@ -15,8 +15,8 @@ from robo_maxent.perturbations.base import (
     Share,
     Values,
     angle_of,
-    mass_scale,
 )
+from robo_maxent.sim.body_scale import mass_scale
 from robo_maxent.sim.robot import LeggedState, Robot, RobotState
 from robo_maxent.sim.rotations import from_heading, yaw
 from robo_maxent.types import Arrow, Breakdown

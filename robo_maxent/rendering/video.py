@@ -17,8 +17,9 @@ from robo_maxent.evaluation.rollout import CheckedPolicy, begin, policy_view
 from robo_maxent.files import FileKind, atomic_path, require_place
 from robo_maxent.rendering.backend import find_backend
 from robo_maxent.seeds import Purpose
+from robo_maxent.sim.mjcf import DECORATION_GROUP
 from robo_maxent.sim.physics import mujoco
-from robo_maxent.sim.robot import DECORATION_GROUP, load
+from robo_maxent.sim.robot import load
 from robo_maxent.types import Act, Arrow, Episode, Snapshot
 
 FILM = FileKind("a film", rb"....ftyp", ".mp4")

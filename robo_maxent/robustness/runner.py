@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from robo_maxent import kept
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import SafeSet, calibrate
 from robo_maxent.perturbations import params as episode_params
@@ -121,6 +122,7 @@ def run(
         notes,
         [f"{each.name}-{ROUND}" for each in refined],
     )
+    kept.write(task.kept, store.directory)
     total, stages = len(shards) + len(refined) * suite.refinement.rounds, Stages(task, seed)
     steps = itertools.count()
 
@@ -289,7 +291,7 @@ def _decisive(
         "format": SUITE_FORMAT,
         "suite": suite.name,
         "task": task.name,
-        "task_options": task.options,
+        "task_options": kept.named(task.options, task.kept),
         "content": dict(task.content),
         "seed": seed,
         "versions": {name: installed(name) for name in (*PACKAGES, *task.packages)},

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robo_maxent import kept
 from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
@@ -106,6 +107,7 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
     rows = [_row(directory / EPISODES, number, line) for number, line in enumerate(lines, 1)]
     if not rows:
         raise UsageError(f"{directory / EPISODES} has no rows")
+    description["task_options"] = kept.placed(description["task_options"], directory)
     description["replay"] = replay_command(directory, str(description.get("task")))
     return rows, description
 

@@ -3,17 +3,17 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from robo_maxent.errors import RobotError
+from robo_maxent.sim.legs import leg_length
+from robo_maxent.sim.mjcf import ModelSource, undecorate
 from robo_maxent.sim.physics import Batch, mujoco
 from robo_maxent.sim.terrain_pool import TerrainPool, attach, write
 from robo_maxent.types import Rectangle
-
-DECORATION_GROUP = 2
-"""Geom group of parts that only the eye sees: no mass, no contact."""
 
 BASE_SENSORS = ("base_linear_velocity", "base_angular_velocity", "up_in_base")
 SHAPES = ("box", "cylinder")
@@ -27,8 +27,8 @@ Columns = slice | np.ndarray
 class RobotSpec:
     """What has to be said of a model beside it: the names that stand for the parts of a robot."""
 
-    model: str | os.PathLike[str]
-    """Path of an MJCF file, or the MJCF itself."""
+    model: str | os.PathLike[str] | ModelSource
+    """Path of an MJCF file, the MJCF itself, or what writes it."""
     home: str = "home"
     """Keyframe of the pose that actions are offsets from."""
     base: str | None = None
@@ -235,6 +235,23 @@ class Robot:
         """Height of the base in the home pose, m."""
         return float(self.home_qpos[self.base_qpos + 2])
 
+    @cached_property
+    def leg_length(self) -> float:
+        """From the first joint that bends a leg to its foot, straight, m, the mean of its legs.
+
+        0 of a robot without legs.
+        """
+        if self._base is None or not len(self.foot_geoms):
+            return 0.0
+        model, base = self.model, self._base.body
+        bodies = model.geom_bodyid[self.foot_geoms].tolist()
+        centres = model.geom_pos[self.foot_geoms]
+        lengths = [
+            leg_length(model, base, body, centre)
+            for body, centre in zip(bodies, centres, strict=True)
+        ]
+        return float(np.mean(lengths))
+
     @property
     def foot_radius(self) -> float:
         """Radius of the feet, which are spheres of one size, m."""
@@ -399,12 +416,15 @@ def _columns(addresses: np.ndarray) -> Columns:
 
 
 def load(
-    model: str | os.PathLike[str], *, decorations: bool = False, pool: TerrainPool | None = None
+    model: str | os.PathLike[str] | ModelSource,
+    *,
+    decorations: bool = False,
+    pool: TerrainPool | None = None,
 ) -> mujoco.MjModel:
     """Compile a robot.
 
     Args:
-        model: Path of an MJCF file, or the MJCF itself.
+        model: Path of an MJCF file, the MJCF itself, or what writes it.
         decorations: Keep the geoms that only the eye sees. The physics is the same, bit for bit,
             and faster without them.
         pool: Patches of terrain in the place of the plane that the file has as its ground.
@@ -413,13 +433,8 @@ def load(
         RobotError: The file is missing or is not a valid model, or what only the eye should see
             has mass or contact; the message says where.
     """
-    is_text = isinstance(model, str) and model.lstrip().startswith("<")
-    if not is_text and not Path(model).is_file():
-        raise RobotError(f"Robot file not found: {Path(model)}")
     try:
-        spec = mujoco.MjSpec.from_string(model) if is_text else mujoco.MjSpec.from_file(str(model))
-        if not decorations:
-            _undecorate(spec)
+        spec = _spec(model, decorations)
         if pool is None or pool.is_plane:
             return spec.compile()
         attach(spec, pool)
@@ -427,32 +442,32 @@ def load(
         write(compiled, pool)
         return compiled
     except ValueError as error:
-        reason, name = " ".join(str(error).split()), "The MJCF" if is_text else Path(model)
+        if isinstance(error, RobotError):
+            raise
+        is_file = isinstance(model, os.PathLike) or (isinstance(model, str) and not _is_text(model))
+        reason, name = " ".join(str(error).split()), model if is_file else "The MJCF"
         raise RobotError(f"{name} is not a valid robot: {reason}") from error
 
 
-def _undecorate(spec: mujoco.MjSpec) -> None:
-    """Delete the geoms that only the eye sees.
+def _spec(model: str | os.PathLike[str] | ModelSource, decorations: bool) -> mujoco.MjSpec:
+    """The model before it is compiled.
 
     Raises:
-        ValueError: Something of the physics would go with them.
+        RobotError: The file is missing.
+        ValueError: The model is not valid.
     """
-    whole = spec.copy().compile()
-    fix = f"geoms of group {DECORATION_GROUP} are for the eye only: put it in another group"
-    for geom in [geom for geom in spec.geoms if geom.group == DECORATION_GROUP]:
-        if geom.contype or geom.conaffinity:
-            raise ValueError(
-                f"the geom {geom.name!r} of body {geom.parent.name!r} has contact, but {fix}, or "
-                'give it contype="0" conaffinity="0"'
-            )
-        spec.delete(geom)
-    try:
-        bare = spec.copy().compile()
-    except ValueError as error:
-        raise ValueError(f"it needs one of its decorations ({error}), but {fix}") from error
-    for body in range(whole.nbody):
-        weights = [(model.body_mass[body], model.body_inertia[body]) for model in (whole, bare)]
-        if not all(np.allclose(*values) for values in zip(*weights, strict=True)):
-            raise ValueError(
-                f'a geom of body {whole.body(body).name!r} has mass, but {fix}, or give it mass="0"'
-            )
+    if not isinstance(model, str | os.PathLike):
+        return model.spec(decorations)
+    if isinstance(model, str) and _is_text(model):
+        spec = mujoco.MjSpec.from_string(model)
+    else:
+        if not Path(model).is_file():
+            raise RobotError(f"Robot file not found: {Path(model)}")
+        spec = mujoco.MjSpec.from_file(str(model))
+    if not decorations:
+        undecorate(spec)
+    return spec
+
+
+def _is_text(model: str) -> bool:
+    return model.lstrip().startswith("<")

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, get_args
 
+from robo_maxent import kept
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import UsageError
 from robo_maxent.files import LOCK, locked, require_room, write_atomically
@@ -70,7 +71,9 @@ def fresh_name(task: str, seed: int) -> Path:
 def describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
     """Write what is trained, once it has been built: what fails before leaves no run."""
     try:
-        description = {"task": task.name, **task.options, "train": asdict(config)}
+        kept.write(task.kept, directory)
+        options = kept.named(task.options, task.kept)
+        description = {"task": task.name, **options, "train": asdict(config)}
         text = json.dumps(description, indent=2)
         write_atomically(directory / CONFIG, text + "\n")
     except OSError as error:
@@ -81,7 +84,7 @@ def withdraw(directory: Path) -> None:
     """Leave a directory to the next try, unless there is something of a run to continue or use."""
     if (directory / "checkpoint").exists() or (directory / "policy.safetensors").exists():
         return
-    for file in (CONFIG, METRICS, "events.out.tfevents.*"):
+    for file in (CONFIG, METRICS, "robot.zip", "events.out.tfevents.*"):
         for path in directory.glob(file):
             path.unlink()
 
@@ -109,7 +112,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise UsageError(f"{message} Runs in it:{known}" if known else message) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{directory}: its config.json is damaged: {error}.") from error
-    return saved
+    return kept.placed(saved, directory)
 
 
 def _runs_in(directory: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Everything of a run that continues: one step of it, and its exact saving and restoring."""
 
+import hashlib
 import json
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -196,7 +197,7 @@ class Trainer:
         try:
             loop: Loop = typed(Loop, saved.loop, "loop.json")
             recipe = json.loads(json.dumps(self._recipe()))
-            if loop.recipe is not None and (before := _completed(loop.recipe)) != recipe:
+            if loop.recipe is not None and (before := self._completed(loop.recipe)) != recipe:
                 difference = first_difference(recipe, before, "the checkpoint's")
                 raise CheckpointError(
                     f"{self.directory / 'config.json'} was edited: {difference}. Put that back, or "
@@ -223,7 +224,28 @@ class Trainer:
     def _recipe(self) -> dict[str, Any]:
         """What decides how the run learns, beside its budget."""
         train = {name: v for name, v in asdict(self.config).items() if name not in MAY_DIFFER}
-        return {"task": self.task.name, "options": self.task.options, "train": train}
+        copies = {
+            option: f"{name} {hashlib.sha256(data).hexdigest()}"
+            for option, (name, data) in self.task.kept.items()
+        }
+        options = {**self.task.options, **copies}
+        return {"task": self.task.name, "options": options, "train": train}
+
+    def _completed(self, recipe: dict[str, Any]) -> dict[str, Any]:
+        """A saved recipe with the settings that came later, whose defaults are as before.
+
+        Raises:
+            KeyError, TypeError: It is no recipe.
+        """
+        later = json.loads(json.dumps(asdict(TrainConfig())))
+        train = {name: value for name, value in later.items() if name not in MAY_DIFFER}
+        sac = train["sac"] | recipe["train"]["sac"]
+        completed = recipe | {"train": train | recipe["train"] | {"sac": sac}}
+        ours = self._recipe()["options"]
+        for option in self.task.kept:  # of which there was a path before there were copies
+            if recipe["options"][option] == self.task.options[option]:
+                completed["options"] = completed["options"] | {option: ours[option]}
+        return completed
 
     def _continue(self, saved: Checkpoint, loop: Loop) -> None:
         collector, learner = self.collector, self.learner
@@ -243,18 +265,6 @@ class Trainer:
         """Wait for a step that is under way, and end worker processes."""
         self._physics.shutdown()
         self.collector.env.close()
-
-
-def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A saved recipe with the settings that came later, whose defaults are what was done before.
-
-    Raises:
-        KeyError, TypeError: It is no recipe.
-    """
-    later = json.loads(json.dumps(asdict(TrainConfig())))
-    train = {name: value for name, value in later.items() if name not in MAY_DIFFER}
-    sac = train["sac"] | recipe["train"]["sac"]
-    return recipe | {"train": train | recipe["train"] | {"sac": sac}}
 
 
 def relabelling(task: EnvFactory, share: float | None) -> Hindsight | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_robots
 import torch
 from command_line import call
 
@@ -394,11 +395,67 @@ def test_a_robot_of_ones_own_is_remembered_by_the_run(
     budget = ["--steps", "16", "--envs", "8", "--evaluation-episodes", "1", "--out", "run"]
     result(capsys, "train", "quadruped-flat", "--robot", "own.xml", *budget)
     saved = json.loads(Path("run/config.json").read_text())
-    assert saved["robot_file"] == str(tmp_path / "own.xml")
+    assert saved["robot_file"] == "robot.zip"
     Path("own.xml").write_text("<mujoco><broken/></mujoco>")
-    code, _, err = call(capsys, "evaluate", "run", "--episodes", "1")
+    Path("run").rename("moved")
+    result(capsys, "evaluate", "moved", "--episodes", "1")
+    result(capsys, "train", "--resume", "moved", "--steps", "16")
+    Path("moved/robot.zip").write_bytes(b"no archive")
+    code, _, err = call(capsys, "evaluate", "moved", "--episodes", "1")
     assert code == 1
-    assert "own.xml is not a valid robot" in err
+    assert "moved/robot.zip is damaged, or no robot that a run kept" in err
+
+
+def test_a_robot_is_checked_trained_and_stressed_without_an_edit(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.xml").write_text(small_robots.mjcf())
+    checked = result(capsys, "robot", "check", "small.xml")
+    assert (checked["page"], checked["hand_edits"]) == ("small.toml", 0)
+    assert checked["mass"] == pytest.approx(12.0)
+    assert any("motors that take torques" in finding["what"] for finding in checked["findings"])
+    assert Path(checked["picture"]).read_bytes().startswith(b"\x89PNG")
+    code, _, err = call(capsys, "robot", "check", "small.xml")
+    assert (code, "small.toml is there already" in err) == (2, True)
+    assert result(capsys, "robot", "check", "small.toml")["robot"] == "small"
+    budget = ["--steps", "16", "--envs", "8", "--evaluation-episodes", "1", "--out", "run"]
+    result(capsys, "train", "quadruped-flat", "--robot", "small", *budget)
+    for file in ("small.xml", "small.toml"):
+        Path(file).unlink()
+    result(capsys, "evaluate", "run", "--episodes", "1")
+    code, _, err = call(capsys, "evaluate", "run", "--robot", "small", "--episodes", "1")
+    assert (code, "No robot 'small': pages here: none" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["nowhere.xml"], "Robot file not found: nowhere.xml"),
+        (["no_such:a.xml"], "a.xml is a file of the package no_such, which is not installed"),
+        (["small.xml", "--base", "trunk"], "The robot has no body 'trunk' for its base. It has: w"),
+        (["small.xml", "--feet", "a", "b"], "--feet takes four bodies, FR FL RR RL, got 2"),
+        (["small.xml", "--feet", *"abcd"], "The robot has no body 'a' for its foot"),
+        (["empty.xml"], "Found no body with four legs"),
+        (["page.toml"], "page.toml: unknown keys: colour. Known: name, model, base"),
+        (["page.toml", "--name", "a"], "a page says its own --name"),
+    ],
+)
+def test_what_can_not_be_checked_is_said_in_a_line(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.xml").write_text(small_robots.mjcf())
+    Path("empty.xml").write_text("<mujoco><worldbody><geom size='1'/></worldbody></mujoco>")
+    Path("page.toml").write_text("colour = 'red'\n")
+    code, _, err = call(capsys, "robot", "check", *given)
+    assert code in (1, 2)
+    assert says in err
+    assert len(err.splitlines()) <= 2
 
 
 def test_what_differs_between_episodes_is_remembered_by_the_run(

@@ -28,7 +28,7 @@ from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.params import EpisodeParams, owner
 from robo_maxent.spaces import mirror
 from robo_maxent.tasks import make
-from robo_maxent.tasks.quadruped import EFFECTS
+from robo_maxent.tasks.four_legs import EFFECTS
 from robo_maxent.types import Step
 
 # -- nominal -------------------------------------------------------------------

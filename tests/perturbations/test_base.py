@@ -5,9 +5,10 @@ import pytest
 from perturbed import DT, EFFECT, NOMINAL, ROBOT, heavy
 
 from robo_maxent.errors import UsageError
-from robo_maxent.perturbations.base import Axis, Perturbation, Plant, horizontal, mass_scale
+from robo_maxent.perturbations.base import Axis, Perturbation, Plant, horizontal
 from robo_maxent.perturbations.params import check, nominal
-from robo_maxent.tasks.quadruped import EFFECTS
+from robo_maxent.sim.body_scale import mass_scale
+from robo_maxent.tasks.four_legs import EFFECTS
 
 PLANT = Plant(ROBOT, DT)
 every_effect = pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.name)

@@ -21,11 +21,11 @@ from perturbed import (
 from robo_maxent.assets import path as asset
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
-from robo_maxent.perturbations.base import mass_scale
 from robo_maxent.perturbations.mass import PAYLOAD_AT, PAYLOAD_BOX, loaded
 from robo_maxent.perturbations.params import check
+from robo_maxent.sim.body_scale import mass_scale
 from robo_maxent.sim.robot import Robot, load
-from robo_maxent.tasks.quadruped import EFFECTS, QUADRUPED
+from robo_maxent.tasks.four_legs import EFFECTS, QUADRUPED
 
 TRUNK = 5.204  # kg
 TOTAL = 12.743448  # kg

@@ -23,7 +23,8 @@ from robo_maxent.perturbations.params import (
 )
 from robo_maxent.sim.robot import Robot
 from robo_maxent.tasks import make
-from robo_maxent.tasks.quadruped import EFFECTS, QuadrupedFlat
+from robo_maxent.tasks.four_legs import EFFECTS
+from robo_maxent.tasks.quadruped import QuadrupedFlat
 
 
 def changed(n: int, **values: Any) -> EpisodeParams:

@@ -28,7 +28,7 @@ from robo_maxent.perturbations.pushes import Pushes
 from robo_maxent.perturbations.ranges import LEVELS, Randomization, level, randomization
 from robo_maxent.sim.robot import Robot
 from robo_maxent.tasks import make
-from robo_maxent.tasks.quadruped import EFFECTS
+from robo_maxent.tasks.four_legs import EFFECTS
 
 NONE, DEFAULT, HARD = (ranges(name) for name in LEVELS)
 WIDE: dict[str, Any] = HARD.ranges | {"locked_joint": 0.5, "dead_joint": 0.5}

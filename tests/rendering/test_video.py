@@ -17,9 +17,10 @@ from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams, nominal
 from robo_maxent.perturbations.pushes import RGBA
 from robo_maxent.rendering import backend, video
-from robo_maxent.sim.robot import DECORATION_GROUP, load
+from robo_maxent.sim.mjcf import DECORATION_GROUP
+from robo_maxent.sim.robot import load
 from robo_maxent.tasks import make
-from robo_maxent.tasks.quadruped import EFFECTS
+from robo_maxent.tasks.four_legs import EFFECTS
 from robo_maxent.types import Arrow, Snapshot
 
 SMALL = video.VideoSettings(width=160, height=112)

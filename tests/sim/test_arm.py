@@ -9,7 +9,8 @@ from mujoco.batch import Batch
 
 from robo_maxent.assets import path as asset
 from robo_maxent.sim.kinematics import Chain
-from robo_maxent.sim.robot import DECORATION_GROUP, Robot, RobotSpec, load
+from robo_maxent.sim.mjcf import DECORATION_GROUP
+from robo_maxent.sim.robot import Robot, RobotSpec, load
 
 FILE = asset("arm.xml")
 JOINTS = [f"joint{number}" for number in range(1, 8)]

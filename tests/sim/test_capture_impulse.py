@@ -7,7 +7,7 @@ from arm_world import ARM, ARM_SPEC
 from robo_maxent.errors import RobotError
 from robo_maxent.sim.capture_impulse import CaptureImpulse, capture_impulse
 from robo_maxent.sim.robot import Robot, load
-from robo_maxent.tasks.quadruped import QUADRUPED
+from robo_maxent.tasks.four_legs import QUADRUPED
 
 ROBOT = Robot(load(QUADRUPED.model), QUADRUPED)
 

@@ -1,0 +1,142 @@
+"""``robo-maxent robot check``: what has to be done before a robot can be trained, done."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from robo_maxent.cli.arguments import Json, Result
+from robo_maxent.errors import RenderingError, UsageError
+
+if TYPE_CHECKING:
+    from robo_maxent.robots.proposal import Proposal
+
+LEGS = 4
+
+
+@dataclass(frozen=True)
+class Robot:
+    """Read a quadruped's model, say what is wrong with it, and write its page, a TOML.
+
+    Then it is trained with --robot.
+    """
+
+    what: Positional[Literal["check"]]
+    """What to do."""
+    file: Annotated[
+        Positional[str],
+        arg(
+            metavar="FILE",
+            help="MJCF (.xml) or URDF, or PACKAGE:PATH, a file that an installed package brings; "
+            "or a page (.toml), to check that after it was changed.",
+        ),
+    ]
+    name: str | None = None
+    """What to call the robot; by default as the file is called."""
+    base: str | None = None
+    """Body that the legs stand out of; by default found."""
+    feet: tuple[str, ...] | None = None
+    """Bodies of the feet, front right, front left, rear right, rear left; by default found."""
+    out: Path | None = None
+    """The page to write; by default NAME.toml here. Its picture lies beside it."""
+    as_json: Json = False
+
+    def run(self) -> Result:
+        """Check, and say what was written."""
+        if self.file.endswith(".toml"):
+            return self._check_page(Path(self.file))
+        return self._propose()
+
+    def _propose(self) -> Result:
+        from robo_maxent.cli.progress import say
+        from robo_maxent.files import write_atomically
+        from robo_maxent.robots.model_file import locate
+        from robo_maxent.robots.page import write_page
+        from robo_maxent.robots.proposal import propose
+
+        if self.feet is not None and len(self.feet) != LEGS:
+            raise UsageError(f"--feet takes four bodies, FR FL RR RL, got {len(self.feet)}")
+        model = locate(self.file, Path())
+        name = self.name or model.stem
+        page = self.out or Path(f"{name}.toml")
+        if page.exists():
+            raise UsageError(
+                f"{page} is there already: check it as it is with 'robo-maxent robot check "
+                f"{quote(str(page))}', delete it, or name another with --out"
+            )
+        say(f"Reading {model}")
+        proposal = propose(model, self._named(model, page.parent), name, self.base, self.feet or ())
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(page, write_page(proposal.page))
+        picture = _draw(page)
+        if not self.as_json:
+            _print(proposal)
+        say(f"  page: {page}")
+        if picture is not None:
+            say(f"  picture: {picture}")
+        say(f"Next: robo-maxent train quadruped-flat --robot {quote(str(page))} --minutes 5")
+        return {
+            "robot": name,
+            "page": str(page),
+            "picture": None if picture is None else str(picture),
+            "mass": proposal.mass,
+            "leg_length": proposal.leg_length,
+            "findings": [asdict(finding) for finding in proposal.findings],
+            "hand_edits": len(proposal.by_hand),
+        }
+
+    def _named(self, model: Path, folder: Path) -> str:
+        """How the page names the model: as the package's, relative to itself, or in full."""
+        if not Path(self.file).exists():
+            return self.file
+        here, there = folder.resolve(), model.resolve()
+        return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
+
+    def _check_page(self, page: Path) -> Result:
+        from robo_maxent.cli.progress import say
+        from robo_maxent.robots.own_robot import open_robot
+
+        if self.name or self.base or self.feet or self.out:
+            raise UsageError("a page says its own --name, --base and --feet, and is not written")
+        robot = open_robot(page)
+        picture = _draw(page)
+        assert robot.page is not None
+        if not self.as_json:
+            print(f"{robot.page.name}: {page} fits its model")
+        if picture is not None:
+            say(f"  picture: {picture}")
+        say(f"Next: robo-maxent train quadruped-flat --robot {quote(str(page))} --minutes 5")
+        drawn = None if picture is None else str(picture)
+        return {"robot": robot.page.name, "page": str(page), "picture": drawn}
+
+
+def _draw(page: Path) -> Path | None:
+    """Draw the standing robot beside its page, which also builds it; None: without OpenGL."""
+    from robo_maxent.cli.progress import say
+    from robo_maxent.rendering import robot_picture
+    from robo_maxent.tasks import make
+    from robo_maxent.tasks.quadruped import QuadrupedFlat
+
+    task = make(QuadrupedFlat.name, robot_file=page)
+    try:
+        robot_picture.draw(task.robot_spec, page.with_suffix(".png"))
+    except RenderingError as error:
+        say(f"warning: no picture of the stance: {error}")
+        return None
+    return page.with_suffix(".png")
+
+
+def _print(proposal: "Proposal") -> None:
+    page = proposal.page
+    print(
+        f"{page.name}: {proposal.mass:.1f} kg, legs of {proposal.leg_length:.3f} m, "
+        f"{len(page.joint_names)} joints; stands {page.height:.3f} m high"
+    )
+    for finding in proposal.findings:
+        print(f"  {finding.what}")
+        print(f"    {'TO DO' if finding.by_hand else '->'} {finding.fix}")
+    count = len(proposal.by_hand)
+    print("Nothing is left to do by hand." if not count else f"{count} left to do by hand.")

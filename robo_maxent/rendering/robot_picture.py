@@ -1,0 +1,66 @@
+"""A robot in its standing pose: as it looks, and what of it touches, from the side and in front."""
+
+import os
+
+import numpy as np
+from PIL import Image
+
+from robo_maxent.files import FileKind, atomic_path, require_place
+from robo_maxent.rendering.backend import find_backend
+from robo_maxent.sim.mjcf import DECORATION_GROUP
+from robo_maxent.sim.physics import mujoco
+from robo_maxent.sim.robot import Robot, RobotSpec, load
+
+PICTURE = FileKind("a picture", rb"\x89PNG", ".png")
+PANEL = 480
+"""Side of each of the three views, pixels."""
+VIEWS = {"looks": (135.0, -20.0), "side": (90.0, 0.0), "front": (180.0, 0.0)}
+"""Azimuth and elevation of the camera, degrees; x is forward."""
+DISTANCE = 2.6
+"""Of the camera, over the size of the robot."""
+TOUCHING = (1, 3)
+"""Geom groups of what touches, beside the ground's, 0."""
+
+
+def draw(spec: RobotSpec, path: str | os.PathLike[str]) -> None:
+    """Draw the three views side by side.
+
+    Args:
+        spec: The robot in its world.
+        path: A png file.
+
+    Raises:
+        RenderingError: No OpenGL backend works; the message holds the fix.
+        UsageError: The file is of another kind.
+    """
+    require_place(path, PICTURE)
+    find_backend()
+    model = load(spec.model, decorations=True)
+    robot = Robot(model, spec)
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, robot.home)
+    mujoco.mj_forward(model, data)
+    feet = data.geom_xpos[robot.foot_geoms]
+    size = float(np.linalg.norm(np.ptp(feet, axis=0)[:2]) + robot.home_height)
+    camera = mujoco.MjvCamera()
+    camera.lookat[:] = data.xpos[robot.base_body] * [1.0, 1.0, 0.7]
+    camera.distance = DISTANCE * size / 2
+    renderer = mujoco.Renderer(model, PANEL, PANEL)
+    panels = []
+    try:
+        for name, (camera.azimuth, camera.elevation) in VIEWS.items():
+            renderer.update_scene(data, camera, _shown(touching=name != "looks"))
+            panels.append(renderer.render().copy())
+    finally:
+        renderer.close()
+    with atomic_path(path) as temporary:
+        Image.fromarray(np.concatenate(panels, axis=1)).save(temporary, format="png")
+
+
+def _shown(touching: bool) -> mujoco.MjvOption:
+    """What is drawn: what the eye should see, or what touches."""
+    option = mujoco.MjvOption()
+    for group in TOUCHING:
+        option.geomgroup[group] = touching or group == 1
+    option.geomgroup[DECORATION_GROUP] = not touching
+    return option

@@ -1,0 +1,309 @@
+"""Base, legs and feet, found in a model by how its parts hang together."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robo_maxent.errors import RobotError
+from robo_maxent.robots.findings import Finding, few
+from robo_maxent.robots.page import LEGS
+from robo_maxent.sim.legs import LATERAL, chain, leg_length
+from robo_maxent.sim.physics import mujoco
+
+LEAST_JOINTS = 2
+"""Hinges that a chain has at least to be a leg."""
+TIP_RADIUS = 0.055
+"""Radius of a foot whose shape is no sphere, over the length of its leg: that of the shipped
+quadruped."""
+
+
+@dataclass(frozen=True)
+class LegParts:
+    """One leg of a compiled model."""
+
+    joints: tuple[int, ...]
+    """Its hinges, from the trunk down."""
+    body: int
+    """Body that the foot is part of."""
+    at: np.ndarray
+    """Centre of the foot in that body's frame, m, (3,)."""
+    radius: float
+    """Of the foot, m."""
+    friction: float
+    """Sliding, of the geom that is the foot."""
+    length: float
+    """From the first joint that bends it to the foot, straight, m."""
+    bending: tuple[int, ...]
+    """Those of its joints that bend it, whose axes are lateral."""
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A quadruped in a compiled model."""
+
+    base: int
+    """Body that the legs stand out of."""
+    legs: dict[str, LegParts]
+    """FR, FL, RR and RL."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def length(self) -> float:
+        """Mean length of the legs, m."""
+        return float(np.mean([leg.length for leg in self.legs.values()]))
+
+
+def find_anatomy(
+    model: mujoco.MjModel, base: str | None = None, feet: Sequence[str] = ()
+) -> Anatomy:
+    """The base, the four legs and the feet.
+
+    Args:
+        model: Compiled, without ground.
+        base: Body that the legs stand out of; None: what is common to them.
+        feet: Bodies of the feet, FR, FL, RR and RL; empty: found.
+
+    Raises:
+        RobotError: There are no four legs, two robots, or no body of a name.
+    """
+    findings: list[Finding] = []
+    tips = [_body(model, name, "foot") for name in feet] or _tips(model)
+    trunk = _trunk(model, tips) if base is None else _body(model, base, "base")
+    _check_free(model, trunk, findings)
+    tips = tips if feet else _four(model, trunk, tips)
+    legs = [_leg(model, trunk, tip, findings) for tip in tips]
+    if len({len(leg.joints) for leg in legs}) > 1:
+        counts = [f"{model.body(leg.body).name} {len(leg.joints)}" for leg in legs]
+        raise RobotError(f"The legs have different numbers of joints: {', '.join(counts)}")
+    ordered = dict(zip(LEGS, legs, strict=True)) if feet else _placed(model, legs)
+    return Anatomy(trunk, ordered, tuple(findings))
+
+
+def _body(model: mujoco.MjModel, name: str, what: str) -> int:
+    names = [model.body(i).name for i in range(model.nbody)]
+    if name not in names:
+        raise RobotError(f"The robot has no body {name!r} for its {what}. It has: {few(names, 60)}")
+    return names.index(name)
+
+
+def _is_moving(model: mujoco.MjModel, body: int) -> bool:
+    """Whether a hinge or slide of its own moves it."""
+    first = int(model.body_jntadr[body])
+    kinds = model.jnt_type[first : first + int(model.body_jntnum[body])] if first >= 0 else []
+    return any(kind >= mujoco.mjtJoint.mjJNT_SLIDE.value for kind in kinds)
+
+
+def _tips(model: mujoco.MjModel) -> list[int]:
+    """The last moving body of each chain of hinges."""
+    moving = [body for body in range(1, model.nbody) if _is_moving(model, body)]
+    inner = set()
+    for body in moving:
+        parent = int(model.body_parentid[body])
+        while parent:
+            inner.add(parent)
+            parent = int(model.body_parentid[parent])
+    return [body for body in moving if body not in inner and len(_hinges(model, 0, body)) > 1]
+
+
+def _hinges(model: mujoco.MjModel, base: int, body: int) -> list[int]:
+    hinge = mujoco.mjtJoint.mjJNT_HINGE.value
+    return [joint for joint in chain(model, base, body) if model.jnt_type[joint] == hinge]
+
+
+def _ancestors(model: mujoco.MjModel, body: int) -> list[int]:
+    """A body and what it hangs on, the world last."""
+    found = [body]
+    while found[-1]:
+        found.append(int(model.body_parentid[found[-1]]))
+    return found
+
+
+def _trunk(model: mujoco.MjModel, tips: Sequence[int]) -> int:
+    """The body that most chains of hinges stand out of."""
+    hubs: Counter[int] = Counter()
+    for tip in tips:
+        moving = [body for body in _ancestors(model, tip)[:-1] if _is_moving(model, body)]
+        hubs[int(model.body_parentid[moving[-1]])] += 1
+    hub, count = hubs.most_common(1)[0] if hubs else (0, 0)
+    if hub == 0 or count < len(LEGS):
+        chains = [f"{model.body(tip).name} ({len(_hinges(model, 0, tip))} hinges)" for tip in tips]
+        raise RobotError(
+            "Found no body with four legs, which are chains of at least two hinges. Chains: "
+            f"{few(chains, 12) or 'none'}. Name the parts: --base BODY --feet FR FL RR RL"
+        )
+    if [count for _, count in hubs.most_common()].count(count) > 1:
+        names = [model.body(hub).name for hub, n in hubs.most_common() if n == count]
+        raise RobotError(
+            f"There are {len(names)} robots with legs, of the bases {', '.join(names)}: say which "
+            "with --base"
+        )
+    return hub
+
+
+def _check_free(model: mujoco.MjModel, trunk: int, findings: list[Finding]) -> None:
+    """What is said of free joints: one on the base is right, none is mended, two are refused."""
+    free = model.jnt_bodyid[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE.value].tolist()
+    above = [body for body in free if body in _ancestors(model, trunk)]
+    others = [body for body in free if body not in above]
+    if others:
+        names = few([model.body(body).name for body in others])
+        findings.append(Finding(f"bodies that float beside the robot: {names}", "left out"))
+    if not above:
+        what = f"no free base: {model.body(trunk).name} is fixed to the world"
+        findings.append(Finding(what, "it gets a free joint"))
+
+
+def _four(model: mujoco.MjModel, trunk: int, tips: Sequence[int]) -> list[int]:
+    """The legs among the chains of a trunk: four of as many joints, that reach lowest.
+
+    Raises:
+        RobotError: There are no such four.
+    """
+    own = [tip for tip in tips if trunk in _ancestors(model, tip)[1:]]
+    counts = Counter(len(_hinges(model, trunk, tip)) for tip in own)
+    groups = [
+        [tip for tip in own if len(_hinges(model, trunk, tip)) == joints]
+        for joints, count in counts.items()
+        if count >= len(LEGS) and joints >= LEAST_JOINTS
+    ]
+    if len(groups) != 1 or len(groups[0]) != len(LEGS):
+        chains = [f"{model.body(t).name} ({len(_hinges(model, trunk, t))} hinges)" for t in own]
+        raise RobotError(
+            f"{model.body(trunk).name} must have four legs of equally many hinges. Its chains: "
+            f"{few(chains, 12)}. Name the feet: --feet FR FL RR RL"
+        )
+    return groups[0]
+
+
+def _leg(model: mujoco.MjModel, base: int, tip: int, findings: list[Finding]) -> LegParts:
+    joints = _hinges(model, base, tip)
+    if len(joints) < LEAST_JOINTS:
+        name = model.body(tip).name
+        raise RobotError(
+            f"{name} hangs on {len(joints)} hinges of the base: a leg has at least two"
+        )
+    foot, body, at, radius, sphere = _foot(model, base, tip, joints[-1])
+    if not sphere:
+        kind = mujoco.mjtGeom(int(model.geom_type[foot])).name.removeprefix("mjGEOM_").lower()
+        findings.append(
+            Finding(
+                f"the foot of {model.body(tip).name} is no sphere but a {kind}",
+                f"a sphere of {1e3 * radius:.0f} mm at its end",
+            )
+        )
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    lateral = data.xmat[base].reshape(3, 3)[:, 1]
+    bending = [joint for joint in joints if abs(data.xaxis[joint] @ lateral) > LATERAL]
+    length = leg_length(model, base, body, at)
+    if not bending or length <= 0.0:
+        raise RobotError(
+            f"No joint of the leg to {model.body(tip).name} bends it: the base must have x forward "
+            "and y to the left, and each leg an axis along y"
+        )
+    friction = float(model.geom_friction[foot, 0]) if foot >= 0 else 0.8
+    return LegParts(tuple(joints), body, at, radius, friction, length, tuple(bending))
+
+
+def _foot(
+    model: mujoco.MjModel, base: int, tip: int, last: int
+) -> tuple[int, int, np.ndarray, float, bool]:
+    """Geom, body, centre and radius of a foot, and whether it was a sphere.
+
+    It is the sphere farthest from the last joint, unless something else reaches farther by more
+    than its radius.
+    """
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    anchor = data.xanchor[last]
+    below = [body for body in range(1, model.nbody) if tip in _ancestors(model, body)]
+    touching = (model.geom_contype | model.geom_conaffinity) > 0
+    geoms = [int(g) for g in np.flatnonzero(touching) if model.geom_bodyid[g] in below]
+    if not geoms:
+        raise RobotError(
+            f"{model.body(tip).name}, the end of a leg, has no geom that touches anything: name "
+            "the feet with --feet, or give it a shape with contact"
+        )
+    sphere = mujoco.mjtGeom.mjGEOM_SPHERE.value
+    spheres = [g for g in geoms if model.geom_type[g] == sphere]
+    reach = {
+        g: float(np.linalg.norm(surface(model, data, g) - anchor, axis=1).max()) for g in geoms
+    }
+    farthest = max(geoms, key=lambda g: reach[g])
+    if spheres:
+        best = max(spheres, key=lambda g: reach[g])
+        radius = float(model.geom_size[best, 0])
+        if reach[farthest] <= reach[best] + radius:
+            return best, int(model.geom_bodyid[best]), model.geom_pos[best].copy(), radius, True
+    points = surface(model, data, farthest)
+    end = points[np.argmax(np.linalg.norm(points - anchor, axis=1))]
+    body = int(model.geom_bodyid[farthest])
+    radius = TIP_RADIUS * leg_length(model, base, body, _inside(data, body, end))
+    centre = end - radius * (end - anchor) / np.linalg.norm(end - anchor)
+    return farthest, body, _inside(data, body, centre), round(radius, 4), False
+
+
+def _inside(data: mujoco.MjData, body: int, point: np.ndarray) -> np.ndarray:
+    """A point of the world in the frame of a body."""
+    return data.xmat[body].reshape(3, 3).T @ (point - data.xpos[body])
+
+
+def surface(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarray:
+    """Points of a geom that enclose it, or nearly so, world frame, m, (P, 3)."""
+    kind, size = int(model.geom_type[geom]), model.geom_size[geom]
+    if kind == mujoco.mjtGeom.mjGEOM_MESH.value:
+        mesh = int(model.geom_dataid[geom])
+        first = int(model.mesh_vertadr[mesh])
+        local = model.mesh_vert[first : first + int(model.mesh_vertnum[mesh])].astype(float)
+    elif kind == mujoco.mjtGeom.mjGEOM_SPHERE.value:
+        local = size[0] * _BALL
+    elif kind == mujoco.mjtGeom.mjGEOM_CAPSULE.value:
+        ends = [np.array([0.0, 0.0, end * size[1]]) for end in (-1, 1)]
+        local = np.concatenate([size[0] * _BALL + end for end in ends])
+    elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER.value:
+        rim = size[0] * _BALL * np.array([1.0, 1.0, 0.0])
+        local = np.concatenate([rim + np.array([0, 0, end * size[1]]) for end in (-1, 1)])
+    elif kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID.value:
+        local = _BALL * size
+    else:
+        local = _CORNERS * size
+    return data.geom_xpos[geom] + local @ data.geom_xmat[geom].reshape(3, 3).T
+
+
+_CORNERS = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
+
+
+def _ball(count: int = 200) -> np.ndarray:
+    """Points spread evenly over the unit sphere by the golden angle, with its poles."""
+    height = np.linspace(-1.0, 1.0, count)
+    angle = np.pi * (3.0 - np.sqrt(5.0)) * np.arange(count)
+    around = np.sqrt(1.0 - height**2)
+    return np.stack([around * np.cos(angle), around * np.sin(angle), height], axis=1)
+
+
+_BALL = _ball()
+
+
+def _placed(model: mujoco.MjModel, legs: Sequence[LegParts]) -> dict[str, LegParts]:
+    """Legs by where they stand out of the trunk.
+
+    Raises:
+        RobotError: They are not front and rear, right and left.
+    """
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    base = int(model.body_parentid[model.jnt_bodyid[legs[0].joints[0]]])
+    hips = np.array([_inside(data, base, data.xanchor[leg.joints[-2]]) for leg in legs])
+    ahead, left = (hips[:, axis] > hips[:, axis].mean() for axis in (0, 1))
+    named = {
+        ("F" if front else "R") + ("L" if side else "R"): leg
+        for front, side, leg in zip(ahead, left, legs, strict=True)
+    }
+    if len(named) < len(LEGS):
+        raise RobotError(
+            "The legs are not front and rear, right and left of the base, whose x must be forward "
+            "and y to the left. Name them: --feet FR FL RR RL"
+        )
+    return {leg: named[leg] for leg in LEGS}

@@ -1,0 +1,343 @@
+"""Opens the MJCF or URDF file of anyone, and repairs what MuJoCo would refuse or lose.
+
+Meshes are looked for where the file says, then by name around it. What the eye alone needed and
+is gone is left out; inertias that no body can have are mended; those of a URDF keep the rotation
+of their frames. All that was done is said.
+"""
+
+import importlib.util
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robo_maxent.errors import RobotError
+from robo_maxent.robots.findings import Finding, few
+from robo_maxent.sim.physics import mujoco
+
+MESHES = (".stl", ".obj", ".msh")
+"""Endings of the meshes that MuJoCo reads."""
+SEARCHED = 20_000
+"""Files around a model that are looked through for a mesh, at most."""
+LEAST_MASS, LEAST_INERTIA = 1e-3, 1e-6
+"""kg and kg m², of a moving link that says none."""
+UNSAID = (np.nan, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""What a body has for a full inertia tensor that has none."""
+PHYSICAL = 1.0 - 1e-6
+"""The two smaller principal moments sum to at least so much of the largest."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model that compiles, without ground and textures, and what had to be done for that."""
+
+    spec: mujoco.MjSpec
+    compiled: mujoco.MjModel
+    findings: tuple[Finding, ...]
+
+
+def locate(name: str, folder: Path) -> Path:
+    """The file that a name stands for.
+
+    Args:
+        name: A path, relative to ``folder`` or not, or PACKAGE:PATH, a file that an installed
+            package brings.
+        folder: Of the file that names it.
+
+    Raises:
+        RobotError: There is no such package or file.
+    """
+    package, colon, inside = name.partition(":")
+    if colon and package.isidentifier() and len(package) > 1:
+        found = importlib.util.find_spec(package)
+        if found is None or found.origin is None:
+            raise RobotError(
+                f"{name} is a file of the package {package}, which is not installed: "
+                f"pip install {package.replace('_', '-')}"
+            )
+        path = Path(found.origin).parent / inside
+    else:
+        path = folder / name
+    if not path.is_file():
+        raise RobotError(f"Robot file not found: {path}")
+    return path
+
+
+def open_model(path: Path) -> ModelFile:
+    """Read and repair a model.
+
+    Raises:
+        RobotError: It is no MJCF or URDF, or says what nothing here can repair.
+    """
+    if path.suffix == ".xacro":
+        raise RobotError(f"{path} is a xacro file: write a URDF with ROS' xacro tool first")
+    findings: list[Finding] = []
+    try:
+        root = ET.parse(path).getroot()
+        if root.tag == "robot":
+            spec = _from_urdf(root, path, findings)
+        else:
+            spec = mujoco.MjSpec.from_file(str(path))
+            _resolve_meshes(spec, path.parent, findings)
+        _strip(spec)
+        _mend_inertias(spec, findings)
+        compiled = _compiled(spec, findings)
+    except (ValueError, OSError, ET.ParseError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RobotError(f"{path} is not a valid robot: {reason}") from error
+    return ModelFile(spec, compiled, tuple(findings))
+
+
+def _strip(spec: mujoco.MjSpec) -> None:
+    """Delete the ground, height fields and textures; name bodies and joints that have no name.
+
+    The world that a task brings takes the place of the file's.
+    """
+    for number, body in enumerate(spec.bodies[1:], 1):
+        body.name = body.name or f"body {number}"
+    for number, joint in enumerate(spec.joints, 1):
+        joint.name = joint.name or f"joint {number}"
+    for geom in [g for g in spec.geoms if g.parent.name == "world"]:
+        spec.delete(geom)
+    for hfield in list(spec.hfields):
+        spec.delete(hfield)
+    for material in spec.materials:
+        material.textures = [""] * len(material.textures)
+    for texture in list(spec.textures):
+        spec.delete(texture)
+    for skin in list(spec.skins):
+        spec.delete(skin)
+
+
+def _compiled(spec: mujoco.MjSpec, findings: list[Finding]) -> mujoco.MjModel:
+    """The compiled model; where moving links have no mass, they get a little.
+
+    Raises:
+        ValueError: It does not compile all the same.
+    """
+    try:
+        return spec.compile()
+    except ValueError as error:
+        if "mjMINVAL" not in str(error):
+            raise
+    spec.compiler.boundmass, spec.compiler.boundinertia = LEAST_MASS, LEAST_INERTIA
+    compiled = spec.compile()
+    light = np.flatnonzero(compiled.body_mass[1:] <= LEAST_MASS) + 1
+    names = few([compiled.body(body).name for body in light.tolist()])
+    findings.append(
+        Finding(
+            f"moving links without mass or inertia: {names}",
+            f"each has at least {LEAST_MASS:g} kg and {LEAST_INERTIA:g} kg m²",
+        )
+    )
+    return compiled
+
+
+# Meshes.
+
+
+def _resolve_meshes(spec: mujoco.MjSpec, folder: Path, findings: list[Finding]) -> None:
+    """Let every mesh name the file that it is read from; delete geoms of meshes that are gone."""
+    home = folder / (spec.meshdir or "")
+    missing: dict[str, str] = {}
+    elsewhere: list[str] = []
+    for mesh in list(spec.meshes):
+        if not mesh.file:
+            continue
+        mesh.name = mesh.name or Path(mesh.file).stem
+        found = mesh_file(mesh.file, home)
+        if found is None:
+            missing[mesh.name] = mesh.file
+        else:
+            if found != home / mesh.file:
+                elsewhere.append(f"{mesh.file} at {found}")
+            mesh.file = str(found.resolve())
+    spec.meshdir = ""
+    if elsewhere:
+        findings.append(Finding(f"meshes that lie elsewhere: {few(elsewhere)}", "found there"))
+    lost = [g for g in spec.geoms if g.meshname in missing]
+    touching = [g.meshname for g in lost if g.contype or g.conaffinity]
+    for geom in lost:
+        spec.delete(geom)
+    for mesh in [m for m in spec.meshes if m.name in missing]:
+        spec.delete(mesh)
+    if missing:
+        findings.append(_left_out(list(missing.values()), touching))
+
+
+def _left_out(files: list[str], touching: list[str]) -> Finding:
+    if touching:
+        return Finding(
+            f"missing meshes: {few(files)}; {few(touching)} had contact",
+            "left out; what had contact touches nothing now: put the files back if it should",
+        )
+    return Finding(f"missing meshes: {few(files)}", "left out: only the eye sees them")
+
+
+def mesh_file(name: str, folder: Path) -> Path | None:
+    """The file of a mesh: where the name says, or of that name around it; None: there is none.
+
+    A mesh of a kind that MuJoCo does not read, such as COLLADA's, is looked for in one that it
+    does.
+    """
+    inside = name.removeprefix("file://")
+    if inside.startswith("package://"):
+        inside = inside.removeprefix("package://").partition("/")[2]
+    wanted = Path(inside)
+    for near in (folder, *folder.absolute().parents[:3]):
+        path = near / wanted
+        if path.is_file() and path.suffix.lower() in MESHES:
+            return path
+    for root in (folder, folder.absolute().parent):
+        by_name = {}
+        for number, path in enumerate(root.rglob("*") if root.is_dir() else ()):
+            if number > SEARCHED:
+                break
+            if path.suffix.lower() in MESHES and path.stem == wanted.stem:
+                by_name.setdefault(path.suffix.lower() == wanted.suffix.lower(), path)
+        if by_name:
+            return by_name.get(True) or by_name[False]
+    return None
+
+
+# URDF.
+
+
+def _from_urdf(root: ET.Element, path: Path, findings: list[Finding]) -> mujoco.MjSpec:
+    """A URDF with every link a body, and its inertias as its own frames have them."""
+    _resolve_urdf_meshes(root, path.parent, findings)
+    for joint in root.iter("joint"):
+        if joint.get("type") == "floating":  # what it hangs on is no part of the robot
+            joint.set("type", "fixed")
+    for extension in root.findall("mujoco"):
+        root.remove(extension)
+    compiler = ET.SubElement(ET.SubElement(root, "mujoco"), "compiler")
+    for key in ("strippath", "fusestatic", "discardvisual"):
+        compiler.set(key, "false")
+    spec = mujoco.MjSpec.from_string(ET.tostring(root, encoding="unicode"))
+    for mesh in spec.meshes:
+        mesh.name = mesh.name or Path(mesh.file).stem
+    rotated = [name for link in root.iter("link") for name in _with_inertia(spec, link)]
+    if rotated:
+        findings.append(
+            Finding(
+                f"inertias in frames that are rotated against their links: {few(rotated)}",
+                "turned into the frames of the links",
+            )
+        )
+    return spec
+
+
+def _resolve_urdf_meshes(root: ET.Element, folder: Path, findings: list[Finding]) -> None:
+    """Let every mesh name the file that it is read from; take those that are gone out."""
+    missing = {"visual": set[str](), "collision": set[str]()}
+    for link in root.iter("link"):
+        for part in [*link.findall("visual"), *link.findall("collision")]:
+            mesh = part.find("geometry/mesh")
+            if mesh is None:
+                continue
+            name = mesh.get("filename", "")
+            found = mesh_file(name, folder)
+            if found is None:
+                link.remove(part)
+                missing[part.tag].add(name)
+            else:
+                mesh.set("filename", str(found.resolve()))
+    if lost := missing["visual"] | missing["collision"]:
+        findings.append(_left_out(sorted(lost), sorted(missing["collision"])))
+
+
+def _with_inertia(spec: mujoco.MjSpec, link: ET.Element) -> list[str]:
+    """Write the inertia of a link as the URDF has it: its name, if its frame is rotated."""
+    inertial, body = link.find("inertial"), spec.body(link.get("name", ""))
+    if inertial is None or body is None:
+        return []
+    tensor, mass = inertial.find("inertia"), inertial.find("mass")
+    if tensor is None or mass is None:
+        return []
+    origin = inertial.find("origin")
+    place = np.array([float(x) for x in _attribute(origin, "xyz").split()])
+    angles = np.array([float(x) for x in _attribute(origin, "rpy").split()])
+    turn = rotation(*angles)
+    names = ("ixx", "ixy", "ixz", "iyy", "iyz", "izz")
+    xx, xy, xz, yy, yz, zz = (float(tensor.get(name, "0")) for name in names)
+    moments = turn @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ turn.T
+    kg = float(mass.get("value", "0"))
+    body.mass, body.explicitinertial, body.ipos = kg, kg > 0.0, place
+    body.inertia, body.iquat = _diagonal(moments)
+    body.fullinertia = UNSAID
+    return [body.name] if np.any(angles) else []
+
+
+def _attribute(origin: ET.Element | None, name: str) -> str:
+    return "0 0 0" if origin is None else origin.get(name, "0 0 0")
+
+
+def rotation(roll: float, pitch: float, yaw: float) -> np.ndarray:
+    """Rotation matrix of a URDF's fixed-axis angles, rad, (3, 3)."""
+    (a, b, c), (d, e, f) = np.cos([roll, pitch, yaw]), np.sin([roll, pitch, yaw])
+    about_x = np.array([[1, 0, 0], [0, a, -d], [0, d, a]])
+    about_y = np.array([[b, 0, e], [0, 1, 0], [-e, 0, b]])
+    about_z = np.array([[c, -f, 0], [f, c, 0], [0, 0, 1]])
+    return about_z @ about_y @ about_x
+
+
+# Inertias.
+
+
+def _mend_inertias(spec: mujoco.MjSpec, findings: list[Finding]) -> None:
+    """Give bodies that say an inertia which no body can have the nearest one that some has."""
+    mended = []
+    for body in spec.bodies[1:]:
+        if not body.explicitinertial or body.mass <= 0.0:
+            continue
+        moments, axes = _principal(body)
+        possible = physical(moments, body.mass)
+        if np.array_equal(possible, moments):
+            continue
+        mended.append(f"{body.name} ({', '.join(f'{m:.3g}' for m in moments)} kg m²)")
+        body.inertia, body.fullinertia = possible, UNSAID
+        if axes is not None:
+            body.iquat = axes
+    if mended:
+        findings.append(
+            Finding(
+                f"inertia that is not physical: {few(mended)}",
+                "the smaller principal moments are raised until they sum to the largest",
+            )
+        )
+
+
+def _principal(body: mujoco.MjsBody) -> tuple[np.ndarray, np.ndarray | None]:
+    """Principal moments of a body as written, kg m², (3,), and their axes, if not as written."""
+    full = np.array(body.fullinertia)
+    if np.isnan(full[0]):
+        return np.array(body.inertia), None
+    xx, yy, zz, xy, xz, yz = full
+    return _diagonal(np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
+
+
+def _diagonal(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Principal moments of an inertia tensor, (3,), and their axes, quaternion w x y z, (4,)."""
+    moments, axes = np.linalg.eigh(tensor)
+    if np.linalg.det(axes) < 0.0:
+        axes[:, 0] *= -1.0
+    mujoco.mju_mat2Quat(quaternion := np.zeros(4), axes.ravel())
+    return moments, quaternion
+
+
+def physical(moments: np.ndarray, mass: float) -> np.ndarray:
+    """The principal moments of a body, kg m², (3,), raised where no body could have them.
+
+    Each is positive, and no two of them sum to less than the third.
+    """
+    least = LEAST_INERTIA * min(mass, 1.0)
+    raised = np.maximum(moments, least)
+    largest = int(np.argmax(raised))
+    others = [i for i in range(3) if i != largest]
+    lacking = raised[largest] - raised[others].sum()
+    if lacking <= (1.0 - PHYSICAL) * raised[largest]:
+        return raised
+    raised[others] += lacking / 2
+    return raised

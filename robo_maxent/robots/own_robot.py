@@ -1,0 +1,120 @@
+"""A robot of its user's: from its page or its file, whole in one archive, in the world of a task.
+
+An archive is what a run keeps, so that it works wherever it is moved, and whatever became of the
+robot's files.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from robo_maxent.errors import RobotError
+from robo_maxent.from_json import typed
+from robo_maxent.robots.model_file import locate, open_model
+from robo_maxent.robots.page import LEGS, RobotPage, page_file, read_page, write_page
+from robo_maxent.robots.page_world import PageWorld
+from robo_maxent.robots.parts import parts_of
+from robo_maxent.sim.mjcf import Mjcf
+from robo_maxent.sim.robot import RobotSpec
+
+ARCHIVE = ".zip"
+INDEX, PAGE, MODEL = "index.json", "robot.toml", "robot.xml"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Date of all that is in an archive, so that the same robot gives the same bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class OwnRobot:
+    """A robot of its user's."""
+
+    mjcf: Mjcf
+    """Its parts alone, if it has a page; or else MJCF with the names of the task's own robot."""
+    page: RobotPage | None = None
+    archive: bytes | None = None
+    """What it was read from, if that is an archive."""
+
+    @cached_property
+    def zipped(self) -> bytes:
+        """The archive of it: the same robot gives the same bytes."""
+        if self.archive is not None:
+            return self.archive
+        stored = {MODEL: self.mjcf.text.encode()}
+        if self.page is not None:
+            stored[PAGE] = write_page(replace(self.page, model=MODEL)).encode()
+        index: dict[str, dict[str, str]] = {}
+        for kind in ("includes", "files"):
+            index[kind] = {}
+            for number, (name, data) in enumerate(sorted(getattr(self.mjcf, kind).items())):
+                entry = f"{kind}/{number}{Path(name).suffix}"
+                index[kind][name], stored[entry] = entry, data
+        stored[INDEX] = json.dumps(index, indent=1).encode()
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in stored.items():
+                archive.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
+        return buffer.getvalue()
+
+    def spec(self, own: RobotSpec) -> RobotSpec:
+        """What a task has to know of it, in the place of its own robot."""
+        if self.page is None:
+            return replace(own, model=self.mjcf)
+        return replace(
+            own,
+            model=PageWorld(self.mjcf, self.page, own),
+            base=self.page.base,
+            feet=LEGS,
+            actuators=self.page.joint_names,
+        )
+
+
+@dataclass(frozen=True)
+class _Index:
+    includes: dict[str, str]
+    files: dict[str, str]
+
+
+def open_robot(named: str | Path) -> OwnRobot:
+    """A robot from its page, from an archive of it, or from MJCF with the names of a task's own.
+
+    Args:
+        named: The file, or the name of a page here.
+
+    Raises:
+        RobotError: There is no such robot, or it is not valid.
+    """
+    path = page_file(named)
+    if not path.is_file():
+        raise RobotError(f"Robot file not found: {path}")
+    if path.suffix == ARCHIVE:
+        return _from_zip(path)
+    if path.suffix != ".toml":
+        return OwnRobot(Mjcf.from_file(path))
+    try:
+        text = path.read_text()
+    except UnicodeDecodeError as error:
+        raise RobotError(f"{path} is no TOML: {error}") from error
+    page = read_page(text, str(path))
+    model = open_model(locate(page.model, path.parent))
+    return OwnRobot(parts_of(model.spec, page), page)
+
+
+def _from_zip(path: Path) -> OwnRobot:
+    try:
+        data = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            index: Any = typed(_Index, json.loads(archive.read(INDEX)), "its index")
+            contents: dict[str, Mapping[str, bytes]] = {
+                kind: {name: archive.read(entry) for name, entry in getattr(index, kind).items()}
+                for kind in ("includes", "files")
+            }
+            mjcf = Mjcf(archive.read(MODEL).decode(), **contents)
+            text = archive.read(PAGE).decode() if PAGE in archive.namelist() else None
+    except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile) as error:
+        raise RobotError(f"{path} is damaged, or no robot that a run kept: {error}") from error
+    page = None if text is None else read_page(text, f"{PAGE} in {path}")
+    return OwnRobot(mjcf, page, data)

@@ -1,0 +1,228 @@
+"""The world of a task with the robot of a page in the place of its own."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robo_maxent.robots.page import LEGS, RobotPage
+from robo_maxent.robots.parts import Selection, compiled_text, emit
+from robo_maxent.sim.body_scale import REFERENCE_LEG
+from robo_maxent.sim.legs import leg_length
+from robo_maxent.sim.mjcf import DECORATION_GROUP, Mjcf
+from robo_maxent.sim.physics import mujoco
+from robo_maxent.sim.robot import RobotSpec
+
+TOUCH_SITE = 1.3
+"""Radius of the site that senses the contact of a foot, over the foot's."""
+SENSED_GROUP = 5
+"""Geom group of sites, which is not drawn."""
+FOOT = {"solref": (0.02, 1.0), "solimp": (0.9, 0.95, 0.002, 0.5, 2.0), "priority": 1, "condim": 3}
+"""Contact of a foot: that of the shipped quadruped, see ``assets/NOTICE.md``."""
+RUBBER = (0.07, 0.07, 0.08, 1.0)
+CAMERA = ("pos", "quat", "mode", "fovy")
+LIGHT = ("pos", "dir", "mode", "type", "diffuse", "ambient", "specular", "castshadow")
+
+
+class PageWorld:
+    """What a ``RobotSpec`` has for a model where the robot is that of a page."""
+
+    def __init__(self, parts: Mjcf, page: RobotPage, own: RobotSpec) -> None:
+        """Join them; the world is written when it is asked for.
+
+        Args:
+            parts: The robot alone, as :func:`parts_of` wrote it.
+            page: Its page.
+            own: The task's own robot, in its world.
+        """
+        self._parts, self._page, self._own = parts, page, own
+
+    def spec(self, decorations: bool) -> mujoco.MjSpec:
+        """The world, with or without what only the eye sees."""
+        text = self._whole if decorations else self._bare
+        return mujoco.MjSpec.from_string(text, assets=dict(self._parts.files))
+
+    @cached_property
+    def _bare(self) -> str:
+        return self._written(decorations=False)
+
+    @cached_property
+    def _whole(self) -> str:
+        return self._written(decorations=True)
+
+    def _written(self, decorations: bool) -> str:
+        page, parts = self._page, self._parts.spec()
+        shown = any(geom.group == DECORATION_GROUP for geom in parts.geoms)
+        if not decorations:
+            _undecorate(parts)
+        model = parts.compile()
+        data = mujoco.MjData(model)
+        mujoco.mj_kinematics(model, data)
+        world, looks = _world(self._own, _size(model, page))
+        touching = {geom for geom in range(model.ngeom) if model.geom_conaffinity[geom]}
+        selection = Selection(
+            base=model.body(page.base).id,
+            joints={model.joint(name).id for name in page.joint_names},
+            touching=touching,
+            shown=set(range(model.ngeom)) - touching,
+            limits={},
+        )
+        files: dict[str, bytes] = {}
+        base = emit(world, model, parts, data, selection, self._parts.files.__getitem__, files)
+        for add, values in looks(base):
+            add(**values)
+        _add_feet(world, page, hidden=shown)
+        _add_sensors(world, base)
+        _add_servos(world, page)
+        _add_home(world, page, self._own.home)
+        return compiled_text(world, files)
+
+
+def _undecorate(parts: mujoco.MjSpec) -> None:
+    """Delete what only the eye sees, with its meshes."""
+    for geom in [geom for geom in parts.geoms if geom.group == DECORATION_GROUP]:
+        parts.delete(geom)
+    used = {geom.meshname for geom in parts.geoms}
+    for mesh in [mesh for mesh in parts.meshes if mesh.name not in used]:
+        parts.delete(mesh)
+
+
+def _size(model: mujoco.MjModel, page: RobotPage) -> float:
+    """Length of the robot's legs over that of the shipped quadruped's."""
+    base = model.body(page.base).id
+    lengths = [
+        leg_length(model, base, model.body(leg.foot).id, np.array(leg.at))
+        for leg in page.legs.values()
+    ]
+    return float(np.mean(lengths)) / REFERENCE_LEG or 1.0
+
+
+def _world(own: RobotSpec, size: float) -> tuple[mujoco.MjSpec, Any]:
+    """A task's world without its robot, and what adds its cameras and lights to another base."""
+    assert isinstance(own.model, str | Path)
+    assert own.base is not None
+    world = Mjcf.from_file(Path(own.model)).spec()
+    assert not world.compiler.degree
+    model = world.copy().compile()
+    trunk = model.body(own.base).id
+    eyes = [i for i in range(model.ncam) if model.cam_bodyid[i] == trunk]
+    suns = [
+        world.light(model.light(i).name)
+        for i in range(model.nlight)
+        if model.light_bodyid[i] == trunk
+    ]
+    cameras = [
+        {
+            "name": model.camera(i).name,
+            "pos": size * model.cam_pos[i],
+            "quat": model.cam_quat[i].copy(),
+            "mode": mujoco.mjtCamLight(int(model.cam_mode[i])),
+            "fovy": float(model.cam_fovy[i]),
+        }
+        for i in eyes
+    ]
+    lights = [
+        {name: getattr(sun, name) for name in ("name", *LIGHT)} | {"pos": size * np.array(sun.pos)}
+        for sun in suns
+    ]
+
+    def looks(base: mujoco.MjsBody) -> list[tuple[Any, dict[str, Any]]]:
+        return [(base.add_camera, camera) for camera in cameras] + [
+            (base.add_light, light) for light in lights
+        ]
+
+    world.delete(world.body(own.base))
+    for key in list(world.keys):
+        world.delete(key)
+    world.stat.extent = size * world.stat.extent
+    world.stat.center = size * np.array(world.stat.center)
+    return world, looks
+
+
+def _add_feet(world: mujoco.MjSpec, page: RobotPage, hidden: bool) -> None:
+    """A sphere and a site for each foot."""
+    for name, leg in page.legs.items():
+        body = world.body(leg.foot)
+        body.add_geom(
+            name=f"{name}_foot",
+            type=mujoco.mjtGeom.mjGEOM_SPHERE,
+            size=(page.feet.radius, 0.0, 0.0),
+            pos=leg.at,
+            mass=0.0,
+            contype=0,
+            conaffinity=1,
+            friction=(page.feet.friction, 0.02, 0.01),
+            group=3 if hidden else 1,
+            rgba=RUBBER,
+            **FOOT,
+        )
+        body.add_site(
+            name=f"{name}_foot",
+            type=mujoco.mjtGeom.mjGEOM_SPHERE,
+            size=(TOUCH_SITE * page.feet.radius, 0.0, 0.0),
+            pos=leg.at,
+            group=SENSED_GROUP,
+        )
+
+
+def _add_sensors(world: mujoco.MjSpec, base: mujoco.MjsBody) -> None:
+    """What a task reads: the motion of the base, and where the feet are and what they touch."""
+    kinds, objects = mujoco.mjtSensor, mujoco.mjtObj
+    base.add_site(name="imu", size=(0.01, 0.01, 0.01), group=SENSED_GROUP)
+    of_base = {
+        "base_linear_velocity": kinds.mjSENS_VELOCIMETER,
+        "base_angular_velocity": kinds.mjSENS_GYRO,
+    }
+    for name, kind in of_base.items():
+        world.add_sensor(name=name, type=kind, objtype=objects.mjOBJ_SITE, objname="imu")
+    world.add_sensor(
+        name="up_in_base",
+        type=kinds.mjSENS_FRAMEZAXIS,
+        objtype=objects.mjOBJ_BODY,
+        objname="world",
+        reftype=objects.mjOBJ_SITE,
+        refname="imu",
+    )
+    of_feet = {
+        "position": kinds.mjSENS_FRAMEPOS,
+        "velocity": kinds.mjSENS_FRAMELINVEL,
+        "touch": kinds.mjSENS_TOUCH,
+    }
+    for what, kind in of_feet.items():
+        for leg in LEGS:
+            world.add_sensor(
+                name=f"{leg}_foot_{what}",
+                type=kind,
+                objtype=objects.mjOBJ_SITE,
+                objname=f"{leg}_foot",
+            )
+
+
+def _add_servos(world: mujoco.MjSpec, page: RobotPage) -> None:
+    """A position servo at every joint of a leg, of its name."""
+    joints = page.joints
+    for leg in LEGS:
+        numbers = zip(page.legs[leg].joints, joints.kp, joints.kd, joints.torque, strict=True)
+        for name, kp, kd, torque in numbers:
+            servo = world.add_actuator(
+                name=name,
+                target=name,
+                trntype=mujoco.mjtTrn.mjTRN_JOINT,
+                forcerange=(-torque, torque),
+                forcelimited=mujoco.mjtLimited.mjLIMITED_TRUE,
+            )
+            servo.set_to_position(kp=kp, kv=kd)
+
+
+def _add_home(world: mujoco.MjSpec, page: RobotPage, home: str) -> None:
+    """The keyframe of the standing pose; the robot's are all the joints that there are."""
+    angles = dict(zip(page.joint_names, page.stand.tolist(), strict=True))
+    names = [joint.name for joint in world.joints]
+    assert names[0] == "base"  # the free joint, then hinges and slides
+    pose = [0.0, 0.0, page.height, 1.0, 0.0, 0.0, 0.0]
+    world.add_key(
+        name=home,
+        qpos=[*pose, *(angles[name] for name in names[1:])],
+        ctrl=[angles[name] for name in page.joint_names],
+    )
