@@ -16,7 +16,7 @@ PANEL = 480
 """Side of each of the three views, pixels."""
 VIEWS = {"looks": (135.0, -20.0), "side": (90.0, 0.0), "front": (180.0, 0.0)}
 """Azimuth and elevation of the camera, degrees; x is forward."""
-DISTANCE = 2.6
+DISTANCE = 3.6
 """Of the camera, over the size of the robot."""
 TOUCHING = (1, 3)
 """Geom groups of what touches, beside the ground's, 0."""

@@ -15,6 +15,7 @@ from robo_maxent.robots.anatomy import Anatomy, find_anatomy
 from robo_maxent.robots.findings import Finding, few
 from robo_maxent.robots.model_file import ModelFile, open_model
 from robo_maxent.robots.page import LEGS, Feet, Joints, Leg, RobotPage
+from robo_maxent.robots.parts import grounded
 from robo_maxent.robots.stance import Stance, solve
 from robo_maxent.sim.body_scale import REFERENCE_LEG, REFERENCE_MASS
 from robo_maxent.sim.physics import mujoco
@@ -88,6 +89,7 @@ def propose(
         *stance.findings,
         *servos,
         *uneven,
+        *_in_the_ground(model, page),
         *_world(file, anatomy),
     )
     return Proposal(page, findings, mass, anatomy.length)
@@ -260,6 +262,15 @@ def _made_even(
 
 
 # The rest.
+
+
+def _in_the_ground(model: mujoco.MjModel, page: RobotPage) -> list[Finding]:
+    """What would touch the ground beside the feet where the robot stands."""
+    low = sorted({model.body(int(model.geom_bodyid[geom])).name for geom in grounded(model, page)})
+    if not low:
+        return []
+    what = f"spawn penetration: standing, shapes of {few(low)} reach the ground beside the feet"
+    return [Finding(what, "these shapes touch nothing; the feet do")]
 
 
 def _world(file: ModelFile, anatomy: Anatomy) -> list[Finding]:

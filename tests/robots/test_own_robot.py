@@ -107,8 +107,10 @@ def test_what_would_stand_in_the_ground_beside_the_feet_loses_contact(tmp_path: 
         open_robot(page)
     (tmp_path / "small.xml").write_text(small_robots.mjcf(foot=spike))
     feet = [f"{leg}_shank" for leg in ("FR", "FL", "RR", "RL")]
-    found = propose(tmp_path / "small.xml", "small.xml", "small", feet=feet).page
-    page.write_text(write_page(found))
+    found = propose(tmp_path / "small.xml", "small.xml", "small", feet=feet)
+    reaching = "shapes of FL_shank, FR_shank, RL_shank, RR_shank reach the ground"
+    assert any(reaching in finding.what for finding in found.findings)
+    page.write_text(write_page(found.page))
     model = compiled(page)
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
