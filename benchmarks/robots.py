@@ -164,7 +164,7 @@ def table(results: Sequence[Tried]) -> list[str]:
 
 def main() -> None:
     """Run what was asked for, and print the table and the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="check all and train none")
     parser.add_argument("--seeds", type=int, default=3, help="of the go2")
     parser.add_argument("--robots", default=",".join(ROBOTS))

@@ -77,7 +77,9 @@ def find_anatomy(
     if len({len(leg.joints) for leg in legs}) > 1:
         counts = [f"{model.body(leg.body).name} {len(leg.joints)}" for leg in legs]
         raise RobotError(f"The legs have different numbers of joints: {', '.join(counts)}")
-    ordered = dict(zip(LEGS, legs, strict=True)) if feet else _placed(model, legs)
+    ordered: dict[str, LegParts] = (
+        dict(zip(LEGS, legs, strict=True)) if feet else _placed(model, legs)
+    )
     return Anatomy(trunk, ordered, tuple(findings))
 
 

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -221,7 +222,7 @@ def _toml(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def page_file(named: str | Path, folder: Path | None = None) -> Path:
+def page_file(named: str | os.PathLike[str], folder: Path | None = None) -> Path:
     """The file that ``--robot`` names: itself, or the page of that name here.
 
     Raises:

@@ -39,8 +39,8 @@ class BodyScale:
 
     @classmethod
     def of(cls, robot: Robot) -> "BodyScale":
-        """That of a robot."""
-        return cls(size_scale(robot), mass_scale(robot))
+        """That of a robot; 1 each where it has no legs."""
+        return cls(size_scale(robot), mass_scale(robot)) if robot.leg_length else cls(1.0, 1.0)
 
     @cached_property
     def speed(self) -> float:

@@ -17,7 +17,7 @@ from robo_maxent.sim.body_scale import BodyScale
 from robo_maxent.sim.capture_impulse import capture_impulse
 from robo_maxent.sim.robot import LeggedState
 from robo_maxent.tasks import make
-from robo_maxent.tasks.four_legs import ACTION_SCALE
+from robo_maxent.tasks.four_legs import ACTION_SCALE, OnFourLegs
 from robo_maxent.tasks.quadruped import QuadrupedFlat
 
 TASKS = ("quadruped-flat", "quadruped-rough", "quadruped-rough-scan", "quadruped-getup")
@@ -59,8 +59,8 @@ def test_every_task_of_quadrupeds_takes_the_robot_of_a_page(small: Path, name: s
     assert obs.shape == (2, task.observation_size)
     for _ in range(3):
         step = env.step(np.zeros((2, 12), np.float32))
-    assert np.isfinite(step.next_obs).all()
-    assert not step.diverged.any()
+        assert np.isfinite(step.next_obs).all()
+        assert not step.diverged.any()
     env.close()
 
 
@@ -119,8 +119,8 @@ def test_a_robot_twice_as_large_earns_the_same_for_the_same_walk(tmp_path: Path)
 def some_state(task: QuadrupedFlat, rng: np.random.Generator, size: float) -> LeggedState:
     """A state that is the same of robots of any size, but for their scale."""
     speed, mass = np.sqrt(size), size**3
-    blank = {field.name: np.zeros(1) for field in fields(LeggedState)}
-    state = LeggedState(**(blank | {"site_position": {}}))
+    names = [field.name for field in fields(LeggedState) if field.name != "site_position"]
+    state = LeggedState(site_position={}, **{name: np.zeros(1) for name in names})
     lift = 0.05 * size * rng.random((4, 4, 3))
     return replace(
         state,
@@ -155,6 +155,7 @@ def test_the_shipped_robot_is_the_measure_of_all() -> None:
         task = make(name)
         assert task.scale == BodyScale(1.0, 1.0)
         assert (task.scale.speed, task.scale.rate, task.scale.torque) == (1.0, 1.0, 1.0)
+        assert isinstance(task, OnFourLegs)
         assert task.stature == 1.0
 
 
