@@ -14,18 +14,20 @@ import numpy as np
 
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.findings import Finding, few
+from robo_maxent.robots.inertia import (
+    LEAST_INERTIA,
+    LEAST_MASS,
+    UNSAID,
+    diagonal,
+    mend_inertias,
+    rotation,
+)
 from robo_maxent.sim.physics import mujoco
 
 MESHES = (".stl", ".obj", ".msh")
 """Endings of the meshes that MuJoCo reads."""
 SEARCHED = 20_000
 """Files around a model that are looked through for a mesh, at most."""
-LEAST_MASS, LEAST_INERTIA = 1e-3, 1e-6
-"""kg and kg m², of a moving link that says none."""
-UNSAID = (np.nan, 0.0, 0.0, 0.0, 0.0, 0.0)
-"""What a body has for a full inertia tensor that has none."""
-PHYSICAL = 1.0 - 1e-6
-"""The two smaller principal moments sum to at least so much of the largest."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def open_model(path: Path) -> ModelFile:
             spec = mujoco.MjSpec.from_file(str(path))
             _resolve_meshes(spec, path.parent, findings)
         _strip(spec)
-        _mend_inertias(spec, findings)
+        mend_inertias(spec, findings)
         compiled = _compiled(spec, findings)
     except (ValueError, OSError, ET.ParseError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
@@ -265,79 +267,10 @@ def _with_inertia(spec: mujoco.MjSpec, link: ET.Element) -> list[str]:
     moments = turn @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ turn.T
     kg = float(mass.get("value", "0"))
     body.mass, body.explicitinertial, body.ipos = kg, kg > 0.0, place
-    body.inertia, body.iquat = _diagonal(moments)
+    body.inertia, body.iquat = diagonal(moments)
     body.fullinertia = UNSAID
     return [body.name] if np.any(angles) else []
 
 
 def _attribute(origin: ET.Element | None, name: str) -> str:
     return "0 0 0" if origin is None else origin.get(name, "0 0 0")
-
-
-def rotation(roll: float, pitch: float, yaw: float) -> np.ndarray:
-    """Rotation matrix of a URDF's fixed-axis angles, rad, (3, 3)."""
-    (a, b, c), (d, e, f) = np.cos([roll, pitch, yaw]), np.sin([roll, pitch, yaw])
-    about_x = np.array([[1, 0, 0], [0, a, -d], [0, d, a]])
-    about_y = np.array([[b, 0, e], [0, 1, 0], [-e, 0, b]])
-    about_z = np.array([[c, -f, 0], [f, c, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
-
-
-# Inertias.
-
-
-def _mend_inertias(spec: mujoco.MjSpec, findings: list[Finding]) -> None:
-    """Give bodies that say an inertia which no body can have the nearest one that some has."""
-    mended = []
-    for body in spec.bodies[1:]:
-        if not body.explicitinertial or body.mass <= 0.0:
-            continue
-        moments, axes = _principal(body)
-        possible = physical(moments, body.mass)
-        if np.array_equal(possible, moments):
-            continue
-        mended.append(f"{body.name} ({', '.join(f'{m:.3g}' for m in moments)} kg m²)")
-        body.inertia, body.fullinertia = possible, UNSAID
-        if axes is not None:
-            body.iquat = axes
-    if mended:
-        findings.append(
-            Finding(
-                f"inertia that is not physical: {few(mended)}",
-                "the smaller principal moments are raised until they sum to the largest",
-            )
-        )
-
-
-def _principal(body: mujoco.MjsBody) -> tuple[np.ndarray, np.ndarray | None]:
-    """Principal moments of a body as written, kg m², (3,), and their axes, if not as written."""
-    full = np.array(body.fullinertia)
-    if np.isnan(full[0]):
-        return np.array(body.inertia), None
-    xx, yy, zz, xy, xz, yz = full
-    return _diagonal(np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]))
-
-
-def _diagonal(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Principal moments of an inertia tensor, (3,), and their axes, quaternion w x y z, (4,)."""
-    moments, axes = np.linalg.eigh(tensor)
-    if np.linalg.det(axes) < 0.0:
-        axes[:, 0] *= -1.0
-    mujoco.mju_mat2Quat(quaternion := np.zeros(4), axes.ravel())
-    return moments, quaternion
-
-
-def physical(moments: np.ndarray, mass: float) -> np.ndarray:
-    """The principal moments of a body, kg m², (3,), raised where no body could have them.
-
-    Each is positive, and no two of them sum to less than the third.
-    """
-    least = LEAST_INERTIA * min(mass, 1.0)
-    raised = np.maximum(moments, least)
-    largest = int(np.argmax(raised))
-    others = [i for i in range(3) if i != largest]
-    lacking = raised[largest] - raised[others].sum()
-    if lacking <= (1.0 - PHYSICAL) * raised[largest]:
-        return raised
-    raised[others] += lacking / 2
-    return raised

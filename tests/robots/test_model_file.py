@@ -5,7 +5,9 @@ import pytest
 import small_robots
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.model_file import locate, mesh_file, open_model, physical, rotation
+from robo_maxent.robots.inertia import physical, rotation
+from robo_maxent.robots.model_file import locate, mesh_file, open_model
+from robo_maxent.sim.physics import mujoco
 
 TETRAHEDRON = "v 0 0 0\nv 0.1 0 0\nv 0 0.1 0\nv 0 0 0.1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
 
@@ -24,8 +26,6 @@ def test_the_inertia_of_a_urdf_keeps_the_rotation_of_its_frame(tmp_path: Path) -
     path = written(tmp_path, small_robots.urdf(rpy=" ".join(map(str, rpy))), "small.urdf")
     model = open_model(path).compiled
     body = model.body("torso")
-    from robo_maxent.sim.physics import mujoco
-
     mujoco.mju_quat2Mat(axes := np.zeros(9), body.iquat)
     axes = axes.reshape(3, 3)
     turn = rotation(*rpy)

@@ -105,11 +105,11 @@ def test_masses_stay_and_only_the_ground_is_touched(tmp_path: Path) -> None:
 
 
 def test_what_would_stand_in_the_ground_beside_the_feet_loses_contact(tmp_path: Path) -> None:
-    spike = small_robots.FOOT + '<geom type="capsule" size="0.01" fromto="0 0 0 0 0 -0.25"/>'
+    plate = small_robots.FOOT + '<geom type="box" size="0.05 0.01 0.02" pos="0 0 -0.2"/>'
     page = tmp_path / "a.toml"
     with pytest.raises(RobotError):
         open_robot(page)
-    (tmp_path / "small.xml").write_text(small_robots.mjcf(foot=spike))
+    (tmp_path / "small.xml").write_text(small_robots.mjcf(foot=plate))
     feet = [f"{leg}_shank" for leg in ("FR", "FL", "RR", "RL")]
     found = propose(tmp_path / "small.xml", "small.xml", "small", feet=feet)
     reaching = "shapes of FL_shank, FR_shank, RL_shank, RR_shank reach the ground"
