@@ -300,7 +300,8 @@ def test_an_axis_that_only_the_suite_knows_is_in_every_section(tmp_path: Path) -
     assert "Succeeds in 50 % [28, 72] in the wind (worst: right, 25 %)." in page.text
     assert "Steady wind 0 → 10 N" in page.text  # the ranking
     assert "Steady wind: share [95 %] of episodes" in page.text  # the curve
-    assert "Success by side: walker N → 10 left 75 right 25 Only 8 episodes a field Numbers" in page.text
+    shown = "Success by side: walker N → 10 left 75 right 25 Only 8 episodes a field Numbers"
+    assert shown in page.text
     assert "Percent of episodes that succeeded: by side, from easy to hard." in page.text
 
 
