@@ -1,0 +1,257 @@
+"""Ray: started here, or a cluster that runs already. Nothing outside this package imports it.
+
+    with cluster.connected("ray://head:10001") as ray:
+        for order, result in tasks.completed(ray, function, orders):
+            ...
+
+Every node must compute as this machine does, so one with other versions is refused: rows of two
+versions would be told apart by nobody.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import socket
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from robo_maxent import machine
+from robo_maxent.errors import IncompatibleVersionsError, RoboMaxentError, UsageError
+from robo_maxent.versions import require_extra
+
+HERE = "ray"
+"""In the place of an address: start Ray on this machine, and end it afterwards."""
+ANSWER_SECONDS = 10.0
+"""How long an address may take to answer at all."""
+JOIN_SECONDS = 60.0
+"""How long a cluster that answers may take to let a program join, and each node to say what it has
+installed."""
+OBJECT_STORE = 256 << 20
+"""Bytes of shared memory for what travels; Ray's own choice is 30 % of the memory. A policy and a
+task take about 1 MB, and so do the rows of a shard."""
+PACKAGES = ("robo-maxent", "mujoco", "numpy", "torch")
+"""Those that must be the same everywhere, beside Python."""
+
+_ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>[\w.-]+|\[[\da-fA-F:]+\]):(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Ray, connected."""
+
+    ray: Any
+    """The module."""
+    where: str
+    """For people: "this machine", or the address."""
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        """Id -> address of each node that is alive and has a CPU to offer."""
+        return {
+            node["NodeID"]: node["NodeManagerAddress"]
+            for node in self.ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+        }
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs all nodes have together, busy or not; 0: there is no node just now."""
+        alive = (node for node in self.ray.nodes() if node["Alive"])
+        return int(sum(node["Resources"].get("CPU", 0) for node in alive))
+
+
+@contextmanager
+def connected(on: str) -> Iterator[Cluster]:
+    """Be connected to Ray; what was started here is ended afterwards.
+
+    A program that is connected already stays so, and its connection is used.
+
+    Args:
+        on: "ray": start it here; "ray://HOST:PORT": a cluster that this machine is no part of;
+            "HOST:PORT", or "auto": that of which it is a node.
+
+    Raises:
+        UsageError: Ray is not installed, or that is no address.
+        RoboMaxentError: Nobody answers there, or what answers lets nobody join.
+        IncompatibleVersionsError: A node has another Python, package or MuJoCo.
+    """
+    check_address(on)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or each start is reported
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # and warned about
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own use of what is deprecated
+        ray = require_extra("ray", "ray", f"--on {on}")
+    if ray.is_initialized():
+        yield Cluster(ray, on)
+        return
+    try:
+        _join(ray, on)
+        cluster = Cluster(ray, "this machine" if on == HERE else on)
+        require_same_versions(cluster)
+        yield cluster
+    finally:
+        ray.shutdown()
+
+
+def check_address(on: str) -> None:
+    """Check, before work begins, what the user said about where to compute.
+
+    Raises:
+        UsageError: That is no address.
+    """
+    found = _ADDRESS.fullmatch(on)
+    if on not in (HERE, "auto") and (found is None or not 0 < int(found["port"]) < 1 << 16):
+        raise UsageError(
+            f"--on takes {HERE} (start Ray on this machine), ray://HOST:PORT (a cluster; its port "
+            "is usually 10001), or HOST:PORT on a machine that is a node of it (usually 6379); got "
+            f"{on!r}"
+        )
+
+
+def require_same_versions(cluster: Cluster) -> None:
+    """Check that all nodes compute as this machine does.
+
+    Raises:
+        IncompatibleVersionsError: One does not; the message names both versions.
+        RoboMaxentError: A node does not say what it has.
+    """
+    describe = describer(PACKAGES)
+    ray, ours = cluster.ray, describe()
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    asked = {}
+    for node, address in cluster.nodes.items():
+        there = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+        task = ray.remote(num_cpus=0, max_retries=1, scheduling_strategy=there)(describe)
+        asked[address] = task.remote()
+    for address, answer in asked.items():
+        try:
+            theirs = ray.get(answer, timeout=JOIN_SECONDS)
+        except ray.exceptions.RayError as error:
+            raise RoboMaxentError(
+                f"node {address} does not say which versions it has: {_in_a_line(error)}"
+            ) from error
+        if text := difference(ours, theirs):
+            raise IncompatibleVersionsError(
+                f"node {address} would compute otherwise than this machine: {text}. Install the "
+                "same versions on both."
+            )
+
+
+def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
+    """What differs between the versions of this machine and of a node, in words; "": nothing."""
+    return "; ".join(
+        f"{name} {version} here, {theirs.get(name, 'none')} there"
+        for name, version in ours.items()
+        if theirs.get(name) != version
+    )
+
+
+def describer(packages: tuple[str, ...]) -> Callable[[], dict[str, str]]:
+    """A function that says which versions there are where it is called.
+
+    It is made here, rather than imported, so that it travels whole: a node need not have this
+    package to say that it has not.
+    """
+
+    def describe() -> dict[str, str]:
+        versions = {"Python": platform.python_version()}
+        for package in packages:
+            try:
+                versions[package] = importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                versions[package] = "none"
+        digest, spec = hashlib.sha256(), importlib.util.find_spec("robo_maxent")
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                digest.update(path.read_bytes())
+        # Two checkouts may have the same number.
+        versions["robo-maxent"] += f" (source {digest.hexdigest()[:8]})"
+        return versions
+
+    return describe
+
+
+def _join(ray: Any, on: str) -> None:
+    """Start Ray, or join a cluster.
+
+    Raises:
+        RoboMaxentError: That is not possible; the message says why.
+    """
+    quiet = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
+    if on == HERE:
+        arguments = {
+            "address": "local",
+            "num_cpus": machine.threads(),
+            "object_store_memory": OBJECT_STORE,
+            "include_dashboard": False,
+        }
+    else:
+        _require_answer(on)
+        arguments = {"address": on}
+    try:
+        _within(JOIN_SECONDS, lambda: ray.init(**arguments, **quiet))
+    except TimeoutError as error:
+        raise RoboMaxentError(
+            f"{on} answers, but no program can join within {JOIN_SECONDS:.0f} s: is that the port "
+            "of a Ray cluster? ray://HOST:10001 from elsewhere, HOST:6379 on one of its nodes"
+        ) from error
+    except (RuntimeError, ConnectionError, ValueError, OSError, ray.exceptions.RayError) as error:
+        text = _in_a_line(error)
+        if "ersion" in text and "ython" in text:  # of Ray or Python, which Ray itself compares
+            raise IncompatibleVersionsError(f"{on} has other versions: {text}") from error
+        raise RoboMaxentError(f"Ray can't be used on {on}: {text}") from error
+
+
+def _require_answer(on: str) -> None:
+    """Check that somebody listens at an address.
+
+    Raises:
+        RoboMaxentError: Nobody does.
+    """
+    found = _ADDRESS.fullmatch(on)
+    if found is None:  # "auto"
+        return
+    place = found["host"].strip("[]"), int(found["port"])
+    try:
+        socket.create_connection(place, timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise RoboMaxentError(
+            f"nobody answers at {on} ({error.strerror or error}). Start Ray there with 'ray start "
+            f"--head', open its port, or use this machine alone: --on {HERE}"
+        ) from error
+
+
+def _within(seconds: float, call: Callable[[], object]) -> None:
+    """Call a function that may hang.
+
+    Raises:
+        TimeoutError: It has not returned by then; it is left alone.
+    """
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name="joining")
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError
+    if raised:
+        raise raised[0]
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400] or type(error).__name__

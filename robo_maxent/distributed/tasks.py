@@ -1,0 +1,234 @@
+"""Tasks that may be done anywhere, and again: whatever dies meanwhile, each is done once.
+
+A task is a function of an order and of what all tasks share. It must give the same result wherever
+and however often it is called, so that one whose worker or node died is simply called again.
+"""
+
+import errno
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from robo_maxent.distributed.cluster import Cluster
+from robo_maxent.errors import RoboMaxentError, UsageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+AHEAD = 2
+"""Tasks that wait for a CPU, beside those that have one: so that no CPU waits for us."""
+DEATHS = 5
+"""Workers that may end over one task; it is then the task that ends them."""
+LONELY_SECONDS = 120.0
+"""How long to wait for a node where there is none."""
+LOOK_SECONDS = 2.0
+"""Between two looks at which nodes there are."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Finished(Generic[R]):
+    """What a task returned."""
+
+    result: R
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a task raised on purpose, which it would anywhere."""
+
+    text: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Unable:
+    """A node that can't do the task, since its disk is full: another may."""
+
+    node: str
+    """Its id."""
+    text: str
+
+
+@dataclass
+class _Try(Generic[T]):
+    """An order on its way."""
+
+    order: T
+    deaths: int = 0
+
+
+def completed(
+    cluster: Cluster,
+    function: Callable[Concatenate[T, P], R],
+    orders: Iterable[T],
+    *shared: P.args,
+    notice: Callable[[str], None] = lambda text: None,
+    **named: P.kwargs,
+) -> Iterator[tuple[T, R]]:
+    """Orders and their results, in the order in which they are finished.
+
+    Orders are asked for when a CPU is free, or will be soon, so that there may be any number of
+    them, and each may depend on results that came before.
+
+    Args:
+        cluster: Where to run them; nodes may come and go.
+        function: Of a module, so that a worker can import it. Called with an order and with
+            ``shared``; each call has one CPU.
+        orders: What to do.
+        shared: What is the same for all: sent once to each worker, and kept there.
+        notice: Called with a line for people about what went wrong and is done again.
+        named: No more arguments.
+
+    Raises:
+        RoboMaxentError: The function raised one; a task ended several workers; or there is no node
+            left that could do it.
+    """
+    assert not named
+    window = _Window(cluster, function, shared, notice)
+    try:
+        yield from window.completed(iter(orders))
+    finally:
+        window.cancel()
+
+
+class _Window(Generic[T, R]):
+    """The tasks that are on their way."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        function: Callable[..., R],
+        shared: tuple[Any, ...],
+        notice: Callable[[str], None],
+    ) -> None:
+        self._cluster, self._ray, self._function = cluster, cluster.ray, function
+        self._notice = notice
+        # In a list, references arrive as such, and a worker resolves each only once.
+        self._shared = [self._ray.put(value) for value in shared]
+        self._task = self._ray.remote(num_cpus=1, max_retries=0)(_guarded)
+        self._running: dict[Any, _Try[T]] = {}
+        self._again: deque[_Try[T]] = deque()
+        self._full: dict[str, str] = {}  # id of a node whose disk is full -> what it said
+        self._size = 1
+        self._looked = self._seen = time.monotonic()
+
+    def completed(self, orders: Iterator[T]) -> Iterator[tuple[T, R]]:
+        self._look()
+        while True:
+            while len(self._running) < self._size and (new := self._next(orders)):
+                self._submit(new)
+            if not self._running:
+                return
+            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=LOOK_SECONDS)
+            if time.monotonic() - self._looked > LOOK_SECONDS:
+                self._look()
+            for reference in ready:
+                own = self._running.pop(reference)
+                answer = self._answer(own, reference)
+                if answer is not None:
+                    yield own.order, answer.result
+
+    def cancel(self) -> None:
+        """Let nobody go on with what is not wanted any more."""
+        for reference in self._running:
+            self._ray.cancel(reference, force=True)
+        self._running.clear()
+
+    def _next(self, orders: Iterator[T]) -> "_Try[T] | None":
+        if self._again:
+            return self._again.popleft()
+        for order in orders:
+            return _Try(order)
+        return None
+
+    def _submit(self, new: _Try[T]) -> None:
+        from ray.util.scheduling_strategies import NodeLabelSchedulingStrategy, NotIn
+
+        task = self._task
+        if self._full:
+            elsewhere = {"ray.io/node-id": NotIn(*self._full)}
+            task = task.options(scheduling_strategy=NodeLabelSchedulingStrategy(hard=elsewhere))
+        self._running[task.remote(self._function, new.order, self._shared)] = new
+
+    def _answer(self, own: _Try[T], reference: Any) -> Finished[R] | None:
+        """What a task returned; None: it is done again."""
+        exceptions = self._ray.exceptions
+        try:
+            answer = self._ray.get(reference)
+        except exceptions.RayTaskError:  # an error of the function that nobody foresaw
+            raise
+        except exceptions.RayError as error:
+            self._died(own, error)
+            return None
+        if isinstance(answer, Refused):
+            kind = UsageError if answer.exit_code == UsageError.exit_code else RoboMaxentError
+            raise kind(answer.text)
+        if isinstance(answer, Unable):
+            self._full[answer.node] = answer.text
+            self._require_room()
+            self._notice(f"{answer.text}: nothing more is run there")
+            self._again.append(own)
+            return None
+        return answer
+
+    def _died(self, own: _Try[T], error: Exception) -> None:
+        own.deaths += 1
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        if own.deaths >= DEATHS:
+            raise RoboMaxentError(
+                f"{own.order} ended {DEATHS} workers, one after the other; the last said: {why}"
+            ) from error
+        self._notice(f"a worker died ({type(error).__name__}): {own.order} is done again")
+        self._again.append(own)
+
+    def _look(self) -> None:
+        """See how many CPUs there are.
+
+        Raises:
+            RoboMaxentError: There has been none for long.
+        """
+        self._looked = time.monotonic()
+        cpus = self._cluster.cpus
+        if cpus:
+            self._seen, self._size = self._looked, cpus + AHEAD
+        elif self._looked - self._seen > LONELY_SECONDS:
+            raise RoboMaxentError(
+                f"{self._cluster.where} has had no node with a CPU for {LONELY_SECONDS:.0f} s"
+            )
+
+    def _require_room(self) -> None:
+        if not self._cluster.nodes.keys() - self._full.keys():
+            raise RoboMaxentError(f"no node can go on: {'; '.join(self._full.values())}")
+
+
+_kept: dict[str, Any] = {}
+"""What the tasks of this worker share, by reference."""
+
+
+def _guarded(
+    function: Callable[..., R], order: Any, shared: list[Any]
+) -> Finished[R] | Refused | Unable:
+    """Run a task in a worker."""
+    import ray
+
+    names = [reference.hex() for reference in shared]
+    for name in _kept.keys() - names:
+        del _kept[name]  # of tasks before
+    for name, reference in zip(names, shared, strict=True):
+        if name not in _kept:
+            _kept[name] = ray.get(reference)
+    try:
+        return Finished(function(order, *map(_kept.__getitem__, names)))
+    except RoboMaxentError as error:  # as text, for not every error can be sent
+        return Refused(str(error), error.exit_code)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        node = ray.get_runtime_context().get_node_id()
+        where = f"node {socket.gethostname()} ({node[:8]})"
+        return Unable(node, f"{where} can't write {error.filename or ''}: {error.strerror}")

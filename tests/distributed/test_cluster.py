@@ -1,0 +1,77 @@
+"""Ray is asked for by name, answers or is said not to, and computes as this machine does."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robo_maxent.distributed import cluster
+from robo_maxent.errors import RoboMaxentError, UsageError
+
+PACKAGE = Path(cluster.__file__).parents[1]
+
+
+def test_nothing_but_the_package_for_it_imports_ray() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent.name != "distributed":
+            assert "import ray" not in path.read_text(), path
+    code = "import sys, robo_maxent.distributed.tasks, robo_maxent.cli.main; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "ray" not in ran.stdout.split()
+
+
+def test_without_the_extra_one_line_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with (
+        pytest.raises(UsageError, match=r"--on ray needs ray: pip install 'robo-maxent\[ray\]'"),
+        cluster.connected("ray"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("on", ["", "local", "head", "ray://head", "http://head:80", "head:99999"])
+def test_what_is_no_address_is_refused(on: str) -> None:
+    with pytest.raises(UsageError, match=r"--on takes ray .*, ray://HOST:PORT .*10001"):
+        cluster.check_address(on)
+
+
+@pytest.mark.parametrize("on", ["ray", "auto", "ray://head:10001", "10.0.0.1:6379", "[::1]:6379"])
+def test_addresses(on: str) -> None:
+    cluster.check_address(on)
+
+
+@pytest.mark.parametrize("kind", ["ray://", ""])
+def test_an_address_that_nobody_answers_is_said_so_at_once(kind: str) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install 'robo-maxent[ray]'")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        on = f"{kind}127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            pytest.raises(RoboMaxentError, match=f"nobody answers at {on} .*ray start --head"),
+            cluster.connected(on),
+        ):
+            pass
+
+
+def test_what_differs_is_named_with_both_versions() -> None:
+    ours = {"Python": "3.11.7", "robo-maxent": "0.1.0 (source 12345678)", "mujoco": "3.17.0"}
+    assert cluster.difference(ours, ours | {"more": "1"}) == ""
+    theirs = {"Python": "3.12.1", "robo-maxent": "0.1.0 (source 87654321)"}
+    assert cluster.difference(ours, theirs) == (
+        "Python 3.11.7 here, 3.12.1 there; robo-maxent 0.1.0 (source 12345678) here, 0.1.0 (source "
+        "87654321) there; mujoco 3.17.0 here, none there"
+    )
+
+
+def test_a_version_is_that_of_the_source_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    describe = cluster.describer(("robo-maxent", "numpy", "no-such-package"))
+    versions = describe()
+    assert versions["no-such-package"] == "none"
+    assert versions == describe()
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path).replace(b"ray", b"day"))
+    assert cluster.difference(versions, describe()).startswith("robo-maxent 0.1.0 (source ")
