@@ -11,11 +11,11 @@ versions would be told apart by nobody.
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 import re
 import socket
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,9 +31,8 @@ HERE = "ray"
 """In the place of an address: start Ray on this machine, and end it afterwards."""
 ANSWER_SECONDS = 10.0
 """How long an address may take to answer at all."""
-JOIN_SECONDS = 60.0
-"""How long a cluster that answers may take to let a program join, and each node to say what it has
-installed."""
+NODE_SECONDS = 60.0
+"""How long a node may take to say what it has installed."""
 OBJECT_STORE = 256 << 20
 """Bytes of shared memory for what travels; Ray's own choice is 30 % of the memory. A policy and a
 task take about 1 MB, and so do the rows of a shard."""
@@ -134,7 +133,7 @@ def require_same_versions(cluster: Cluster) -> None:
         asked[address] = task.remote()
     for address, answer in asked.items():
         try:
-            theirs = ray.get(answer, timeout=JOIN_SECONDS)
+            theirs = ray.get(answer, timeout=NODE_SECONDS)
         except ray.exceptions.RayError as error:
             raise RoboMaxentError(
                 f"node {address} does not say which versions it has: {_in_a_line(error)}"
@@ -197,13 +196,9 @@ def _join(ray: Any, on: str) -> None:
     else:
         _require_answer(on)
         arguments = {"address": on}
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        _within(JOIN_SECONDS, lambda: ray.init(**arguments, **quiet))
-    except TimeoutError as error:
-        raise RoboMaxentError(
-            f"{on} answers, but no program can join within {JOIN_SECONDS:.0f} s: is that the port "
-            "of a Ray cluster? ray://HOST:10001 from elsewhere, HOST:6379 on one of its nodes"
-        ) from error
+        ray.init(**arguments, **quiet)
     except (RuntimeError, ConnectionError, ValueError, OSError, ray.exceptions.RayError) as error:
         text = _in_a_line(error)
         if "ersion" in text and "ython" in text:  # of Ray or Python, which Ray itself compares
@@ -212,10 +207,10 @@ def _join(ray: Any, on: str) -> None:
 
 
 def _require_answer(on: str) -> None:
-    """Check that somebody listens at an address.
+    """Check that Ray listens at an address: where it does not, Ray itself ends the program.
 
     Raises:
-        RoboMaxentError: Nobody does.
+        RoboMaxentError: Nobody does, or something else.
     """
     found = _ADDRESS.fullmatch(on)
     if found is None:  # "auto"
@@ -228,29 +223,17 @@ def _require_answer(on: str) -> None:
             f"nobody answers at {on} ({error.strerror or error}). Start Ray there with 'ray start "
             f"--head', open its port, or use this machine alone: --on {HERE}"
         ) from error
-
-
-def _within(seconds: float, call: Callable[[], object]) -> None:
-    """Call a function that may hang.
-
-    Raises:
-        TimeoutError: It has not returned by then; it is left alone.
-    """
-    raised: list[BaseException] = []
-
-    def run() -> None:
+    if os.environ.get("RAY_USE_TLS") == "1":  # then it answers nobody without a certificate
+        return
+    grpc = require_extra("grpc", "ray", f"--on {on}")
+    with grpc.insecure_channel(f"{found['host']}:{found['port']}") as channel:
         try:
-            call()
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, daemon=True, name="joining")
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError
-    if raised:
-        raise raised[0]
+            grpc.channel_ready_future(channel).result(timeout=ANSWER_SECONDS)
+        except grpc.FutureTimeoutError as error:
+            raise RoboMaxentError(
+                f"what answers at {on} is not Ray: its port is ray://HOST:10001 from elsewhere, "
+                "and HOST:6379 on one of its nodes"
+            ) from error
 
 
 def _in_a_line(error: BaseException) -> str:

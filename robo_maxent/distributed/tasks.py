@@ -6,10 +6,14 @@ and however often it is called, so that one whose worker or node died is simply 
 
 import errno
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from robo_maxent.distributed.cluster import Cluster
@@ -77,8 +81,7 @@ def completed(
 
     Args:
         cluster: Where to run them; nodes may come and go.
-        function: Of a module, so that a worker can import it. Called with an order and with
-            ``shared``; each call has one CPU.
+        function: Called with an order and with ``shared``; each call has one CPU.
         orders: What to do.
         shared: What is the same for all: sent once to each worker, and kept there.
         notice: Called with a line for people about what went wrong and is done again.
@@ -106,10 +109,10 @@ class _Window(Generic[T, R]):
         shared: tuple[Any, ...],
         notice: Callable[[str], None],
     ) -> None:
-        self._cluster, self._ray, self._function = cluster, cluster.ray, function
-        self._notice = notice
-        # In a list, references arrive as such, and a worker resolves each only once.
-        self._shared = [self._ray.put(value) for value in shared]
+        self._cluster, self._ray, self._notice = cluster, cluster.ray, notice
+        with _own_modules_travel(self._ray):
+            # In a list, references arrive as such, and a worker resolves each only once.
+            self._shared = [self._ray.put(value) for value in (function, *shared)]
         self._task = self._ray.remote(num_cpus=1, max_retries=0)(_guarded)
         self._running: dict[Any, _Try[T]] = {}
         self._again: deque[_Try[T]] = deque()
@@ -153,14 +156,14 @@ class _Window(Generic[T, R]):
         if self._full:
             elsewhere = {"ray.io/node-id": NotIn(*self._full)}
             task = task.options(scheduling_strategy=NodeLabelSchedulingStrategy(hard=elsewhere))
-        self._running[task.remote(self._function, new.order, self._shared)] = new
+        self._running[task.remote(new.order, self._shared)] = new
 
     def _answer(self, own: _Try[T], reference: Any) -> Finished[R] | None:
         """What a task returned; None: it is done again."""
         exceptions = self._ray.exceptions
         try:
             answer = self._ray.get(reference)
-        except exceptions.RayTaskError:  # an error of the function that nobody foresaw
+        except exceptions.RayTaskError:  # an error that nobody foresaw, of the function
             raise
         except exceptions.RayError as error:
             self._died(own, error)
@@ -206,14 +209,34 @@ class _Window(Generic[T, R]):
             raise RoboMaxentError(f"no node can go on: {'; '.join(self._full.values())}")
 
 
+@contextmanager
+def _own_modules_travel(ray: Any) -> Iterator[None]:
+    """Send what modules of the current directory define, rather than where to import it from."""
+    own = [module for module in list(sys.modules.values()) if _is_own(module)]
+    for module in own:
+        ray.cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in own:
+            ray.cloudpickle.unregister_pickle_by_value(module)
+
+
+def _is_own(module: ModuleType) -> bool:
+    """Whether a module lies in the current directory and is not installed."""
+    file = getattr(module, "__file__", None)
+    if not file or module.__name__.split(".")[0] in ("__main__", "robo_maxent"):
+        return False
+    place = Path(file)
+    return place.is_relative_to(Path.cwd()) and "site-packages" not in place.parts
+
+
 _kept: dict[str, Any] = {}
 """What the tasks of this worker share, by reference."""
 
 
-def _guarded(
-    function: Callable[..., R], order: Any, shared: list[Any]
-) -> Finished[R] | Refused | Unable:
-    """Run a task in a worker."""
+def _guarded(order: Any, shared: list[Any]) -> Finished[Any] | Refused | Unable:
+    """Run a task in a worker: the first of what tasks share is their function."""
     import ray
 
     names = [reference.hex() for reference in shared]
@@ -223,7 +246,8 @@ def _guarded(
         if name not in _kept:
             _kept[name] = ray.get(reference)
     try:
-        return Finished(function(order, *map(_kept.__getitem__, names)))
+        function, *arguments = map(_kept.__getitem__, names)
+        return Finished(function(order, *arguments))
     except RoboMaxentError as error:  # as text, for not every error can be sent
         return Refused(str(error), error.exit_code)
     except OSError as error:
