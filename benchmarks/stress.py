@@ -44,7 +44,7 @@ def idle_network(task: AnyTask) -> PolicyUnderTest:
 def batches(name: str, task: AnyTask, policy: PolicyUnderTest) -> tuple[int, int]:
     """Episodes of a suite, and batches."""
     plans = planned(find(name), task, [policy], SEED)
-    return sum(len(plan.sims) for plan in plans), sum(len(list(p.batches())) for p in plans)
+    return sum(map(len, plans)), sum(len(list(p.batches())) for p in plans)
 
 
 def measure(name: str, task: AnyTask, policy: PolicyUnderTest, threads: int) -> tuple[float, int]:

@@ -123,8 +123,8 @@ class Replay:
         from robo_maxent.robustness import runner, stress_test
 
         use_threads(self.threads)
-        rows, description = stress_test.read(self.results)
-        row = stress_test.row_of(rows, self.row)
+        description = stress_test.read_description(self.results)
+        row = stress_test.row_of(stress_test.rows_of(self.results), self.row)
         name = f"replay-{label(str(self.results))}-{in_file_name(self.row)}.mp4"
         path = self.out or Path("videos") / name
         require_place(path, FILM)

@@ -20,6 +20,7 @@ from robo_maxent.evaluation.paired import (
 )
 from robo_maxent.report.axis_rows import AxisRows, Rows, modes_of, rows_by_axis, undisturbed_of
 from robo_maxent.report.curves import Curve, is_ordered
+from robo_maxent.report.failures import Failures
 from robo_maxent.report.grips import GripAnalysis, grips
 from robo_maxent.report.places import PlaceMap, place_maps
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
@@ -30,7 +31,6 @@ from robo_maxent.report.rows import (
     StressEpisode,
     belongs,
     check,
-    choose_failures,
     declared_axes,
     declared_plan,
     distinct,
@@ -127,12 +127,15 @@ class Analysis:
     """Failed episodes worth watching."""
 
 
-def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis:
+def analyse(
+    rows: Sequence[StressEpisode], suite: Mapping[str, Any], failures: Failures | None = None
+) -> Analysis:
     """Everything that a report says about a stress test.
 
     Args:
         rows: Episodes of one stress test, of any number of policies and baselines.
         suite: What was run, as the suite's file has it; nothing of it is required.
+        failures: Those worth watching, where the rows are lean; None: chosen among the rows.
 
     Raises:
         UsageError: There is no row of a policy, or a row can't be reported on.
@@ -181,7 +184,7 @@ def analyse(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Analysis
         ways=tuple(each for axis in by_axis.values() for each in ways(axis, plan, policies)),
         adjusted=_adjusted(axes),
         unpaired=_unpaired([row for row in episodes if not row.round], modes),
-        failures=tuple(choose_failures(rows, suite)),
+        failures=tuple((failures or Failures(rows)).choose(suite)),
     )
 
 

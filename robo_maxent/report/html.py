@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +33,7 @@ from robo_maxent.report import (
 )
 from robo_maxent.report.analysis import Analysis, AxisAnalysis, analyse
 from robo_maxent.report.caveats import caveats
+from robo_maxent.report.failures import SHOWN, Failures
 from robo_maxent.report.figures import Figure
 from robo_maxent.report.limits import accepted, judged, limits_of
 from robo_maxent.report.rows import (
@@ -104,6 +105,31 @@ class Card:
     """Data URI; None: not filmed."""
 
 
+class Read:
+    """What a report shows of whole rows, which are seen one after the other and not kept."""
+
+    def __init__(self, failures: int = SHOWN, with_rounds: bool = False) -> None:
+        """Nothing was seen; arguments as of :class:`Failures`."""
+        self.failures = Failures((), failures, with_rounds)
+        self._digest = hashlib.sha256()
+
+    def add(self, row: StressEpisode) -> None:
+        """See one more row."""
+        self.failures.add(row)
+        self._digest.update(json.dumps(row.to_json(), sort_keys=True).encode() + b"\n")
+
+    def watched(self, rows: Iterable[StressEpisode]) -> Iterator[StressEpisode]:
+        """The same rows, each of which is seen on its way."""
+        for row in rows:
+            self.add(row)
+            yield row
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows in their order, whatever the order of their fields."""
+        return self._digest.hexdigest()
+
+
 def write(
     rows: Sequence[StressEpisode],
     suite: Mapping[str, Any],
@@ -111,16 +137,18 @@ def write(
     clips: Clips | None = None,
     why_no_clips: str = "",
     worst_case: Section | None = None,
+    read: Read | None = None,
 ) -> Analysis:
     """Write the report of a stress test, atomically.
 
     Args:
-        rows: Episodes, of one stress test.
+        rows: Episodes, of one stress test; lean ones with ``read``.
         suite: What was run, as the suite's file has it; what it lacks is shown as not recorded.
         path: The HTML file; its directory is made.
         clips: Videos of rows, by the name of the row. None: there are none.
         why_no_clips: What to tell the reader where there are none.
         worst_case: What a search for the mildest failure found; None: there was none.
+        read: What was seen of whole rows; None: these are.
 
     Returns:
         The numbers that the report shows.
@@ -130,8 +158,9 @@ def write(
             another format.
         OSError: It can't be written.
     """
-    analysis = analyse(rows, suite)
-    text = render(analysis, rows, suite, clips, why_no_clips, worst_case)
+    analysis = analyse(rows, suite, read and read.failures)
+    digest = read and read.fingerprint
+    text = render(analysis, rows, suite, clips, why_no_clips, worst_case, digest)
     write_atomically(path, text)
     return analysis
 
@@ -155,8 +184,9 @@ def render(
     clips: Clips | None = None,
     why_no_clips: str = "",
     worst_case: Section | None = None,
+    digest: str | None = None,
 ) -> str:
-    """The HTML text."""
+    """The HTML text; ``digest`` is the fingerprint of the whole rows, where these are lean."""
     if (format_ := suite.get("format", SUITE_FORMAT)) != SUITE_FORMAT:
         raise UsageError(f"the suite has format {format_}; this report reads {SUITE_FORMAT}")
     cards, problems = _cards(analysis, rows, suite, clips or {})
@@ -193,7 +223,7 @@ def render(
         outcome_class=outcome_class,
         sampled=[figure for p in analysis.policies if (figure := plots.sampled(analysis, p))],
         cards=cards,
-        fingerprint=fingerprint(rows),
+        fingerprint=digest or fingerprint(rows),
         within=WITHIN,
         hold=HOLD,
         conditions=_conditions(suite),
@@ -202,10 +232,10 @@ def render(
 
 def fingerprint(rows: Sequence[StressEpisode]) -> str:
     """SHA-256 of the rows in their order, whatever the order of their fields."""
-    digest = hashlib.sha256()
+    read = Read()
     for row in rows:
-        digest.update(json.dumps(row.to_json(), sort_keys=True).encode() + b"\n")
-    return digest.hexdigest()
+        read.add(row)
+    return read.fingerprint
 
 
 def unbroken(words: str) -> str:
@@ -317,7 +347,8 @@ def _cards(
     analysis: Analysis, rows: Sequence[StressEpisode], suite: Mapping[str, Any], clips: Clips
 ) -> tuple[list[Card], tuple[str, ...]]:
     """Filmed rows first, then other failures worth watching; and what is wrong with the clips."""
-    known = {identity(row): row for row in rows} if clips else {}
+    known = {identity(row): row for row in analysis.failures}
+    known |= {n: row for row in rows if (n := identity(row)) in clips and n not in known}
     chosen = {name: known[name] for name in clips if name in known}
     chosen |= {name: row for row in analysis.failures if (name := identity(row)) not in chosen}
     films = {name: _film(clips[name]) for name in chosen if name in clips}

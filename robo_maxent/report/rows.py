@@ -4,12 +4,17 @@
 is kept as one JSON object a line.
 """
 
+import json
 import math
-from collections import Counter, defaultdict
+import sys
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from functools import lru_cache
 from typing import Any, TypeVar
+
+import numpy as np
 
 from robo_maxent.errors import UsageError
 from robo_maxent.from_json import typed
@@ -141,6 +146,11 @@ class StressEpisode(Episode):
         return row
 
 
+def as_lines(rows: Iterable[StressEpisode]) -> str:
+    """Rows as they are kept, one JSON object a line."""
+    return "".join(json.dumps(row.to_json()) + "\n" for row in rows)
+
+
 @dataclass(frozen=True)
 class AxisLabel:
     """What a report calls an axis and shows of it, as the axis declares it in the suite's file."""
@@ -269,9 +279,11 @@ def check(rows: Sequence[StressEpisode]) -> None:
         if row.mode not in MODES:
             allowed = ", ".join(MODES)
             raise UsageError(f"row {number}: mode must be one of {allowed}, got {row.mode!r}")
-    twice = [name for name, count in Counter(map(identity, rows)).items() if count > 1]
-    if twice:
-        raise UsageError(f"row {twice[0]} is there more than once; give each episode once")
+    known = array("q", (hash(identity(row)) for row in rows))  # names of a million are large
+    if len(np.unique(np.asarray(known))) < len(known):
+        twice = [name for name, count in Counter(map(identity, rows)).items() if count > 1]
+        if twice:
+            raise UsageError(f"row {twice[0]} is there more than once; give each episode once")
 
 
 def identity(row: StressEpisode) -> str:
@@ -308,10 +320,15 @@ def severities_of(
     They have the order of the suite's conditions, else that which the axis declares, else that of
     the rows.
     """
+    return ordered(axis, (row.severity for row in rows if row.axis == axis), suite)
+
+
+def ordered(axis: str, run: Iterable[float], suite: Mapping[str, Any]) -> tuple[float, ...]:
+    """The severities of an axis that were run in the order of :func:`severities_of`."""
     conditions = (c for c in suite.get("conditions") or () if c.get("axis") == axis)
     listed = [float(condition["severity"]) for condition in conditions]
     listed += labels_of(suite, [axis])[axis].severities
-    present = dict.fromkeys(row.severity for row in rows if row.axis == axis)
+    present = dict.fromkeys(run)
     return tuple(dict.fromkeys(severity for severity in listed if severity in present) | present)
 
 
@@ -371,36 +388,41 @@ def of_suite(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Sequenc
     return [replace(row, round=0) for row in rows] if suite.get("limits") else rows
 
 
-def choose_failures(
-    rows: Sequence[StressEpisode], suite: Mapping[str, Any], count: int = 12
-) -> list[StressEpisode]:
-    """Failed episodes worth watching: where most fail first, and there the mildest disturbances.
+EMPTY: dict[str, Any] = {}
+"""Shared by all lean rows."""
 
-    Axes take turns, and so do cases of an axis (directions, joints, kinds) and policies. Rows of a
-    refinement are left out.
+
+def lean(row: StressEpisode) -> StressEpisode:
+    """The same row without what no number of a report is counted from.
+
+    Of its parameters the names stay, for they say that it was disturbed. A million such rows take
+    about a gigabyte, where whole ones take several.
     """
-    rows = [row for row in of_suite(rows, suite) if not row.round]
-    order = {axis: severities_of(axis, rows, suite) for axis in {row.axis for row in rows}}
-    failures: dict[tuple[str, str], list[StressEpisode]] = defaultdict(list)
-    for row in rows:
-        if row.mode == "mean" and not met(row) and belongs(row):
-            failures[row.axis, row.policy].append(row)
-    queues = {key: _by_turns(queue, order[key[0]]) for key, queue in failures.items()}
-    keys = sorted(queues, key=lambda key: (-len(queues[key]), *key))
-    turns = range(max(map(len, queues.values()), default=0))
-    by_turns = (queues[key][turn] for turn in turns for key in keys if turn < len(queues[key]))
-    return list(islice(by_turns, count))
+    words = ("task", "policy", "axis", "mode", "case", "unit", "outcome")
+    return replace(
+        row,
+        **{word: sys.intern(getattr(row, word)) for word in words},
+        terrain=row.terrain and sys.intern(row.terrain),
+        metrics=EMPTY,
+        params=_names(tuple(row.params)),
+        realized=EMPTY,
+        places=row.places or EMPTY,
+        reward=0.0,
+        tracking_before=None,
+        tracking_after=None,
+        command=None,
+        progress=None,
+        distance=None,
+        energy=None,
+        cost_of_transport=None,
+        torque_violation=None,
+        limit_violation=None,
+    )
 
 
-def _by_turns(queue: list[StressEpisode], severities: Sequence[float]) -> list[StressEpisode]:
-    """Failures of one axis from mild to hard, one of each case and severity at a time."""
-    rank = {severity: place for place, severity in enumerate(severities)}
-    taken: Counter[tuple[float, str]] = Counter()
-    turns = []
-    for row in sorted(queue, key=lambda row: (rank[row.severity], identity(row))):
-        turns.append((taken[row.severity, row.case], rank[row.severity], identity(row), row))
-        taken[row.severity, row.case] += 1
-    return [row for *_, row in sorted(turns, key=lambda turn: turn[:3])]
+@lru_cache
+def _names(params: tuple[str, ...]) -> dict[str, Any]:
+    return dict.fromkeys(params)
 
 
 def _typed(kind: type[T], saved: Any, what: str) -> T:

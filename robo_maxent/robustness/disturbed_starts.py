@@ -15,7 +15,7 @@ from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
 from robo_maxent.robustness.disturbance_space import DisturbanceSpace
 from robo_maxent.robustness.episode_measures import measured
-from robo_maxent.robustness.runner import scale_of
+from robo_maxent.robustness.shards import scale_of
 from robo_maxent.robustness.tested_points import Outcomes
 from robo_maxent.robustness.traced_rollout import BLOCK, Batch
 from robo_maxent.types import Episode

@@ -1,7 +1,12 @@
-"""The episodes that a suite asks of each policy, in batches to run together."""
+"""The episodes that a suite asks of each policy, in batches to run together.
+
+A plan says what there is, not what is different about each episode: parameters are drawn where an
+episode is run, so that a plan of a million is small.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -13,7 +18,7 @@ from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.report.rows import WORST_CASE, StressEpisode
 from robo_maxent.robustness.axes import AnyTask, Disturbance, disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
-from robo_maxent.robustness.suites import NOMINAL, Condition, Suite
+from robo_maxent.robustness.suites import NOMINAL, Condition, Suite, simulations
 from robo_maxent.robustness.traced_rollout import BLOCK, Batch
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.catalogue import Catalogue
@@ -23,6 +28,38 @@ VARIANTS = 2
 """Patches of a kind and level; those of a random kind differ."""
 PLANE = -1
 """In the place of a patch."""
+LOOKED_AT = 8
+"""Episodes of a condition whose parameters are drawn at first, to see if it is a disturbed one."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Some episodes of a plan, all on one of the grounds: all that names them."""
+
+    conditions: list[list[Condition]]
+    """Those that each of J episodes stands for."""
+    sims: np.ndarray
+    """Simulation of each, int, (J,)."""
+    patches: np.ndarray
+    """Patch of each, int, (J,), or PLANE."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The episodes that a condition brings into a plan, since none before it has them."""
+
+    condition: Condition
+    first: int
+    """Number of the first of them in the condition."""
+    count: int
+    is_nominal: bool
+    """Nothing is different about them, so other conditions may have them too."""
+    patch: int
+    """The first of the patches that they are on, or PLANE."""
+
+    def sims(self, numbers: np.ndarray) -> np.ndarray:
+        """Simulations of episodes of the condition."""
+        return numbers if self.is_nominal else simulations(self.condition.first, numbers)
 
 
 @dataclass(frozen=True)
@@ -32,28 +69,96 @@ class PolicyPlan:
     policy: PolicyUnderTest
     mode: str
     """How it acts: "mean", "sampled" or "baseline"."""
-    conditions: list[list[Condition]]
-    """Those that each of J episodes stands for."""
-    sims: np.ndarray
-    """Simulation of each, int, (J,)."""
-    patches: np.ndarray
-    """Patch of each, int, (J,), or PLANE."""
-    params: EpisodeParams
-    """J rows."""
+    stretches: tuple[Stretch, ...]
+    """One after the other, their episodes are those of the plan, numbered from 0."""
+    undisturbed: tuple[Condition, ...]
+    """Those that undisturbed episodes stand for, each as far as it has so many."""
+
+    def __len__(self) -> int:
+        """How many episodes there are."""
+        return sum(stretch.count for stretch in self.stretches)
 
     def batches(self) -> Iterator[tuple[str, np.ndarray]]:
         """What is run together, in order: undisturbed episodes, others on the plane, terrain.
 
         The first are apart for the sake of safe sets, which baselines don't have.
         """
-        plane = self.patches == PLANE
-        undisturbed = np.array([stands[0].axis == NOMINAL for stands in self.conditions], bool)
-        undisturbed &= self.mode != "baseline"
-        groups = {NOMINAL: undisturbed, "plane": plane & ~undisturbed, "terrain": ~plane}
+        groups: dict[str, list[np.ndarray]] = {NOMINAL: [], "plane": [], "terrain": []}
+        for stretch, start in zip(self.stretches, self._starts(), strict=True):
+            groups[self._group(stretch)].append(np.arange(start, start + stretch.count))
         for group, members in groups.items():
-            ids = np.flatnonzero(members)
+            ids = np.concatenate(members) if members else np.zeros(0, np.int64)
             for number, start in enumerate(range(0, len(ids), BLOCK)):
                 yield f"{group}-{number:03d}", ids[start : start + BLOCK]
+
+    def episodes(self, ids: np.ndarray) -> Episodes:
+        """Some of its episodes."""
+        starts = self._starts()
+        conditions, sims, patches = [], [], []
+        for place, id_ in zip(np.searchsorted(starts, ids, "right") - 1, ids, strict=True):
+            stretch = self.stretches[place]
+            number = stretch.first + id_ - starts[place]
+            sim = stretch.sims(number)
+            conditions.append(self._stands_for(stretch, number))
+            sims.append(sim)
+            patches.append(PLANE if stretch.patch == PLANE else stretch.patch + sim % VARIANTS)
+        return Episodes(conditions, np.array(sims, np.int64), np.array(patches, np.int64))
+
+    def _stands_for(self, stretch: Stretch, number: int) -> list[Condition]:
+        if not stretch.is_nominal:
+            return [stretch.condition]
+        return [condition for condition in self.undisturbed if number < condition.episodes]
+
+    def _starts(self) -> list[int]:
+        """Number of the first episode of each stretch."""
+        return list(accumulate((s.count for s in self.stretches[:-1]), initial=0))
+
+    def _group(self, stretch: Stretch) -> str:
+        if stretch.patch != PLANE:
+            return "terrain"
+        own = stretch.condition.axis == NOMINAL and self.mode != "baseline"
+        return NOMINAL if own else "plane"
+
+
+class Draws:
+    """The parameters of episodes, as their conditions ask for."""
+
+    def __init__(self, task: AnyTask, seed: int) -> None:
+        """Draw nothing yet."""
+        self._task, self._seed = task, seed
+        self._plant = Plant(task.robot, task.control_dt)
+        self.axes: Mapping[str, Disturbance] = disturbances(task)
+        self._nominal = episode_params.nominal(task.perturbations, task.robot, 1)
+
+    def params(self, condition: Condition, sims: np.ndarray) -> EpisodeParams:
+        """Those of some simulations, int, (k,), of a condition."""
+        return self.axes[condition.axis].params(
+            self._task, self._plant, condition.severity, condition.case, sims, self._seed
+        )
+
+    def of(self, episodes: Episodes) -> EpisodeParams:
+        """Those of some episodes of a plan, J rows."""
+        first = [stands[0] for stands in episodes.conditions]
+        parts, start = [], 0
+        for end in range(1, len(first) + 1):
+            if end == len(first) or first[end] is not first[start]:
+                parts.append(self.params(first[start], episodes.sims[start:end]))
+                start = end
+        return EpisodeParams.join(parts)
+
+    def is_nominal(self, condition: Condition) -> bool:
+        """Whether nothing is different about any episode of a condition."""
+        if self.axes[condition.axis].axis.is_ground:
+            return False
+        start, size = 0, LOOKED_AT
+        while start < condition.episodes:
+            numbers = np.arange(start, min(start + size, condition.episodes))
+            if self.params(condition, simulations(condition.first, numbers)).differing(
+                self._nominal
+            ):
+                return False
+            start, size = start + size, 4 * size
+        return True
 
 
 class Stages:
@@ -62,18 +167,18 @@ class Stages:
     def __init__(self, task: AnyTask, seed: int) -> None:
         """Make nothing yet."""
         self._task, self._seed = task, seed
+        self._draws = Draws(task, seed)
         self._stages: dict[bool, AnyTask] = {}
 
-    def batch(self, plan: PolicyPlan, ids: np.ndarray) -> Batch:
-        """Some episodes, all on one of the grounds."""
-        patches = plan.patches[ids]
-        on_terrain = bool(patches[0] != PLANE)
+    def batch(self, episodes: Episodes) -> Batch:
+        """Some episodes, to be run."""
+        on_terrain = bool(episodes.patches[0] != PLANE)
         if on_terrain not in self._stages:
             pool = _pool(self._task, self._seed) if on_terrain else None
             self._stages[on_terrain] = self._task.trial(pool)
         # The plane is patch 0 of its own.
-        task = self._stages[on_terrain].at(np.maximum(patches, 0))
-        return Batch(task, plan.params.rows(ids), plan.sims[ids], self._seed)
+        task = self._stages[on_terrain].at(np.maximum(episodes.patches, 0))
+        return Batch(task, self._draws.of(episodes), episodes.sims, self._seed)
 
 
 def planned(
@@ -131,43 +236,38 @@ class _Planner:
     """Turns conditions into episodes of one task and seed."""
 
     def __init__(self, task: AnyTask, seed: int) -> None:
-        self._task, self._seed = task, seed
-        self._plant = Plant(task.robot, task.control_dt)
-        self._axes: Mapping[str, Disturbance] = disturbances(task)
-        self._nominal = episode_params.nominal(task.perturbations, task.robot, 1)
+        self._task, self._draws = task, Draws(task, seed)
+        self._known: dict[Condition, bool] = {}
 
     def plan(
         self, policy: PolicyUnderTest, mode: str, conditions: Sequence[Condition]
     ) -> PolicyPlan:
-        stands: list[list[Condition]] = []
-        sims: list[int] = []
-        patches: list[int] = []
-        parts: list[EpisodeParams] = []
-        undisturbed: dict[int, int] = {}  # simulation -> its episode
+        stretches: list[Stretch] = []
+        undisturbed: list[Condition] = []
+        most = 0  # undisturbed episodes that there are already
         for condition in conditions:
-            numbers = condition.first + np.arange(condition.episodes)
-            params = self._params(condition, numbers)
-            is_ground = self._axes[condition.axis].axis.is_ground
-            nominal = not is_ground and not params.differing(self._nominal)
-            new = []
-            for place, sim in enumerate(range(condition.episodes) if nominal else numbers.tolist()):
-                if nominal and sim in undisturbed:
-                    stands[undisturbed[sim]].append(condition)
-                    continue
-                if nominal:
-                    undisturbed[sim] = len(stands)
-                stands.append([condition])
-                patches.append(_patch(self._task, condition, sim) if is_ground else PLANE)
-                sims.append(sim)
-                new.append(place)
-            parts.append(params.rows(np.array(new, np.int64)))
-        joined = EpisodeParams.join(parts)
-        return PolicyPlan(policy, mode, stands, np.array(sims), np.array(patches), joined)
+            if not self._is_nominal(condition):
+                patch = self._patch(condition)
+                stretches.append(Stretch(condition, 0, condition.episodes, False, patch))
+                continue
+            undisturbed.append(condition)
+            if condition.episodes > most:
+                count = condition.episodes - most
+                stretches.append(Stretch(condition, most, count, True, PLANE))
+                most = condition.episodes
+        return PolicyPlan(policy, mode, tuple(stretches), tuple(undisturbed))
 
-    def _params(self, condition: Condition, sims: np.ndarray) -> EpisodeParams:
-        return self._axes[condition.axis].params(
-            self._task, self._plant, condition.severity, condition.case, sims, self._seed
-        )
+    def _is_nominal(self, condition: Condition) -> bool:
+        if condition not in self._known:
+            self._known[condition] = self._draws.is_nominal(condition)
+        return self._known[condition]
+
+    def _patch(self, condition: Condition) -> int:
+        """The first of the patches of a condition in the pool of a stress test, or PLANE."""
+        if not self._draws.axes[condition.axis].axis.is_ground:
+            return PLANE
+        kind, level = _catalogue(self._task).uneven.index(condition.case), int(condition.severity)
+        return (kind * LEVELS + level) * VARIANTS
 
 
 def _pool(task: AnyTask, seed: int, kinds: tuple[str, ...] | None = None) -> TerrainPool:
@@ -181,12 +281,6 @@ def _catalogue(task: AnyTask) -> Catalogue:
     """What kinds of terrain there are where the task takes place."""
     assert task.terrain is not None  # or else it has no axis of terrain
     return task.terrain.catalogue
-
-
-def _patch(task: AnyTask, condition: Condition, sim: int) -> int:
-    """Patch in the pool of a stress test."""
-    kind, level = _catalogue(task).uneven.index(condition.case), int(condition.severity)
-    return (kind * LEVELS + level) * VARIANTS + sim % VARIANTS
 
 
 def described(policies: Sequence[PolicyUnderTest]) -> list[dict[str, Any]]:

@@ -6,22 +6,17 @@ asks for it, the two ends are tried until their interval is as narrow. Rows of a
 (``round``): every policy is asked elsewhere, so they count for its fall and its area alone.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from robo_maxent.evaluation.severity import Fall, fall
 from robo_maxent.perturbations.base import Axis
-from robo_maxent.report.curves import outcome_table
-from robo_maxent.report.rows import (
-    StressEpisode,
-    distinct,
-    is_disturbed,
-    met,
-    nominal_severities,
-    with_all_undisturbed,
-)
+from robo_maxent.report.rows import StressEpisode, is_disturbed, met
 from robo_maxent.robustness.axes import AnyTask
-from robo_maxent.robustness.suites import Condition, Suite, first_simulation
+from robo_maxent.robustness.suites import Condition, Suite, first_simulation, simulations
 
 NARROW = 0.1
 """Of the range of an axis: how close is close."""
@@ -29,42 +24,110 @@ ROUNDED = 3
 """Digits of a severity that was found by halving."""
 
 
-def next_conditions(
-    suite: Suite, task: AnyTask, rows: Sequence[StressEpisode], number: int
-) -> list[Condition]:
+@dataclass
+class _AtSeverity:
+    """The episodes of an axis at a severity."""
+
+    case: str
+    """Of the first of them."""
+    cases: "array[int]" = field(default_factory=lambda: array("H"))
+    sims: "array[int]" = field(default_factory=lambda: array("q"))
+    hits: "array[int]" = field(default_factory=lambda: array("b"))
+    disturbed: bool = False
+
+
+class Outcomes:
+    """Whether the episodes of a policy's mean action succeeded: a few bytes each.
+
+    Their starts are named by case and simulation, for those of a test are of one seed.
+    """
+
+    def __init__(self, rows: Iterable[StressEpisode] = ()) -> None:
+        """Begin with some rows."""
+        self._of_axis: dict[str, dict[float, _AtSeverity]] = {}
+        self._cases: dict[str, int] = {}
+        self._undisturbed: dict[int, bool] = {}  # simulation -> whether it succeeded
+        self.add(rows)
+
+    def add(self, rows: Iterable[StressEpisode]) -> None:
+        """Take more rows into account."""
+        for row in rows:
+            of_axis = self._of_axis.setdefault(row.axis, {})
+            there = of_axis.setdefault(row.severity, _AtSeverity(row.case))
+            there.cases.append(self._number(row.case))
+            there.sims.append(row.sim)
+            there.hits.append(met(row))
+            if is_disturbed(row):
+                there.disturbed = True
+            else:
+                self._undisturbed.setdefault(row.sim, met(row))
+
+    def is_nominal(self, axis: str, severity: float) -> bool:
+        """Whether episodes were run there, none of which was disturbed."""
+        there = self._of_axis.get(axis, {}).get(severity)
+        return there is not None and not there.disturbed
+
+    def severities(self, axis: Axis) -> list[float]:
+        """Where an axis was run, from mild to hard."""
+        less_is_worse = axis.severities[-1] < axis.severities[0]
+        return sorted(self._of_axis.get(axis.name, {}), reverse=less_is_worse)
+
+    def table(self, axis: Axis) -> np.ndarray:
+        """Outcome of each start at each severity, (S, K): 1, 0, or NaN where it was not run.
+
+        At nominal severities all undisturbed episodes count, of which a suite lists few there.
+        """
+        columns = [self._column(axis.name, severity) for severity in self.severities(axis)]
+        starts = np.concatenate([np.stack([cases, sims], 1) for cases, sims, _ in columns])
+        known, numbers = np.unique(starts, axis=0, return_inverse=True)
+        table = np.full((len(known), len(columns)), np.nan)
+        ends = np.cumsum([len(hits) for *_, hits in columns])[:-1]
+        of_columns = np.split(numbers.reshape(-1), ends)
+        for place, (of_column, (*_, hits)) in enumerate(zip(of_columns, columns, strict=True)):
+            table[of_column, place] = hits
+        return table
+
+    def _column(self, axis: str, severity: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Case, simulation and success of each episode at a severity, (n,) each."""
+        there = self._of_axis[axis][severity]
+        if there.disturbed:
+            cases, sims, hits = (np.array(each) for each in (there.cases, there.sims, there.hits))
+            return cases.astype(np.int64), sims, hits
+        sims, hits = np.array([*self._undisturbed]), np.array([*self._undisturbed.values()])
+        return np.full(len(sims), self._number(there.case)), sims, hits
+
+    def _number(self, case: str) -> int:
+        return self._cases.setdefault(case, len(self._cases))
+
+
+def next_conditions(suite: Suite, task: AnyTask, known: Outcomes, number: int) -> list[Condition]:
     """What to run next.
 
     Args:
         suite: Whose refinement.
         task: What the policy does.
-        rows: All rows of one policy's mean action so far.
+        known: All rows of one policy's mean action so far.
         number: Of the round, from 1.
 
     Returns:
         Conditions, none of an axis of which enough is known.
     """
-    of_axis: dict[str, list[StressEpisode]] = defaultdict(list)
-    for row in rows:
-        of_axis[row.axis].append(row)
-    undisturbed = [row for row in distinct(rows) if not is_disturbed(row)]
     conditions = []
-    for name, axis in suite.axes(task).items():
-        own = with_all_undisturbed(of_axis[name], undisturbed)
-        found = _fall(axis, own)
+    for axis in suite.axes(task).values():
+        found = _fall(axis, known)
         severity = found and next_severity(axis, found, suite.refinement.until_proven)
         # Undisturbed episodes are as many as the suite says, for all axes.
-        if severity is not None and severity not in nominal_severities(own):
+        if severity is not None and not known.is_nominal(axis.name, severity):
             conditions += _conditions(axis, severity, suite.refinement.episodes, number)
     return conditions
 
 
-def _fall(axis: Axis, rows: Sequence[StressEpisode]) -> Fall | None:
+def _fall(axis: Axis, known: Outcomes) -> Fall | None:
     """What is known of the fall along an axis; None: it is no scale."""
-    less_is_worse = axis.severities[-1] < axis.severities[0]
-    severities = sorted({row.severity for row in rows}, reverse=less_is_worse)
+    severities = known.severities(axis)
     if not axis.is_scale or len(severities) < 2:
         return None
-    return fall(severities, outcome_table(rows, severities, met))
+    return fall(severities, known.table(axis))
 
 
 def _conditions(axis: Axis, severity: float, episodes: int, number: int) -> list[Condition]:
@@ -78,11 +141,16 @@ def _conditions(axis: Axis, severity: float, episodes: int, number: int) -> list
             case=case,
             unit=axis.unit,
             episodes=each,
-            first=first_simulation(f"{axis.name}, halved", place) + (number - 1) * each,
+            first=_first(axis, place, (number - 1) * each),
             round=number,
         )
         for place, case in enumerate(cases)
     ]
+
+
+def _first(axis: Axis, place: int, number: int) -> int:
+    """Simulation of an episode among those of all rounds of an axis and case."""
+    return int(simulations(first_simulation(f"{axis.name}, halved", place), np.array(number)))
 
 
 def next_severity(axis: Axis, found: Fall, until_proven: bool) -> float | None:

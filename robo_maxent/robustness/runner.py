@@ -3,11 +3,14 @@
 Every policy meets the same episodes: the same starts, commands, noise and schedules of pushes,
 named by the seed and the simulation's number. So do the baselines, which tell what a robot survives
 that does nothing. What decides a row is in it: :func:`replay` runs it again, bit for bit.
+
+Policies are calibrated first, then all shards are run, wherever the executor runs them, then the
+rounds of refinement, each of which follows from the rows before it.
 """
 
-import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,24 +20,21 @@ import numpy as np
 
 from robo_maxent import kept
 from robo_maxent.errors import UsageError
-from robo_maxent.evaluation.recovery import SafeSet, calibrate
-from robo_maxent.perturbations import params as episode_params
-from robo_maxent.report.rows import SUITE_FORMAT, Grip, StressEpisode
-from robo_maxent.robustness import acceptance, refinement, returns, traced_rollout
+from robo_maxent.files import write_atomically
+from robo_maxent.report.rows import SUITE_FORMAT, StressEpisode, lean
+from robo_maxent.robustness import acceptance, calibration, refinement, traced_rollout
 from robo_maxent.robustness.axes import AnyTask, describe
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
-from robo_maxent.robustness.episode_measures import Scale, judged_grip, judged_safety, measured
 from robo_maxent.robustness.plan import (
     PolicyPlan,
-    Stages,
     batch_of,
     described,
     planned,
     planned_round,
 )
+from robo_maxent.robustness.shards import Bench, Executor, InProcess, Order, Outcome
 from robo_maxent.robustness.store import Store
-from robo_maxent.robustness.suites import NOMINAL, Suite
-from robo_maxent.robustness.traced_rollout import Batch, Trace
+from robo_maxent.robustness.suites import NOMINAL, Condition, Suite
 from robo_maxent.seeds import whole
 from robo_maxent.sim.capture_impulse import capture_impulse
 from robo_maxent.types import Episode
@@ -45,10 +45,14 @@ PACKAGES = ("robo-maxent", "mujoco", "numpy", "torch")
 CALIBRATING = f"{NOMINAL}-000"
 """The batch that a policy's safe set, or the return it needs, is calibrated from: its first
 undisturbed episodes."""
-
-
 ROUND = "round"
 """In the names of shards of a refinement."""
+DUMPS = "diverged"
+"""Directory of the states of simulations that diverged."""
+FINE = 1000
+"""Parts of a shard that progress is shown in."""
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,17 @@ class Shard:
     batch: str
     plan: PolicyPlan
     ids: np.ndarray
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether its policy is calibrated from it."""
+        return self.batch == CALIBRATING
+
+    def order(self, known: dict[str, Any]) -> Order:
+        """What to run, with what was calibrated before."""
+        plan = self.plan
+        episodes = plan.episodes(self.ids)
+        return Order(self.name, plan.policy.label, plan.mode, episodes, self.calibrates, known)
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,8 @@ def run(
     seed: int = 1,
     threads: int = 0,
     command: str = "",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> Path:
     """Evaluate policies, or continue where the same evaluation was interrupted.
 
@@ -97,6 +113,7 @@ def run(
         threads: Physics threads; 0: one per CPU. They change no row.
         command: What would run this again, to be noted.
         progress: Called with how much is done and how much there is.
+        executor: Where to run the episodes, which changes no row; None: here.
 
     Returns:
         The file with all rows, one JSON object a line.
@@ -110,7 +127,6 @@ def run(
         for number, plan in enumerate(planned(suite, task, policies, seed))
     ]
     shards = [shard for each in plans for shard in each.shards()]
-    following = acceptance.next_conditions if suite.limits else refinement.next_conditions
     refined = [each for each in plans if each.plan.mode == "mean" and suite.refinement.rounds]
     floor_plan = None if task.floor_plan is None else asdict(task.floor_plan)
     notes = {"date": _now(), "safe_set": {}, "command": command, "notes": list(task.trial_notes)}
@@ -123,31 +139,18 @@ def run(
         [f"{each.name}-{ROUND}" for each in refined],
     )
     kept.write(task.kept, store.directory)
-    total, stages = len(shards) + len(refined) * suite.refinement.rounds, Stages(task, seed)
-    steps = itertools.count()
-
-    def run_all(wanted: Sequence[Shard]) -> None:
-        for shard in wanted:
-            if not store.has(shard.name):
-                shown = _shown(progress, min(next(steps), total - 1), total)
-                store.write(shard.name, _run(shard, stages, store, threads, shown))
-
-    of_rounds: list[str] = []
     try:
-        run_all(shards)
-        for each in refined:
-            rows = [row for shard in each.shards() for row in store.rows(shard.name)]
-            for number in range(1, suite.refinement.rounds + 1):
-                conditions = following(suite, task, rows, number)
-                if not conditions:
-                    break
-                more = planned_round(conditions, task, each.plan.policy, seed)
-                asked = Numbered(f"{each.name}-{ROUND}{number}", more).shards()
-                run_all(asked)
-                of_rounds += [shard.name for shard in asked]
-                rows += [row for shard in asked for row in store.rows(shard.name)]
-        if progress and refined:
-            progress(1, 1)
+        evaluation = _Evaluation(
+            Bench(task, policies, seed),
+            store,
+            [(each.plan.policy.label, each.plan.mode) for each in plans],
+            executor or InProcess(threads),
+            _Shown(progress, len(shards) + len(refined) * suite.refinement.rounds),
+        )
+        evaluation.run([shard for shard in shards if shard.calibrates])
+        # The longest first, so that those that end last end together.
+        evaluation.run(sorted(shards, key=lambda shard: -len(shard.ids)))
+        of_rounds = evaluation.refine(suite, refined)
         return store.join(of_rounds)
     finally:
         store.close()
@@ -170,112 +173,126 @@ def replay(row: StressEpisode, task: AnyTask, policy: PolicyUnderTest | None = N
     return traced_rollout.run(batch_of(row, task), policy, row.mode)[0][0]
 
 
-def _run(
-    shard: Shard,
-    stages: Stages,
-    store: Store,
-    threads: int,
-    progress: Callable[[int, int], None],
-) -> list[StressEpisode]:
-    """Rows of a shard, one for each condition that an episode stands for."""
-    plan, batch = shard.plan, stages.batch(shard.plan, shard.ids)
-    dumps = store.directory / "diverged" / shard.name
-    episodes, trace = traced_rollout.run(batch, plan.policy, plan.mode, threads, dumps, progress)
-    if shard.batch == CALIBRATING:
-        if trace.deviation_names:
-            _calibrate(plan, batch, episodes, trace, store)
-        if "return_needed" in store.description or not returns.knows_success(episodes):
-            _calibrate_return(plan, batch, episodes, store)
-    by_return = "return_needed" in store.description
-    if by_return:
-        least = _of_policy("return_needed", plan, store)
-        episodes = [returns.judged(episode, least) for episode in episodes]
-    scale, rows = scale_of(batch.task), []
-    own, common = _safe_sets(plan, store)
-    for sim, (episode, index) in enumerate(zip(episodes, shard.ids.tolist(), strict=True)):
-        deviations = trace.deviations[sim, : episode.length]
-        safety = judged_safety(own, common, deviations, trace.deviation_names)
-        gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
-        grip = _grip(batch.task, episode, trace.holding(sim, episode.length))
-        path = trace.path(sim, episode.length)
-        for condition in plan.conditions[index]:
-            label = {"policy": plan.policy.label, "mode": plan.mode} | condition.label
-            rows.append(
-                measured(episode, gait, effort, safety, scale, label, by_return, grip, path)
-            )
-    return rows
+class _Evaluation:
+    """Has shards run, and keeps what comes of them."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        store: Store,
+        ways: Sequence[calibration.Way],
+        executor: Executor,
+        shown: "_Shown",
+    ) -> None:
+        self._bench, self._store, self._ways = bench, store, ways
+        self._executor, self._shown = executor, shown
+
+    def run(self, shards: Sequence[Shard]) -> None:
+        """Run the shards that are not there."""
+        known = self._known()
+        orders = (shard.order(known) for shard in shards if not self._store.has(shard.name))
+        dumps = self._store.directory / DUMPS
+        finished = self._executor.completed(self._bench, orders, dumps, self._shown.part)
+        with closing(finished):  # whatever is on its way is not wanted after an interrupt
+            for order, outcome in finished:
+                self._keep(order, outcome)
+                self._shown.one_more()
+
+    def refine(self, suite: Suite, plans: Sequence[Numbered]) -> list[str]:
+        """Run the rounds of all policies; the names of their shards, by policy and round."""
+        bench, asked = self._bench, {each.name: list[Shard]() for each in plans}
+        following = {each.name: _following(suite, self._rows(each.shards())) for each in plans}
+        for number in range(1, suite.refinement.rounds + 1):
+            wanted: dict[str, list[Shard]] = {}
+            for each in plans:
+                conditions = following[each.name].conditions(bench.task, number)
+                if conditions:
+                    plan = planned_round(conditions, bench.task, each.plan.policy, bench.seed)
+                    wanted[each.name] = Numbered(f"{each.name}-{ROUND}{number}", plan).shards()
+            if not wanted:
+                break
+            self.run([shard for of_plan in wanted.values() for shard in of_plan])
+            for name, of_plan in wanted.items():
+                asked[name] += of_plan
+                following[name].add(self._rows(of_plan))
+        if plans:
+            self._shown.all()
+        return [shard.name for of_plan in asked.values() for shard in of_plan]
+
+    def _rows(self, shards: Sequence[Shard]) -> Iterator[StressEpisode]:
+        return (row for shard in shards for row in self._store.rows(shard.name))
+
+    def _known(self) -> dict[str, Any]:
+        names = (calibration.SAFE_SET, calibration.RETURN_NEEDED, calibration.RANDOM_RETURN)
+        return {
+            name: self._store.description[name] for name in names if name in self._store.description
+        }
+
+    def _keep(self, order: Order, outcome: Outcome) -> None:
+        """What was calibrated comes first: rows that are there must be judged by what is noted."""
+        if order.calibrates:
+            known = calibration.joined(self._known(), outcome.known, self._ways)
+            means = calibration.explained(known, self._bench.task.name)
+            self._store.add(known | ({"success_means": means} if means else {}))
+        for name, file in outcome.dumps.items():
+            write_atomically(self._store.directory / DUMPS / order.shard / name, file)
+        self._store.write(order.shard, outcome.rows, outcome.lines)
 
 
-def _grip(task: AnyTask, episode: Episode, holding: np.ndarray | None) -> Grip | None:
-    """What became of what the hand held when the first disturbance of an episode began."""
-    begins = (effect.begins(episode.params) for effect in task.perturbations)
-    first = min((begin for begin in begins if begin is not None), default=None)
-    return judged_grip(holding, first, task.episode_steps, task.control_dt)
+class _OfFalls:
+    """Says what to run next to find where success falls, of as little of the rows as that takes."""
+
+    def __init__(self, suite: Suite, rows: Iterable[StressEpisode]) -> None:
+        self._suite, self._outcomes = suite, refinement.Outcomes(rows)
+
+    def add(self, rows: Iterable[StressEpisode]) -> None:
+        self._outcomes.add(rows)
+
+    def conditions(self, task: AnyTask, number: int) -> list[Condition]:
+        return refinement.next_conditions(self._suite, task, self._outcomes, number)
 
 
-def _calibrate(
-    plan: PolicyPlan, batch: Batch, episodes: list[Episode], trace: Trace, store: Store
-) -> None:
-    """Note the safe set of a policy; None: it did its task in no episode."""
-    undisturbed = trace.undisturbed(episodes, batch.task.control_dt)
-    safe_set = (
-        calibrate(list(trace.deviation_names), undisturbed).to_json() if undisturbed else None
-    )
-    kept = store.description["safe_set"]
-    kept.setdefault(plan.policy.label, {})[plan.mode] = safe_set
-    store.add("safe_set", kept)
+class _OfLimits:
+    """Says what to run next to decide limits."""
+
+    def __init__(self, suite: Suite, rows: Iterable[StressEpisode]) -> None:
+        self._suite, self._rows = suite, [*map(lean, rows)]
+
+    def add(self, rows: Iterable[StressEpisode]) -> None:
+        self._rows += map(lean, rows)
+
+    def conditions(self, task: AnyTask, number: int) -> list[Condition]:
+        return acceptance.next_conditions(self._suite, task, self._rows, number)
 
 
-def _calibrate_return(
-    plan: PolicyPlan, batch: Batch, episodes: list[Episode], store: Store
-) -> None:
-    """Note the return that counts as success of a policy, and what that means."""
-    if "random_return" not in store.description:
-        store.add("random_return", returns.mean_return(_random_episodes(batch)))
-    random = store.description["random_return"]
-    least = store.description.get("return_needed", {})
-    of_modes = least.setdefault(plan.policy.label, {})
-    of_modes[plan.mode] = returns.needed(returns.mean_return(episodes), random)
-    store.add("return_needed", least)
-    shown = {
-        label if mode == "mean" else f"{label}, sampled": value
-        for label, of_label in least.items()
-        for mode, value in of_label.items()
-    }
-    store.add("success_means", returns.explained(batch.task.name, random, shown))
+def _following(suite: Suite, rows: Iterable[StressEpisode]) -> _OfFalls | _OfLimits:
+    """Who says what to run after the rows of a policy."""
+    return _OfLimits(suite, rows) if suite.limits else _OfFalls(suite, rows)
 
 
-def _random_episodes(batch: Batch) -> list[Episode]:
-    """Undisturbed episodes of random actions, the same for all policies."""
-    task, n = batch.task, returns.RANDOM_EPISODES
-    params = episode_params.nominal(task.perturbations, task.robot, n)
-    undisturbed = Batch(task, params, np.arange(n), batch.seed)
-    return traced_rollout.run(undisturbed, baseline(task, returns.RANDOM), "baseline")[0]
+class _Shown:
+    """Shows how much of an evaluation is done, in shards that take about as long."""
 
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
 
-def _of_policy(name: str, plan: PolicyPlan, store: Store) -> Any:
-    """What was calibrated for a policy, for baselines that of the first; None: nothing was."""
-    if plan.mode == "baseline":
-        return _of_first(name, store)
-    return store.description[name].get(plan.policy.label, {}).get(plan.mode)
+    def part(self, count: int, steps: int) -> None:
+        """So much is done of the present shard."""
+        self._show(self._done * FINE + FINE * count // steps)
 
+    def one_more(self) -> None:
+        """A shard is done."""
+        self._done += 1
+        self._show(self._done * FINE)
 
-def _safe_sets(plan: PolicyPlan, store: Store) -> tuple[SafeSet | None, SafeSet | None]:
-    """That of a policy, and that of the first one; None: it has none."""
-    sets = _of_policy("safe_set", plan, store), _of_first("safe_set", store)
-    own, common = (None if saved is None else SafeSet.from_json(saved) for saved in sets)
-    return own, common
+    def all(self) -> None:
+        """Nothing is left to do."""
+        self._show(self._total * FINE)
 
-
-def _of_first(name: str, store: Store) -> Any:
-    """What was calibrated for the mean action of the first policy; None: nothing was."""
-    return next((of_modes.get("mean") for of_modes in store.description[name].values()), None)
-
-
-def scale_of(task: AnyTask) -> Scale:
-    """What turns its counts of control steps into quantities."""
-    gravity = float(np.linalg.norm(task.robot.model.opt.gravity))
-    return Scale(task.control_dt, task.robot.mass * gravity, gravity)
+    def _show(self, parts: int) -> None:
+        if self._progress:
+            # A round of refinement may have more shards than one.
+            self._progress(min(parts, self._total * FINE), self._total * FINE)
 
 
 def _now() -> str:
@@ -312,12 +329,3 @@ def capture_impulses(task: AnyTask) -> dict[str, float]:
     if not (task.robot.spec.base and task.robot.spec.feet):
         return {}
     return capture_impulse(task.robot).to_json()
-
-
-def _shown(
-    progress: Callable[[int, int], None] | None, done: int, total: int
-) -> Callable[[int, int], None]:
-    """Show the progress of one shard among all, which take about as long."""
-    if progress is None:
-        return lambda count, steps: None
-    return lambda count, steps: progress(done * steps + count, total * steps)

@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from robo_maxent.evaluation.rollout import begin, policy_view
 from robo_maxent.rendering import gym_video, video
 from robo_maxent.report import html, worst_case, worst_case_section
 from robo_maxent.report.analysis import Analysis
+from robo_maxent.report.failures import SHOWN
 from robo_maxent.report.limits import JudgedLimit, judged
-from robo_maxent.report.rows import StressEpisode, check_suite, choose_failures, identity
+from robo_maxent.report.rows import StressEpisode, check_suite, identity, lean
 from robo_maxent.robustness import runner
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
 from robo_maxent.robustness.plan import batch_of
+from robo_maxent.robustness.shards import Executor
 from robo_maxent.robustness.store import DESCRIPTION, EPISODES
 from robo_maxent.robustness.suites import Suite
 from robo_maxent.robustness.traced_rollout import in_blocks
@@ -59,6 +61,7 @@ def stress_test(
     clips: int = 6,
     progress: Progress | None = None,
     filming: Progress | None = None,
+    executor: Executor | None = None,
 ) -> StressTestResult:
     """Evaluate policies, or continue, and write the report.
 
@@ -73,17 +76,21 @@ def stress_test(
         clips: How many failures to film.
         progress: Called with how much of the suite is done and how much there is.
         filming: Called with how many failures are filmed and how many are to be.
+        executor: Where to run the episodes, which changes no row; None: here.
 
     Raises:
         UsageError: There is no policy, labels are the same, or the directory is taken.
     """
     if clips < 0:
         raise UsageError(f"clips must be at least 0, got {clips}")
-    path = runner.run(suite, task, policies, out, seed, threads, command, progress)
-    rows, description = read(out)
-    films, why = _films(rows, description, task, policies, clips, filming)
+    path = runner.run(suite, task, policies, out, seed, threads, command, progress, executor)
+    description, seen = read_description(out), html.Read(max(clips, SHOWN), bool(suite.limits))
+    rows = [lean(row) for row in seen.watched(rows_of(out))]
+    films, why = _films(seen.failures.choose(description)[:clips], task, policies, filming)
+    if not clips:
+        why = "No films were asked for."
     mildest = _worst_case(Path(out).parent / worst_case.DIRECTORY, policies, description)
-    analysis = html.write(rows, description, Path(out) / REPORT, films, why, mildest)
+    analysis = html.write(rows, description, Path(out) / REPORT, films, why, mildest, seen)
     limits = tuple(judged(limit, rows) for limit in suite.limits)
     return StressTestResult(Path(out) / REPORT, path, analysis, limits, why)
 
@@ -94,22 +101,45 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
     Raises:
         UsageError: There is none, or a file holds something else; the message says what.
     """
+    description = read_description(out)
+    return list(rows_of(out)), description
+
+
+def read_description(out: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a stress test was, and how a row of it is run again.
+
+    Raises:
+        UsageError: There is none, or a file holds something else; the message says what.
+    """
     directory = Path(out)
     try:
         description = json.loads((directory / DESCRIPTION).read_text())
-        lines = (directory / EPISODES).read_text().splitlines()
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{directory} holds no finished evaluation: {error}") from error
     try:
         check_suite(description)
     except UsageError as error:
         raise UsageError(f"{directory / DESCRIPTION} {error}") from error
-    rows = [_row(directory / EPISODES, number, line) for number, line in enumerate(lines, 1)]
-    if not rows:
-        raise UsageError(f"{directory / EPISODES} has no rows")
     description["task_options"] = kept.placed(description["task_options"], directory)
     description["replay"] = replay_command(directory, str(description.get("task")))
-    return rows, description
+    return description
+
+
+def rows_of(out: str | os.PathLike[str]) -> Iterator[StressEpisode]:
+    """The rows of a finished stress test, one after the other.
+
+    Raises:
+        UsageError: There is none, or a line is damaged; the message says which.
+    """
+    path, number = Path(out) / EPISODES, 0
+    try:
+        with path.open() as lines:
+            for number, line in enumerate(lines, 1):
+                yield _row(path, number, line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{Path(out)} holds no finished evaluation: {error}") from error
+    if not number:
+        raise UsageError(f"{path} has no rows")
 
 
 def replay_command(directory: Path, task: str) -> str:
@@ -156,19 +186,19 @@ def _row(path: Path, number: int, line: str) -> StressEpisode:
         raise UsageError(f"{path}, line {number} is damaged: {error}") from error
 
 
-def row_of(rows: Sequence[StressEpisode], name: str) -> StressEpisode:
+def row_of(rows: Iterable[StressEpisode], name: str) -> StressEpisode:
     """The row of a name, as the report shows it.
 
     Raises:
         UsageError: There is no such row.
     """
+    example = ""
     for row in rows:
         if identity(row) == name:
             return row
+        example = example or identity(row)
     lacking = f"there is no row {name!r}" if name else "say which episode with --row"
-    raise UsageError(
-        f"{lacking}; the report names those that failed, for example {identity(rows[0])!r}"
-    )
+    raise UsageError(f"{lacking}; the report names those that failed, for example {example!r}")
 
 
 def film(
@@ -201,17 +231,12 @@ def film(
 
 
 def _films(
-    rows: Sequence[StressEpisode],
-    description: Mapping[str, Any],
+    chosen: Sequence[StressEpisode],
     task: AnyTask,
     policies: Sequence[PolicyUnderTest],
-    count: int,
     filming: Progress | None,
 ) -> tuple[dict[str, bytes], str]:
     """Films of failures by row, and why there are not more."""
-    chosen = choose_failures(rows, description, count) if count else []
-    if not chosen:
-        return {}, "" if count else "No films were asked for."
     by_label = {policy.label: policy for policy in policies}
     films: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as directory:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.perturbations.base import Axis, Share
 from robo_maxent.report.limits import Limit
@@ -12,9 +14,12 @@ from robo_maxent.robustness.axes import AnyTask, Disturbance, disturbances, requ
 from robo_maxent.seeds import word
 
 MOST = 1000
-"""Episodes that a condition may have."""
+"""Episodes that a condition may have, before they are multiplied."""
 CASES = 100
 """Cases that an axis may have."""
+
+SPAN = 2**32 * CASES * MOST
+"""Numbers of simulations that all axes and cases have together, ``MOST`` each."""
 
 USUAL = {"quick": Share(24, 4), "full": Share(48, 8)}
 """Suite -> how much it has of an axis that does not say."""
@@ -68,9 +73,13 @@ class Suite:
     refinement: Refinement = Refinement()
     limits: tuple[Limit, ...] = ()
     """What has to hold: then rounds are for the limits that are open, and not for falls."""
+    factor: int = 1
+    """By how much all numbers of episodes are multiplied."""
 
     def __post_init__(self) -> None:
         """Check that there is something to calibrate safe sets from."""
+        if not 1 <= self.factor <= MOST:
+            raise UsageError(f"the factor of episodes must be 1 to {MOST:,}, got {self.factor}")
         shares = self.shares
         if shares is None:
             return
@@ -96,12 +105,28 @@ class Suite:
                 raise UnknownNameError(f"axis of suite {self.name}", name, self.axes(task))
         return replace(self, only_axes=tuple(names))
 
+    def times(self, factor: int) -> "Suite":
+        """The same suite with so many times as many episodes of everything.
+
+        Raises:
+            UsageError: The factor is out of range.
+        """
+        more = replace(self.refinement, episodes=self.refinement.episodes * factor)
+        return replace(self, factor=self.factor * factor, refinement=more)
+
     def share(self, axis: Axis) -> Share | None:
         """How much of an axis there is; None: nothing."""
-        if self.shares is not None:
-            return self.shares.get(axis.name)
         usual = USUAL.get(self.name)
-        return axis.suites.get(self.name, usual and thinned(usual, axis, self.name))
+        if self.shares is not None:
+            share = self.shares.get(axis.name)
+        else:
+            share = axis.suites.get(self.name, usual and thinned(usual, axis, self.name))
+        return share and replace(
+            share,
+            episodes=share.episodes * self.factor,
+            baseline=share.baseline * self.factor,
+            sampled=share.sampled * self.factor,
+        )
 
     def axes(self, task: AnyTask) -> dict[str, Axis]:
         """The axes that it has of a task, at its severities, by name."""
@@ -164,6 +189,16 @@ def first_simulation(axis: str, case: int) -> int:
     if case >= CASES:
         raise UsageError(f"axis {axis} has more than the {CASES} cases that an axis may have")
     return (word(axis) * CASES + case) * MOST
+
+
+def simulations(first: int, numbers: np.ndarray) -> np.ndarray:
+    """Simulations of episodes of a condition, by their numbers in it, int, any shape.
+
+    Each axis and case has ``MOST`` numbers in a row; where it needs more, they go on beyond those
+    of all others.
+    """
+    blocks, places = np.divmod(first % MOST + numbers, MOST)
+    return first - first % MOST + places + blocks * SPAN
 
 
 SUITES: dict[str, Suite] = {

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from fake_suite import Actor, evaluation
 from hand_rows import LABELS, axis_label, declared, many, push, row
 
 from robo_maxent.errors import UsageError
@@ -13,12 +14,13 @@ from robo_maxent.evaluation.severity import severity_curve
 from robo_maxent.report import curves
 from robo_maxent.report.analysis import analyse
 from robo_maxent.report.curves import SEED, curve, outcome_table
+from robo_maxent.report.failures import Failures, choose_failures
 from robo_maxent.report.rows import (
     StressEpisode,
-    choose_failures,
     distinct,
     identity,
     is_disturbed,
+    lean,
     met,
     severities_of,
 )
@@ -494,3 +496,23 @@ def test_a_breakdown_that_there_is_not_is_refused(wrong: dict[str, str], said: s
 def test_an_axis_without_a_title_is_refused() -> None:
     with pytest.raises(UsageError, match="an axis of the suite lacks 'title'"):
         analyse(many(1, 1), {"axes": [{"name": "wind"}]})
+
+
+# -- a million rows --------------------------------------------------------------
+
+
+def test_lean_rows_tell_the_same() -> None:
+    rows, suite = evaluation((Actor("walker", "mean", 0.0), Actor("still", "baseline", -0.3)), 20)
+    whole = analyse(rows, suite)
+    assert analyse([*map(lean, rows)], suite, Failures(rows)) == whole
+    assert whole.failures[0].params
+
+
+def test_failures_are_chosen_from_a_few_of_each_condition_as_from_all() -> None:
+    rows, suite = evaluation((Actor("walker", "mean", -0.2),), 60, axes=("push", "payload"))
+    failures = Failures(rows, most=4)
+    of_conditions = [kept for of_axis in failures._kept.values() for kept in of_axis.values()]
+    assert max(map(len, of_conditions)) == 4
+    assert failures.choose(suite) == Failures(rows, most=10_000).choose(suite)[:4]
+    backwards = Failures(reversed(rows), most=4)
+    assert backwards.choose(suite) == failures.choose(suite)

@@ -9,9 +9,9 @@ from hand_rows import many, row
 from robo_maxent.evaluation.severity import fall
 from robo_maxent.perturbations.base import Axis
 from robo_maxent.report.analysis import analyse
-from robo_maxent.report.rows import choose_failures
+from robo_maxent.report.failures import choose_failures
 from robo_maxent.robustness.axes import disturbances
-from robo_maxent.robustness.refinement import next_conditions, next_severity
+from robo_maxent.robustness.refinement import Outcomes, next_conditions, next_severity
 from robo_maxent.robustness.suites import SUITES
 from robo_maxent.tasks import make
 
@@ -76,7 +76,7 @@ def test_each_round_has_starts_of_its_own() -> None:
         for severity, hits in ((0.0, 24), (3.0, 24), (7.0, 0))
         for each in many(hits, 24, axis="payload", severity=severity)
     ]
-    first, second = (next_conditions(suite, task, rows, number) for number in (1, 2))
+    first, second = (next_conditions(suite, task, Outcomes(rows), number) for number in (1, 2))
     assert [(c.axis, c.severity, c.episodes, c.round) for c in first] == [("payload", 5.0, 24, 1)]
     met = {c.first + n for c in suite.conditions(task, "mean") for n in range(c.episodes)}
     starts = [{c.first + n for n in range(c.episodes)} for c in (first[0], second[0])]
@@ -94,7 +94,7 @@ def test_of_undisturbed_episodes_no_more_are_asked_for() -> None:
             *many(20, 20, severity=0.8, params=params),
             *many(2, 20, severity=0.75, params={"foot_friction": 0.75}),
         ]
-        return [each.severity for each in next_conditions(suite, task, rows, 1)]
+        return [each.severity for each in next_conditions(suite, task, Outcomes(rows), 1)]
 
     assert asked() == []
     assert asked(foot_friction=0.8) == [0.8]
@@ -108,7 +108,7 @@ def test_a_fall_is_looked_for_with_all_undisturbed_episodes() -> None:
         *(replace(each, sim=7 - each.sim) for each in many(6, 8, axis="payload", severity=0.0)),
         *many(0, 24, axis="payload", severity=4.0),
     ]
-    assert [c.severity for c in next_conditions(suite, task, rows, 1)] == [2.0]
+    assert [c.severity for c in next_conditions(suite, task, Outcomes(rows), 1)] == [2.0]
 
 
 def test_a_round_asks_every_case_alike() -> None:
@@ -120,7 +120,7 @@ def test_a_round_asks_every_case_alike() -> None:
         for case in cases
         for each in many(hits, 8, axis="push", severity=severity, case=case)
     ]
-    asked = next_conditions(suite, task, rows, 1)
+    asked = next_conditions(suite, task, Outcomes(rows), 1)
     assert [c.case for c in asked] == list(cases)
     assert {(c.severity, c.episodes) for c in asked} == {(1.5, 1)}
 

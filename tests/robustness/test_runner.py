@@ -23,7 +23,7 @@ from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.perturbations.base import Share
 from robo_maxent.perturbations.pushes import Pushes
-from robo_maxent.report.rows import StressEpisode, distinct
+from robo_maxent.report.rows import StressEpisode, as_lines, distinct
 from robo_maxent.robustness import plan, refinement, runner, traced_rollout
 from robo_maxent.robustness.axes import disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
@@ -178,13 +178,14 @@ def test_severity_changes_the_episode_and_nominal_is_the_same_on_every_axis(rows
 
 def test_an_episode_that_conditions_share_is_run_once_and_equals_its_own_run(rows: Rows) -> None:
     (works,) = [w for w in planned(SMALL, FLAT, [WOBBLE], SEED) if w.mode == "mean"]
-    assert len(works.sims) < sum(len(own) for own in works.conditions) - 20
+    conditions = works.episodes(np.arange(len(works))).conditions
+    assert len(works) < sum(map(len, conditions)) - 20
     shared = next(row for row in of(rows, "wobble") if condition(row)[:2] == ("push", 0.0))
     assert replay(shared, FLAT, WOBBLE).reward == shared.reward
 
 
 def test_as_many_episodes_are_counted_as_were_run(rows: Rows) -> None:
-    run = sum(len(works.sims) for works in planned(SMALL, FLAT, [WOBBLE], SEED))
+    run = sum(map(len, planned(SMALL, FLAT, [WOBBLE], SEED)))
     assert len(distinct(rows)) == run < len(rows)
 
 
@@ -240,7 +241,7 @@ def test_to_hold_the_pose_is_to_sag_less_than_action_zero() -> None:
     suite = Suite("s", "", {"nominal": Share(4, 4)})
     height = {}
     for own in planned(suite, FLAT, [WOBBLE], 1):
-        batch = plan.Stages(FLAT, 1).batch(own, np.arange(4))
+        batch = plan.Stages(FLAT, 1).batch(own.episodes(np.arange(4)))
         episodes, trace = traced_rollout.run(batch, own.policy, own.mode)
         assert own.mode != "baseline" or not any(episode.terminated for episode in episodes)
         height[own.policy.label] = trace.deviations[:, 300:, 1].mean()
@@ -465,14 +466,14 @@ def test_an_interrupted_suite_goes_on_and_ends_byte_for_byte_the_same(
 
     def impatient(obs: np.ndarray) -> np.ndarray:
         calls.append(0)
-        if len(calls) == 150:  # within the second batch
+        if len(calls) == 150:  # within the second batch of its mean action
             raise KeyboardInterrupt
         return wobble(obs)
 
     with pytest.raises(KeyboardInterrupt):
         run(TINY, FLAT, [PolicyUnderTest("wobble", impatient, wobble_more)], tmp_path / "parts")
     done = sorted(path.name for path in (tmp_path / "parts/rows").iterdir())
-    assert done == ["00-mean-nominal-000.jsonl"]
+    assert done == ["00-mean-nominal-000.jsonl", "01-sampled-nominal-000.jsonl"]
     assert not (tmp_path / "parts/episodes.jsonl").exists()
     (tmp_path / "parts/rows/.writing-4194304-00-mean-plane-000.jsonl").write_text('{"half')
     run(TINY, FLAT, [WOBBLE], tmp_path / "parts")
@@ -619,7 +620,7 @@ def test_the_difference_from_another_evaluation_is_told_in_a_line(
 
 def test_an_evaluation_goes_on_wherever_its_policies_lie(tmp_path: Path) -> None:
     store = Store(tmp_path, PLAN, ["a"], {})
-    store.write("a", [row_by_hand()])
+    store.write("a", 1, as_lines([row_by_hand()]))
     store.close()
     moved = [{"label": "walker", "file": "/home/me/runs/walker/", "sha256": "a" * 64}]
     again = Store(tmp_path, PLAN | {"policies": moved}, ["a"], {})
@@ -666,7 +667,7 @@ def test_two_evaluations_do_not_run_in_one_directory(tmp_path: Path) -> None:
 
 def test_a_damaged_or_foreign_shard_is_found(tmp_path: Path) -> None:
     store = Store(tmp_path, {"seed": 1}, ["a", "b"], {})
-    store.write("a", [row_by_hand(), row_by_hand("push")])
+    store.write("a", 2, as_lines([row_by_hand(), row_by_hand("push")]))
     assert store.has("a")
     assert not store.has("b")
     path = tmp_path / "rows/a.jsonl"
@@ -778,7 +779,7 @@ def test_a_suite_has_every_axis_of_a_task_or_only_the_nominal_one(name: str) -> 
 
 def test_the_full_suite_is_about_ten_thousand_episodes() -> None:
     """Of which halving may add some 2,000."""
-    count = sum(len(w.sims) for w in planned(find("full"), FLAT, [WOBBLE], 1))
+    count = sum(map(len, planned(find("full"), FLAT, [WOBBLE], 1)))
     assert 7_000 < count < 9_000
 
 

@@ -19,7 +19,7 @@ from robo_maxent.report.analysis import analyse
 from robo_maxent.report.rows import StressEpisode, check_suite
 from robo_maxent.robustness.axes import disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest
-from robo_maxent.robustness.plan import planned
+from robo_maxent.robustness.plan import Draws, planned
 from robo_maxent.robustness.runner import run
 from robo_maxent.robustness.suites import SUITES, Suite
 from robo_maxent.sim.robot import Robot, load
@@ -148,7 +148,7 @@ def test_suites_have_episodes_of_every_case(name: str) -> None:
     task = make(name)
     still = PolicyUnderTest("still", lambda obs: np.zeros((len(obs), task.action_size)))
     (plan, *_) = planned(SUITES["quick"].only(["blocked"], task), task, [still], 0)
-    sides = plan.params["blocked"]
+    sides = Draws(task, 0).of(plan.episodes(np.arange(len(plan))))["blocked"]
     assert [(sides == side).sum() for side in (OPEN, LEFT, RIGHT)] == [100, 32, 32]
 
 

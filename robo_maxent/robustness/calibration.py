@@ -1,0 +1,108 @@
+"""What a policy's first undisturbed episodes say of it: its safe set, or the return it needs.
+
+It is kept in the file of a stress test under these names, by policy and by how it acts:
+
+    safe_set        a safe set as JSON; None: it did its task in no episode
+    return_needed   the least return that counts as success, of a task that knows no success
+    random_return   mean return of random actions there
+
+Both are known before any other episode is judged, so that it does not matter where and when those
+are run.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from robo_maxent.evaluation.recovery import SafeSet, calibrate
+from robo_maxent.perturbations import params as episode_params
+from robo_maxent.robustness import returns, traced_rollout
+from robo_maxent.robustness.baselines import baseline
+from robo_maxent.robustness.traced_rollout import Batch, Trace
+from robo_maxent.types import Episode
+
+SAFE_SET, RETURN_NEEDED, RANDOM_RETURN = "safe_set", "return_needed", "random_return"
+Calibration = Mapping[str, Any]
+Way = tuple[str, str]
+"""Label of a policy, and how it acts."""
+
+
+def calibrated(
+    known: Calibration, way: Way, batch: Batch, episodes: Sequence[Episode], trace: Trace
+) -> dict[str, Any]:
+    """What is known after a policy's first undisturbed episodes, beside what was before."""
+    label, mode = way
+    added: dict[str, Any] = {}
+    if trace.deviation_names:
+        undisturbed = trace.undisturbed(list(episodes), batch.task.control_dt)
+        safe_set = calibrate(list(trace.deviation_names), undisturbed) if undisturbed else None
+        added[SAFE_SET] = {label: {mode: safe_set and safe_set.to_json()}}
+    if RETURN_NEEDED in known or not returns.knows_success(episodes):
+        random = known.get(RANDOM_RETURN)
+        if random is None:
+            random = returns.mean_return(_random_episodes(batch))
+        least = returns.needed(returns.mean_return(episodes), random)
+        added |= {RANDOM_RETURN: random, RETURN_NEEDED: {label: {mode: least}}}
+    return joined(known, added)
+
+
+def joined(one: Calibration, other: Calibration, order: Sequence[Way] = ()) -> dict[str, Any]:
+    """What is known of all policies of both, in an order of theirs."""
+    both = {**one, **other}
+    for name in (SAFE_SET, RETURN_NEEDED):
+        if name not in both:
+            continue
+        values = {
+            (label, mode): value
+            for known in (one, other)
+            for label, of_modes in known.get(name, {}).items()
+            for mode, value in of_modes.items()
+        }
+        both[name] = {}
+        for label, mode in sorted(values, key=lambda way: order.index(way) if way in order else 0):
+            both[name].setdefault(label, {})[mode] = values[label, mode]
+    return both
+
+
+def explained(known: Calibration, task: str) -> str | None:
+    """What success means, for the reader of a report; None: what the task says."""
+    if RETURN_NEEDED not in known:
+        return None
+    shown = {
+        label if mode == "mean" else f"{label}, sampled": value
+        for label, of_label in known[RETURN_NEEDED].items()
+        for mode, value in of_label.items()
+    }
+    return returns.explained(task, known[RANDOM_RETURN], shown)
+
+
+def judged(
+    known: Calibration, way: Way, first: str, episodes: Sequence[Episode]
+) -> tuple[list[Episode], bool]:
+    """Episodes with their success, and whether their return decided it."""
+    if RETURN_NEEDED not in known:
+        return list(episodes), False
+    least = _of(known, RETURN_NEEDED, way, first)
+    return [returns.judged(episode, least) for episode in episodes], True
+
+
+def safe_sets(known: Calibration, way: Way, first: str) -> tuple[SafeSet | None, SafeSet | None]:
+    """That of a policy, and that of the first one; None: it has none."""
+    saved = _of(known, SAFE_SET, way, first), _of(known, SAFE_SET, (first, "mean"), first)
+    own, common = (None if each is None else SafeSet.from_json(each) for each in saved)
+    return own, common
+
+
+def _of(known: Calibration, name: str, way: Way, first: str) -> Any:
+    """What is known of a policy, of baselines that of the first one; None: nothing is."""
+    label, mode = (first, "mean") if way[1] == "baseline" else way
+    return known.get(name, {}).get(label, {}).get(mode)
+
+
+def _random_episodes(batch: Batch) -> list[Episode]:
+    """Undisturbed episodes of random actions, the same for all policies."""
+    task, n = batch.task, returns.RANDOM_EPISODES
+    params = episode_params.nominal(task.perturbations, task.robot, n)
+    undisturbed = Batch(task, params, np.arange(n), batch.seed)
+    return traced_rollout.run(undisturbed, baseline(task, returns.RANDOM), "baseline")[0]

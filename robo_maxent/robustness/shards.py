@@ -1,0 +1,168 @@
+"""A shard of a stress test: a batch of episodes that may be run anywhere, and again.
+
+An :class:`Order` and the :class:`Bench` that all of a test share decide its rows, bit for bit, and
+both can be pickled: another process runs it as well as this one.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from robo_maxent.report.rows import Grip, as_lines
+from robo_maxent.robustness import calibration, traced_rollout
+from robo_maxent.robustness.axes import AnyTask
+from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
+from robo_maxent.robustness.episode_measures import Scale, judged_grip, judged_safety, measured
+from robo_maxent.robustness.plan import Episodes, Stages
+from robo_maxent.types import Episode
+
+Shown = Callable[[int, int], None]
+"""Called with control steps done, and at most to do."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run, and all that is known before it is."""
+
+    shard: str
+    """Where its rows go."""
+    label: str
+    """Of the policy."""
+    mode: str
+    episodes: Episodes
+    calibrates: bool
+    """Whether these are the episodes that the policy is calibrated from."""
+    known: dict[str, Any]
+    """What was calibrated before; see :mod:`robo_maxent.robustness.calibration`."""
+
+    def __str__(self) -> str:
+        """For people: the name of the shard."""
+        return f"shard {self.shard}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an order."""
+
+    rows: int
+    """How many there are: one for each condition that an episode stands for."""
+    lines: str
+    """The rows, one JSON object a line: whoever runs an order writes them, who keeps them need
+    not."""
+    known: dict[str, Any]
+    """What is calibrated now."""
+    dumps: dict[str, bytes] = field(default_factory=dict)
+    """Name -> file of a simulation that diverged, where it was run elsewhere."""
+
+
+class Bench:
+    """What all orders of a stress test share: the task, the policies and the seed."""
+
+    def __init__(self, task: AnyTask, policies: Sequence[PolicyUnderTest], seed: int) -> None:
+        """Make nothing yet."""
+        self.task, self.policies, self.seed = task, tuple(policies), seed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel without what was made for it."""
+        return Bench, (self.task, self.policies, self.seed)
+
+    @cached_property
+    def _stages(self) -> Stages:
+        return Stages(self.task, self.seed)
+
+    def run(
+        self, order: Order, dumps: Path, threads: int = 0, shown: Shown = lambda *count: None
+    ) -> Outcome:
+        """Run the episodes of an order.
+
+        Args:
+            order: Of this test.
+            dumps: Where the states of diverged simulations go.
+            threads: Physics threads; 0: one per CPU.
+            shown: Called with control steps done, and at most to do.
+        """
+        policy, way = self._policy(order.label), (order.label, order.mode)
+        batch, known, first = (
+            self._stages.batch(order.episodes),
+            order.known,
+            self.policies[0].label,
+        )
+        episodes, trace = traced_rollout.run(batch, policy, order.mode, threads, dumps, shown)
+        if order.calibrates:
+            known = calibration.calibrated(known, way, batch, episodes, trace)
+        episodes, by_return = calibration.judged(known, way, first, episodes)
+        own, common = calibration.safe_sets(known, way, first)
+        scale, rows = scale_of(batch.task), []
+        for sim, episode in enumerate(episodes):
+            deviations = trace.deviations[sim, : episode.length]
+            safety = judged_safety(own, common, deviations, trace.deviation_names)
+            gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
+            grip = _grip(batch.task, episode, trace.holding(sim, episode.length))
+            path = trace.path(sim, episode.length)
+            for condition in order.episodes.conditions[sim]:
+                label = {"policy": order.label, "mode": order.mode} | condition.label
+                rows.append(
+                    measured(episode, gait, effort, safety, scale, label, by_return, grip, path)
+                )
+        return Outcome(len(rows), as_lines(rows), dict(known))
+
+    def _policy(self, label: str) -> PolicyUnderTest:
+        own = (policy for policy in self.policies if policy.label == label)
+        return next(own, None) or baseline(self.task, label)
+
+
+Completed = Generator[tuple[Order, Outcome], None, None]
+"""Orders and what came of them; closed, it ends what is on its way."""
+
+
+class Executor(Protocol):
+    """Runs orders, here or elsewhere."""
+
+    def completed(
+        self,
+        bench: Bench,
+        orders: Iterable[Order],
+        dumps: Path,
+        shown: Shown,
+    ) -> Completed:
+        """Orders and what came of them, each as soon as it is finished, in any order.
+
+        Args:
+            bench: What the orders share.
+            orders: Asked for as they can be run.
+            dumps: Directory of directories, one for each shard, of diverged simulations.
+            shown: Called, where it is known, with how much is done of a shard and how much it is.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """One order after the other, here, each on several threads."""
+
+    threads: int = 0
+    """Of the physics; 0: one per CPU."""
+
+    def completed(
+        self, bench: Bench, orders: Iterable[Order], dumps: Path, shown: Shown
+    ) -> Completed:
+        """Orders and what came of them, in their order."""
+        for order in orders:
+            yield order, bench.run(order, dumps / order.shard, self.threads, shown)
+
+
+def _grip(task: AnyTask, episode: Episode, holding: np.ndarray | None) -> Grip | None:
+    """What became of what the hand held when the first disturbance of an episode began."""
+    begins = (effect.begins(episode.params) for effect in task.perturbations)
+    first = min((begin for begin in begins if begin is not None), default=None)
+    return judged_grip(holding, first, task.episode_steps, task.control_dt)
+
+
+def scale_of(task: AnyTask) -> Scale:
+    """What turns its counts of control steps into quantities."""
+    gravity = float(np.linalg.norm(task.robot.model.opt.gravity))
+    return Scale(task.control_dt, task.robot.mass * gravity, gravity)
