@@ -131,6 +131,16 @@ Threads = Annotated[
         help="CPU threads of the simulations; 0: one per CPU. They change the time and no result.",
     ),
 ]
+On = Annotated[
+    str | None,
+    arg(
+        name="on",
+        metavar="ray|ADDRESS",
+        help="Compute on many machines, with Ray (pip install 'robo-maxent[ray]'): ray starts it "
+        "on this one, ray://HOST:PORT is a cluster, HOST:PORT or auto that of which this machine "
+        "is a node. Results are the same. By default all is done by this process.",
+    ),
+]
 Of = OmitArgPrefixes[TaskOptions]
 
 

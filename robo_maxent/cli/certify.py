@@ -13,6 +13,7 @@ from robo_maxent.cli.arguments import (
     Json,
     Normalize,
     Of,
+    On,
     PolicyName,
     Result,
     Switch,
@@ -50,6 +51,7 @@ class Certify:
     file."""
     clips: int = 6
     """Failures to film for the report."""
+    on: On = None
     threads: Threads = 0
     as_json: Json = False
 
@@ -75,9 +77,8 @@ class Certify:
             return {"template": text}
         suite = acceptance.read(self.limits, task)
         command = f"robo-maxent {shlex.join(sys.argv[1:])}"
-        result = stressed(
-            suite, task, policies, self._out(self.limits), self.seed, self.clips, command
-        )
+        out = self._out(self.limits)
+        result = stressed(suite, task, policies, out, self.seed, self.clips, command, self.on)
         return self._answer(result)
 
     def _out(self, limits: Path) -> Path:

@@ -15,6 +15,7 @@ from robo_maxent.cli.arguments import (
     Json,
     Normalize,
     Of,
+    On,
     Result,
     TaskName,
     TaskOptions,
@@ -63,8 +64,11 @@ class Evaluate:
     and terrain, as far as the task has that, beside policies that do nothing; writes a report."""
     axes: Annotated[tuple[str, ...] | None, arg(metavar="AXIS...")] = None
     """Only these axes of the suite."""
+    episodes_factor: int = 1
+    """How many times as many episodes of everything a suite has: 100 of full are a million."""
     clips: int = 6
     """Failures to film for the report of a suite."""
+    on: On = None
     threads: Threads = 0
     as_json: Json = False
 
@@ -74,23 +78,9 @@ class Evaluate:
         from robo_maxent.files import require_place
 
         use_threads(self.threads)
-        if not self.policies:
-            raise UsageError(f"name at least one {POLICIES}")
+        self._check_words()
         if self.suite is not None:
-            if self.episodes is not None:
-                raise UsageError(
-                    f"suite {self.suite} has its own number of episodes of everything: leave out "
-                    "--episodes, or take the suite nominal, quick or full"
-                )
-            if self.axes == ():
-                raise UsageError("--axes names no axis: name some, or leave it out for all")
             return self.stress(self.suite, f"robo-maxent {shlex.join(sys.argv[1:])}")
-        if self.axes is not None:
-            raise UsageError("--axes are those of a suite: give --suite quick or full")
-        if self.out is not None and len(self.policies) > 1:
-            raise UsageError("--out takes the episodes of one policy; name only one")
-        if self.normalize is not None and len(self.policies) > 1:
-            raise UsageError("--normalize belongs to one policy; name only one")
         pairs = [
             policy_and_task(named, self.task, self.options, self.normalize, self.allow_pickle)
             for named in self.policies
@@ -104,6 +94,43 @@ class Evaluate:
         ]
         unwritten = any(result["episodes"] is None for result in results)
         return {"policies": results} | ({"ok": False} if unwritten else {})
+
+    def _check_words(self) -> None:
+        """Check that what was said goes together.
+
+        Raises:
+            UsageError: It does not; the message says what does.
+        """
+        many = len(self.policies) > 1
+        if not self.policies:
+            raise UsageError(f"name at least one {POLICIES}")
+        if self.suite is not None:
+            wrong = {
+                f"suite {self.suite} has its own number of episodes of everything: leave out "
+                "--episodes, or take the suite nominal, quick or full, or --episodes-factor": (
+                    self.episodes is not None
+                ),
+                "--axes names no axis: name some, or leave it out for all": self.axes == (),
+            }
+        else:
+            wrong = {
+                "--axes are those of a suite: give --suite quick or full": self.axes is not None,
+                "--on is where a suite is run: give --suite nominal, quick or full": (
+                    self.on is not None
+                ),
+                "--episodes-factor multiplies a suite: give --suite, or --episodes N": (
+                    self.episodes_factor != 1
+                ),
+                "--out takes the episodes of one policy; name only one": (
+                    many and self.out is not None
+                ),
+                "--normalize belongs to one policy; name only one": (
+                    many and self.normalize is not None
+                ),
+            }
+        for text, is_so in wrong.items():
+            if is_so:
+                raise UsageError(text)
 
     def _variant(self) -> str:
         """What differs from a plain evaluation, whose rows must not be replaced."""
@@ -148,10 +175,7 @@ class Evaluate:
 
     def stress(self, name: str, command: str) -> Result:
         """Run a suite, and write its report, which says that ``command`` would do it again."""
-        from robo_maxent.cli.progress import say
         from robo_maxent.rendering import gym_video
-        from robo_maxent.report import verdict
-        from robo_maxent.report.numbers import numbers
         from robo_maxent.robustness import stress_test, suites
 
         if self.clips:  # before an environment is made, which would choose
@@ -159,14 +183,22 @@ class Evaluate:
         tested, task = policies_under_test(
             self.policies, self.task, self.options, self.normalize, self.allow_pickle
         )
-        suite = suites.find(name)
+        suite = suites.find(name).times(self.episodes_factor)
         if self.axes is not None:
             suite = suite.only(self.axes, task)
         first = Path(self.policies[0])
         home = first if first.is_dir() else Path("runs")
-        out = self.out or home / f"robustness-{name}"
-        result = stressed(suite, task, tested, out, self.seed, self.clips, command)
-        description = stress_test.read(out)[1]
+        many = "" if self.episodes_factor == 1 else f"-x{self.episodes_factor}"
+        out = self.out or home / f"robustness-{name}{many}"
+        result = stressed(suite, task, tested, out, self.seed, self.clips, command, self.on)
+        return self._shown(result, stress_test.read_description(out))
+
+    def _shown(self, result: "StressTestResult", description: dict[str, Any]) -> Result:
+        """Print what a stress test says, and where it is."""
+        from robo_maxent.cli.progress import say
+        from robo_maxent.report import verdict
+        from robo_maxent.report.numbers import numbers
+
         verdicts = verdict.verdicts(result.analysis, description)
         if self.clips and result.why_no_clips:
             say(f"  {result.why_no_clips}")
@@ -200,18 +232,25 @@ def stressed(
     seed: int,
     clips: int,
     command: str,
+    on: str | None = None,
 ) -> "StressTestResult":
-    """Run a suite with its progress shown; what stops it says how to continue.
+    """Run a suite with its progress shown, here or on Ray; what stops it says how to continue.
 
     Raises:
-        RoboMaxentError: Something can't be written.
+        RoboMaxentError: Something can't be written, or Ray can't be used or is lost.
     """
+    from robo_maxent.cli.on import executor
     from robo_maxent.cli.progress import Progress, say
+    from robo_maxent.distributed.tasks import LostError
     from robo_maxent.robustness.stress_test import stress_test
 
     title = f"suite {suite.name}"
     try:
-        with Progress(title) as progress, Progress("filming failures") as filming:
+        with (
+            executor(on) as where,
+            Progress(title) as progress,
+            Progress("filming failures") as filming,
+        ):
             return stress_test(
                 suite,
                 task,
@@ -222,11 +261,12 @@ def stressed(
                 clips=clips,
                 progress=progress.count,
                 filming=filming.count,
+                executor=where,
             )
     except KeyboardInterrupt:
         say(f"What was finished is kept in {out}. Continue: {command}")
         raise
-    except OSError as error:
+    except (OSError, LostError) as error:
         raise RoboMaxentError(
             f"{error}. What was finished is kept in {out}. Continue: {command}"
         ) from error

@@ -199,7 +199,7 @@ def _join(ray: Any, on: str) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(**arguments, **quiet)
-    except (RuntimeError, ConnectionError, ValueError, OSError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises plain ones, too
         text = _in_a_line(error)
         if "ersion" in text and "ython" in text:  # of Ray or Python, which Ray itself compares
             raise IncompatibleVersionsError(f"{on} has other versions: {text}") from error

@@ -9,19 +9,19 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
 from robo_maxent.distributed.cluster import Cluster
 from robo_maxent.errors import RoboMaxentError, UsageError
 
 T = TypeVar("T")
 R = TypeVar("R")
-P = ParamSpec("P")
+Notice = Callable[[str], None]
 
 AHEAD = 2
 """Tasks that wait for a CPU, beside those that have one: so that no CPU waits for us."""
@@ -32,6 +32,10 @@ LONELY_SECONDS = 120.0
 LOOK_SECONDS = 2.0
 """Between two looks at which nodes there are."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+class LostError(RoboMaxentError):
+    """Nobody is left to go on, or who tries is ended; what was finished is finished."""
 
 
 @dataclass(frozen=True)
@@ -68,51 +72,60 @@ class _Try(Generic[T]):
 
 def completed(
     cluster: Cluster,
-    function: Callable[Concatenate[T, P], R],
+    function: Callable[..., R],
     orders: Iterable[T],
-    *shared: P.args,
-    notice: Callable[[str], None] = lambda text: None,
-    **named: P.kwargs,
-) -> Iterator[tuple[T, R]]:
-    """Orders and their results, in the order in which they are finished.
+    *shared: Any,
+    notice: Notice = lambda text: None,
+) -> Generator[tuple[T, R], None, None]:
+    """Orders and their results; see :class:`Work`, which can be asked for more afterwards."""
+    return Work(cluster, function, *shared).completed(orders, notice)
 
-    Orders are asked for when a CPU is free, or will be soon, so that there may be any number of
-    them, and each may depend on results that came before.
 
-    Args:
-        cluster: Where to run them; nodes may come and go.
-        function: Called with an order and with ``shared``; each call has one CPU.
-        orders: What to do.
-        shared: What is the same for all: sent once to each worker, and kept there.
-        notice: Called with a line for people about what went wrong and is done again.
-        named: No more arguments.
+class Work(Generic[T, R]):
+    """A function of an order and of what all orders share, sent to each worker that does some."""
 
-    Raises:
-        RoboMaxentError: The function raised one; a task ended several workers; or there is no node
-            left that could do it.
-    """
-    assert not named
-    window = _Window(cluster, function, shared, notice)
-    try:
-        yield from window.completed(iter(orders))
-    finally:
-        window.cancel()
+    def __init__(self, cluster: Cluster, function: Callable[..., R], *shared: Any) -> None:
+        """Send it.
+
+        Args:
+            cluster: Where to run tasks; nodes may come and go.
+            function: Called with an order and with ``shared``; each call has one CPU.
+            shared: What is the same for all: sent once to each worker, and kept there.
+        """
+        self.cluster = cluster
+        with _own_modules_travel(cluster.ray):
+            # In a list, references arrive as such, and a worker resolves each only once.
+            self.shared = [cluster.ray.put(value) for value in (function, *shared)]
+
+    def completed(
+        self, orders: Iterable[T], notice: Notice = lambda text: None
+    ) -> Generator[tuple[T, R], None, None]:
+        """Orders and their results, in the order in which they are finished.
+
+        Orders are asked for when a CPU is free, or will be soon, so that there may be any number of
+        them, and each may depend on results that came before.
+
+        Args:
+            orders: What to do.
+            notice: Called with a line for people about what went wrong and is done again.
+
+        Raises:
+            LostError: A task ended several workers, or there is no node left that could do it.
+            RoboMaxentError: The function raised one, or a node can't import it.
+        """
+        window: _Window[T, R] = _Window(self.cluster, self.shared, notice)
+        try:
+            yield from window.completed(iter(orders))
+        finally:
+            window.cancel()
 
 
 class _Window(Generic[T, R]):
     """The tasks that are on their way."""
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        function: Callable[..., R],
-        shared: tuple[Any, ...],
-        notice: Callable[[str], None],
-    ) -> None:
+    def __init__(self, cluster: Cluster, shared: list[Any], notice: Notice) -> None:
         self._cluster, self._ray, self._notice = cluster, cluster.ray, notice
-        with _own_modules_travel(self._ray):
-            # In a list, references arrive as such, and a worker resolves each only once.
-            self._shared = [self._ray.put(value) for value in (function, *shared)]
+        self._shared = shared
         self._task = self._ray.remote(num_cpus=1, max_retries=0)(_guarded)
         self._running: dict[Any, _Try[T]] = {}
         self._again: deque[_Try[T]] = deque()
@@ -154,7 +167,7 @@ class _Window(Generic[T, R]):
 
         task = self._task
         if self._full:
-            elsewhere = {"ray.io/node-id": NotIn(*self._full)}
+            elsewhere: Any = {"ray.io/node-id": NotIn(*self._full)}
             task = task.options(scheduling_strategy=NodeLabelSchedulingStrategy(hard=elsewhere))
         self._running[task.remote(new.order, self._shared)] = new
 
@@ -163,8 +176,13 @@ class _Window(Generic[T, R]):
         exceptions = self._ray.exceptions
         try:
             answer = self._ray.get(reference)
-        except exceptions.RayTaskError:  # an error that nobody foresaw, of the function
-            raise
+        except exceptions.RayTaskError as error:
+            if isinstance(error.cause, ImportError):
+                raise RoboMaxentError(
+                    f"a node can't import what is needed ({error.cause}): install it there, or put "
+                    "it into this directory"
+                ) from error
+            raise  # an error that nobody foresaw
         except exceptions.RayError as error:
             self._died(own, error)
             return None
@@ -183,7 +201,7 @@ class _Window(Generic[T, R]):
         own.deaths += 1
         why = " ".join(str(error).split())[:200] or type(error).__name__
         if own.deaths >= DEATHS:
-            raise RoboMaxentError(
+            raise LostError(
                 f"{own.order} ended {DEATHS} workers, one after the other; the last said: {why}"
             ) from error
         self._notice(f"a worker died ({type(error).__name__}): {own.order} is done again")
@@ -193,20 +211,20 @@ class _Window(Generic[T, R]):
         """See how many CPUs there are.
 
         Raises:
-            RoboMaxentError: There has been none for long.
+            LostError: There has been none for long.
         """
         self._looked = time.monotonic()
         cpus = self._cluster.cpus
         if cpus:
             self._seen, self._size = self._looked, cpus + AHEAD
         elif self._looked - self._seen > LONELY_SECONDS:
-            raise RoboMaxentError(
+            raise LostError(
                 f"{self._cluster.where} has had no node with a CPU for {LONELY_SECONDS:.0f} s"
             )
 
     def _require_room(self) -> None:
         if not self._cluster.nodes.keys() - self._full.keys():
-            raise RoboMaxentError(f"no node can go on: {'; '.join(self._full.values())}")
+            raise LostError(f"no node can go on: {'; '.join(self._full.values())}")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import hashlib
 import operator
 import re
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,9 +40,45 @@ from robo_maxent.types import Act
 from robo_maxent.versions import require_extra
 
 SUFFIXES = (".zip", ".onnx", ".pt")
+STATISTICS = "statistics.pkl"
+"""Name of what VecNormalize saved, where it travels with an archive."""
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+
+
+class PolicyOfFile(ExternalPolicy):
+    """Someone else's policy that was loaded from a file; pickled, it is that file.
+
+    So it can be sent to a machine that has not the file, where it is loaded anew.
+    """
+
+    def __init__(
+        self, file: Path, act: Act, task: EnvFactory, normalize: str | None = None
+    ) -> None:
+        """Try it on zeros; arguments as of :func:`load`.
+
+        Raises:
+            PolicyError: It does not fit the task.
+        """
+        super().__init__(str(file), act, task)
+        self._statistics = normalize if normalize in (None, sb3_policies.WITHOUT) else STATISTICS
+        self._files = {file.name: file.read_bytes()}
+        if normalize is not None and self._statistics == STATISTICS:
+            self._files[STATISTICS] = Path(normalize).read_bytes()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The files."""
+        return _reloaded, (self._files, self._task, self._statistics)
+
+
+def _reloaded(files: dict[str, bytes], task: EnvFactory, normalize: str | None) -> ExternalPolicy:
+    """A policy of files, the first its own, which need not be anywhere."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name, data in files.items():
+            Path(directory, name).write_bytes(data)
+        statistics = str(Path(directory, STATISTICS)) if normalize == STATISTICS else normalize
+        return load(str(Path(directory, next(iter(files)))), task, statistics)
 
 
 def is_external(named: str) -> bool:
@@ -138,11 +175,11 @@ def load(named: str, task: EnvFactory, normalize: str | None = None) -> External
         return ExternalPolicy(named, _function(named), task)
     _existing(named)
     if file.suffix == ".zip":
-        return ExternalPolicy(named, sb3_policies.load(file, task, normalize), task)
+        return PolicyOfFile(file, sb3_policies.load(file, task, normalize), task, normalize)
     if file.suffix == ".onnx":
-        return ExternalPolicy(named, _onnx(file, task), task)
+        return PolicyOfFile(file, _onnx(file, task), task)
     if file.suffix == ".pt":
-        return ExternalPolicy(named, _torchscript(file), task)
+        return PolicyOfFile(file, _torchscript(file), task)
     raise UsageError(f"{named} is of no known kind: {', '.join(SUFFIXES)} or MODULE:FUNCTION")
 
 

@@ -1,6 +1,7 @@
 """ONNX files, of this package and of others, act as they did where they were made."""
 
 import json
+import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,6 +58,17 @@ def test_what_was_exported_gives_the_rows_of_the_policy(
     assert [row.length for row in rows] == [row.length for row in expected]
     assert [row.params for row in rows] == [row.params for row in expected]
     np.testing.assert_allclose([r.reward for r in rows], [r.reward for r in expected], rtol=1e-2)
+
+
+def test_a_policy_travels_with_its_file(exported: Path, task: EnvFactory) -> None:
+    policy = external_policies.load(str(exported), task)
+    sent = pickle.dumps(policy)
+    exported.unlink()
+    obs = np.random.default_rng(0).normal(size=(5, task.policy_size)).astype(np.float32)
+    there = pickle.loads(sent)
+    np.testing.assert_array_equal(there(obs), policy(obs))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(there))(obs), policy(obs))
+    assert there.answers == policy.answers
 
 
 def test_what_was_exported_knows_its_task_and_refuses_another_layout(

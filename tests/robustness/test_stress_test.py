@@ -132,6 +132,15 @@ def test_what_a_suite_is_not_for_is_said(trained: Path, capsys: pytest.CaptureFi
     assert "suite quick has its own number of episodes of everything: leave out --episodes" in said
     code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--axes")
     assert (code, "--axes names no axis: name some, or leave it out" in said) == (2, True)
+    code, _, said = call(capsys, "evaluate", str(trained), "--on", "ray")
+    assert (code, "--on is where a suite is run: give --suite" in said) == (2, True)
+    code, _, said = call(capsys, "evaluate", str(trained), "--episodes-factor", "2")
+    assert (code, "--episodes-factor multiplies a suite" in said) == (2, True)
+    code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--on", "there")
+    assert (code, "--on takes ray (start Ray on this machine), ray://HOST:PORT" in said) == (
+        2,
+        True,
+    )
     code, _, said = call(capsys, "evaluate", str(trained), "--suite", "quick", "--axes", "wind")
     assert code == 2
     assert "push" in said
