@@ -403,7 +403,7 @@ def lean(row: StressEpisode) -> StressEpisode:
         row,
         **{word: sys.intern(getattr(row, word)) for word in words},
         terrain=row.terrain and sys.intern(row.terrain),
-        metrics=EMPTY,
+        metrics=row.metrics if row.path else EMPTY,  # they say which way it took
         params=_names(tuple(row.params)),
         realized=EMPTY,
         places=row.places or EMPTY,

@@ -155,6 +155,7 @@ SUITE: dict[str, Any] = {
     "policies": [{"label": "walker", "file": "runs/walker", "sha256": None}],
 }
 ROW = row_by_hand(policy="zero action", axis="push", mode="baseline").to_json()
+OTHER_ROW = json.dumps(ROW | {"sim": 5})
 
 
 def damaged(capsys: pytest.CaptureFixture[str], suite: str, rows: str) -> str:
@@ -201,7 +202,7 @@ def test_a_suite_of_other_content_is_refused_in_one_line(
         ("", "episodes.jsonl has no rows"),
         ("{", "episodes.jsonl, line 1 is damaged: Expecting property name"),
         ("3", "line 1 is damaged: a row of a stress test must be an object, got 3"),
-        (f"{json.dumps(ROW)}\n{{}}", "line 2 is damaged: a row of a stress test lacks 'task'"),
+        (f"{OTHER_ROW}\n{{}}", "line 2 is damaged: a row of a stress test lacks 'task'"),
         (json.dumps(ROW | {"sim": 0.5}), "sim of a row of a stress test must be a whole number"),
         (json.dumps(ROW | {"seed": -1}), "seed of a row must be >= 0, got -1"),
         (json.dumps(ROW | {"command": [1, None]}), "element 2 of command of a row of a stress"),
