@@ -34,8 +34,8 @@ ANSWER_SECONDS = 10.0
 NODE_SECONDS = 60.0
 """How long a node may take to say what it has installed."""
 OBJECT_STORE = 256 << 20
-"""Bytes of shared memory for what travels; Ray's own choice is 30 % of the memory. A policy and a
-task take about 1 MB, and so do the rows of a shard."""
+"""Bytes of shared memory for what travels; Ray's own choice is 30 % of the memory. A task takes
+some MB, one with its terrain 73, and the rows of a shard less than one."""
 PACKAGES = ("robo-maxent", "mujoco", "numpy", "torch")
 """Those that must be the same everywhere, beside Python."""
 

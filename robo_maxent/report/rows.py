@@ -395,8 +395,8 @@ EMPTY: dict[str, Any] = {}
 def lean(row: StressEpisode) -> StressEpisode:
     """The same row without what no number of a report is counted from.
 
-    Of its parameters the names stay, for they say that it was disturbed. A million such rows take
-    about a gigabyte, where whole ones take several.
+    It takes a fraction of the memory. Of its parameters the names stay, for they say that it was
+    disturbed.
     """
     words = ("task", "policy", "axis", "mode", "case", "unit", "outcome")
     return replace(
