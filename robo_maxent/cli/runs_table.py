@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Group
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from robo_maxent.cli.progress import clock, console, number, say
+from robo_maxent.sweeps.processes import Workers
 from robo_maxent.sweeps.run import Order
 from robo_maxent.sweeps.runner import Runner, Standing
 
@@ -145,20 +146,21 @@ def _cells(standings: list[Standing]) -> tuple[str, str, str, str]:
 
 
 def do(
-    orders: Iterable[Order],
-    total: int,
+    orders: Sequence[Order],
     jobs: int,
     title: str,
     group: Callable[[Standing], str],
+    workers: Workers | None,
 ) -> dict[str, Standing]:
     """Bring runs to their ends, and show them meanwhile.
 
     Args:
         orders: The runs.
-        total: How many they are.
         jobs: Runs at a time.
         title: What to call all of them.
         group: The row of the table that a run belongs to.
+        workers: Who does them; None: processes of this machine.
     """
-    with RunsTable(title, total, group) as table, Runner(jobs, table.show, tell=say) as runner:
+    table = RunsTable(title, len(orders), group)
+    with table, Runner(jobs, table.show, workers, say) as runner:
         return runner.run(orders)

@@ -3,7 +3,8 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
-from robo_maxent.cli.arguments import Json, Of, Result, Switch, TaskOptions, make
+from robo_maxent import machine
+from robo_maxent.cli.arguments import Json, Of, On, Result, Switch, TaskOptions, make
 from robo_maxent.cli.names import in_file_name
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
 if TYPE_CHECKING:
+    from robo_maxent.distributed.runs import RayWorkers
     from robo_maxent.envs.interface import EnvFactory
     from robo_maxent.sweeps.run import Order
     from robo_maxent.sweeps.runner import Standing
@@ -72,6 +75,7 @@ class Sweep:
     out: Path | None = None
     """Directory of the sweep; by default runs/TASK/sweep-SETTINGS."""
     jobs: Jobs = 0
+    on: On = None
     episodes: int = COMPARED
     """Fresh episodes that judge each finished run, the same for all."""
     keep_checkpoints: KeepCheckpoints = False
@@ -92,16 +96,20 @@ class Sweep:
             require_trainable(task, arm)
         out = self.out or self._usual_place()
         orders = [
-            self._order(arm, seed, out)
+            self._order(arm, seed, out.resolve() if self.on else out)
             for seed in range(self.config.seed, self.config.seed + self.seeds)
             for arm in arms  # in turn, so that whatever disturbs the machine disturbs all alike
         ]
-        jobs = jobs_for(self.jobs, orders, task)
-        orders = [with_threads(order, jobs) for order in orders]
-        with held(out, self._plan(task, arms), ("seeds", self.seeds)) as before:
-            self._greet(arms, orders, jobs, before)
-            standings = do(orders, len(orders), jobs, f"sweep of {task.name}", arm_of)
-            return self._conclude(arms, orders, standings, out)
+        with ray_workers(self.on) as workers:
+            cpus = workers.cpus if workers else machine.cpus()
+            jobs = self.jobs or cpus if workers else jobs_for(self.jobs, orders, task)
+            orders = [with_threads(order, jobs, cpus) for order in orders]
+            with held(out, self._plan(task, arms), ("seeds", self.seeds)) as before:
+                if workers:
+                    workers.require_shared(out.resolve())
+                self._greet(arms, orders, jobs, before)
+                standings = do(orders, jobs, f"sweep of {task.name}", arm_of, workers)
+                return self._conclude(arms, orders, standings, out)
 
     def _arms(self) -> "list[Arm]":
         from robo_maxent.sweeps import settings
@@ -209,6 +217,25 @@ class Sweep:
         run = by_arm[found.best.name][0].order.directory
         word = word_for(self.task, "--task ")
         say(f"Next: robo-maxent evaluate {shlex.quote(str(run))}{word} --suite quick")
+
+
+@contextmanager
+def ray_workers(on: str | None) -> "Iterator[RayWorkers | None]":
+    """Who does runs on Ray; None: processes of this machine do them.
+
+    Raises:
+        RoboMaxentError: Ray can't be used there.
+    """
+    if on is None:
+        yield None
+        return
+    from robo_maxent.cli.progress import say
+    from robo_maxent.distributed.cluster import connected
+    from robo_maxent.distributed.runs import RayWorkers
+
+    with connected(on) as cluster:
+        say(f"  Ray on {cluster.where}: {len(cluster.nodes)} nodes, {cluster.cpus} CPUs")
+        yield RayWorkers(cluster)
 
 
 def arm_of(standing: "Standing") -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
+from robo_maxent import machine
 from robo_maxent.cli.arguments import Json, Of, Result, TaskOptions, make
 from robo_maxent.cli.names import in_file_name
 from robo_maxent.cli.sweep import Jobs, again, cost, require_trainable
@@ -138,7 +139,7 @@ class Tune:
             self.episodes,
             EVALUATION_SEED,
         )
-        return with_threads(order, jobs)
+        return with_threads(order, jobs, machine.cpus())
 
     def _plan(self, task: "EnvFactory", ranges: Sequence[str]) -> Result:
         """What decides the trials: the same when the search is continued."""

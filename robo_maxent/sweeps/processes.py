@@ -130,8 +130,6 @@ def _work(order: Order, pipe: Connection) -> None:
 
     def report(progress: Progress) -> None:
         nonlocal alone
-        if progress.message:
-            print(progress.message, flush=True)
         try:
             pipe.send(progress)
         except OSError:
@@ -145,9 +143,18 @@ def _work(order: Order, pipe: Connection) -> None:
 
 
 def attempt(order: Order, report: Callable[[Progress], None]) -> Ended:
-    """Do a run in this process, and say how it ended, whatever goes wrong with it."""
+    """Do a run in this process, print what it has to say, and return how it ended.
+
+    Whatever goes wrong with the run, nothing is raised.
+    """
+
+    def tell(progress: Progress) -> None:
+        if progress.message:
+            print(progress.message, flush=True)
+        report(progress)
+
     try:
-        return perform(order, report)
+        return perform(order, tell)
     except RoboMaxentError as error:
         print(error, flush=True)
         return Ended(error=str(error))

@@ -1,0 +1,105 @@
+"""Training runs as tasks of Ray, which write to a disk that all nodes share."""
+
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from robo_maxent.distributed.cluster import Cluster
+from robo_maxent.errors import UsageError
+from robo_maxent.sweeps.processes import News, attempt
+from robo_maxent.sweeps.run import Ended, Order
+
+RETRIES = 3
+"""Times that a run whose node died is continued, on another one, from its checkpoint."""
+
+
+class RayWorkers:
+    """Workers of a sweep on many machines; each run has as many CPUs as it has threads."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Nothing runs."""
+        from ray.util.queue import Queue
+
+        self._cluster, self._ray = cluster, cluster.ray
+        self._said: Any = Queue(actor_options={"num_cpus": 0})
+        self._running: dict[Any, str] = {}  # reference of a task -> name of its run
+
+    @property
+    def cpus(self) -> int:
+        """How many CPUs all nodes have together."""
+        return self._cluster.cpus
+
+    def require_shared(self, directory: Path) -> None:
+        """Check that every node sees a directory, as a node must that is to write a run there.
+
+        Raises:
+            UsageError: One does not.
+        """
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        answers, sees = {}, _looker(directory)
+        for node, address in self._cluster.nodes.items():
+            there = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+            task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(sees)
+            answers[address] = task.remote()
+        for address, answer in answers.items():
+            if not self._ray.get(answer):
+                raise UsageError(
+                    f"node {address} does not see {directory}, where runs are to be written: give "
+                    "an --out on a disk that all nodes share"
+                )
+
+    def start(self, order: Order) -> None:
+        """Begin a run on whatever node has room for it."""
+        cpus = max(order.config.threads, 1)
+        task = self._ray.remote(num_cpus=cpus, max_retries=RETRIES)(_work)
+        self._running[task.remote(order, self._said)] = order.name
+
+    def wait(self, seconds: float) -> list[News]:
+        """What the runs say of themselves, and which tasks ended."""
+        ready, _ = self._ray.wait(list(self._running), timeout=seconds)
+        running = set(self._running.values())
+        count = self._said.qsize()
+        news: list[News] = [
+            each for each in self._said.get_nowait_batch(count) if each[0] in running
+        ]
+        for reference in ready:
+            news.append((self._running.pop(reference), self._ended(reference)))
+        return news
+
+    def stop(self, name: str) -> None:
+        """Interrupt a task, which ends a training in good order."""
+        for reference, running in self._running.items():
+            if running == name:
+                self._ray.cancel(reference)
+
+    def close(self) -> None:
+        """End the tasks that there still are."""
+        for reference in self._running:
+            self._ray.cancel(reference, force=True)
+        self._running.clear()
+        self._said.shutdown(force=True)
+
+    def _ended(self, reference: Any) -> Ended:
+        exceptions = self._ray.exceptions
+        try:
+            return self._ray.get(reference)
+        except exceptions.TaskCancelledError:
+            return Ended()
+        except exceptions.RayError as error:
+            why = " ".join(str(error).split())[:200] or type(error).__name__
+            return Ended(error=f"its node or its process died more than {RETRIES} times: {why}")
+
+
+def _looker(directory: Path) -> Callable[[], bool]:
+    """A function that says whether it is called where a directory is seen."""
+    path = str(directory)
+    return lambda: Path(path).is_dir()
+
+
+def _work(order: Order, said: Any) -> Ended:
+    """What a task does: one run, which prints into its log."""
+    order.log.parent.mkdir(parents=True, exist_ok=True)
+    with order.log.open("a") as log, redirect_stdout(log), redirect_stderr(log):
+        return attempt(order, lambda progress: said.put((order.name, progress)))
