@@ -25,7 +25,7 @@ for package, direct in {
     "sweeps": {"training", "report"},
     "interop": {"training", "rendering"},
     "robustness": {"report", "rendering"},
-    "distributed": {"interop", "robustness"},  # Ray, and nothing else imports it
+    "distributed": {"interop", "robustness", "sweeps"},  # Ray, and nothing else imports it
     "cli": {"distributed", "sweeps", "tasks"},
 }.items():
     BELOW[package] = direct.union(*(BELOW[name] for name in direct))
