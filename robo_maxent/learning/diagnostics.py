@@ -25,8 +25,8 @@ class Diagnostics:
     target_entropy: float
     """What the temperature should hold, nats."""
     entropy_share: float
-    """Of the size of what a target value is made of, in [0, 1]: the mean of |α log π'| over that of
-    |α log π'| + |Q'|."""
+    """Of the size of what a target value is made of, in [0, 1]: the mean of ``|α log π'|`` over
+    that of ``|α log π'| + |Q'|``."""
     saturated: float
     """Share of the elements of sampled actions that are at a limit."""
     twin_gap: float

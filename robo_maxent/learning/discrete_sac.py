@@ -36,8 +36,8 @@ It is far from where any temperature should be, and stops one that runs away.
 class DiscreteSac(Sac):
     """The learner of discrete actions: a categorical actor, and critics with a value for each.
 
-    It is a :class:`Sac` in all but its networks and its temperature. Settings of a Gaussian are not
-    read.
+    It is a :class:`~robo_maxent.learning.sac.Sac` in all but its networks and its temperature.
+    Settings of a Gaussian are not read.
     """
 
     def _new_networks(
