@@ -8,13 +8,14 @@ GL := libegl1 libegl-mesa0 libgl1 libgl1-mesa-dri
 QUICK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check docs bench
 
 help:
 	@echo 'make setup   make .venv and install the tested set of packages into it'
 	@echo 'make demo    train a walking robot, evaluate, film and stress-test it: about six minutes, once .venv is made'
 	@echo 'make test    run the tests'
 	@echo 'make check   lint, format check, type check'
+	@echo 'make docs    build the documentation site'
 	@echo 'make bench   run every benchmark, hours; with QUICK=--quick, minutes'
 	@echo 'Another Python than python3: make setup PYTHON=python3.12'
 
@@ -52,6 +53,10 @@ check: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+docs: $(READY)
+	@$(BIN)/sphinx-build -q -n -W --keep-going docs build/docs
+	@echo 'The site, for a browser: build/docs/index.html'
 
 bench: $(BENCH_READY)
 	@set -e; for script in $$(grep -l '^if __name__' benchmarks/*.py); do \
