@@ -1,5 +1,6 @@
 """Names of files, by the policies that they are about and by what was asked for."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,11 @@ def with_latest(args: Sequence[str]) -> list[str]:
             "quadruped-flat --minutes 5"
         )
     newest = str(max(runs, key=lambda run: (run / "config.json").stat().st_mtime))
-    return [*args[:1], *(newest if arg == LATEST else arg for arg in args[1:])]
+    pairs = itertools.pairwise(args)
+    return [
+        *args[:1],
+        *(newest if arg == LATEST and before != "--out" else arg for before, arg in pairs),
+    ]
 
 
 def labels(named: Sequence[str]) -> list[str]:

@@ -3,8 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +14,11 @@ from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 from robo_maxent import machine
 from robo_maxent.cli.arguments import Json, Of, On, Result, Switch, TaskOptions, make
 from robo_maxent.cli.names import in_file_name
+from robo_maxent.cli.on import run_workers
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
 if TYPE_CHECKING:
-    from robo_maxent.distributed.runs import RayWorkers
     from robo_maxent.envs.interface import EnvFactory
     from robo_maxent.sweeps.run import Order
     from robo_maxent.sweeps.runner import Standing
@@ -100,7 +99,7 @@ class Sweep:
             for seed in range(self.config.seed, self.config.seed + self.seeds)
             for arm in arms  # in turn, so that whatever disturbs the machine disturbs all alike
         ]
-        with ray_workers(self.on) as workers:
+        with run_workers(self.on) as workers:
             cpus = workers.cpus if workers else machine.cpus()
             jobs = self.jobs or cpus if workers else jobs_for(self.jobs, orders, task)
             orders = [with_threads(order, jobs, cpus) for order in orders]
@@ -217,25 +216,6 @@ class Sweep:
         run = by_arm[found.best.name][0].order.directory
         word = word_for(self.task, "--task ")
         say(f"Next: robo-maxent evaluate {shlex.quote(str(run))}{word} --suite quick")
-
-
-@contextmanager
-def ray_workers(on: str | None) -> "Iterator[RayWorkers | None]":
-    """Who does runs on Ray; None: processes of this machine do them.
-
-    Raises:
-        RoboMaxentError: Ray can't be used there.
-    """
-    if on is None:
-        yield None
-        return
-    from robo_maxent.cli.progress import say
-    from robo_maxent.distributed.cluster import connected
-    from robo_maxent.distributed.runs import RayWorkers
-
-    with connected(on) as cluster:
-        say(f"  Ray on {cluster.where}: {len(cluster.nodes)} nodes, {cluster.cpus} CPUs")
-        yield RayWorkers(cluster)
 
 
 def arm_of(standing: "Standing") -> str:

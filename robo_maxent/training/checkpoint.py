@@ -18,12 +18,12 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from shlex import quote
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ FILES = ("learner.pt", "env.npz", "replay.npz", "loop.json")
 
 _NAME = re.compile(r"\d{12}(-\d+)?")
 _UNFINISHED = re.compile(r"\.writing-\d+")
+T = TypeVar("T")
+
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
@@ -141,14 +143,11 @@ def log_alpha(directory: Path) -> float | None:
     Raises:
         CheckpointError: It is damaged.
     """
-    latest = _latest(directory)
-    if latest is None:
-        return None
-    path = directory / latest / "learner.pt"
-    try:
-        return float(torch.load(path, weights_only=True)["log_alpha"])
-    except (*_DAMAGED, UnpicklingError) as error:
-        raise CheckpointError(f"{path} is damaged: {_line(error)}") from error
+    return _of_latest(
+        directory,
+        "learner.pt",
+        lambda path: float(torch.load(path, weights_only=True)["log_alpha"]),
+    )
 
 
 def load_loop(directory: Path) -> "Loop | None":
@@ -160,13 +159,20 @@ def load_loop(directory: Path) -> "Loop | None":
     Raises:
         CheckpointError: It is damaged.
     """
+    return _of_latest(
+        directory, "loop.json", lambda path: typed(Loop, json.loads(path.read_text()), path.name)
+    )
+
+
+def _of_latest(directory: Path, name: str, read: Callable[[Path], T]) -> T | None:
+    """What is read of one file of the latest checkpoint; None: there is none."""
     latest = _latest(directory)
     if latest is None:
         return None
-    path = directory / latest / "loop.json"
+    path = directory / latest / name
     try:
-        return typed(Loop, json.loads(path.read_text()), path.name)
-    except (OSError, ValueError) as error:
+        return read(path)
+    except (*_DAMAGED, UnpicklingError) as error:
         raise CheckpointError(f"{path} is damaged: {_line(error)}") from error
 
 

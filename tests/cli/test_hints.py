@@ -74,5 +74,6 @@ def test_latest_is_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert with_latest(["evaluate", "latest", "--seed", "2"]) == ["evaluate", newest, "--seed", "2"]
     assert with_latest(["train", "--resume", "latest"]) == ["train", "--resume", newest]
     assert with_latest(["latest"]) == ["latest"]
+    assert with_latest(["evaluate", "latest", "--out", "latest"])[-1] == "latest"
     Path("latest").mkdir()
     assert with_latest(["evaluate", "latest"]) == ["evaluate", "latest"]
