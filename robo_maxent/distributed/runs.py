@@ -72,7 +72,7 @@ class RayWorkers:
         """Interrupt a task, which ends a training in good order."""
         for reference, running in self._running.items():
             if running == name:
-                self._ray.cancel(reference)
+                self._ray.cancel(reference, recursive=False)  # not the news it is sending
 
     def close(self) -> None:
         """End the tasks that there still are."""
