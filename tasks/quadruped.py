@@ -159,6 +159,7 @@ class QuadrupedWalk(OnFourLegs[W]):
             seconds[:] = self.episode_steps * self.control_dt
         episode.commands[sim] = commands
         episode.command[sim] = commands[0]
+        episode.begins[sim, 0] = 0
         episode.begins[sim, 1:] = np.cumsum(np.rint(seconds / self.control_dt))
         episode.phase[sim] = rng.uniform()
         episode.segment[sim] = episode.judged[sim] = 0
@@ -237,6 +238,20 @@ class QuadrupedWalk(OnFourLegs[W]):
         due = np.flatnonzero(episode.elapsed >= episode.begins[row, episode.segment + 1])
         episode.segment[due] = np.minimum(episode.segment[due] + 1, MAX_COMMANDS - 1)
         episode.command[due] = episode.commands[due, episode.segment[due]]
+
+    @property
+    def command_limits(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Those that commands are drawn between."""
+        low, high = self.command_range
+        return low * self.command_scale, high * self.command_scale
+
+    def steer(self, episode: W, sim: int, command: np.ndarray) -> None:
+        """Follow this command alone; what is near 0 means to stand."""
+        slowest = SLOWEST_COMMAND * self.command_scale
+        standing = np.linalg.norm(command / slowest) < 1.0
+        episode.command[sim] = episode.commands[sim] = 0.0 if standing else command
+        episode.segment[sim], episode.begins[sim, 0] = 0, episode.elapsed[sim]
+        episode.begins[sim, 1:] = self.episode_steps
 
     def success(self, episode: W, sim: int) -> bool:
         """It followed its commands closely enough, on average."""

@@ -89,6 +89,11 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
     episode_steps = 500  # 10 s; either way takes six at the speed that is wanted
 
     @property
+    def command_limits(self) -> None:
+        """It goes where it wants to."""
+        return None
+
+    @property
     def floor_plan(self) -> FloorPlan:
         """The wall, its lids and the goal."""
         return floor_plan(FORK, self.robot, AT_GOAL)

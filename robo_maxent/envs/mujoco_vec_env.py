@@ -16,6 +16,7 @@ from robo_maxent.envs.task import E, S
 from robo_maxent.errors import UsageError
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.active import ActiveEffects
+from robo_maxent.perturbations.base import Values
 from robo_maxent.perturbations.counter_rng import episode_key
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.perturbations.ranges import Randomization
@@ -107,6 +108,7 @@ class MujocoVecEnv(Generic[E, S]):
         self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
         self._return = np.zeros(n)
         self._given, self._once = params, once
+        self._held: Values = {}
         self._rests = np.zeros(n, bool)
         self._use(task.randomization)
         if params is not None:
@@ -120,6 +122,16 @@ class MujocoVecEnv(Generic[E, S]):
         state: Any = self._state if robot.is_live else robot.read(self.batch)
         return state
 
+    def observe(self) -> np.ndarray:
+        """What the policy sees now, through the sensors, (N, O).
+
+        It is what steps return, however often it is asked, until something is changed from outside.
+        """
+        state: Any = self.effects.sensed(self.state)
+        obs = self.task.observe(self.episode, state)
+        self.effects.add_noise(obs, self.episode.elapsed)
+        return obs
+
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation.
 
@@ -131,7 +143,7 @@ class MujocoVecEnv(Generic[E, S]):
         """
         self._index[:] = 0
         self._begin(np.arange(self.n))
-        obs, declared = self._observe(), (self.n, self.task.observation_size)
+        obs, declared = self.observe(), (self.n, self.task.observation_size)
         if obs.shape != declared:
             raise UsageError(
                 f"{self.task.name}: observe gives shape {obs.shape}, its fields say {declared}"
@@ -149,7 +161,7 @@ class MujocoVecEnv(Generic[E, S]):
         """
         self._index[ids] += ~self._rests[ids]  # those that rest have finished theirs
         self._begin(ids)
-        return self._observe()
+        return self.observe()
 
     def step(self, action: np.ndarray) -> Step:
         """Act for one control step; ended episodes begin anew within the step.
@@ -181,7 +193,7 @@ class MujocoVecEnv(Generic[E, S]):
         truncated = over & ~terminated & ~self._rests
         self._return += reward
         task.after_step(episode, state, action)
-        obs = next_obs = self._observe()
+        obs = next_obs = self.observe()
 
         ended = np.flatnonzero(terminated | truncated)
         episodes = [self._finish(int(i), bool(terminated[i]), bool(diverged[i])) for i in ended]
@@ -190,7 +202,7 @@ class MujocoVecEnv(Generic[E, S]):
         elif len(ended):
             self._begin(ended)
             obs = next_obs.copy()
-            obs[ended] = self._observe()[ended]
+            obs[ended] = self.observe()[ended]
         return Step(
             obs,
             next_obs,
@@ -201,6 +213,35 @@ class MujocoVecEnv(Generic[E, S]):
             terms,
             episodes,
         )
+
+    def hold(self, values: Values) -> None:
+        """Give episodes that begin from now on these parameters, in the place of what is drawn.
+
+        Raises:
+            UsageError: There is no such parameter, or its value is not allowed.
+        """
+        self._require(values)
+        self._held = dict(values)
+
+    def change(self, sim: int, values: Values) -> None:
+        """Change parameters of a running episode, which act from the next control step on.
+
+        The model is written from its compiled defaults again; what had begun goes on.
+
+        Raises:
+            UsageError: There is no such parameter, or its value is not allowed.
+        """
+        self._require(values)
+        self.params.change(sim, values)
+        self._activate(self.params)
+        self.effects.rewrite(self.episode.elapsed)
+        self.batch.forward(stage=_VELOCITY_STAGE)
+
+    def drawn(self, sim: int) -> EpisodeParams:
+        """The parameters that the episode of ``sim`` has if none are held, one row."""
+        params = self._nominal.rows(np.array([0]))
+        self._draw(sim, params, 0)
+        return params
 
     def snapshot(self, sim: int) -> Snapshot:
         """All that a picture of ``sim`` needs, as it is now."""
@@ -253,7 +294,7 @@ class MujocoVecEnv(Generic[E, S]):
         keys = self._keys(np.arange(self.n))
         self.effects.load_state_dict(effects, self.episode.elapsed, keys)
         self.batch.forward(stage=_VELOCITY_STAGE)
-        return self._observe()
+        return self.observe()
 
     def _remembered(self) -> dict[str, np.ndarray]:
         """What the task remembers of the episodes."""
@@ -268,13 +309,6 @@ class MujocoVecEnv(Generic[E, S]):
     def _activate(self, params: EpisodeParams) -> None:
         """Let the effects act that parameters, N rows, ask for."""
         self.effects.activate({self._owner[name] for name in params.differing(self._nominal)})
-
-    def _observe(self) -> np.ndarray:
-        """What the policy sees, through the sensors, (N, O)."""
-        state: Any = self.effects.sensed(self.state)
-        obs = self.task.observe(self.episode, state)
-        self.effects.add_noise(obs, self.episode.elapsed)
-        return obs
 
     def _step_physics(self) -> np.ndarray:
         """Advance one control step; restore and report simulations that diverged, bool, (N,)."""
@@ -361,13 +395,28 @@ class MujocoVecEnv(Generic[E, S]):
         """Put a simulation, which stands at its keyframe, where the task begins its episode."""
         task, episode, rng = self.task, self.episode, self._episode_rng(sim)
         episode.patch[sim] = task.draw_patch(episode, sim, rng)
-        task.randomization_of(episode, sim).draw(self._named_rng(sim), self.params, sim)
-        if self._given is not None and self._index[sim] == 0:
-            self.params.copy_rows(self._given, np.array([sim]))
+        self._draw(sim, self.params, sim)
+        self.params.change(sim, self._held)
         initial = task.reset(episode, sim, rng)
         for name, value in vars(initial).items():
             if value is not None:
                 self.batch.bind(name)[sim] = value
+
+    def _draw(self, sim: int, into: EpisodeParams, row: int) -> None:
+        """Write the parameters of the episode of ``sim`` into a row of nominal ones."""
+        self.task.randomization_of(self.episode, sim).draw(self._named_rng(sim), into, row)
+        if self._given is not None and self._index[sim] == 0:
+            into.change(row, {name: values[sim] for name, values in self._given.items()})
+
+    def _require(self, values: Values) -> None:
+        """Check parameters at the door.
+
+        Raises:
+            UsageError: There is no such parameter, or its value is not allowed.
+        """
+        effects, robot = self.task.perturbations, self.task.robot
+        row = episode_params.from_records([values], effects, robot)
+        episode_params.check(row, effects, robot, 1)
 
     def _keys(self, ids: np.ndarray) -> np.ndarray:
         return episode_key(self.purpose, self.seed, self._sims[ids], self._index[ids])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from robo_maxent.errors import UsageError
 from robo_maxent.spaces import Box, Field, GoalSpec, Mirror, mirror, unprivileged
 from robo_maxent.types import Act, Arrow, FloorPlan
 
@@ -190,6 +191,22 @@ class Task(ABC, Generic[E, S]):
     def tracking(self, episode: E, state: S) -> Tracking | None:
         """What the robots are commanded, and how far they do it; None: there are no commands."""
         return None
+
+    @property
+    def command_limits(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The least and the largest command that :meth:`steer` takes, as in :class:`Tracking`.
+
+        (3,) each; None: nobody can command its robot from outside.
+        """
+        return None
+
+    def steer(self, episode: E, sim: int, command: np.ndarray) -> None:
+        """Command the robot of ``sim``, (3,), from now until its episode ends.
+
+        Raises:
+            UsageError: It takes no commands.
+        """
+        raise UsageError(f"{self.name} takes no commands from outside")
 
     def arrows(self, episode: E, state: S, sim: int) -> list[Arrow]:
         """What a picture of ``sim`` should point out; nothing unless the task says so."""

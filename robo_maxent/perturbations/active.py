@@ -181,6 +181,10 @@ class ActiveEffects:
         self._key[:] = key
         for name, values in self.state_dict().items():
             values[:] = saved[name]
+        self.rewrite(steps)
+
+    def rewrite(self, steps: np.ndarray) -> None:
+        """Let all parameters act as they are now, in episodes that are at these control steps."""
         self._write(np.arange(self._batch.nsim))
         for effect, running in self._active:
             effect.resume(running, steps)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robo_maxent.perturbations.base import Axis, Ranges, Running, Share
+from robo_maxent.perturbations.base import Axis, Ranges, Running, Share, Values, horizontal
 from robo_maxent.perturbations.timed import NEVER, DirectedEffect
 from robo_maxent.sim.robot import ManipulationState, Robot, RobotState
 from robo_maxent.types import Arrow
@@ -50,6 +50,11 @@ class ArmPushed(DirectedEffect):
     def combined(self, share: float, robot: Robot) -> float | None:
         """30 N."""
         return 30.0 * share
+
+    def push(self, direction: float, impulse: float, seconds: float) -> Values:
+        """A constant force for so long."""
+        force = horizontal(impulse / seconds, direction)
+        return {self.begin_name: 0.0, self.seconds_name: seconds, self.vector: force}
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
         """Push, or let go."""

@@ -233,6 +233,8 @@ class Perturbation(ABC):
     """What it reads back from the simulation, a number for each episode."""
     changes_constants: bool = False
     """It writes what MuJoCo derives constants from."""
+    in_midst: bool = True
+    """Its parameters may change while an episode runs. If not, tasks place things by them."""
 
     # What it is for a robot.
 
@@ -310,6 +312,26 @@ class Perturbation(ABC):
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
         """When it begins in mid-episode, s, by an episode's parameters; None: it does not."""
+        return None
+
+    def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
+        """The same parameters of one episode, so that what happens of it begins at a time.
+
+        Args:
+            values: As :meth:`at` gives them.
+            begin: From the start of the episode, s.
+            params: What the episode has now, of all effects.
+        """
+        return values
+
+    def push(self, direction: float, impulse: float, seconds: float) -> Values | None:
+        """The parameters of one push of the robot; None: it pushes no robot.
+
+        Args:
+            direction: As :meth:`direction` has it, rad.
+            impulse: N·s.
+            seconds: How long it lasts.
+        """
         return None
 
     def direction(self, params: Mapping[str, Any]) -> float | None:

@@ -40,6 +40,7 @@ class Blocked(Perturbation):
     levels = {"hard": {"blocked": 0.5}}
     bounds = {"blocked": (-1.0, 1.0), "told": (0.0, 1.0)}
     needs = ("lids",)
+    in_midst = False
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """Both ways are open."""

@@ -136,6 +136,10 @@ class Slip(Perturbation):
         """When the episode's parameters say so."""
         return params.get("slip_begin") if params.get("slip_duration") else None
 
+    def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
+        """At that time."""
+        return {**values, "slip_begin": begin} if values else values
+
     def prepare(self, running: Running) -> None:
         """Remember the control steps of begin and end, -1 for never, and the friction around."""
         n = len(running.key)

@@ -38,6 +38,7 @@ class ObjectShape(Perturbation):
     levels = {"default": {"cylinders": 0.5}, "hard": {"cylinders": 0.5}}
     bounds = {"object_shape": (0.0, 1.0)}
     needs = ("objects",)
+    in_midst = False
     changes_constants = True  # the bounds in which contacts are looked for
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
@@ -92,6 +93,7 @@ class ObjectSize(Perturbation):
     ranges: Ranges = {"object_size": (1.0, 1.0)}
     levels = {"default": {"object_size": (0.75, 1.25)}, "hard": {"object_size": (0.6, 1.5)}}
     needs = ("objects",)
+    in_midst = False
     changes_constants = True  # the bounds in which contacts are looked for
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:

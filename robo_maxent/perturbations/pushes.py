@@ -15,6 +15,7 @@ from robo_maxent.perturbations.base import (
     Share,
     Values,
     angle_of,
+    horizontal,
 )
 from robo_maxent.sim.body_scale import mass_scale
 from robo_maxent.sim.robot import LeggedState, Robot, RobotState
@@ -178,10 +179,30 @@ class Pushes(Perturbation):
             directions = rng.uniform(-np.pi, np.pi, 1)
         return _schedule(severity, times, directions, rng, plant)
 
+    def push(self, direction: float, impulse: float, seconds: float) -> Values:
+        """A single one, in the heading frame."""
+        begin, duration = np.zeros(MAX_PUSHES), np.zeros(MAX_PUSHES)
+        vectors = np.zeros((MAX_PUSHES, 3))
+        duration[0], vectors[0, :2] = seconds, horizontal(impulse, direction)
+        return {"push_begin": begin, "push_duration": duration, "push_impulse": vectors}
+
     def begins(self, params: Mapping[str, Any]) -> float | None:
         """When the first one does."""
         begin, impulse = params.get("push_begin"), params.get("push_impulse")
         return begin[0] if begin is not None and np.any(impulse) else None
+
+    def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
+        """The first of them at that time, beside those that the episode has; it takes few at once.
+
+        What is over makes room, or else what began first.
+        """
+        times, lasts = np.array(params["push_begin"]), np.array(params["push_duration"])
+        impulses = np.array(params["push_impulse"])
+        is_free = ~impulses.any(axis=1) | (times + lasts < begin)
+        slot = int(np.argmin(np.where(is_free, -1.0, times)))
+        times[slot], lasts[slot] = begin, values["push_duration"][0]
+        impulses[slot] = values["push_impulse"][0]
+        return {"push_begin": times, "push_duration": lasts, "push_impulse": impulses}
 
     def direction(self, params: Mapping[str, Any]) -> float | None:
         """Where the first one goes, heading frame."""

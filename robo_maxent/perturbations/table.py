@@ -33,6 +33,7 @@ class TableTilt(Perturbation):
     ranges: Ranges = {"table_tilt": (0.0, 0.0)}  # rad, about any horizontal axis
     levels = {"default": {"table_tilt": (0.0, 0.15)}, "hard": {"table_tilt": (0.0, 0.25)}}  # chosen
     needs = ("table",)
+    in_midst = False
     changes_constants = True  # MuJoCo ignores the orientation of a geom that was compiled level
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
@@ -80,6 +81,7 @@ class TableHeight(ScalarEffect):
     ranges: Ranges = {"table_height": (0.0, 0.0)}  # m
     levels = {"default": {"table_height": (-0.04, 0.04)}, "hard": {"table_height": (-0.08, 0.08)}}
     needs = ("table",)
+    in_midst = False
     changes_constants = True  # the bounds in which contacts are looked for
 
     def combined(self, share: float, robot: Robot) -> float | None:

@@ -84,6 +84,10 @@ class TimedEffect(Perturbation):
         """When the episode's parameters say so."""
         return params.get(self.begin_name) if params.get(self.seconds_name) else None
 
+    def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
+        """At that time."""
+        return {**values, self.begin_name: begin} if values else values
+
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """One that is judged by how the robot goes on."""
         return (self.axis(judged_by_recovery=True),)

@@ -17,7 +17,7 @@ def run(params: EpisodeParams, save_at: int | None = None) -> np.ndarray:
     """Observations of random actions on moving objects, (STEPS + 1, N, O)."""
     env = environment(params, PICK)
     env.batch.bind("qvel")[:, PICK.robot.object_dof[0]] = 0.4  # it slides
-    rng, observed = np.random.default_rng(0), [env._observe()]
+    rng, observed = np.random.default_rng(0), [env.observe()]
     for step in range(STEPS):
         if step == save_at:
             saved = env.state_dict()

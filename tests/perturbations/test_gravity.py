@@ -33,4 +33,4 @@ def test_tilted_gravity_accelerates_sideways_and_the_robot_senses_it() -> None:
     sensed = env.effects.sensed(env.state)
     assert isinstance(sensed, LeggedState)
     np.testing.assert_allclose(sensed.up, expected, atol=1e-6)
-    np.testing.assert_allclose(env._observe()[:, 6:9], expected, atol=1e-6)
+    np.testing.assert_allclose(env.observe()[:, 6:9], expected, atol=1e-6)
