@@ -1,7 +1,7 @@
 """A policy acting, as an mp4, without a display."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,18 +16,15 @@ from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluation.rollout import CheckedPolicy, begin, policy_view
 from robo_maxent.files import FileKind, atomic_path, require_place
 from robo_maxent.rendering.backend import find_backend
+from robo_maxent.rendering.world import DecoratedWorld
 from robo_maxent.seeds import Purpose
-from robo_maxent.sim.mjcf import DECORATION_GROUP
 from robo_maxent.sim.physics import mujoco
-from robo_maxent.sim.robot import load
 from robo_maxent.types import Act, Arrow, Episode, Snapshot
 
 FILM = FileKind("a film", rb"....ftyp", ".mp4")
 BLOCK = 16
 """Video codecs want frame sides that are a multiple of this, pixels."""
 QUALITY = 7  # of 10
-GEOM_FIELDS = ("geom_pos", "geom_quat", "geom_size")
-"""What effects change of the geoms."""
 FREE_CAMERA = -1
 """MuJoCo's number of the camera that looks at the whole model, of a robot file that has none."""
 
@@ -59,18 +56,16 @@ class Camera:
             known = ", ".join(names) or "none"
             raise UsageError(f"unknown camera {camera!r}; the robot has: {known}")
         chosen = camera or (names[0] if names else FREE_CAMERA)
-        self._task, self._camera, self._size = task, chosen, (height, width)
-        self._patch: int | None = None
+        self._world, self._camera, self._size = DecoratedWorld(task), chosen, (height, width)
         self._renderer: mujoco.Renderer | None = None
 
     def frame(self, snapshot: Snapshot) -> np.ndarray:
         """Picture of a simulation, uint8, (height, width, 3)."""
-        renderer = self._opened(snapshot.patch)
-        self._shape(snapshot.geoms)
-        self._data.qpos[:] = snapshot.qpos
-        self._data.mocap_pos[:], self._data.mocap_quat[:] = snapshot.mocap_pos, snapshot.mocap_quat
-        mujoco.mj_forward(self._model, self._data)
-        renderer.update_scene(self._data, self._camera)
+        if self._world.show(snapshot) or self._renderer is None:
+            self.close()  # all patches would fill a GPU
+            self._renderer = mujoco.Renderer(self._world.model, *self._size)
+        renderer = self._renderer
+        renderer.update_scene(self._world.data, self._camera)
         for arrow in snapshot.arrows:
             _draw(renderer.scene, arrow)
         return renderer.render().copy()
@@ -80,31 +75,6 @@ class Camera:
         if self._renderer is not None:
             self._renderer.close()
         self._renderer = None
-
-    def _shape(self, geoms: Mapping[str, np.ndarray]) -> None:
-        """Put the geoms where one simulation has them; what no effect changed is as compiled."""
-        for name, values in self._compiled.items():
-            getattr(self._model, name)[:] = values
-        for name, values in geoms.items():
-            getattr(self._model, name)[self._physical] = values
-        if geoms:  # or those that were compiled level would be drawn level
-            mujoco.mj_setConst(self._model, self._data)
-
-    def _opened(self, patch: int) -> mujoco.Renderer:
-        """A renderer of the decorated world with one patch of its terrain.
-
-        All patches would fill a GPU.
-        """
-        if self._renderer is None or patch != self._patch:
-            self.close()
-            task = self._task
-            pool = None if task.terrain is None else task.terrain.only(patch)
-            self._model = load(task.robot_spec.model, decorations=True, pool=pool)
-            self._data, self._patch = mujoco.MjData(self._model), patch
-            self._physical = np.flatnonzero(self._model.geom_group != DECORATION_GROUP)
-            self._compiled = {name: getattr(self._model, name).copy() for name in GEOM_FIELDS}
-            self._renderer = mujoco.Renderer(self._model, *self._size)
-        return self._renderer
 
 
 FPS = 25
