@@ -13,6 +13,7 @@ from robo_maxent.assets import path as asset
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
+from robo_maxent.perturbations.params import EpisodeParams, nominal
 from robo_maxent.tasks import make
 from robo_maxent.types import Step
 
@@ -492,3 +493,68 @@ def test_the_saved_state_is_a_copy() -> None:
     env.step(np.ones((2, A)))
     for name, array in saved.items():
         np.testing.assert_array_equal(array, kept[name], name)
+
+
+def disturbed(n: int) -> EpisodeParams:
+    """A push and a slip that are under way at control step 10, one of them in each simulation."""
+    params = nominal(TASK.perturbations, TASK.robot, n)
+    for row in range(n):
+        if row % 2:
+            params.change(row, {"slip_begin": 0.1, "slip_duration": 0.4, "slip_friction": 0.1})
+            continue
+        push = np.zeros((4, 3))
+        push[0, 1] = 4.0
+        begin, duration = np.array([0.16, 0, 0, 0]), np.array([0.2, 0, 0, 0])
+        params.change(row, {"push_begin": begin, "push_duration": duration, "push_impulse": push})
+    return params
+
+
+def test_a_parameter_that_changes_in_one_episode_changes_no_other() -> None:
+    actions = 0.3 * flailing(4, 40, 4)
+    env, untouched = (MujocoVecEnv(TASK, 4, seed=1, params=disturbed(4)) for _ in range(2))
+    run(env, actions[:10]), run(untouched, actions[:10])
+    env.change(1, {"payload": 2.0})
+    for action in actions[10:]:
+        changed, other = env.step(action).next_obs, untouched.step(action).next_obs
+        np.testing.assert_array_equal(changed[[0, 2, 3]], other[[0, 2, 3]])
+    assert (changed[1] != other[1]).any()
+    assert env.effects.realized(0)["impulse"] == untouched.effects.realized(0)["impulse"]
+
+
+def test_a_parameter_that_changes_at_the_start_is_one_that_was_given() -> None:
+    given = nominal(TASK.perturbations, TASK.robot, 1)
+    given.change(0, {"payload": 3.0, "foot_friction": 0.3, "gravity_tilt": [0.05, 0.0]})
+    changed = MujocoVecEnv(TASK, 1, seed=1, params=nominal(TASK.perturbations, TASK.robot, 1))
+    actions = flailing(5, 60, 1)
+    changed.reset()
+    changed.change(0, given.record(nominal(TASK.perturbations, TASK.robot, 1), 0))
+    steps = run(MujocoVecEnv(TASK, 1, seed=1, params=given), actions)
+    for action, step in zip(actions[:50], steps, strict=False):
+        np.testing.assert_array_equal(changed.step(action).next_obs, step.next_obs)
+
+
+def test_what_is_held_stands_in_every_episode_and_what_was_drawn_is_known() -> None:
+    task = make("quadruped-flat", randomization="hard")
+    env, free = (MujocoVecEnv(task, 2, seed=1) for _ in range(2))
+    env.hold({"payload": 4.5})
+    for each in (env, free):
+        each.reset()
+        each.restart(np.arange(2))
+    assert env.params["payload"].tolist() == [4.5, 4.5]
+    for sim in range(2):
+        assert env.drawn(sim)["payload"][0] == free.params["payload"][sim] != 4.5
+    np.testing.assert_array_equal(env.params["foot_friction"], free.params["foot_friction"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"pay_load": 1.0}, "Did you mean 'payload'"), ({"payload": 1e3}, "payload must be within")],
+)
+def test_parameters_that_are_not_allowed_are_refused(values: Any, message: str) -> None:
+    env = MujocoVecEnv(TASK, 1, seed=1)
+    env.reset()
+    with pytest.raises(UsageError, match=message):
+        env.change(0, values)
+    with pytest.raises(UsageError, match=message):
+        env.hold(values)
+    assert env.params["payload"][0] == 0.0
