@@ -22,11 +22,12 @@ for package, direct in {
     "training": {"evaluation", "learning"},
     "rendering": {"evaluation"},
     "report": {"evaluation"},
+    "play": {"rendering"},
     "sweeps": {"training", "report"},
     "interop": {"training", "rendering"},
     "robustness": {"report", "rendering"},
     "distributed": {"interop", "robustness", "sweeps"},  # Ray, and nothing else imports it
-    "cli": {"distributed", "sweeps", "tasks"},
+    "cli": {"distributed", "play", "sweeps", "tasks"},
 }.items():
     BELOW[package] = direct.union(*(BELOW[name] for name in direct))
 

@@ -1,4 +1,4 @@
-"""The command line: train, sweep, record, evaluate, certify, worst-case, export and others.
+"""The command line: train, sweep, record, play, evaluate, certify, worst-case, export and others.
 
 What people read goes to stderr, and results that are asked for to stdout; with ``--json`` stdout
 holds exactly one JSON object. Torch and MuJoCo are imported by the commands that need them, so
@@ -29,6 +29,7 @@ from robo_maxent.cli.export import Export
 from robo_maxent.cli.hints import hints
 from robo_maxent.cli.info import Doctor, Tasks, Terrain
 from robo_maxent.cli.names import with_latest
+from robo_maxent.cli.play import Play
 from robo_maxent.cli.record import Record, Replay
 from robo_maxent.cli.robot import Robot
 from robo_maxent.cli.sweep import Sweep
@@ -63,6 +64,7 @@ def _commands(args: list[str]) -> Any:
     others = [
         SweepTemperature,
         Record,
+        Play,
         Evaluate,
         Certify,
         WorstCase,
