@@ -45,15 +45,17 @@ class Play:
 
     def run(self) -> Result:
         """Serve the page until Ctrl-C."""
-        from robo_maxent.cli.progress import say
-        from robo_maxent.envs.mujoco_task import MujocoTask
-        from robo_maxent.play.page import Page
-        from robo_maxent.play.server import serving
-        from robo_maxent.play.session import Session
-        from robo_maxent.tasks import ROBOT_TASKS
+        from robo_maxent.play.server import require_free, serving
         from robo_maxent.versions import require_extra
 
         require_extra("viser", "viewer", "play")
+        require_free(self.host, self.port)  # before what takes long
+        from robo_maxent.cli.progress import say
+        from robo_maxent.envs.mujoco_task import MujocoTask
+        from robo_maxent.play.page import Page
+        from robo_maxent.play.session import Session
+        from robo_maxent.tasks import ROBOT_TASKS
+
         use_threads(self.threads)
         policy, task = policy_and_task(
             self.policy, self.task, self.options, self.normalize, self.allow_pickle

@@ -198,19 +198,26 @@ class GoalHandle:
 
     def __init__(self, widgets: Widgets, session: Session, moved: Callable[[], None]) -> None:
         """Build it, for a task that has a goal; call ``moved`` when somebody moved it."""
-        self._session, self._moved, self._shown = session, moved, session.goal
+        self._session, self._moved = session, moved
+        self._shown = self._goal
         self._handle = widgets.scene.add_transform_controls(
-            "/goal", scale=GOAL_SCALE, disable_rotations=True, position=session.goal
+            "/goal", scale=GOAL_SCALE, disable_rotations=True, position=self._shown
         )
         self._handle.on_update(widgets.ask(self._move))
 
+    @property
+    def _goal(self) -> np.ndarray:
+        goal = self._session.goal
+        assert goal is not None
+        return goal
+
     def show(self) -> None:
         """Be where the goal is, if that moved by itself: nobody's hand is moved back."""
-        goal = self._session.goal
-        if not np.array_equal(goal, self._shown):
+        goal = self._goal
+        if (goal != self._shown).any():
             self._handle.position = self._shown = goal
 
     def _move(self) -> None:
         self._session.move_goal(np.array(self._handle.position))
-        self._shown = self._session.goal
+        self._shown = self._goal
         self._moved()

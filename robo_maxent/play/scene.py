@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ ROOT = "/world"
 TILE = 0.5  # m, of a ground without end
 TILES_WIDE = 200
 TILE_RGB, LINE_RGB, SECTION_RGB = (158, 168, 174), (178, 187, 192), (205, 212, 216)
+BACK = 1.4
+"""How much farther away a browser looks from: widgets cover a third of it."""
 FREE = np.array([-0.9, -1.2, 0.7])
 """From the middle to a camera where there is none, in extents of the model."""
 NO_RGBA = (0.5, 0.5, 0.5, 1.0)
@@ -50,7 +53,7 @@ class Scene:
         self._scene.set_up_direction("+z")
         self._root = self._scene.add_frame(ROOT, show_axes=False)
         self._task: MujocoTask[Any, Any] | None = None
-        self._arrows: Any = None
+        self._arrows: list[Any] = []
 
     def show(
         self, task: MujocoTask[Any, Any], snapshot: Snapshot, followed: np.ndarray | None
@@ -84,7 +87,7 @@ class Scene:
         number = model.camera(camera or names[0]).id
         position, axes = data.cam_xpos[number], data.cam_xmat[number].reshape(3, 3)
         at = position - np.linalg.norm(self._middle - position) * axes[:, 2]
-        shift = np.array(self._root.position)
+        shift, position = np.array(self._root.position), at + BACK * (position - at)
         return View(position + shift, at + shift, np.deg2rad(float(model.cam_fovy[number])))
 
     @property
@@ -104,7 +107,7 @@ class Scene:
         """Draw all geoms anew."""
         self._scene.remove_by_name(ROOT)
         self._root = self._scene.add_frame(ROOT, show_axes=False)
-        model, self._arrows, self._tiles = self.world.model, None, None
+        model, self._arrows, self._tiles = self.world.model, [], None
         shown = [
             geom
             for geom in range(model.ngeom)
@@ -172,22 +175,27 @@ class Scene:
 
     def _point(self, arrows: Sequence[Arrow]) -> None:
         """Draw arrows in the place of those before."""
-        if not arrows:
-            if self._arrows is not None:
-                self._arrows.visible = False
-            return
-        points = np.array([(arrow.start, arrow.start + arrow.vector) for arrow in arrows])
-        colors = np.array([arrow.rgba[:3] for arrow in arrows])
-        radius = max(arrow.radius for arrow in arrows)
-        wide, long = HEAD
-        self._arrows = self._scene.add_arrows(
-            f"{ROOT}/arrows",
-            points,
-            (255 * colors).astype(np.uint8),
-            shaft_radius=radius,
-            head_radius=wide * radius,
-            head_length=long * radius,
-        )
+        for number in range(len(self._arrows), len(arrows)):
+            handle = self._scene.add_arrows(
+                f"{ROOT}/arrow{number}", np.zeros((1, 2, 3)), np.zeros((1, 3), np.uint8)
+            )
+            self._arrows.append(handle)
+        for handle, arrow in zip_longest(self._arrows, arrows):
+            handle.visible = arrow is not None
+            if arrow is not None:
+                _draw(handle, arrow)
+
+
+def _draw(handle: Any, arrow: Arrow) -> None:
+    """Let something that is an arrow be this one."""
+    wide, long = HEAD
+    handle.points = np.array([[arrow.start, arrow.start + arrow.vector]], np.float32)
+    colors = (255 * np.array([arrow.rgba[:3]])).astype(np.uint8)
+    radii = (arrow.radius, wide * arrow.radius, long * arrow.radius)
+    if (handle.colors != colors).any():
+        handle.colors = colors
+    if handle.shaft_radius != radii[0]:
+        handle.shaft_radius, handle.head_radius, handle.head_length = radii
 
 
 def _move(handle: Any, position: np.ndarray, quaternion: np.ndarray) -> None:

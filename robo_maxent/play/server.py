@@ -24,7 +24,7 @@ def serving(host: str, port: int) -> Iterator[Any]:
         UsageError: viser is not installed, or the port is taken.
     """
     viser: Any = require_extra("viser", "viewer", "play")
-    _require_free(host, port)
+    require_free(host, port)
     with redirect_stdout(StringIO()):  # it says where it is, whatever it was told
         server = viser.ViserServer(host=host, port=port, label="robo-maxent", verbose=False)
     try:
@@ -34,7 +34,7 @@ def serving(host: str, port: int) -> Iterator[Any]:
             server.stop()
 
 
-def _require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int) -> None:
     """Check that nobody serves there: viser would silently take another port.
 
     Raises:

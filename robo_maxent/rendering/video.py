@@ -61,10 +61,10 @@ class Camera:
 
     def frame(self, snapshot: Snapshot) -> np.ndarray:
         """Picture of a simulation, uint8, (height, width, 3)."""
-        if self._world.show(snapshot) or self._renderer is None:
-            self.close()  # all patches would fill a GPU
-            self._renderer = mujoco.Renderer(self._world.model, *self._size)
-        renderer = self._renderer
+        if self._world.show(snapshot):
+            self.close()  # a renderer has one model: all patches would fill a GPU
+        renderer = self._renderer or mujoco.Renderer(self._world.model, *self._size)
+        self._renderer = renderer
         renderer.update_scene(self._world.data, self._camera)
         for arrow in snapshot.arrows:
             _draw(renderer.scene, arrow)

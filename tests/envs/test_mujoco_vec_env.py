@@ -512,12 +512,13 @@ def disturbed(n: int) -> EpisodeParams:
 def test_a_parameter_that_changes_in_one_episode_changes_no_other() -> None:
     actions = 0.3 * flailing(4, 40, 4)
     env, untouched = (MujocoVecEnv(TASK, 4, seed=1, params=disturbed(4)) for _ in range(2))
-    run(env, actions[:10]), run(untouched, actions[:10])
+    for each in (env, untouched):
+        run(each, actions[:10])
     env.change(1, {"payload": 2.0})
     for action in actions[10:]:
         changed, other = env.step(action).next_obs, untouched.step(action).next_obs
         np.testing.assert_array_equal(changed[[0, 2, 3]], other[[0, 2, 3]])
-    assert (changed[1] != other[1]).any()
+        assert (changed[1] != other[1]).any()
     assert env.effects.realized(0)["impulse"] == untouched.effects.realized(0)["impulse"]
 
 

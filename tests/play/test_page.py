@@ -95,7 +95,7 @@ def test_keys_and_sliders_command_the_robot(walking: Page) -> None:
     assert session.command == pytest.approx([1.0, 0.3, -0.2])
     hit(walking, "X")
     walking.tick(0.0)
-    assert not session.command.any()
+    assert session.command == pytest.approx(np.zeros(3))
 
 
 def test_the_push_button_pushes_as_hard_as_it_says(walking: Page) -> None:
@@ -205,6 +205,25 @@ def test_a_robot_in_the_page_is_where_the_simulation_has_it(walking: Page) -> No
     assert frame.position == pytest.approx(place, abs=1e-9)
     assert np.asarray(scene._root.position) == pytest.approx([-place[0], -place[1], 0.0])
     assert len(scene._geoms) == int((scene.world.model.geom_group < 3).sum())
+
+
+def test_arrows_are_those_of_the_moment(walking: Page) -> None:
+    session, scene = walking.session, walking._scene
+    session.reset()
+    session.push(0.0, 3.0)
+    session.step()
+    walking._show()
+    arrows = session.snapshot.arrows
+    drawn = [each for each in scene._arrows if each.visible]
+    assert len(drawn) == len(arrows) >= 1
+    for handle, arrow in zip(drawn, arrows, strict=True):
+        assert handle.points[0, 1] - handle.points[0, 0] == pytest.approx(arrow.vector, abs=1e-6)
+        assert handle.shaft_radius == arrow.radius
+    for _ in range(50):
+        session.step()
+    walking._show()
+    now = [each for each in scene._arrows if each.visible]
+    assert len(now) == len(session.snapshot.arrows) < len(arrows)
 
 
 def test_an_arm_has_a_goal_to_drag_and_the_shape_that_its_object_has(tmp_path: Path) -> None:

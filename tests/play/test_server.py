@@ -7,7 +7,7 @@ import pytest
 
 from robo_maxent import versions
 from robo_maxent.errors import UsageError
-from robo_maxent.play.server import HOST, _require_free, serving
+from robo_maxent.play.server import HOST, require_free, serving
 
 
 def test_a_port_that_is_taken_is_said_with_what_to_give_instead() -> None:
@@ -17,15 +17,15 @@ def test_a_port_that_is_taken_is_said_with_what_to_give_instead() -> None:
         port = other.getsockname()[1]
         message = rf"^port {port} of 127.0.0.1 can't be had .* give this one --port {port + 1}$"
         with pytest.raises(UsageError, match=message):
-            _require_free(HOST, port)
+            require_free(HOST, port)
 
 
 def test_a_port_that_is_free_stays_free() -> None:
     with socket.socket() as other:
         other.bind((HOST, 0))
         port = other.getsockname()[1]
-    _require_free(HOST, port)
-    _require_free(HOST, port)
+    require_free(HOST, port)
+    require_free(HOST, port)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_port_that_is_free_stays_free() -> None:
 )
 def test_where_nobody_can_serve_is_refused(host: str, port: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        _require_free(host, port)
+        require_free(host, port)
 
 
 def test_without_the_extra_the_command_that_installs_it_is_said(
