@@ -53,7 +53,8 @@ class Page:
         self.films: list[Path] = []
         """Those that were made."""
         session.limit_time(session.task.command_limits is None)
-        self._scene.show(session.task, session.snapshot, None)
+        self._middle = session.place
+        self._scene.show(session.task, session.snapshot, self._middle)
         self._widgets = Widgets(server)
         server.gui.configure_theme(control_width="large", show_share_button=False)
         self._status = server.gui.add_markdown("")
@@ -120,7 +121,9 @@ class Page:
 
     def _show(self) -> None:
         session = self.session
-        self._scene.show(session.task, session.snapshot, session.place if self._follows else None)
+        if self._follows or session.seconds == 0.0:  # a fixed camera stands where it last was
+            self._middle = session.place
+        self._scene.show(session.task, session.snapshot, self._middle)
         if self._goal is not None:
             self._goal.show()
 

@@ -56,21 +56,21 @@ class Scene:
         self._arrows: list[Any] = []
 
     def show(
-        self, task: MujocoTask[Any, Any], snapshot: Snapshot, followed: np.ndarray | None
+        self, task: MujocoTask[Any, Any], snapshot: Snapshot, middle: np.ndarray | None
     ) -> None:
         """Show a simulation as it is.
 
         Args:
             task: What is simulated.
             snapshot: Of it.
-            followed: What stays in the middle, world frame, m, (3,); None: nothing.
+            middle: What the camera turns around, world frame, m, (3,); None: the origin.
         """
         if task is not self._task:
             self._task, self.world = task, DecoratedWorld(task)
         if self.world.show(snapshot):
             self._build()
         self._reshape()
-        self._pose(followed)
+        self._pose(middle)
         self._point(snapshot.arrows)
 
     def view(self, camera: str | None) -> View:
@@ -163,11 +163,11 @@ class Scene:
             if handle is not self._tiles:
                 _move(handle, model.geom_pos[geom], model.geom_quat[geom])
 
-    def _pose(self, followed: np.ndarray | None) -> None:
+    def _pose(self, middle: np.ndarray | None) -> None:
         data = self.world.data
         for body, frame in self._bodies.items():
             _move(frame, data.xpos[body], data.xquat[body])
-        at = np.zeros(3) if followed is None else np.array([*followed[:2], 0.0])
+        at = np.zeros(3) if middle is None else np.array([*middle[:2], 0.0])
         self._root.position = -at
         if self._tiles is not None:  # the ground goes along, by whole tiles: so nobody sees it
             x, y, _ = np.round(self._middle / (2 * TILE)) * (2 * TILE)

@@ -207,6 +207,24 @@ def test_a_robot_in_the_page_is_where_the_simulation_has_it(walking: Page) -> No
     assert len(scene._geoms) == int((scene.world.model.geom_group < 3).sum())
 
 
+def test_a_fixed_camera_stays_where_it_is_while_the_robot_goes_on(walking: Page) -> None:
+    session, follow = walking.session, widget(walking, "Camera follows")
+    session.reset()
+    walking._show()
+    follow.value = False
+    settle(walking, lambda: not walking._follows)
+    stands = np.array(walking._scene._root.position)
+    base = session.robot.base_qpos
+    session._env.batch.bind("qpos")[0, base] += 0.5
+    session.step()
+    walking._show()
+    assert walking._scene._root.position == pytest.approx(stands)
+    follow.value = True
+    settle(walking, lambda: walking._follows)
+    walking._show()
+    assert walking._scene._root.position[0] == pytest.approx(stands[0] - 0.5, abs=0.05)
+
+
 def test_arrows_are_those_of_the_moment(walking: Page) -> None:
     session, scene = walking.session, walking._scene
     session.reset()
