@@ -99,7 +99,7 @@ class Session:
 
     @property
     def command(self) -> np.ndarray | None:
-        """The command in force, see :class:`Tracking`, (3,); None: there is none."""
+        """The command in force, as :meth:`set_command` takes it, (3,); None: there is none."""
         tracking = self.task.tracking(self._env.episode, self._env.state)
         return None if tracking is None else tracking.command[SIM].copy()
 
