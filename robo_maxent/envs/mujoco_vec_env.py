@@ -221,6 +221,7 @@ class MujocoVecEnv(Generic[E, S]):
             UsageError: There is no such parameter, or its value is not allowed.
         """
         self._require(values)
+        self.effects.activate({self._owner[name] for name in values})
         self._held = dict(values)
 
     def change(self, sim: int, values: Values) -> None:
@@ -239,9 +240,9 @@ class MujocoVecEnv(Generic[E, S]):
 
     def drawn(self, sim: int) -> EpisodeParams:
         """The parameters that the episode of ``sim`` has if none are held, one row."""
-        params = self._nominal.rows(np.array([0]))
-        self._draw(sim, params, 0)
-        return params
+        params = self._nominal.rows(np.zeros(self.n, int))
+        self._draw(sim, params)
+        return params.rows(np.array([sim]))
 
     def snapshot(self, sim: int) -> Snapshot:
         """All that a picture of ``sim`` needs, as it is now."""
@@ -395,18 +396,18 @@ class MujocoVecEnv(Generic[E, S]):
         """Put a simulation, which stands at its keyframe, where the task begins its episode."""
         task, episode, rng = self.task, self.episode, self._episode_rng(sim)
         episode.patch[sim] = task.draw_patch(episode, sim, rng)
-        self._draw(sim, self.params, sim)
+        self._draw(sim, self.params)
         self.params.change(sim, self._held)
         initial = task.reset(episode, sim, rng)
         for name, value in vars(initial).items():
             if value is not None:
                 self.batch.bind(name)[sim] = value
 
-    def _draw(self, sim: int, into: EpisodeParams, row: int) -> None:
-        """Write the parameters of the episode of ``sim`` into a row of nominal ones."""
-        self.task.randomization_of(self.episode, sim).draw(self._named_rng(sim), into, row)
+    def _draw(self, sim: int, into: EpisodeParams) -> None:
+        """Write the parameters of the episode of ``sim`` into its row, which is nominal."""
+        self.task.randomization_of(self.episode, sim).draw(self._named_rng(sim), into, sim)
         if self._given is not None and self._index[sim] == 0:
-            into.change(row, {name: values[sim] for name, values in self._given.items()})
+            into.copy_rows(self._given, np.array([sim]))
 
     def _require(self, values: Values) -> None:
         """Check parameters at the door.
