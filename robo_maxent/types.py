@@ -26,9 +26,9 @@ class Remembering(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Episode:
-    """What one finished episode was."""
+    """What one finished episode was; a report keeps a million, so it takes little memory."""
 
     task: str
     seed: int

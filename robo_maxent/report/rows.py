@@ -10,7 +10,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -45,7 +45,7 @@ Start = tuple[int, int, int]
 """Seed, simulation and index: what names the start, the command and the noise of an episode."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Push:
     """One push that an episode came to."""
 
@@ -67,7 +67,7 @@ class Push:
     """Pushes of one number are judged together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grip:
     """What became of the object that the hand held when a disturbance began."""
 
@@ -81,7 +81,7 @@ class Grip:
     """From the loss until the time limit of the episode, s."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StressEpisode(Episode):
     """One episode of a stress test, and what was measured of it."""
 
@@ -129,8 +129,11 @@ class StressEpisode(Episode):
     """Share of the control steps in which a joint was beyond its range."""
 
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold."""
-        return asdict(self)
+        """What JSON can hold. Values are the row's own: copies of a million would take minutes."""
+        values = {name: getattr(self, name) for name in _names_of(type(self))}
+        values["pushes"] = [asdict(push) for push in self.pushes]
+        values["grip"] = self.grip and asdict(self.grip)
+        return values
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "StressEpisode":
@@ -144,6 +147,11 @@ class StressEpisode(Episode):
             if not 0 <= getattr(row, name) < 2**63:
                 raise UsageError(f"{name} of a row must be >= 0, got {getattr(row, name)}")
         return row
+
+
+@lru_cache
+def _names_of(kind: type[StressEpisode]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 def as_lines(rows: Iterable[StressEpisode]) -> str:

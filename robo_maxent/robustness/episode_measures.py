@@ -1,6 +1,6 @@
 """What is measured of one episode: tracking, effort, recovery, and how it ended. Pure functions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,7 @@ def measured(
     energy = None if effort.power is None else float(effort.power.sum()) * dt
     distance = None if effort.speed is None else float(effort.speed.sum()) * dt
     return StressEpisode(
-        **vars(episode),
+        **{field.name: getattr(episode, field.name) for field in fields(episode)},
         **label,
         pushes=pushes,
         recovered=survived and all(push.recovered for push in pushes) if judged else None,

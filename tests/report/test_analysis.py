@@ -2,6 +2,8 @@
 
 import json
 import math
+import tracemalloc
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from robo_maxent.report.analysis import analyse
 from robo_maxent.report.curves import SEED, curve, outcome_table
 from robo_maxent.report.failures import Failures, choose_failures
 from robo_maxent.report.rows import (
+    Grip,
     StressEpisode,
     distinct,
     identity,
@@ -499,6 +502,26 @@ def test_an_axis_without_a_title_is_refused() -> None:
 
 
 # -- a million rows --------------------------------------------------------------
+
+
+def test_a_lean_row_takes_half_a_kilobyte_and_a_copy_for_another_axis_less() -> None:
+    saved = row().to_json()
+    tracemalloc.start()
+    try:
+        rows = [lean(StressEpisode.from_json(saved | {"sim": 10**6 + n})) for n in range(2000)]
+        size = tracemalloc.get_traced_memory()[0] / len(rows)
+        copies = [replace(each, axis="payload") for each in rows]
+        more = tracemalloc.get_traced_memory()[0] / len(copies) - size
+    finally:
+        tracemalloc.stop()
+    assert size < 512
+    assert more < 400
+
+
+def test_a_row_as_json_is_what_the_dataclass_says_of_it() -> None:
+    pushed = push(0.3, 0.4, 1.0, 7)
+    for each in (row(), pushed, replace(pushed, grip=Grip(1.0, True), path=((0.0, 1.0),))):
+        assert json.dumps(each.to_json()) == json.dumps(asdict(each))
 
 
 def test_lean_rows_tell_the_same() -> None:

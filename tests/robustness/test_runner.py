@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -260,7 +260,7 @@ def test_any_row_can_be_run_again_bit_for_bit(rows: Rows) -> None:
     ends = set()
     for row in several:
         episode = replay(row, FLAT, WOBBLE if row.mode != "baseline" else None)
-        for name, value in vars(episode).items():
+        for name, value in asdict(episode).items():
             assert json.loads(json.dumps(value)) == row.to_json()[name], name
         ends.add(row.outcome)
     assert len(ends) >= 2
