@@ -206,9 +206,9 @@ def begun(task: Any, purpose: Purpose, seed: int, directory: Path) -> MujocoVecE
     if purpose is Purpose.TRAINING:
         env = task.training_env(N, seed, 1, directory)
     elif purpose is Purpose.STRESS_TEST:
-        trial = task.trial().at(np.zeros(N, np.int64))
+        trial, patches = task.trial(), np.zeros(N, np.int64)
         nominal = episode_params.nominal(trial.perturbations, trial.robot, N)
-        env = Batch(trial, nominal, np.arange(N), seed).env()
+        env = Batch(trial, nominal, np.arange(N), seed, patches).env()
     else:
         env = task.evaluation_env(N, seed, purpose=purpose)
     env.reset()

@@ -171,13 +171,15 @@ def content_hash(named: str) -> str | None:
 
 def _under_test(named: str, act: "Act", digest: str | None, called: str) -> "PolicyUnderTest":
     """A policy with what identifies it."""
+    from robo_maxent.interop.external_policies import is_external, runs_code
     from robo_maxent.interop.policy_contract import ExternalPolicy
     from robo_maxent.learning.policy import Policy
     from robo_maxent.robustness.baselines import PolicyUnderTest
 
     answers = act.answers if isinstance(act, ExternalPolicy) else None
     sample = act.sample if isinstance(act, Policy) else None
-    return PolicyUnderTest(called, act, sample, named, digest, answers)
+    only_computes = not runs_code(named) and not (is_external(named) and answers is None)
+    return PolicyUnderTest(called, act, sample, named, digest, answers, only_computes)
 
 
 def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":

@@ -61,6 +61,7 @@ class GymTask:
     perturbations = EFFECTS
     terrain = None
     deviation_units: Mapping[str, str] = {}
+    thread_safe = False  # it is someone else's code, in environments that are kept
     floor_plan: FloorPlan | None = None
 
     def __init__(

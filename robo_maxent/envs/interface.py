@@ -220,6 +220,11 @@ class StressTask(EnvFactory, Protocol[V]):
         ...
 
     @property
+    def thread_safe(self) -> bool:
+        """Whether several threads may simulate its trials at once, each some of its own."""
+        ...
+
+    @property
     def packages(self) -> tuple[str, ...]:
         """Distributions that decide its episodes, beside those that decide all."""
         ...

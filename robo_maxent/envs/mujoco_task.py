@@ -61,6 +61,9 @@ class MujocoTask(Task[E, S]):
     notes: tuple[str, ...] = ()
     trial_notes: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    thread_safe = True
+    """Methods keep nothing in the task, so several threads may simulate it at once: set it to False
+    where one does."""
     most_simulations = 256
 
     _unseen: Any = None  # the task on the ground of its last evaluation

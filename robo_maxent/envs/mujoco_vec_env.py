@@ -3,6 +3,7 @@
 import json
 import os
 import warnings
+import zlib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -335,10 +336,10 @@ class MujocoVecEnv(Generic[E, S]):
 
     def _dump(self, sim: int) -> None:
         """Keep the state before a simulation diverged; a full disk must not end what runs it."""
-        row = f"-row{sim}" if self._repeated else ""
+        params = json.dumps(self.params.record(self._nominal, sim))
         name = (
             f"{self.task.name}-seed{self.seed}-sim{self._sims[sim]}"
-            f"-episode{self._index[sim]}{row}.npz"
+            f"-episode{self._index[sim]}{self._apart(sim, params)}.npz"
         )
         try:
             self._dump_dir.mkdir(parents=True, exist_ok=True)
@@ -346,10 +347,16 @@ class MujocoVecEnv(Generic[E, S]):
                 self._dump_dir / name,
                 state=self._before[sim],
                 elapsed=self.episode.elapsed[sim],
-                params=json.dumps(self.params.record(self._nominal, sim)),
+                params=params,
             )
         except OSError as error:
             warnings.warn(f"The state of a diverged simulation is not kept: {error}", stacklevel=2)
+
+    def _apart(self, sim: int, params: str) -> str:
+        """What tells an episode from others of its simulation, whatever else is in the batch."""
+        if self._given is None:
+            return f"-row{sim}" if self._repeated else ""
+        return f"-{zlib.crc32(f'{params} {self.episode.patch[sim]}'.encode()):08x}"
 
     def _finish(self, sim: int, terminated: bool, diverged: bool) -> Episode:
         task, pool = self.task, self.task.terrain

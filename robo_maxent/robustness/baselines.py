@@ -26,11 +26,15 @@ class PolicyUnderTest:
     """Of the file."""
     answers: str | None = None
     """Digest of what somebody else's answers to fixed observations; None: of no such policy."""
+    thread_safe: bool = False
+    """Several threads may ask it at once, which saves time: it has no memory, and only computes."""
 
 
 def baselines(task: AnyTask) -> list[PolicyUnderTest]:
     """The baseline policies that a task declares."""
-    return [PolicyUnderTest(label, act) for label, act in task.baselines().items()]
+    return [
+        PolicyUnderTest(label, act, thread_safe=True) for label, act in task.baselines().items()
+    ]
 
 
 def baseline(task: AnyTask, label: str) -> PolicyUnderTest:

@@ -104,5 +104,5 @@ def _random_episodes(batch: Batch) -> list[Episode]:
     """Undisturbed episodes of random actions, the same for all policies."""
     task, n = batch.task, returns.RANDOM_EPISODES
     params = episode_params.nominal(task.perturbations, task.robot, n)
-    undisturbed = Batch(task, params, np.arange(n), batch.seed)
+    undisturbed = Batch(task, params, np.arange(n), batch.seed, np.zeros(n, np.int64))
     return traced_rollout.run(undisturbed, baseline(task, returns.RANDOM), "baseline")[0]

@@ -91,7 +91,7 @@ class DisturbedStarts:
         return rows
 
     def _batch(self, params: EpisodeParams, sims: np.ndarray) -> Batch:
-        return Batch(self._trial.at(np.zeros(len(sims), np.int64)), params, sims, self.seed)
+        return Batch(self._trial, params, sims, self.seed, np.zeros(len(sims), np.int64))
 
     def _nominal(self, n: int) -> EpisodeParams:
         return episode_params.nominal(self.task.perturbations, self.task.robot, n)

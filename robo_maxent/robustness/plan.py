@@ -4,6 +4,7 @@ A plan says what there is, not what is different about each episode: parameters 
 episode is run, so that a plan of a million is small.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -169,16 +170,20 @@ class Stages:
         self._task, self._seed = task, seed
         self._draws = Draws(task, seed)
         self._stages: dict[bool, AnyTask] = {}
+        self._being_made = threading.Lock()
 
     def batch(self, episodes: Episodes) -> Batch:
         """Some episodes, to be run."""
-        on_terrain = bool(episodes.patches[0] != PLANE)
-        if on_terrain not in self._stages:
-            pool = _pool(self._task, self._seed) if on_terrain else None
-            self._stages[on_terrain] = self._task.trial(pool)
-        # The plane is patch 0 of its own.
-        task = self._stages[on_terrain].at(np.maximum(episodes.patches, 0))
-        return Batch(task, self._draws.of(episodes), episodes.sims, self._seed)
+        patches = np.maximum(episodes.patches, 0)  # the plane is patch 0 of its own
+        task = self._stage(on_terrain=bool(episodes.patches[0] != PLANE))
+        return Batch(task, self._draws.of(episodes), episodes.sims, self._seed, patches)
+
+    def _stage(self, on_terrain: bool) -> AnyTask:
+        with self._being_made:
+            if on_terrain not in self._stages:
+                pool = _pool(self._task, self._seed) if on_terrain else None
+                self._stages[on_terrain] = self._task.trial(pool)
+            return self._stages[on_terrain]
 
 
 def planned(
@@ -227,9 +232,9 @@ def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
             raise UsageError(f"a row of the axis {row.axis} must say its terrain and its level")
         whole = _pool(task, row.seed, (row.terrain,))
         pool = whole.only(whole.index(row.terrain, row.level, row.sim % VARIANTS))
-    trial = task.trial(pool).at(np.zeros(1, np.int64))
+    trial, patches = task.trial(pool), np.zeros(1, np.int64)
     params = episode_params.from_records([row.params], trial.perturbations, trial.robot)
-    return Batch(trial, params, np.array([row.sim]), row.seed)
+    return Batch(trial, params, np.array([row.sim]), row.seed, patches)
 
 
 class _Planner:

@@ -110,7 +110,7 @@ def run(
         policies: With labels that differ.
         out: Directory to keep it in.
         seed: Seed of all episodes.
-        threads: Physics threads; 0: one per CPU. They change no row.
+        threads: Threads that simulate; 0: one per CPU. They change no row.
         command: What would run this again, to be noted.
         progress: Called with how much is done and how much there is.
         executor: Where to run the episodes, which changes no row; None: here.
@@ -275,9 +275,10 @@ class _Shown:
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
+        self._shown = 0
 
     def part(self, count: int, steps: int) -> None:
-        """So much is done of the present shard."""
+        """So much is done of the present shard, or of all that are run now together."""
         self._show(self._done * FINE + FINE * count // steps)
 
     def one_more(self) -> None:
@@ -290,9 +291,10 @@ class _Shown:
         self._show(self._total * FINE)
 
     def _show(self, parts: int) -> None:
+        # A round of refinement may have more shards than one, and of several at a time one ends.
+        self._shown = max(self._shown, min(parts, self._total * FINE))
         if self._progress:
-            # A round of refinement may have more shards than one.
-            self._progress(min(parts, self._total * FINE), self._total * FINE)
+            self._progress(self._shown, self._total * FINE)
 
 
 def _now() -> str:

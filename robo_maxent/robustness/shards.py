@@ -4,24 +4,26 @@ An :class:`Order` and the :class:`Bench` that all of a test share decide its row
 both can be pickled: another process runs it as well as this one.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from robo_maxent import machine
 from robo_maxent.report.rows import Grip, as_lines
 from robo_maxent.robustness import calibration, traced_rollout
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
 from robo_maxent.robustness.episode_measures import Scale, judged_grip, judged_safety, measured
 from robo_maxent.robustness.plan import Episodes, Stages
+from robo_maxent.robustness.worker_threads import PARTS, Shown, WorkerThreads
 from robo_maxent.types import Episode
-
-Shown = Callable[[int, int], None]
-"""Called with control steps done, and at most to do."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,11 @@ class Bench:
     def __init__(self, task: AnyTask, policies: Sequence[PolicyUnderTest], seed: int) -> None:
         """Make nothing yet."""
         self.task, self.policies, self.seed = task, tuple(policies), seed
+        self._stages = Stages(task, seed)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel without what was made for it."""
         return Bench, (self.task, self.policies, self.seed)
-
-    @cached_property
-    def _stages(self) -> Stages:
-        return Stages(self.task, self.seed)
 
     def run(
         self, order: Order, dumps: Path, threads: int = 0, shown: Shown = lambda *count: None
@@ -82,7 +81,7 @@ class Bench:
         Args:
             order: Of this test.
             dumps: Where the states of diverged simulations go.
-            threads: Physics threads; 0: one per CPU.
+            threads: Threads that simulate; 0: one per CPU.
             shown: Called with control steps done, and at most to do.
         """
         policy, way = self._policy(order.label), (order.label, order.mode)
@@ -109,6 +108,10 @@ class Bench:
                     measured(episode, gait, effort, safety, scale, label, by_return, grip, path)
                 )
         return Outcome(len(rows), as_lines(rows), dict(known))
+
+    def is_thread_safe(self, order: Order) -> bool:
+        """Whether others may be run at the same time."""
+        return self.task.thread_safe and self._policy(order.label).thread_safe
 
     def _policy(self, label: str) -> PolicyUnderTest:
         own = (policy for policy in self.policies if policy.label == label)
@@ -142,17 +145,46 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class InProcess:
-    """One order after the other, here, each on several threads."""
+    """Here, on several threads: an order on each, or where that is not safe, one order on all."""
 
     threads: int = 0
-    """Of the physics; 0: one per CPU."""
+    """0: one per CPU."""
 
     def completed(
         self, bench: Bench, orders: Iterable[Order], dumps: Path, shown: Shown
     ) -> Completed:
-        """Orders and what came of them, in their order."""
-        for order in orders:
-            yield order, bench.run(order, dumps / order.shard, self.threads, shown)
+        """Orders and what came of them, in the order in which they are finished."""
+        threads = self.threads or machine.threads()
+        for is_safe, alike in groupby(orders, bench.is_thread_safe):
+            if is_safe and threads > 1:
+                yield from _at_once(bench, alike, dumps, shown, threads)
+            else:
+                for order in alike:
+                    yield order, bench.run(order, dumps / order.shard, threads, shown)
+
+
+def _at_once(
+    bench: Bench, orders: Iterator[Order], dumps: Path, shown: Shown, threads: int
+) -> Completed:
+    """Orders and what came of them, so many at a time.
+
+    The last ones are simulated by all threads each, so that none waits for another to finish.
+    """
+    coming, running = deque[Order](), dict[Future[Outcome], Order]()
+    with WorkerThreads(threads) as workers:
+        while True:
+            coming.extend(islice(orders, threads + 1 - len(coming)))
+            if coming and len(running) < threads:
+                own_threads = 1 if len(coming) > threads else threads
+                order = coming.popleft()
+                run = partial(bench.run, order, dumps / order.shard, own_threads)
+                running[workers.begin(run)] = order
+                continue
+            if not running:
+                return
+            for ended in workers.wait(running):
+                yield running.pop(ended), ended.result()
+            shown(round(PARTS * workers.shares), PARTS)
 
 
 def _grip(task: AnyTask, episode: Episode, holding: np.ndarray | None) -> Grip | None:

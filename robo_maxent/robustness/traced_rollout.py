@@ -10,10 +10,13 @@ import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from robo_maxent import machine
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import EnvError
 from robo_maxent.evaluation.recovery import SETTLING
@@ -24,11 +27,14 @@ from robo_maxent.report.rows import Points
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.episode_measures import Effort, Gait, thinned
+from robo_maxent.robustness.worker_threads import Shown, all_done
 from robo_maxent.seeds import Purpose
 from robo_maxent.types import Act, Episode
 
 BLOCK = 256
 """Simulations in a batch, at most."""
+LEAST_PART = 64
+"""Simulations that are worth a thread of their own, since a policy is asked about BLOCK anyway."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,14 @@ class Batch:
     """Episodes to run one after the other, as many at once as the task allows."""
 
     task: AnyTask
-    """As :meth:`StressTask.trial` and :meth:`StressTask.at` make it."""
+    """As :meth:`StressTask.trial` makes it."""
     params: EpisodeParams
     """N rows."""
     sims: np.ndarray
     """Number of each simulation, int, (N,)."""
     seed: int
+    patches: np.ndarray
+    """Patch of each, int, (N,); 0 on a plane."""
 
     def env(
         self,
@@ -50,7 +58,7 @@ class Batch:
         filmed: bool = False,
     ) -> Any:
         """The simulations of these episodes, which rest when theirs has ended."""
-        return self.task.trial_env(
+        return self.task.at(self.patches).trial_env(
             self.params, self.sims, self.seed, threads, dump_dir, filmed=filmed
         )
 
@@ -59,17 +67,19 @@ class Batch:
         """How many observations a policy is asked about at a time."""
         return min(BLOCK, self.task.most_simulations)
 
-    def parts(self) -> "list[tuple[slice, Batch]]":
-        """What is run at once, and which of the N that is."""
-        if len(self.sims) <= self.task.most_simulations:
-            return [(slice(0, len(self.sims)), self)]
-        starts = range(0, len(self.sims), self.task.most_simulations)
-        rows = [slice(start, start + self.task.most_simulations) for start in starts]
-        ids = np.arange(len(self.sims))
-        return [
-            (some, Batch(self.task, self.params.rows(ids[some]), self.sims[some], self.seed))
-            for some in rows
-        ]
+    def parts(self, threads: int = 1) -> "list[tuple[slice, Batch]]":
+        """What is simulated together, for each of so many threads, and which of the N that is."""
+        n = len(self.sims)
+        threads = min(threads, max(n // LEAST_PART, 1))
+        size = min(self.task.most_simulations, -(-n // threads))
+        rows = [slice(start, start + size) for start in range(0, n, size)]
+        return [(some, self._only(some)) for some in rows] if len(rows) > 1 else [(rows[0], self)]
+
+    def _only(self, rows: slice) -> "Batch":
+        ids = np.arange(len(self.sims))[rows]
+        return Batch(
+            self.task, self.params.rows(ids), self.sims[rows], self.seed, self.patches[rows]
+        )
 
 
 class Trace:
@@ -80,8 +90,8 @@ class Trace:
         self._shape = n, task.episode_steps
         self.deviation_names = tuple(task.deviation_units)
         self.deviations = np.zeros((*self._shape, len(self.deviation_names)))
-        self.command: np.ndarray | None = None  # (N, 3), of a task that has commands
-        self._read: dict[str, np.ndarray] = {}  # (N, T) each, of positions (N, T, 2)
+        # (N, T) each, of positions (N, T, 2); of a task that has commands also those, (N, 3).
+        self._read: dict[str, np.ndarray] = {}
 
     def read(self, reading: Reading, rows: slice, count: int) -> None:
         """Note what is true of some of the episodes before control step ``count``."""
@@ -98,23 +108,20 @@ class Trace:
         }
         tracking = reading.tracking
         if tracking is not None:
-            if self.command is None:
-                self.command = np.zeros((self._shape[0], 3))
             if count == 0:
-                self.command[rows] = tracking.command
+                self._array("command", (self._shape[0], 3))[rows] = tracking.command
             values |= {name: getattr(tracking, name) for name in ("along", "phase", "error")}
         for name, value in values.items():
             if value is not None:
-                if name not in self._read:
-                    self._read[name] = np.zeros((*self._shape, *value.shape[1:]), value.dtype)
-                self._read[name][rows, count] = value
+                shape = (*self._shape, *value.shape[1:])
+                self._array(name, shape, value.dtype)[rows, count] = value
 
     def gait(self, sim: int, length: int) -> Gait | None:
         """How a robot followed its command; None: there are no commands."""
-        if self.command is None:
+        if "command" not in self._read:
             return None
         parts = (self._read[name][sim, :length] for name in ("along", "phase", "error"))
-        return Gait(self.command[sim], *parts)
+        return Gait(self._read["command"][sim], *parts)
 
     def holding(self, sim: int, length: int) -> np.ndarray | None:
         """Whether the hand had what it handles, bool, (L,); None: the task does not say."""
@@ -146,6 +153,12 @@ class Trace:
             and episode.length > start
         ]
 
+    def _array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike = float) -> np.ndarray:
+        """One of what is read, which any of several threads may be the first to read."""
+        if name not in self._read:
+            self._read.setdefault(name, np.zeros(shape, dtype))
+        return self._read[name]
+
 
 def run(
     batch: Batch,
@@ -153,7 +166,7 @@ def run(
     mode: str,
     threads: int = 0,
     dump_dir: str | os.PathLike[str] = "runs/diverged",
-    progress: Callable[[int, int], None] = lambda count, steps: None,
+    progress: Shown = lambda count, steps: None,
 ) -> tuple[list[Episode], Trace]:
     """Run one episode in each simulation.
 
@@ -161,23 +174,26 @@ def run(
         batch: Which episodes.
         policy: Who acts.
         mode: "sampled": with its own randomness; otherwise without.
-        threads: Physics threads; 0: one per CPU.
+        threads: Threads that simulate; 0: one per CPU. Each has simulations of its own, where the
+            task and the policy are thread-safe and there are enough; else all have the same.
         dump_dir: Where the state of a diverged simulation goes.
         progress: Called with control steps done, and at most to do.
     """
-    trace, episodes = Trace(batch.task, len(batch.sims)), []
-    parts, steps = batch.parts(), batch.task.episode_steps
-    for number, (rows, part) in enumerate(parts):
+    threads = threads or machine.threads()
+    is_safe = batch.task.thread_safe and policy.thread_safe
+    parts, trace = batch.parts(threads if is_safe else 1), Trace(batch.task, len(batch.sims))
+    at_once = min(threads, len(parts)) if is_safe else 1
 
-        def shown(count: int, before: int = number * steps) -> None:
-            progress((before + count) // len(parts), steps)
-
-        env = part.env(threads, dump_dir)
+    def run_part(rows: slice, part: Batch, shown: Shown) -> list[Episode]:
+        env = part.env(threads // at_once, dump_dir)
         try:
-            episodes += _together(part, env, policy, mode, trace, rows, shown)
+            return _together(part, env, policy, mode, trace, rows, shown)
         finally:
             env.close()
-    return episodes, trace
+
+    works = [partial(run_part, rows, part) for rows, part in parts]
+    parts_episodes = all_done(works, at_once, progress)
+    return [episode for episodes in parts_episodes for episode in episodes], trace
 
 
 def _together(
@@ -187,7 +203,7 @@ def _together(
     mode: str,
     trace: Trace,
     rows: slice,
-    progress: Callable[[int], None],
+    progress: Shown,
 ) -> list[Episode]:
     """Run one episode in each simulation of ``env``, which are some rows of a trace."""
     task, n = batch.task, len(batch.sims)
@@ -204,7 +220,8 @@ def _together(
             finished[sim] = checked.judge(sim, episode)
         obs = step.obs
         # Where no limit is known, the finished ones say more.
-        progress(max(count + 1, task.episode_steps * len(finished) // n))
+        steps = task.episode_steps
+        progress(max(count + 1, steps * len(finished) // n), steps)
         if len(finished) == n:
             return [finished[sim] for sim in range(n)]
     raise EnvError(

@@ -153,7 +153,7 @@ class Robot:
         self.mass = float(model.body_mass[model.body_weldid > 0].sum())
         """kg, of everything in the model that moves."""
         self.foot_geoms = np.array([self._id("geom", f"{foot}_foot") for foot in spec.feet], int)
-        self._scratch = mujoco.MjData(model)
+        self._scratch = [mujoco.MjData(model)]  # those that no thread computes in
         touches = (model.geom_contype | model.geom_conaffinity) > 0
         self._parts = np.flatnonzero(touches & (model.geom_bodyid > 0))
         if spec.feet and not np.any(touches & (model.geom_bodyid == 0)):
@@ -266,9 +266,15 @@ class Robot:
         Returns:
             Centres in the world frame, m, (parts, 3), and radii, m, (parts,).
         """
-        self._scratch.qpos[:] = qpos
-        mujoco.mj_kinematics(self.model, self._scratch)
-        return self._scratch.geom_xpos[self._parts], self.model.geom_rbound[self._parts]
+        try:
+            data = self._scratch.pop()
+        except IndexError:  # another thread has it
+            data = mujoco.MjData(self.model)
+        data.qpos[:] = qpos
+        mujoco.mj_kinematics(self.model, data)
+        centres = data.geom_xpos[self._parts]  # a copy
+        self._scratch.append(data)
+        return centres, self.model.geom_rbound[self._parts]
 
     def read(self, batch: Batch) -> RobotState:
         """The state of every simulation of a batch; of a robot on a base, a :class:`LeggedState`.
@@ -373,7 +379,7 @@ class Robot:
 
     def _covered(self, geom: int) -> Rectangle:
         """What a box that does not move covers of the floor."""
-        model, data = self.model, self._scratch
+        model, data = self.model, self._scratch[0]
         mujoco.mj_kinematics(model, data)
         moves = model.body_weldid[model.geom_bodyid[geom]] > 0
         is_box = model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_BOX

@@ -77,7 +77,7 @@ BALANCE = PolicyUnderTest("balance", balance)
 
 def undisturbed(task: GymTask, sims: np.ndarray) -> traced_rollout.Batch:
     params = nominal(task.perturbations, task.robot, len(sims))
-    return traced_rollout.Batch(task, params, sims, 4)
+    return traced_rollout.Batch(task, params, sims, 4, np.zeros(len(sims), np.int64))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The compiled robot against its published numbers, names against positions, bad files."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,16 @@ def test_lying_down_settles_on_the_ground() -> None:
 
 
 # -- decorations ---------------------------------------------------------------
+
+
+def test_several_threads_may_ask_where_the_parts_of_a_robot_are() -> None:
+    robot = Robot(MODEL, SPEC)
+    poses = [robot.home_qpos + 0.01 * number for number in range(2)]
+    wanted = [robot.spheres(pose)[0] for pose in poses]
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(robot.spheres, poses[number % 2]) for number in range(4000)]
+    for number, answer in enumerate(asked):
+        np.testing.assert_array_equal(answer.result()[0], wanted[number % 2])
 
 
 def test_decorations_change_no_trajectory_by_a_single_bit() -> None:
