@@ -345,14 +345,34 @@ def test_the_time_of_the_full_suite_is_extrapolated_from_its_number_of_episodes(
     small = Suite("small", "", {"nominal": Share(6, 2, sampled=2), "payload": Share(1, 1)})
     large = Suite("large", "", {"nominal": Share(60, 20, sampled=20), "payload": Share(10, 10)})
     monkeypatch.setattr(stress, "find", {"quick": small, "full": large}.__getitem__)
+    monkeypatch.setattr(stress, "PAIRED", Suite("paired", "", {"nominal": Share(8, 0)}))
+    monkeypatch.setattr(stress, "SIMULATIONS", 8)
     monkeypatch.setattr(quadruped, "TRIAL_STEPS", 20)
-    monkeypatch.setattr(sys, "argv", ["stress.py", "--quick"])
+    monkeypatch.setattr(sys, "argv", ["stress.py", "--quick", "--pairs", "2"])
     stress.main()
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (told["quick_suite_episodes"], told["full_suite_episodes"]) == (27, 270)
     assert told["full_suite_s_is"] == "extrapolated"
     expected = 270 / told["episodes_per_s"]
     assert told["full_suite_s"] == pytest.approx(expected, rel=0.01, abs=0.06)  # rounded to 0.1 s
+    assert told["stress_over_task_least"] <= told["stress_over_task"]
+    assert told["stress_over_task"] <= told["stress_over_task_most"]
+
+
+def test_a_stress_test_is_compared_with_the_bare_task_before_and_after_it(
+    benchmark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stress = benchmark("stress")
+    bare, tested = iter([100.0, 300.0, 100.0]), iter([100.0, 150.0])
+    monkeypatch.setattr(stress, "bare_rate", lambda task, threads: next(bare))
+    monkeypatch.setattr(stress, "stress_rate", lambda task, policy, threads: next(tested))
+    assert stress.compared(None, None, 0, 2) == {
+        "task_steps_per_s": 100,
+        "stress_steps_per_s": 125,
+        "stress_over_task": 0.625,
+        "stress_over_task_least": 0.5,
+        "stress_over_task_most": 0.75,
+    }
 
 
 # -- what a hand recovers from -------------------------------------------------
