@@ -97,7 +97,7 @@ def policy_of(name: str, task: MujocoTask[Any, Any], directory: Path) -> PolicyU
     peer = ARMS[name].peer
     if peer is None:
         policy = Policy.load(directory / OURS)
-        return PolicyUnderTest(name, policy, policy.sample)
+        return PolicyUnderTest(name, policy, policy.sample, thread_safe=True)
     act = sb3_policies.load(directory / ARCHIVE, task, str(directory / STATISTICS))
     sample = _with_noise(act) if peer == "sb3_td3" else _gaussian(directory)
     return PolicyUnderTest(name, act, sample)

@@ -63,7 +63,7 @@ def trained(way: str, seed: int, steps: int, threads: int, out: Path) -> PolicyU
         recipe = preset(make(TASK).preset)
         config = replace(recipe, seed=seed, steps=steps, threads=threads)
         train(make(TASK, randomization=WAYS[way]), config, run)
-    return PolicyUnderTest(way, Policy.load(run / "policy.safetensors"))
+    return PolicyUnderTest(way, Policy.load(run / "policy.safetensors"), thread_safe=True)
 
 
 def suite(episodes: int) -> Suite:
