@@ -1,10 +1,11 @@
 """Soft Actor-Critic for legged robots and manipulation in MuJoCo, on an ordinary machine.
 
 What a script needs is offered here, and loaded when it is asked for: :func:`make_task`,
-:func:`train`, :func:`evaluate`, :func:`record` and :func:`stress_test`. The packages follow the
-data: ``sim``, ``perturbations``, ``envs`` and ``tasks`` simulate, ``learning`` and ``training``
-learn, ``evaluation``, ``robustness`` and ``report`` say how well, ``rendering`` shows it,
-``interop`` speaks with other libraries, and ``cli`` is the command line.
+:func:`train`, :func:`evaluate`, :func:`record` and :func:`stress_test`; and :func:`register`, for a
+task of one's own. The packages follow the data: ``sim``, ``perturbations``, ``envs`` and ``tasks``
+simulate, ``learning`` and ``training`` learn, ``evaluation``, ``robustness`` and ``report`` say how
+well, ``rendering`` shows it, ``interop`` speaks with other libraries, and ``cli`` is the command
+line.
 
 Letters in shape comments: ``N`` simulations, ``B`` batch, ``A`` actions, ``O`` observation size,
 ``E`` critics in the ensemble. SI units throughout; angles in radians.
@@ -19,18 +20,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robo_maxent.evaluation.rollout import evaluate
+    from robo_maxent.interop.gym_registration import register
     from robo_maxent.rendering.video import record
     from robo_maxent.robustness.stress_test import stress_test
     from robo_maxent.tasks import make as make_task
     from robo_maxent.training.train import train
 
 __version__ = "0.1.0"
-__all__ = ["evaluate", "make_task", "record", "stress_test", "train"]
+__all__ = ["evaluate", "make_task", "record", "register", "stress_test", "train"]
 
 _OFFERED = {
     "evaluate": ("robo_maxent.evaluation.rollout", "evaluate"),
     "make_task": ("robo_maxent.tasks", "make"),
     "record": ("robo_maxent.rendering.video", "record"),
+    "register": ("robo_maxent.interop.gym_registration", "register"),
     "stress_test": ("robo_maxent.robustness.stress_test", "stress_test"),
     "train": ("robo_maxent.training.train", "train"),
 }

@@ -1,8 +1,10 @@
 """Code of whoever sits here: modules of the current directory are found, as with ``python``."""
 
+import hashlib
 import importlib
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 
 
@@ -20,3 +22,11 @@ def import_from_here(module: str) -> ModuleType:
     """
     look_here()
     return importlib.import_module(module)
+
+
+def own_file(module: str) -> dict[str, str]:
+    """Module -> SHA-256 of its file; empty where it is none, or is of an installed package."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None or "site-packages" in Path(file).parts:
+        return {}
+    return {module: hashlib.sha256(Path(file).read_bytes()).hexdigest()}

@@ -5,6 +5,7 @@ import pytest
 import robo_maxent
 from robo_maxent import tasks
 from robo_maxent.evaluation.rollout import evaluate
+from robo_maxent.interop.gym_registration import register
 from robo_maxent.rendering.video import record
 from robo_maxent.robustness.stress_test import stress_test
 from robo_maxent.training.train import train
@@ -16,6 +17,7 @@ def test_the_package_offers_its_functions() -> None:
         "evaluate": evaluate,
         "make_task": tasks.make,
         "record": record,
+        "register": register,
         "stress_test": stress_test,
         "train": train,
     }

@@ -3,9 +3,9 @@
 import ast
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from robo_maxent.from_json import typed
 if TYPE_CHECKING:
     from robo_maxent.envs.gym_task import GymTask
     from robo_maxent.envs.interface import StressTask
+    from robo_maxent.envs.own_tasks import TaskClass
 
 POLICY = "policy.safetensors"
 
@@ -104,7 +105,7 @@ TaskName = Annotated[
     arg(
         name="task",
         help="Task to use; by default the one it was trained on, which policies of others do "
-        "not say.",
+        "not say. One of your own, MODULE:CLASS, is always said: no file names code to run.",
     ),
 ]
 Normalize = Annotated[
@@ -162,13 +163,8 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
     Raises:
         UsageError: There is no such task, or it has not that option.
     """
-    from robo_maxent.envs.gym_spec import PREFIX
-    from robo_maxent.tasks import TASKS
-    from robo_maxent.tasks import make as make_ours
-
-    require_task(name)
-    gym = name.startswith(PREFIX)
-    known = GYM_OPTIONS if gym else set(inspect.signature(TASKS[name]).parameters)
+    kind = class_of(name)
+    known = GYM_OPTIONS if kind is None else set(inspect.signature(kind).parameters)
     for flag, option in OPTIONS.items():
         if option in options and option not in known:
             has = [f"--{f.replace('_', '-')}" for f, o in OPTIONS.items() if o in known]
@@ -176,26 +172,50 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
                 f"{name} has no --{flag.replace('_', '-')}: of a task's options it has "
                 f"{', '.join(has)}"
             )
-    if gym:
+    if kind is None:
+        from robo_maxent.envs.gym_spec import PREFIX
+
         return gym_task(name.removeprefix(PREFIX), **options)
-    return make_ours(name, **options)
+    return kind(**options)
 
 
-def require_task(name: str) -> None:
-    """Check that a name is that of a task, or of a Gymnasium id, which is not looked at yet.
+def class_of(word: str) -> "TaskClass | None":
+    """The class of a task; None: of a Gymnasium id, which is not looked at yet.
+
+    Args:
+        word: A name of 'robo-maxent tasks', ``gym:ID``, or ``MODULE:CLASS``, which is imported.
 
     Raises:
-        UnknownNameError: It is not; the message lists those there are.
-        UsageError: It is a Gymnasium id without its prefix.
+        UnknownNameError: There is no such task; the message lists those there are.
+        UsageError: A class is no task, or it is a Gymnasium id without its prefix.
     """
     from robo_maxent.envs.gym_spec import PREFIX, is_registered
-    from robo_maxent.tasks import TASKS
+    from robo_maxent.tasks import find
 
-    if name.startswith(PREFIX) or name in TASKS:
-        return
-    if is_registered(name):
-        raise UsageError(f"{name} is an environment of Gymnasium: say {PREFIX}{name}")
-    raise UnknownNameError("task", name, TASKS)
+    if word.startswith(PREFIX):
+        return None
+    try:
+        return find(word)
+    except UnknownNameError:
+        if is_registered(word):
+            raise UsageError(f"{word} is an environment of Gymnasium: say {PREFIX}{word}") from None
+        raise
+
+
+def name_of(word: str) -> str:
+    """What a task that the command line names is called, as files have it."""
+    kind = class_of(word)
+    return word if kind is None else kind.name
+
+
+def maker(word: str, options: Mapping[str, Any]) -> "Callable[[], StressTask[Any]]":
+    """What makes a task, also in another process: a class of one's own travels, not its name.
+
+    Raises:
+        UsageError: As of :func:`make`.
+    """
+    kind = class_of(word)
+    return partial(make, word, options) if kind is None else partial(kind, **options)
 
 
 def gym_task(env_id: str, **options: Any) -> "GymTask":
@@ -246,5 +266,8 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
         typed(_SavedOptions, saved, "it")
     except ValueError as error:
         raise UsageError(f"the options of the task are damaged: {error}") from error
-    options = {name: value for name, value in saved.items() if name not in ("task", "train")}
+    from robo_maxent.envs.own_tasks import CLASS
+
+    described = ("task", CLASS, "train")
+    options = {name: value for name, value in saved.items() if name not in described}
     return {name: value for name, value in options.items() if value is not None}

@@ -23,7 +23,7 @@ from robo_maxent.cli.arguments import (
     use_threads,
 )
 from robo_maxent.cli.names import rows_path, variant
-from robo_maxent.cli.policies import policies_under_test, policy_and_task
+from robo_maxent.cli.policies import other_task, policies_under_test, policy_and_task
 from robo_maxent.errors import RoboMaxentError, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Evaluate:
             policy_and_task(named, self.task, self.options, self.normalize, self.allow_pickle)
             for named in self.policies
         ]
-        places = [self.out or rows_path(named, self._variant()) for named in self.policies]
+        places = [self.out or rows_path(named, self._variant(named)) for named in self.policies]
         for place in places:
             require_place(place, ROWS)
         results = [
@@ -132,10 +132,10 @@ class Evaluate:
             if is_so:
                 raise UsageError(text)
 
-    def _variant(self) -> str:
+    def _variant(self, named: str) -> str:
         """What differs from a plain evaluation, whose rows must not be replaced."""
         return variant(
-            task=self.task,
+            task=other_task(named, self.task),
             normalize=None if self.normalize is None else Path(self.normalize),
             **self.options.flags,
             first=None if self.episodes == EPISODES else self.episodes,

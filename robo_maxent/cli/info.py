@@ -1,17 +1,21 @@
 """``robo-maxent tasks``, ``terrain`` and ``doctor``: what there is, and whether it works here."""
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robo_maxent.cli.arguments import Json, Result, Switch
-
-if TYPE_CHECKING:
-    pass
+from robo_maxent.errors import UsageError
 
 ANY_GYM = (
     "any Gymnasium id with Box or Discrete actions: gym:HalfCheetah-v5, gym:dm_control/dog-run-v0"
 )
+ANY_CLASS = "a class in a file of yours: my_module:MyTask; a package can give it a name"
+
+
+OF_PACKAGES = "Of installed packages"
+OF_GYMNASIUM = "Of Gymnasium"
+OF_YOURS = "Your own"
 
 
 @dataclass(frozen=True)
@@ -21,15 +25,37 @@ class Tasks:
     as_json: Json = False
 
     def run(self) -> Result:
-        """List the tasks."""
-        from robo_maxent.tasks import TASKS
+        """List the tasks; in a terminal by what they are about."""
+        from robo_maxent.tasks import FAMILIES
 
-        lines = {name: task.summary for name, task in TASKS.items()}
+        groups = {
+            title: {task.name: task.summary for task in family}
+            for title, family in FAMILIES.items()
+        }
+        groups[OF_PACKAGES] = _installed()
+        lines = {name: line for each in groups.values() for name, line in each.items()}
+        groups |= {OF_GYMNASIUM: {"gym:ID": ANY_GYM}, OF_YOURS: {"MODULE:CLASS": ANY_CLASS}}
         if not self.as_json:
-            for name, summary in lines.items():
-                print(f"{name:20} {summary}")
-            print(f"{'gym:ID':20} {ANY_GYM}")
+            for title, group in groups.items():
+                if group and sys.stdout.isatty():
+                    print(title)
+                for name, line in group.items():
+                    print(f"{'  ' if sys.stdout.isatty() else ''}{name:20} {line}")
         return {"tasks": lines}
+
+
+def _installed() -> dict[str, str]:
+    """Tasks that installed packages bring, by name; one that is broken hides no other."""
+    from robo_maxent.envs.own_tasks import installed
+    from robo_maxent.tasks import find
+
+    lines = {}
+    for name in sorted(installed()):
+        try:
+            lines[name] = find(name).summary
+        except UsageError as error:
+            lines[name] = f"can't be used: {error}"
+    return lines
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from robo_maxent.cli.sweep_temperature import SweepTemperature
 from robo_maxent.cli.train import Train
 from robo_maxent.cli.tune import Tune
 from robo_maxent.cli.worst_case import WorstCase
-from robo_maxent.errors import EnvWarning, RoboMaxentError
+from robo_maxent.errors import EnvWarning, RoboMaxentError, UnknownNameError
 from robo_maxent.training.config import Preset, preset
 
 _python_format = warnings.formatwarning
@@ -102,14 +102,14 @@ def _chosen_preset(args: list[str]) -> Preset:
     if asked in presets:
         return presets[asked]
     command = TRAINING.get(args[0]) if args else None
-    return presets[_preset_of_task(command, args[1:])] if command else "default"
+    own = _preset_of_task(command, args[1:]) if command else "default"
+    if own not in presets:
+        raise UnknownNameError("preset of the task,", own, presets)
+    return presets[own]
 
 
 def _preset_of_task(command: Any, args: list[str]) -> str:
     """The recipe of the task that arguments of a command that trains name."""
-    from robo_maxent.envs.gym_spec import PREFIX
-    from robo_maxent.tasks import TASKS
-
     try:
         said = tyro.cli(
             command,
@@ -119,13 +119,13 @@ def _preset_of_task(command: Any, args: list[str]) -> str:
         )
     except SystemExit:  # the command will say what is wrong with its arguments
         return "default"
-    task = said.task
-    if task is not None and task.startswith(PREFIX):
-        try:
-            return arguments.make(task, said.options.given).preset
-        except RoboMaxentError:
-            return "single"  # the command will say what is wrong with it
-    return TASKS[task].preset if task in TASKS else "default"
+    if said.task is None:
+        return "default"
+    try:
+        kind = arguments.class_of(said.task)
+        return (kind or arguments.make(said.task, said.options.given)).preset
+    except RoboMaxentError:
+        return "default"  # the command will say what is wrong with it
 
 
 def _formatted(

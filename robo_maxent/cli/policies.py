@@ -13,6 +13,7 @@ from robo_maxent.cli.arguments import (
     TaskName,
     TaskOptions,
     make,
+    name_of,
     saved_options,
 )
 from robo_maxent.cli.names import labels
@@ -54,14 +55,16 @@ def policy_and_task(
     external_policies.check_normalize(named, normalize)
     external_policies.require_trust(named, normalize, allow_pickle)
     if external_policies.is_external(named):
-        name, saved = external_policies.task_of(named) if task is None else task, {}
+        word, saved = external_policies.task_of(named) if task is None else task, {}
+        require_said({"task": word}, task, named)
     else:
         policy, saved = own_policy(named)
-        name = policy.layout.task if task is None else task
-        if name != policy.layout.task:  # the options of a run are those of its own task
+        trained_on = policy.layout.task
+        require_said({"task": trained_on} | class_beside(named), task, named)
+        word = trained_on if task is None else task
+        if name_of(word) != trained_on:  # the options of a run are those of its own task
             saved = {}
-    require_said(name, task, named)
-    chosen = make(name, saved | options.given)
+    chosen = make(word, saved | options.given)
     return _acting(named, chosen, normalize), chosen
 
 
@@ -139,9 +142,10 @@ def policy_of_row(
     """
     from robo_maxent.interop.external_policies import require_trust
 
-    require_said(description["task"], options.task, "the stress test")
+    require_said(description, options.task, "the stress test")
+    task = _task_of(description, options.task)
     if row.mode == "baseline":
-        return None, _task_of(description)
+        return None, task
     saved = next((p for p in description["policies"] if p["label"] == row.policy), None)
     if saved is None:
         raise UsageError(f"the stress test says nothing of the policy {row.policy!r} of the row")
@@ -150,14 +154,20 @@ def policy_of_row(
     digest = content_hash(named)
     if saved["sha256"] not in (None, digest):
         raise UsageError(f"{named} is not the policy that was stressed: its contents differ")
-    task = _task_of(description)
     act = _acting(named, task, options.normalize)
     return _under_test(named, act, digest, row.policy), task
 
 
-def _task_of(description: Mapping[str, Any]) -> "StressTask[Any]":
-    """The task of a stress test."""
-    return make(description["task"], saved_options(description["task_options"]))
+def _task_of(description: Mapping[str, Any], said: str | None) -> "StressTask[Any]":
+    """The task of a stress test, which the command line may have to name, too.
+
+    Raises:
+        UsageError: It names another.
+    """
+    name, word = description["task"], said or description["task"]
+    if name_of(word) != name:
+        raise UsageError(f"the stress test is of the task {name}, not of {word}")
+    return make(word, saved_options(description["task_options"]))
 
 
 def content_hash(named: str) -> str | None:
@@ -215,6 +225,31 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
         raise PolicyError(f"{named} is no policy file of this package, which end in .safetensors.")
     policy = Policy.load(path)
     return policy, _options_beside(path, policy.layout.task)
+
+
+def other_task(named: str, said: str | None) -> str | None:
+    """A task that the command line names, where it is not that which a policy was trained on."""
+    from robo_maxent.interop.external_policies import is_external
+
+    if said is None or is_external(named):
+        return said
+    return None if name_of(said) == own_policy(named)[0].layout.task else said
+
+
+def class_beside(named: str) -> dict[str, Any]:
+    """Where the code of the task of a policy is, as the run says that it lies in; empty: nowhere.
+
+    A run that can't be read says nothing: whoever needs more of it complains.
+    """
+    from robo_maxent.envs.own_tasks import CLASS
+    from robo_maxent.training.run_directory import read_config
+
+    path = Path(named)
+    try:
+        saved = read_config(path if path.is_dir() else path.parent)
+    except RoboMaxentError:
+        return {}
+    return {CLASS: saved[CLASS]} if CLASS in saved else {}
 
 
 def _options_beside(file: Path, task: str) -> dict[str, Any]:

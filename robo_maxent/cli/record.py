@@ -21,7 +21,7 @@ from robo_maxent.cli.arguments import (
     use_threads,
 )
 from robo_maxent.cli.names import in_file_name, label, variant
-from robo_maxent.cli.policies import ReplayOptions, policy_and_task, policy_of_row
+from robo_maxent.cli.policies import ReplayOptions, other_task, policy_and_task, policy_of_row
 from robo_maxent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Record:
     def _variant(self) -> str:
         """What differs from other films of the policy."""
         said = variant(
-            task=self.task,
+            task=other_task(self.policy, self.task),
             normalize=None if self.normalize is None else Path(self.normalize),
             **self.options.flags,
             camera=self.camera,

@@ -3,23 +3,31 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
-from robo_maxent import machine
-from robo_maxent.cli.arguments import Json, Of, On, Result, Switch, TaskOptions, make
+from robo_maxent import kept, machine
+from robo_maxent.cli.arguments import (
+    Json,
+    Of,
+    On,
+    Result,
+    Switch,
+    TaskOptions,
+    make,
+    maker,
+)
 from robo_maxent.cli.names import in_file_name
 from robo_maxent.cli.on import run_workers
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
 if TYPE_CHECKING:
-    from robo_maxent.envs.interface import EnvFactory
+    from robo_maxent.envs.interface import EnvFactory, StressTask
     from robo_maxent.sweeps.run import Order
     from robo_maxent.sweeps.runner import Standing
     from robo_maxent.sweeps.settings import Arm
@@ -50,7 +58,7 @@ class Sweep:
     """Train several seeds of each setting, and compare; the same command again continues."""
 
     task: Positional[str]
-    """What to learn; see 'robo-maxent tasks'."""
+    """What to learn, as of train."""
     set: Annotated[
         tuple[str, ...],
         UseAppendAction,
@@ -93,9 +101,11 @@ class Sweep:
         task, arms = make(self.task, self.options.given), self._arms()
         for arm in arms:
             require_trainable(task, arm)
-        out = self.out or self._usual_place()
+        out = self.out or self._usual_place(task)
+        place = out.resolve() if self.on else out
+        make_task = maker(self.task, kept.placed(kept.named(self.options.given, task.kept), place))
         orders = [
-            self._order(arm, seed, out.resolve() if self.on else out)
+            self._order(make_task, arm, seed, place)
             for seed in range(self.config.seed, self.config.seed + self.seeds)
             for arm in arms  # in turn, so that whatever disturbs the machine disturbs all alike
         ]
@@ -104,11 +114,12 @@ class Sweep:
             jobs = self.jobs or cpus if workers else jobs_for(self.jobs, orders, task)
             orders = [with_threads(order, jobs, cpus) for order in orders]
             with held(out, self._plan(task, arms), ("seeds", self.seeds)) as before:
+                kept.write(task.kept, out)
                 if workers:
                     workers.require_shared(out.resolve())
                 self._greet(arms, orders, jobs, before)
                 standings = do(orders, jobs, f"sweep of {task.name}", arm_of, workers)
-                return self._conclude(arms, orders, standings, out)
+                return self._conclude(arms, orders, standings, out, task)
 
     def _arms(self) -> "list[Arm]":
         from robo_maxent.sweeps import settings
@@ -122,30 +133,31 @@ class Sweep:
             return settings.one_at_a_time(self.config, self.arm)
         return settings.grid(self.config, self.set)
 
-    def _usual_place(self) -> Path:
+    def _usual_place(self, task: "EnvFactory") -> Path:
         names = [text.partition("=")[0].rpartition(".")[2] for text in self.set]
         what = "-".join(names) or ("arms" if self.arm else "seeds")
-        return Path("runs") / in_file_name(self.task) / f"sweep-{in_file_name(what)}"
+        return Path("runs") / in_file_name(task.name) / f"sweep-{in_file_name(what)}"
 
-    def _order(self, arm: "Arm", seed: int, out: Path) -> "Order":
+    def _order(
+        self, make_task: "Callable[[], EnvFactory]", arm: "Arm", seed: int, out: Path
+    ) -> "Order":
         from robo_maxent.sweeps.run import Order
 
         name = f"{arm.name}/seed-{seed}"
         return Order(
             name,
-            partial(make, self.task, self.options.given),
+            make_task,
             replace(arm.config, seed=seed),
             out / name,
             self.episodes,
             self.keep_checkpoints,
         )
 
-    def _plan(self, task: "EnvFactory", arms: "Sequence[Arm]") -> Result:
+    def _plan(self, task: "StressTask[Any]", arms: "Sequence[Arm]") -> Result:
         """What decides the runs: the same when the sweep is continued."""
         return {
             "kind": "sweep",
-            "task": task.name,
-            "options": task.options,
+            **planned(task),
             "recipe": asdict(self.config),
             "arms": [{"name": arm.name, "changes": dict(arm.changes)} for arm in arms],
             "episodes": self.episodes,
@@ -179,9 +191,11 @@ class Sweep:
         orders: "Sequence[Order]",
         standings: "Mapping[str, Standing]",
         out: Path,
+        task: "EnvFactory",
     ) -> Result:
         """Write and say what came of the runs."""
         from robo_maxent.cli.progress import say
+        from robo_maxent.envs.own_tasks import code_of
         from robo_maxent.sweeps import summary
 
         by_arm = {
@@ -205,17 +219,26 @@ class Sweep:
             what = "Interrupted" if interrupted else f"{len(failed)} of {len(orders)} runs failed"
             say(f"{what}. What is finished is kept. Continue: {again()}")
         else:
-            self._next(found, by_arm)
+            self._next(found, by_arm, code_of(task))
         return result | {"interrupted": interrupted} | ({"ok": False} if failed else {})
 
-    def _next(self, found: "Summary", by_arm: "Mapping[str, Sequence[Standing]]") -> None:
+    def _next(
+        self, found: "Summary", by_arm: "Mapping[str, Sequence[Standing]]", code: str | None
+    ) -> None:
         from robo_maxent.cli.progress import say
-        from robo_maxent.envs.gym_spec import word_for
+        from robo_maxent.envs.own_tasks import word_for
 
         assert found.best is not None
         run = by_arm[found.best.name][0].order.directory
-        word = word_for(self.task, "--task ")
+        word = word_for(code, "--task ")
         say(f"Next: robo-maxent evaluate {shlex.quote(str(run))}{word} --suite quick")
+
+
+def planned(task: "StressTask[Any]") -> Result:
+    """What the plan of several runs says of their task, wherever a robot of its user's lies."""
+    content = dict(task.content)
+    options = kept.named(task.options, task.kept)
+    return {"task": task.name, "options": options} | ({"content": content} if content else {})
 
 
 def arm_of(standing: "Standing") -> str:

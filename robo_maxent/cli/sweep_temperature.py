@@ -78,7 +78,7 @@ class SweepTemperature:
     def run(self) -> Result:
         """Measure, print a table, draw."""
         from robo_maxent.envs.gym_spec import PREFIX
-        from robo_maxent.tasks import TASKS
+        from robo_maxent.tasks import is_known
         from robo_maxent.training.temperature_sweep import require_temperatures
 
         for name, least in (("seeds", 1), ("steps", 1), ("episodes", 1), ("threads", 0)):
@@ -88,7 +88,7 @@ class SweepTemperature:
         first = self.what[0] if self.what else TASK
         usual = OF_REFERENCES if first in REFERENCES else TEMPERATURES
         alphas = require_temperatures(usual if self.temperatures is None else self.temperatures)
-        are_runs = first not in TASKS and not first.startswith(PREFIX) and Path(first).exists()
+        are_runs = not is_known(first) and not first.startswith(PREFIX) and Path(first).exists()
         if len(self.what) > 1 and not are_runs:
             raise UsageError(f"name one task, or runs; got {' '.join(self.what)}")
         if first in REFERENCES:
@@ -99,7 +99,7 @@ class SweepTemperature:
     def _train(self, name: str, alphas: tuple[float, ...]) -> Result:
         """Train and measure a task at each temperature and the automatic one."""
         from robo_maxent.cli.progress import Progress, say
-        from robo_maxent.envs.gym_spec import word_for
+        from robo_maxent.envs.own_tasks import code_of, word_for
         from robo_maxent.training.config import preset
         from robo_maxent.training.temperature_sweep import label, run_name, summarize, sweep
         from robo_maxent.training.train import Status
@@ -132,13 +132,13 @@ class SweepTemperature:
         result = self._drawn(rows, title, picture)
         best = max(summarize(rows), key=lambda point: point.mean.value).temperature
         run = quote(str(directory / run_name(best, 0)))
-        say(f"Next: robo-maxent evaluate {run}{word_for(task.name, '--task ')}")
+        say(f"Next: robo-maxent evaluate {run}{word_for(code_of(task), '--task ')}")
         return {"directory": str(directory)} | result
 
     def _act(self, alphas: tuple[float, ...]) -> Result:
         """Measure what policies do when they act hotter and colder than they were trained."""
         from robo_maxent.cli.progress import Progress, say
-        from robo_maxent.envs.gym_spec import word_for
+        from robo_maxent.envs.own_tasks import code_of, word_for
         from robo_maxent.training.temperature_sweep import act_at, label, last_temperature
 
         self._refuse("runs, which are trained already", "steps", "seeds")
@@ -163,7 +163,7 @@ class SweepTemperature:
         trained_at = ", ".join(f"{alpha:.2g}" for _, alpha in runs.values())
         title = f"{tasks[0].name}: policies trained at {trained_at} act at each temperature"
         result = self._drawn(rows, title, picture)
-        word = word_for(tasks[0].name, "--task ")
+        word = word_for(code_of(tasks[0]), "--task ")
         say(f"Next: robo-maxent evaluate {quote(self.what[0])}{word} --suite quick")
         return {"directory": str(directory)} | result
 

@@ -13,8 +13,8 @@ from robo_maxent.cli.arguments import (
     Of,
     Result,
     TaskOptions,
+    class_of,
     make,
-    require_task,
     saved_options,
 )
 from robo_maxent.cli.trust import require_said
@@ -30,7 +30,8 @@ class Train:
     """Train a policy with Soft Actor-Critic."""
 
     task: Positional[str | None] = None
-    """What to learn; see 'robo-maxent tasks'. Not needed with --resume."""
+    """What to learn: a name that 'robo-maxent tasks' lists, gym:ID, or MODULE:CLASS for a task of
+    your own. Not needed with --resume."""
     resume: Path | None = None
     """Run directory to continue, exactly; the budget comes on top of what it has done."""
     out: Path | None = None
@@ -47,7 +48,7 @@ class Train:
     def run(self) -> Result:
         """Train, and say what was left where."""
         from robo_maxent.cli.progress import Progress, say
-        from robo_maxent.envs.gym_spec import word_for
+        from robo_maxent.envs.own_tasks import code_of, word_for
         from robo_maxent.training.memory import memory_needed
         from robo_maxent.training.run_directory import read_config, resumed
         from robo_maxent.training.train import train
@@ -55,7 +56,7 @@ class Train:
         if self.resume is None and self.task is None:
             raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
         if self.task is not None:
-            require_task(self.task)
+            class_of(self.task)  # which says what is wrong with it
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:
@@ -65,7 +66,7 @@ class Train:
                     "the task"
                 )
             saved = read_config(self.resume)
-            require_said(saved["task"], self.task, str(self.resume), "robo-maxent train")
+            require_said(saved, self.task, str(self.resume), "robo-maxent train")
             task = make(self.task or saved["task"], saved_options(saved))
             config, directory = resumed(self.resume, self.config), self.resume
         else:
@@ -80,12 +81,12 @@ class Train:
         _draw(run.directory)
         for line in _files(run.directory):
             say(f"  {line}")
-        directory = quote(str(run.directory))
+        directory, code = quote(str(run.directory)), code_of(task)
         if run.interrupted:
-            resume = f"train{word_for(task.name)} --resume {directory}"
+            resume = f"train{word_for(code)} --resume {directory}"
             say(f"Interrupted. Continue: robo-maxent {resume} --minutes 5")
         else:
-            say(f"Next: robo-maxent evaluate {directory}{word_for(task.name, '--task ')}")
+            say(f"Next: robo-maxent evaluate {directory}{word_for(code, '--task ')}")
         return result
 
 

@@ -1,16 +1,20 @@
 """No file names code to run: what would run some is named on the command line, too."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from robo_maxent.errors import UsageError
 
 
-def require_said(name: str, said: str | None, source: str, how: str = "--task") -> None:
-    """Refuse a task of a file that would import a module, unless the command line names it too.
+def require_said(
+    saved: Mapping[str, Any], said: str | None, source: str, how: str = "--task"
+) -> None:
+    """Refuse a task of a file that would import a module, unless the command line names one.
 
     Args:
-        name: The task, as the file has it.
+        saved: What the file says: ``task``, and ``class`` where that is not of this package.
         said: The task, as the command line has it.
         source: The file, for the message.
         how: What says it.
@@ -18,14 +22,25 @@ def require_said(name: str, said: str | None, source: str, how: str = "--task") 
     Raises:
         UsageError: It was not said.
     """
-    from robo_maxent.envs.gym_spec import module_of
+    from robo_maxent.envs.gym_spec import PREFIX, module_of
+    from robo_maxent.envs.own_tasks import saved_code
+    from robo_maxent.tasks import is_known
 
-    module = module_of(name)
-    if module is not None and said != name:
+    name = saved["task"]
+    is_code = module_of(name) is not None or not (name.startswith(PREFIX) or is_known(name))
+    if said is not None or not is_code:
+        return
+    code = saved_code(saved)
+    if code is None:
         raise UsageError(
-            f"{source} asks for the task {name}, which runs the code of the module {module}: if "
-            f"you trust that, say {how} {quote(name)}"
+            f"{source} asks for the task {name}, which is not of this package: if it is yours, "
+            f"say {how} MODULE:CLASS, where its code is"
         )
+    module = code.removeprefix(PREFIX).rpartition(":")[0]
+    raise UsageError(
+        f"{source} asks for the task {name}, which runs the code of the module {module}: if "
+        f"you trust that, say {how} {quote(code)}"
+    )
 
 
 def data_file(label: str, file: str | None) -> str:

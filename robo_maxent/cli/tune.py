@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
-from robo_maxent import machine
-from robo_maxent.cli.arguments import Json, Of, Result, TaskOptions, make
+from robo_maxent import kept, machine
+from robo_maxent.cli.arguments import Json, Of, Result, TaskOptions, make, maker
 from robo_maxent.cli.names import in_file_name
-from robo_maxent.cli.sweep import Jobs, again, cost, require_trainable
+from robo_maxent.cli.sweep import Jobs, again, cost, planned, require_trainable
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
 if TYPE_CHECKING:
-    from robo_maxent.envs.interface import EnvFactory
+    from robo_maxent.envs.interface import EnvFactory, StressTask
     from robo_maxent.sweeps.run import Order
     from robo_maxent.sweeps.study import Study, Trial
 
@@ -39,7 +39,7 @@ class Tune:
     """Search for better settings of the learner with Optuna; the same command continues."""
 
     task: Positional[str]
-    """What to learn; see 'robo-maxent tasks'."""
+    """What to learn, as of train."""
     trials: int = 50
     """Settings to try, a run each. More can be added later."""
     range: Annotated[
@@ -80,10 +80,12 @@ class Tune:
         searched = space.space_of(ranges, self.config)
         for changes in space.corners(searched):
             require_trainable(task, Arm("", changes, changed(self.config, changes)))
-        out = self.out or Path("runs") / in_file_name(self.task) / "tune"
-        jobs = jobs_for(self.jobs, [self._order(0, {}, out, 1)] * self.trials, task)
+        out = self.out or Path("runs") / in_file_name(task.name) / "tune"
+        make_task = maker(self.task, kept.placed(kept.named(self.options.given, task.kept), out))
+        jobs = jobs_for(self.jobs, [self._order(0, {}, make_task, out, 1)] * self.trials, task)
         plan = self._plan(task, ranges)
         with held(out, plan, ("trials", self.trials)):
+            kept.write(task.kept, out)
             study = Study(out, searched, self.config.seed)
             done = sum(trial.state != "running" for trial in study.trials())
             left = self.trials - done
@@ -100,9 +102,10 @@ class Tune:
                     else:
                         table.show(heard)
 
+                order = partial(self._order, make_task=make_task, out=out, jobs=jobs)
                 with Runner(jobs, show, tell=say) as runner:
-                    runner.run(study.orders(self.trials, partial(self._order, out=out, jobs=jobs)))
-            return self._conclude(study, out)
+                    runner.run(study.orders(self.trials, order))
+            return self._conclude(study, out, task.name)
 
     def _require_sense(self) -> None:
         for name in ("trials", "episodes"):
@@ -124,7 +127,14 @@ class Tune:
                 f"early: give --evaluate-every {max(steps // 10, 1)}"
             )
 
-    def _order(self, number: int, changes: Mapping[str, Any], out: Path, jobs: int) -> "Order":
+    def _order(
+        self,
+        number: int,
+        changes: Mapping[str, Any],
+        make_task: "Callable[[], EnvFactory]",
+        out: Path,
+        jobs: int,
+    ) -> "Order":
         from robo_maxent.sweeps.run import Order
         from robo_maxent.sweeps.runner import with_threads
         from robo_maxent.sweeps.settings import changed
@@ -133,7 +143,7 @@ class Tune:
         seed = FIRST_SEED + SEEDS * self.config.seed + number
         order = Order(
             NAME.format(number),
-            partial(make, self.task, self.options.given),
+            make_task,
             replace(changed(self.config, changes), seed=seed),
             out / NAME.format(number),
             self.episodes,
@@ -141,18 +151,17 @@ class Tune:
         )
         return with_threads(order, jobs, machine.cpus())
 
-    def _plan(self, task: "EnvFactory", ranges: Sequence[str]) -> Result:
+    def _plan(self, task: "StressTask[Any]", ranges: Sequence[str]) -> Result:
         """What decides the trials: the same when the search is continued."""
         return {
             "kind": "tune",
-            "task": task.name,
-            "options": task.options,
+            **planned(task),
             "recipe": asdict(self.config),
             "ranges": list(ranges),
             "episodes": self.episodes,
         }
 
-    def _conclude(self, study: "Study", out: Path) -> Result:
+    def _conclude(self, study: "Study", out: Path, task: str) -> Result:
         """Write and say what came of the trials."""
         from robo_maxent.cli.progress import number, say
         from robo_maxent.files import write_atomically
@@ -169,7 +178,7 @@ class Tune:
             self._print(f"{trial.name}  {number(trial.mean_return):>8}  {words(trial.changes)}")
         if complete:
             best = complete[0]
-            check = self._check(best)
+            check = self._check(best, task)
             result |= {"best": asdict(best), "check": check}
         write_atomically(out / "results.json", json.dumps(result, indent=1) + "\n")
         say(f"  {_counts(trials)}: {out / 'results.json'}")
@@ -183,14 +192,14 @@ class Tune:
             say(f"Next, it beside the recipe on fresh seeds: {result['check']}")
         return result | ({} if complete or interrupted else {"ok": False})
 
-    def _check(self, best: "Trial") -> str:
+    def _check(self, best: "Trial", task: str) -> str:
         """The command that tries settings again, on seeds that took no part in the search."""
         from robo_maxent.sweeps.settings import words
 
         kept = _without(sys.argv[1:], OF_TUNE)
         kept[:1] = ["sweep"]
         arm = ["--arm", words(best.changes), "--seeds", str(CHECKED)]
-        where = ["--out", str(Path("runs") / in_file_name(self.task) / f"check-{best.name}")]
+        where = ["--out", str(Path("runs") / in_file_name(task) / f"check-{best.name}")]
         return f"robo-maxent {shlex.join([*kept, *arm, *where])}"
 
     def _print(self, text: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from robo_maxent.distributed.cluster import Cluster
+from robo_maxent.distributed.tasks import own_modules_travel
 from robo_maxent.errors import UsageError
 from robo_maxent.sweeps.processes import News, attempt
 from robo_maxent.sweeps.run import Ended, Order
@@ -54,7 +55,8 @@ class RayWorkers:
         """Begin a run on whatever node has room for it."""
         cpus = max(order.config.threads, 1)
         task = self._ray.remote(num_cpus=cpus, max_retries=RETRIES)(_work)
-        self._running[task.remote(order, self._said)] = order.name
+        with own_modules_travel(self._ray):
+            self._running[task.remote(order, self._said)] = order.name
 
     def wait(self, seconds: float) -> list[News]:
         """What the runs say of themselves, and which tasks ended."""

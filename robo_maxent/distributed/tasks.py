@@ -93,7 +93,7 @@ class Work(Generic[T, R]):
             shared: What is the same for all: sent once to each worker, and kept there.
         """
         self.cluster = cluster
-        with _own_modules_travel(cluster.ray):
+        with own_modules_travel(cluster.ray):
             # In a list, references arrive as such, and a worker resolves each only once.
             self.shared = [cluster.ray.put(value) for value in (function, *shared)]
 
@@ -228,7 +228,7 @@ class _Window(Generic[T, R]):
 
 
 @contextmanager
-def _own_modules_travel(ray: Any) -> Iterator[None]:
+def own_modules_travel(ray: Any) -> Iterator[None]:
     """Send what modules of the current directory define, rather than where to import it from."""
     own = [module for module in list(sys.modules.values()) if _is_own(module)]
     for module in own:

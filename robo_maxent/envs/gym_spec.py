@@ -6,7 +6,6 @@ import importlib
 import io
 import warnings
 from collections.abc import Mapping
-from shlex import quote
 from typing import Any
 
 import gymnasium
@@ -37,11 +36,6 @@ def module_of(name: str) -> str | None:
     """The module that a task's name asks to import, as in ``gym:MODULE:ID``; None: it has none."""
     module, _, _ = name.removeprefix(PREFIX).rpartition(":")
     return module if name.startswith(PREFIX) and module else None
-
-
-def word_for(name: str, flag: str = "") -> str:
-    """What a printed command has to say of a task to be let import its module; else nothing."""
-    return "" if module_of(name) is None else f" {flag}{quote(name)}"
 
 
 def find_spec(env_id: str) -> EnvSpec:

@@ -8,11 +8,8 @@ The observation space may be anything of numbers that flattens, but pictures. Wh
 whose reward can be computed, they are a ``GoalSpec``, for hindsight.
 """
 
-import hashlib
 import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import gymnasium
@@ -35,6 +32,7 @@ from robo_maxent.envs.gym_vec_env import GymVecEnv
 from robo_maxent.envs.gym_wrapper import ALL_PICTURES, close
 from robo_maxent.envs.interface import Reading
 from robo_maxent.errors import RenderingError, UsageError
+from robo_maxent.here import own_file
 from robo_maxent.kept import Kept
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose
@@ -179,10 +177,7 @@ class GymTask:
     def content(self) -> dict[str, str]:
         """Module of the environment -> SHA-256 of its file; empty of an installed package's."""
         module = type(self.trials.worlds(1)[0].wrapper.unwrapped).__module__
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if file is None or "site-packages" in Path(file).parts:
-            return {}
-        return {module: hashlib.sha256(Path(file).read_bytes()).hexdigest()}
+        return own_file(module)
 
     @property
     def film_mode(self) -> str:

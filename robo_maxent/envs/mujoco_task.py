@@ -13,6 +13,7 @@ import numpy as np
 from robo_maxent.envs.interface import Reading
 from robo_maxent.envs.task import E, S, Task
 from robo_maxent.errors import RobotError, UsageError
+from robo_maxent.here import own_file
 from robo_maxent.kept import Kept
 from robo_maxent.perturbations.base import Perturbation
 from robo_maxent.perturbations.params import EpisodeParams, require_distinct
@@ -236,12 +237,17 @@ class MujocoTask(Task[E, S]):
 
     @property
     def content(self) -> dict[str, str]:
-        """A robot of its user's -> SHA-256 of it, compiled with all that its file includes."""
-        if self.robot_file is None:
-            return {}
-        compiled = np.empty(mujoco.mj_sizeModel(self.robot.model), np.uint8)
-        mujoco.mj_saveModel(self.robot.model, None, compiled)
-        return {"robot": hashlib.sha256(compiled.tobytes()).hexdigest()}
+        """A task or robot of its user's -> SHA-256 of it.
+
+        Of a task that is its file, of a robot what all that its file includes compiles to.
+        """
+        module = type(self).__module__
+        content = {} if module.startswith("robo_maxent.") else own_file(module)
+        if self.robot_file is not None:
+            compiled = np.empty(mujoco.mj_sizeModel(self.robot.model), np.uint8)
+            mujoco.mj_saveModel(self.robot.model, None, compiled)
+            content["robot"] = hashlib.sha256(compiled.tobytes()).hexdigest()
+        return content
 
     # The same task elsewhere.
 

@@ -1,19 +1,22 @@
-"""Importing this registers every task with Gymnasium: ``robo_maxent/QuadrupedFlat-v0``.
+"""Importing this registers our tasks with Gymnasium: ``robo_maxent/QuadrupedFlat-v0``.
 
 Gymnasium finds no packages by itself (its plugins went with 1.0), so it has to be imported once:
 ``gymnasium.make("robo_maxent:robo_maxent/QuadrupedFlat-v0")`` does it, and so does ``import
-robo_maxent`` after ``import gymnasium``.
+robo_maxent`` after ``import gymnasium``. A task of one's own is registered by :func:`register`.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import gymnasium
 from gymnasium.vector import AutoresetMode
 
+from robo_maxent.envs.gym_task import NamedGymTask
+from robo_maxent.envs.own_tasks import TaskClass, class_of, require_task
 from robo_maxent.interop.gym_envs import TaskEnv, TaskVectorEnv
-from robo_maxent.tasks import GYM_TASKS, ROBOT_TASKS, make
+from robo_maxent.tasks import TASKS, make, registered, require_free_name
 
 NAMESPACE = "robo_maxent"
+T = TypeVar("T", bound=TaskClass)
 
 
 class NamedEnv(TaskEnv):
@@ -62,19 +65,39 @@ def env_id(task: str) -> str:
     return f"{NAMESPACE}/{''.join(word[:1].upper() + word[1:] for word in words)}-v0"
 
 
-def register() -> None:
-    """Register every task that is not registered yet."""
-    for task in GYM_TASKS.values():
-        if task.env_spec.id not in gymnasium.registry:
-            gymnasium.registry[task.env_spec.id] = task.env_spec
-    for task in ROBOT_TASKS:
-        if env_id(task) not in gymnasium.registry:
-            gymnasium.register(
-                env_id(task),
-                entry_point="robo_maxent.interop.gym_registration:NamedEnv",
-                vector_entry_point="robo_maxent.interop.gym_registration:NamedVectorEnv",
-                kwargs={"task": task},
-            )
+def register(task: T) -> T:
+    """Give a task of one's own its name, here and as an id of Gymnasium; also as a decorator.
+
+    ``make_task`` finds it by its name then, and ``gymnasium.make("MODULE:robo_maxent/Name-v0")``
+    imports the module that calls this. An id of its own ``env_spec`` is kept.
+
+    Args:
+        task: A subclass of ``MujocoTask`` or of ``NamedGymTask``.
+
+    Raises:
+        UsageError: It is no task, or its name is taken.
+    """
+    require_task(task, getattr(task, "__qualname__", repr(task)))
+    require_free_name(task)
+    registered[task.name] = task
+    word = None if task.__module__ == "__main__" else class_of(task)
+    _register_id(task, word or task.name)
+    return task
 
 
-register()
+def _register_id(task: TaskClass, word: str) -> None:
+    """Register a task, which environments find by a word, also those in other processes."""
+    if issubclass(task, NamedGymTask):
+        gymnasium.registry[task.env_spec.id] = task.env_spec
+        return
+    gymnasium.registry.pop(env_id(task.name), None)  # of the same class, imported again
+    gymnasium.register(
+        env_id(task.name),
+        entry_point="robo_maxent.interop.gym_registration:NamedEnv",
+        vector_entry_point="robo_maxent.interop.gym_registration:NamedVectorEnv",
+        kwargs={"task": word},
+    )
+
+
+for name, shipped in TASKS.items():
+    _register_id(shipped, name)

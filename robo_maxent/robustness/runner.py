@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from robo_maxent import kept
+from robo_maxent.envs.own_tasks import identified
 from robo_maxent.errors import UsageError
 from robo_maxent.files import write_atomically
 from robo_maxent.report.rows import SUITE_FORMAT, StressEpisode, lean
@@ -309,7 +310,7 @@ def _decisive(
     return {
         "format": SUITE_FORMAT,
         "suite": suite.name,
-        "task": task.name,
+        **identified(task),
         "task_options": kept.named(task.options, task.kept),
         "content": dict(task.content),
         "seed": seed,

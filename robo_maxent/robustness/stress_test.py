@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from robo_maxent import kept
-from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.gym_trial_env import GymTrialEnv
+from robo_maxent.envs.own_tasks import saved_code, word_for
 from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.evaluation.rollout import begin, policy_view
 from robo_maxent.rendering import gym_video, video
@@ -121,7 +121,7 @@ def read_description(out: str | os.PathLike[str]) -> dict[str, Any]:
     except UsageError as error:
         raise UsageError(f"{directory / DESCRIPTION} {error}") from error
     description["task_options"] = kept.placed(description["task_options"], directory)
-    description["replay"] = replay_command(directory, str(description.get("task")))
+    description["replay"] = replay_command(directory, saved_code(description))
     return description
 
 
@@ -142,9 +142,14 @@ def rows_of(out: str | os.PathLike[str]) -> Iterator[StressEpisode]:
         raise UsageError(f"{path} has no rows")
 
 
-def replay_command(directory: Path, task: str) -> str:
-    """What runs a row of a stress test again, with ``{row}`` in the place of its name."""
-    word = word_for(task, "--task ")
+def replay_command(directory: Path, code: str | None) -> str:
+    """What runs a row of a stress test again, with ``{row}`` in the place of its name.
+
+    Args:
+        directory: Of the test.
+        code: What has to be said of its task; see :func:`robo_maxent.envs.own_tasks.code_of`.
+    """
+    word = word_for(code, "--task ")
     return f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}{word}"
 
 
@@ -164,7 +169,7 @@ def _worst_case(
         digests = {policy.get("sha256") for policy in suite["policies"]} - {None}
         if not digests & {policy.sha256 for policy in policies}:
             return None
-        replay = replay_command(directory, suite["task"])
+        replay = replay_command(directory, saved_code(suite))
         return worst_case_section.section(suite, directory, replay)
     except (OSError, ValueError, RecursionError, UsageError) as error:
         description["notes"] = [

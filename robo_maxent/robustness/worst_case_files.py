@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from robo_maxent import kept
+from robo_maxent.envs.own_tasks import code_of, identified
 from robo_maxent.errors import RoboMaxentError
 from robo_maxent.files import FileKind, require_place, write_atomically
 from robo_maxent.report import html
@@ -77,13 +79,14 @@ def write(
     of_failure = [
         next(row for row in rows if row.case == name and failed(row)) for name in _names(found)
     ]
+    kept.write(starts.task.kept, out)
     lines = "".join(json.dumps(row.to_json()) + "\n" for row in rows)
     write_atomically(out / EPISODES, lines)
     paths, why = _films(of_failure[: min(films, len(found.minima))], starts, out, filming)
     summary = _summary(found, starts, of_failure, [path.name for path in paths])
     suite = _description(summary, starts, command)
     write_atomically(out / DESCRIPTION, json.dumps(suite, indent=1) + "\n")
-    replay = stress_test.replay_command(out, starts.task.name)
+    replay = stress_test.replay_command(out, code_of(starts.task))
     shown = section(suite, out, replay)
     write_atomically(out / stress_test.REPORT, html.worst_case_page(shown, suite, summary.policy))
     report, rows_file = out / stress_test.REPORT, out / EPISODES
@@ -218,8 +221,8 @@ def _description(
     return {
         "format": SUITE_FORMAT,
         "suite": SUITE,
-        "task": task.name,
-        "task_options": task.options,
+        **identified(task),
+        "task_options": kept.named(task.options, task.kept),
         "content": dict(task.content),
         "seed": starts.seed,
         "versions": {name: installed(name) for name in (*PACKAGES, "cmaes", *task.packages)},

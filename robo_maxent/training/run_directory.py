@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from robo_maxent import kept
 from robo_maxent.envs.interface import EnvFactory
+from robo_maxent.envs.own_tasks import identified
 from robo_maxent.errors import UsageError
 from robo_maxent.files import LOCK, locked, require_room, write_atomically
 from robo_maxent.from_json import typed
@@ -73,7 +74,7 @@ def describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
     try:
         kept.write(task.kept, directory)
         options = kept.named(task.options, task.kept)
-        description = {"task": task.name, **options, "train": asdict(config)}
+        description = {**identified(task), **options, "train": asdict(config)}
         text = json.dumps(description, indent=2)
         write_atomically(directory / CONFIG, text + "\n")
     except OSError as error:

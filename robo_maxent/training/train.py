@@ -11,8 +11,8 @@ from shlex import quote
 import numpy as np
 import torch
 
-from robo_maxent.envs.gym_spec import word_for
 from robo_maxent.envs.interface import EnvFactory
+from robo_maxent.envs.own_tasks import code_of, word_for
 from robo_maxent.errors import (
     CheckpointError,
     DivergedError,
@@ -244,7 +244,7 @@ class _Loop:
             return EnvError(f"{env_error} {error}")
         return EnvError(
             f"{env_error} The run is saved at {trainer.steps:,} steps: mend the environment, then "
-            f"continue with robo-maxent train{word_for(trainer.task.name)} --resume "
+            f"continue with robo-maxent train{word_for(code_of(trainer.task))} --resume "
             f"{quote(str(trainer.directory))} --minutes 5"
         )
 

@@ -50,7 +50,7 @@ def test_flags_of_others_are_none_of_ours_and_lead_to_one(
     [
         ("HalfCheetah-v5", "is an environment of Gymnasium: say gym:HalfCheetah-v5"),
         ("quadruped-flt", "Did you mean 'quadruped-flat'?"),
-        ("os:system", "Unknown task 'os:system'"),
+        ("os:system", "os:system is no class of a task, but builtin_function_or_method"),
     ],
 )
 def test_a_task_that_is_none_is_said_before_the_budget(

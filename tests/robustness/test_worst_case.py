@@ -251,7 +251,7 @@ def test_what_is_said_has_units_directions_and_times(written: Path) -> None:
 
 def test_the_page_and_the_section_show_it(written: Path) -> None:
     suite = json.loads((written / "suite.json").read_text())
-    shown = section(suite, written, replay_command(written, "ice"))
+    shown = section(suite, written, replay_command(written, None))
     page = worst_case_page(shown, suite, "idle")
     assert (written / "report.html").read_text() == page
     assert "The mildest failures that were found" in page
