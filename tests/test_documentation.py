@@ -132,7 +132,7 @@ def test_the_parser_takes_every_command_of_readme_and_docs(
         if words is None or len(words) == 1 or "--help" in words:
             continue  # of a command, only its name is mentioned
         try:
-            main._parsed(words)
+            main.parsed(words)
         except SystemExit:
             refused.append(f"{page}: {line}")
     assert not refused
@@ -141,7 +141,7 @@ def test_the_parser_takes_every_command_of_readme_and_docs(
 
 def test_a_command_that_has_an_unknown_option_is_found() -> None:
     with pytest.raises(SystemExit):
-        main._parsed(["record", "RUN", "--sideways"])
+        main.parsed(["record", "RUN", "--sideways"])
 
 
 # -- Pages that are run --------------------------------------------------------

@@ -4,7 +4,7 @@ import ast
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +14,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, UseAppend
 from robo_maxent import machine
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.from_json import typed
+from robo_maxent.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from robo_maxent.envs.gym_task import GymTask
@@ -142,7 +143,15 @@ On = Annotated[
         "is a node. Results are the same. By default all is done by this process.",
     ),
 ]
-Of = OmitArgPrefixes[TaskOptions]
+Of = Annotated[OmitArgPrefixes[TaskOptions], arg(name="task")]
+"""In a command; the name is for the title of its help."""
+Recipe = Annotated[OmitArgPrefixes[TrainConfig], arg(name="training")]
+"""The same of how to learn."""
+TrainedTask = arg(
+    metavar="TASK",
+    help="What to learn: a name that 'robo-maxent tasks' lists, gym:ID of any Gymnasium "
+    "environment, or MODULE:CLASS for a task of your own.",
+)
 
 
 def use_threads(count: int) -> None:
@@ -266,8 +275,14 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
         typed(_SavedOptions, saved, "it")
     except ValueError as error:
         raise UsageError(f"the options of the task are damaged: {error}") from error
+    known = {each.name for each in fields(_SavedOptions)} | {"randomization"}
     from robo_maxent.envs.own_tasks import CLASS
 
     described = ("task", CLASS, "train")
     options = {name: value for name, value in saved.items() if name not in described}
+    if unknown := sorted(options.keys() - known):
+        raise UsageError(
+            f"the options of the task have {', '.join(map(repr, unknown))}, which this version "
+            f"does not know: those of a task are {', '.join(sorted(known))}"
+        )
     return {name: value for name, value in options.items() if value is not None}

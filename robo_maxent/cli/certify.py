@@ -2,28 +2,22 @@
 
 import shlex
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from robo_maxent.cli.arguments import (
-    AllowPickle,
     Json,
-    Normalize,
-    Of,
     On,
-    PolicyName,
     Result,
     Switch,
-    TaskName,
-    TaskOptions,
     Threads,
     use_threads,
 )
 from robo_maxent.cli.evaluate import stressed
-from robo_maxent.cli.policies import policies_under_test
+from robo_maxent.cli.policies import OfOnePolicy
 from robo_maxent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,19 +25,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Certify:
+class Certify(OfOnePolicy):
     """Try a policy until each limit of a file is shown to hold or not; exit with 0 if all hold."""
 
-    policy: PolicyName
     limits: Annotated[Path | None, arg(metavar="FILE.toml")] = None
     """What has to hold: tables [[limit]] with the axis, the severity, and the share of episodes
     that has to succeed there."""
     template: Switch = False
     """Print a file of limits for the task of the policy, with all its axes, and try nothing."""
-    task: TaskName = None
-    normalize: Normalize = None
-    allow_pickle: AllowPickle = False
-    options: Of = field(default_factory=TaskOptions)
     seed: int = 1
     """Seed of all episodes."""
     out: Path | None = None
@@ -68,24 +57,16 @@ class Certify:
             )
         if self.clips:  # before an environment is made, which would choose
             gym_video.choose_backend()
-        policies, task = policies_under_test(
-            [self.policy], self.task, self.options, self.normalize, self.allow_pickle
-        )
+        tested, task = self.under_test()
         if self.limits is None or self.template:
             text = acceptance.template(task)
             self._print(text)
             return {"template": text}
         suite = acceptance.read(self.limits, task)
         command = f"robo-maxent {shlex.join(sys.argv[1:])}"
-        out = self._out(self.limits)
-        result = stressed(suite, task, policies, out, self.seed, self.clips, command, self.on)
+        out = self.out or self.home / f"certify-{self.limits.stem}"
+        result = stressed(suite, task, [tested], out, self.seed, self.clips, command, self.on)
         return self._answer(result)
-
-    def _out(self, limits: Path) -> Path:
-        """Where rows and report go."""
-        first = Path(self.policy)
-        home = first if first.is_dir() else Path("runs")
-        return self.out or home / f"certify-{limits.stem}"
 
     def _answer(self, result: "StressTestResult") -> Result:
         """Print what came of each limit."""

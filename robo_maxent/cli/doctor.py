@@ -6,7 +6,11 @@ MuJoCo is imported only once the installed versions are known to work together.
 import importlib
 import os
 import platform
+import re
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import metadata
 
 import torch
 
@@ -14,6 +18,9 @@ from robo_maxent import machine, versions
 from robo_maxent.errors import IncompatibleVersionsError, RenderingError
 from robo_maxent.learning import hardware, native
 
+DISTRIBUTION = "robo-maxent"
+OF_DEVELOPERS = ("dev", "docs", "bench")
+"""Extras that no user needs."""
 SMALLEST_MEMORY = 2e9  # bytes: torch, MuJoCo and a replay of a million transitions
 
 SAMPLES = {
@@ -38,10 +45,13 @@ def examine() -> list[Check]:
     """Look at everything that a run depends on."""
     return [
         _python(),
+        _system(),
         _versions(),
         _simulations(),
         _rendering(),
+        _extras(),
         _threads(),
+        _gpu(),
         _compiled(),
         _precision(),
         _memory(),
@@ -49,7 +59,15 @@ def examine() -> list[Check]:
 
 
 def _python() -> Check:
-    return Check("python", True, f"{platform.python_version()} on {platform.platform()}")
+    return Check("python", True, f"{platform.python_version()}, {sys.executable}")
+
+
+def _system() -> Check:
+    name = platform.system()
+    if name == "Linux":
+        with suppress(OSError):
+            name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return Check("system", True, f"{name}, {platform.platform()}")
 
 
 def _versions() -> Check:
@@ -61,6 +79,21 @@ def _versions() -> Check:
     packages = ("mujoco", "torch", "numpy", *list(versions.TESTED)[1:])
     present = [f"{name} {v}" for name in packages if (v := versions.installed(name))]
     return Check("versions", True, ", ".join(present))
+
+
+def _extras() -> Check:
+    """Extras that are installed, and what installs the others; those of developers are left out."""
+    packages: dict[str, list[str]] = {}
+    for requirement in metadata.requires(DISTRIBUTION) or ():
+        found = re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", requirement)
+        if found and found[2] not in OF_DEVELOPERS:
+            packages.setdefault(found[2], []).append(found[1])
+    missing = [
+        extra for extra, names in packages.items() if not all(map(versions.installed, names))
+    ]
+    present = ", ".join(sorted(packages.keys() - missing)) or "none is installed"
+    fixes = [f"pip install '{DISTRIBUTION}[{extra}]'" for extra in sorted(missing)]
+    return Check("extras", True, present, "; ".join(fixes))
 
 
 def _simulations() -> Check:
@@ -113,6 +146,11 @@ def _threads() -> Check:
     cpus, present = machine.cpus(), os.cpu_count()
     fewer = f"; the machine has {present}, a container or taskset allows no more"
     return Check("threads", True, f"{cpus} CPUs to use{fewer if cpus != present else ''}")
+
+
+def _gpu() -> Check:
+    idle = f"; {torch.cuda.get_device_name()} stays idle" if torch.cuda.is_available() else ""
+    return Check("gpu", True, f"none is used: everything runs on the CPU{idle}")
 
 
 def _compiled() -> Check:

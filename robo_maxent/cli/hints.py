@@ -26,7 +26,20 @@ ELSEWHERE = {
     "--target-entropy": "--target-entropy-per-action",
     "--n-eval-episodes": "--episodes, and in training --evaluation-episodes",
     "--eval-freq": "--evaluate-every",
+    "--num-episodes": "--episodes, and in training --evaluation-episodes",
+    "--n-episodes": "--episodes, and in training --evaluation-episodes",
     "--log-dir": "--out",
+    "--tensorboard-log": "--out, where TensorBoard's events lie, too",
+    "--output": "--out",
+    "--load": "--resume",
+    "--load-run": "--resume",
+    "--checkpoint": "--resume",
+    "--num-steps": "--steps",
+    "--hidden-dim": "--width",
+    "--domain-rand": "--randomize",
+    "--env-kwargs": "--env-arg",
+    "--num-threads": "--threads",
+    "--n-threads": "--threads",
     "--save-dir": "--out",
     "--logdir": "--out",
     "--algo": "--preset",
@@ -42,6 +55,8 @@ ABSENT = {
     "--track": "there is none: a run has metrics.jsonl and TensorBoard's events",
 }
 """Flags of other libraries that nothing corresponds to, and why."""
+
+FLAG = r"--[a-z][a-z0-9-]*"
 
 Show = Callable[[list[str]], object]
 """Parses arguments, and prints the help if they ask for it."""
@@ -65,7 +80,9 @@ def hints(args: Sequence[str], commands: Sequence[str], show: Show) -> list[str]
     told = []
     for flag in dict.fromkeys(flag for flag in flags if flag not in known):
         if flag in ELSEWHERE:
-            told.append(f"{flag} is here {ELSEWHERE[flag]}")
+            ours = re.findall(FLAG, ELSEWHERE[flag])
+            there = "" if set(ours) & set(known) else f"; {args[0]} has no {ours[0]}"
+            told.append(f"{flag} is here {ELSEWHERE[flag]}{there}")
         elif flag in ABSENT:
             told.append(f"{flag}: {ABSENT[flag]}")
         elif close := difflib.get_close_matches(flag, known, n=1):
@@ -78,4 +95,4 @@ def _flags(show: Show, command: str) -> list[str]:
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         show([command, "--help"])
-    return sorted(set(re.findall(r"--[a-z][a-z0-9-]*", text.getvalue())))
+    return sorted(set(re.findall(FLAG, text.getvalue())))

@@ -15,6 +15,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Union, get_args
 
 import tyro
@@ -23,6 +25,7 @@ from robo_maxent import __version__
 from robo_maxent.cli import arguments
 from robo_maxent.cli.arguments import Result
 from robo_maxent.cli.certify import Certify
+from robo_maxent.cli.completion import Completion
 from robo_maxent.cli.demo import Demo
 from robo_maxent.cli.evaluate import Evaluate
 from robo_maxent.cli.export import Export
@@ -37,8 +40,8 @@ from robo_maxent.cli.sweep_temperature import SweepTemperature
 from robo_maxent.cli.train import Train
 from robo_maxent.cli.tune import Tune
 from robo_maxent.cli.worst_case import WorstCase
-from robo_maxent.errors import EnvWarning, RoboMaxentError, UnknownNameError
-from robo_maxent.training.config import Preset, preset
+from robo_maxent.errors import EnvWarning, RoboMaxentError, UnknownNameError, UsageError
+from robo_maxent.training.config import Preset, TrainConfig, preset
 
 _python_format = warnings.formatwarning
 
@@ -57,8 +60,9 @@ STDOUT, STDERR = 1, 2
 def _commands(args: list[str]) -> Any:
     """The commands; the options of those that train have the values of the chosen preset."""
     chosen = _chosen_preset(args)
+    recipe = _given_recipe(args) or preset(chosen)
     trained: list[Any] = [
-        Annotated[command, tyro.conf.subcommand(name, default=_begun(command, chosen))]
+        Annotated[command, tyro.conf.subcommand(name, default=_begun(command, chosen, recipe))]
         for name, command in TRAINING.items()
     ]
     others = [
@@ -74,15 +78,43 @@ def _commands(args: list[str]) -> Any:
         Tasks,
         Terrain,
         Doctor,
+        Completion,
         Demo,
     ]
     return Union[*trained, *others]
 
 
-def _begun(command: Any, chosen: Preset) -> Any:
-    """A command that trains, with the values of a preset; what it can't do without is missing."""
+def _begun(command: Any, chosen: Preset, recipe: TrainConfig) -> Any:
+    """A command that trains, with the values of a recipe; what it can't do without is missing."""
     task = {} if command is Train else {"task": tyro.MISSING}
-    return command(**task, preset=chosen, config=preset(chosen))
+    return command(**task, preset=chosen, config=recipe)
+
+
+def _given_recipe(args: list[str]) -> TrainConfig | None:
+    """Read ahead for ``train --config``: the recipe of a run, less its budget if another is given.
+
+    Raises:
+        UsageError: There is no such run, it does not fit this version, or there is a preset, too.
+    """
+    from robo_maxent.cli.progress import say
+    from robo_maxent.training.run_directory import read_recipe
+
+    words = _words(args)
+    file = dict(itertools.pairwise(words)).get("--config")
+    if args[:1] != ["train"] or file is None:
+        return None
+    if "--preset" in words:
+        raise UsageError("--config has a recipe already: leave out --preset")
+    recipe, lacking = read_recipe(Path(file))
+    if lacking:
+        say(f"  {file} is of another version: as usual are {', '.join(lacking)}")
+    given = {"--minutes", "--steps"} & set(words)
+    return replace(recipe, minutes=None, steps=None) if given else recipe
+
+
+def _words(args: list[str]) -> list[str]:
+    """Arguments, with a value after ``=`` as a word of its own."""
+    return [word for arg in args for word in arg.split("=", 1)]
 
 
 def _command_names() -> list[str]:
@@ -96,8 +128,7 @@ def _chosen_preset(args: list[str]) -> Preset:
 
     What is no preset is left for the parser to refuse.
     """
-    words = [word for arg in args for word in arg.split("=", 1)]
-    asked = dict(itertools.pairwise(words)).get("--preset")
+    asked = dict(itertools.pairwise(_words(args))).get("--preset")
     presets: dict[str, Preset] = {name: name for name in get_args(Preset)}
     if asked in presets:
         return presets[asked]
@@ -171,7 +202,7 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
     """Parse and run: the result, None if help was asked for, and the exit code."""
     try:
         try:
-            command = _parsed(args)
+            command = parsed(args)
         except SystemExit as stop:  # tyro has printed the help, or what is wrong
             return _refused(args) if stop.code else (None, 0)
         result = command.run()
@@ -196,12 +227,17 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
 
 def _refused(args: list[str]) -> tuple[Result, int]:
     """Say what arguments that the parser refused may have meant."""
-    for hint in hints(args, _command_names(), _parsed):
+    for hint in hints(args, _command_names(), parsed):
         print(f"robo-maxent: {hint}", file=sys.stderr)
     return {"error": "unusable arguments; stderr says which"}, 2
 
 
-def _parsed(args: list[str]) -> Any:
+def parsed(args: list[str]) -> Any:
+    """The command that arguments ask for.
+
+    Raises:
+        SystemExit: They are unusable, or ask for help; it was printed.
+    """
     return tyro.cli(
         _commands(args),
         prog="robo-maxent",

@@ -1,7 +1,7 @@
 """Policies by the words of a command line: runs, files and functions, and their tasks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from robo_maxent.cli.arguments import (
     POLICY,
     AllowPickle,
     Normalize,
+    Of,
+    PolicyName,
     TaskName,
     TaskOptions,
     make,
@@ -118,6 +120,36 @@ def policies_under_test(
         for name, called, (act, _) in zip(named, labels(named), pairs, strict=True)
     ]
     return tested, shared
+
+
+@dataclass(frozen=True)
+class OfOnePolicy:
+    """What commands about one policy have in common: it, its task, and what it may run."""
+
+    policy: PolicyName
+    task: TaskName = None
+    normalize: Normalize = None
+    allow_pickle: AllowPickle = False
+    options: Of = field(default_factory=TaskOptions)
+
+    def chosen(self) -> "tuple[Act, StressTask[Any]]":
+        """The policy, and the task to try it on; raises as :func:`policy_and_task`."""
+        return policy_and_task(
+            self.policy, self.task, self.options, self.normalize, self.allow_pickle
+        )
+
+    def under_test(self) -> "tuple[PolicyUnderTest, StressTask[Any]]":
+        """The policy to stress, and its task; raises as :func:`policies_under_test`."""
+        (tested,), task = policies_under_test(
+            [self.policy], self.task, self.options, self.normalize, self.allow_pickle
+        )
+        return tested, task
+
+    @property
+    def home(self) -> Path:
+        """Where results go that nobody gave a place: the run, if it is one."""
+        named = Path(self.policy)
+        return named if named.is_dir() else Path("runs")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -23,17 +24,17 @@ def say(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-class Progress:
-    """Shows one long piece of work; use it as a context manager."""
+class LiveDisplay:
+    """What is drawn anew at the foot of a terminal, and nowhere else; use it as a context manager.
 
-    def __init__(self, title: str) -> None:
-        """Name the work."""
-        self._title = title
-        self._first: tuple[float, float] | None = None  # when it was first counted, and the share
-        self._last_plain = -math.inf
+    Whoever inherits it writes lines where ``_live`` is not started.
+    """
+
+    def __init__(self) -> None:
+        """Draw nothing yet."""
         self._live = Live(console=console, transient=True, auto_refresh=False)
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         """Open the live display."""
         if console.is_terminal:
             self._live.start()
@@ -48,6 +49,17 @@ class Progress:
         """Close the live display."""
         if self._live.is_started:
             self._live.stop()
+
+
+class Progress(LiveDisplay):
+    """Shows one long piece of work."""
+
+    def __init__(self, title: str) -> None:
+        """Name the work."""
+        super().__init__()
+        self._title = title
+        self._first: tuple[float, float] | None = None  # when it was first counted, and the share
+        self._last_plain = -math.inf
 
     def count(self, finished: int, total: int) -> None:
         """Show a share of countable work, and the time left at the speed since the first call."""

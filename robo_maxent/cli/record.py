@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from robo_maxent.cli.arguments import (
-    AllowPickle,
     Json,
-    Normalize,
-    Of,
-    PolicyName,
     Result,
     Switch,
-    TaskName,
-    TaskOptions,
     Threads,
     use_threads,
 )
 from robo_maxent.cli.names import in_file_name, label, variant
-from robo_maxent.cli.policies import ReplayOptions, other_task, policy_and_task, policy_of_row
+from robo_maxent.cli.policies import OfOnePolicy, ReplayOptions, other_task, policy_of_row
 from robo_maxent.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,14 +23,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(OfOnePolicy):
     """Record an episode of a policy as an mp4, without a display."""
 
-    policy: PolicyName
-    task: TaskName = None
-    normalize: Normalize = None
-    allow_pickle: AllowPickle = False
-    options: Of = field(default_factory=TaskOptions)
     seed: int = 2
     """Seed of the episode."""
     seconds: float | None = None
@@ -81,9 +70,7 @@ class Record:
         from robo_maxent.rendering.terrain_tour import tour
 
         no_opengl = gym_video.choose_backend()  # before an environment, which would choose
-        policy, task = policy_and_task(
-            self.policy, self.task, self.options, self.normalize, self.allow_pickle
-        )
+        policy, task = self.chosen()
         if isinstance(task, GymTask):
             if self.camera is not None or self.tour:
                 raise UsageError(f"{task.name} draws itself: no --camera and no --tour")
@@ -109,7 +96,9 @@ class Replay:
     ]
     row: str = ""
     """Name of the episode, as the report has it."""
-    options: OmitArgPrefixes[ReplayOptions] = field(default_factory=ReplayOptions)
+    options: Annotated[OmitArgPrefixes[ReplayOptions], arg(name="policy")] = field(
+        default_factory=ReplayOptions
+    )
     out: Path | None = None
     """The mp4 file; by default videos/replay-DIRECTORY-ROW.mp4."""
     threads: Threads = 0

@@ -3,14 +3,12 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 from rich.console import Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from robo_maxent.cli.progress import clock, console, number, say
+from robo_maxent.cli.progress import LiveDisplay, clock, number, say
 from robo_maxent.sweeps.processes import Workers
 from robo_maxent.sweeps.run import Order
 from robo_maxent.sweeps.runner import Runner, Standing
@@ -21,8 +19,8 @@ REFRESH_SECONDS = 0.25
 """Between two pictures of the table."""
 
 
-class RunsTable:
-    """Shows runs while they are done; use it as a context manager."""
+class RunsTable(LiveDisplay):
+    """Shows runs while they are done."""
 
     def __init__(self, title: str, total: int, group: Callable[[Standing], str]) -> None:
         """Say what is shown.
@@ -32,27 +30,11 @@ class RunsTable:
             total: Runs that there will be.
             group: The row of the table that a run belongs to.
         """
+        super().__init__()
         self._title, self._total, self._group = title, total, group
         self._runs: dict[str, Standing] = {}
         self._at_first: dict[str, float] = {}  # what was spent of each run when it was begun here
         self._start = self._shown = self._plain = time.monotonic()
-        self._live = Live(console=console, transient=True, auto_refresh=False)
-
-    def __enter__(self) -> "RunsTable":
-        """Open the live display."""
-        if console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the live display."""
-        if self._live.is_started:
-            self._live.stop()
 
     def show(self, standing: Standing) -> None:
         """A run said something."""

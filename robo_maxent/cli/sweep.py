@@ -8,16 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from robo_maxent import kept, machine
 from robo_maxent.cli.arguments import (
     Json,
     Of,
     On,
+    Recipe,
     Result,
     Switch,
     TaskOptions,
+    TrainedTask,
     make,
     maker,
 )
@@ -57,8 +59,7 @@ COMPARED = 200
 class Sweep:
     """Train several seeds of each setting, and compare; the same command again continues."""
 
-    task: Positional[str]
-    """What to learn, as of train."""
+    task: Annotated[Positional[str], TrainedTask]
     set: Annotated[
         tuple[str, ...],
         UseAppendAction,
@@ -90,7 +91,7 @@ class Sweep:
     preset: Preset = "default"
     """Recipe that is changed; by default the task's own, as of train."""
     as_json: Json = False
-    config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    config: Recipe = field(default_factory=TrainConfig)
 
     def run(self) -> Result:
         """Do the runs that are not finished, and say what came of all."""

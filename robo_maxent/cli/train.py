@@ -3,18 +3,21 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import Positional, arg
 
 from robo_maxent.cli.arguments import (
     POLICY,
     Json,
     Of,
+    Recipe,
     Result,
     TaskOptions,
+    TrainedTask,
     class_of,
     make,
+    name_of,
     saved_options,
 )
 from robo_maxent.cli.trust import require_said
@@ -22,6 +25,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
 if TYPE_CHECKING:
+    from robo_maxent.envs.interface import StressTask
     from robo_maxent.training.train import Run
 
 
@@ -29,11 +33,12 @@ if TYPE_CHECKING:
 class Train:
     """Train a policy with Soft Actor-Critic."""
 
-    task: Positional[str | None] = None
-    """What to learn: a name that 'robo-maxent tasks' lists, gym:ID, or MODULE:CLASS for a task of
-    your own. Not needed with --resume."""
+    task: Annotated[Positional[str | None], TrainedTask] = None
     resume: Path | None = None
     """Run directory to continue, exactly; the budget comes on top of what it has done."""
+    recipe_of: Annotated[Path | None, arg(name="config", metavar="FILE|RUN")] = None
+    """A config.json, or its run: a new run of the same task and recipe. What else is said comes
+    before what it says."""
     out: Path | None = None
     """Run directory to make; by default runs/TASK/TIME-seedSEED."""
     options: Of = field(default_factory=TaskOptions)
@@ -43,7 +48,7 @@ class Train:
     time, discrete for one with discrete actions, goals for a few gym: environments with goals,
     classic for the algorithm as published."""
     as_json: Json = False
-    config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    config: Recipe = field(default_factory=TrainConfig)
 
     def run(self) -> Result:
         """Train, and say what was left where."""
@@ -53,10 +58,12 @@ class Train:
         from robo_maxent.training.run_directory import read_config, resumed
         from robo_maxent.training.train import train
 
-        if self.resume is None and self.task is None:
+        if self.resume is None and self.task is None and self.recipe_of is None:
             raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
         if self.task is not None:
             class_of(self.task)  # which says what is wrong with it
+        if self.resume is not None and self.recipe_of is not None:
+            raise UsageError("a run is resumed with its own configuration: give no --config")
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
         if self.resume is not None:
@@ -70,8 +77,7 @@ class Train:
             task = make(self.task or saved["task"], saved_options(saved))
             config, directory = resumed(self.resume, self.config), self.resume
         else:
-            assert self.task is not None
-            task, config = make(self.task, self.options.given), self.config
+            task, config = self._task(), self.config
             directory = self.out
         memory = memory_needed(task, config, self.resume) / 1e9
         say(f"Training {task.name}, with about {memory:.1f} GB of memory")
@@ -88,6 +94,23 @@ class Train:
         else:
             say(f"Next: robo-maxent evaluate {directory}{word_for(code, '--task ')}")
         return result
+
+    def _task(self) -> "StressTask[Any]":
+        """The task of a new run: that of ``--config``, with what else was said.
+
+        Raises:
+            UsageError: It would run code that was not named, or something is wrong with it.
+        """
+        from robo_maxent.training.run_directory import read_config
+
+        if self.recipe_of is None:
+            assert self.task is not None
+            return make(self.task, self.options.given)
+        saved = read_config(self.recipe_of)
+        require_said(saved, self.task, str(self.recipe_of), "robo-maxent train")
+        word = self.task or saved["task"]
+        same = name_of(word) == saved["task"]  # options are of their own task
+        return make(word, (saved_options(saved) if same else {}) | self.options.given)
 
 
 def _trained(run: "Run") -> Result:

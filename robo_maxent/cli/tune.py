@@ -9,10 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from robo_maxent import kept, machine
-from robo_maxent.cli.arguments import Json, Of, Result, TaskOptions, make, maker
+from robo_maxent.cli.arguments import (
+    Json,
+    Of,
+    Recipe,
+    Result,
+    TaskOptions,
+    TrainedTask,
+    make,
+    maker,
+)
 from robo_maxent.cli.names import in_file_name
 from robo_maxent.cli.sweep import Jobs, again, cost, planned, require_trainable
 from robo_maxent.errors import UsageError
@@ -38,8 +47,7 @@ OF_TUNE = {"--trials": 1, "--range": 1, "--out": 1, "--seed": 1, "--episodes": 1
 class Tune:
     """Search for better settings of the learner with Optuna; the same command continues."""
 
-    task: Positional[str]
-    """What to learn, as of train."""
+    task: Annotated[Positional[str], TrainedTask]
     trials: int = 50
     """Settings to try, a run each. More can be added later."""
     range: Annotated[
@@ -60,7 +68,7 @@ class Tune:
     preset: Preset = "default"
     """Recipe that is changed; by default the task's own, as of train."""
     as_json: Json = False
-    config: OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    config: Recipe = field(default_factory=TrainConfig)
 
     def run(self) -> Result:
         """Do the trials that are not done, and say what came of all."""

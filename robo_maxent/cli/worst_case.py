@@ -2,39 +2,28 @@
 
 import shlex
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
 from robo_maxent.cli.arguments import (
-    AllowPickle,
     Json,
-    Normalize,
-    Of,
-    PolicyName,
     Result,
-    TaskName,
-    TaskOptions,
     Threads,
     use_threads,
 )
-from robo_maxent.cli.policies import policies_under_test
+from robo_maxent.cli.policies import OfOnePolicy
 
 if TYPE_CHECKING:
     from robo_maxent.robustness.worst_case_files import WorstCaseResult
 
 
 @dataclass(frozen=True)
-class WorstCase:
+class WorstCase(OfOnePolicy):
     """Search for the mildest combined disturbances that make a policy fail, and film them."""
 
-    policy: PolicyName
-    task: TaskName = None
-    normalize: Normalize = None
-    allow_pickle: AllowPickle = False
-    options: Of = field(default_factory=TaskOptions)
     effects: Annotated[tuple[str, ...] | None, arg(metavar="AXIS...")] = None
     """Axes of a stress test whose effects act together, such as push friction; by default those
     of its axis combined."""
@@ -65,10 +54,8 @@ class WorstCase:
         settings = worst_case.Settings(self._effects(), self.episodes, self.starts, self.seed)
         if self.clips:
             gym_video.choose_backend()  # before an environment is made, which would choose
-        (tested,), task = policies_under_test(
-            (self.policy,), self.task, self.options, self.normalize, self.allow_pickle
-        )
-        out = self.out or self._home() / words.DIRECTORY
+        tested, task = self.under_test()
+        out = self.out or self.home / words.DIRECTORY
         worst_case_files.require_directory(out)
         with Progress(f"worst case of {self.policy}") as progress:
             found, starts = worst_case.search(
@@ -100,11 +87,6 @@ class WorstCase:
         if not names:
             raise UsageError("--effects names no axis: name some, or leave it out")
         return names
-
-    def _home(self) -> Path:
-        """Where results go that nobody gave a place."""
-        named = Path(self.policy)
-        return named if named.is_dir() else Path("runs")
 
     def _tell(self, result: "WorstCaseResult") -> None:
         """Say what was found, where it is, and what to do next."""

@@ -51,7 +51,8 @@ class SacConfig:
     layer_norm: bool = True
     """SiLU of normalized hidden layers, stable at high learning rates; False: plain ReLU."""
     normalize: bool = True
-    """Normalize observations by their running mean and deviation."""
+    """Normalize observations by their running mean and deviation; False: networks see them as they
+    are."""
     batch_size: int = 256
     """Transitions in an update."""
     learning_rate: float = 2e-3

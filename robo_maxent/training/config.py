@@ -31,7 +31,8 @@ class TrainConfig:
     replay_capacity: int = 1_000_000
     """Transitions kept."""
     symmetric: bool = True
-    """Store each transition's left-right mirror image too, where the task declares one."""
+    """Store each transition's left-right mirror image too, where the task declares one; False: only
+    what happened."""
     relabelled: float | None = None
     """Share of transitions whose goal is replaced in hindsight; by default what the task says."""
     evaluate_every: int = 200_000

@@ -101,11 +101,15 @@ class _Described:
 def read_config(directory: Path) -> dict[str, Any]:
     """The ``config.json`` of a run: ``task``, ``train``, and the options of the task.
 
+    Args:
+        directory: The run, or the file itself.
+
     Raises:
         UsageError: The directory is not a run, or its ``config.json`` says something else.
     """
+    file = directory if directory.is_file() else directory / CONFIG
     try:
-        saved = json.loads((directory / CONFIG).read_text())
+        saved = json.loads(file.read_text())
         typed(_Described, saved, "it")
     except OSError as error:
         known = "".join(f" {each}" for each in _runs_in(directory)[-KNOWN:])
@@ -113,7 +117,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise UsageError(f"{message} Runs in it:{known}" if known else message) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{directory}: its config.json is damaged: {error}.") from error
-    return kept.placed(saved, directory)
+    return kept.placed(saved, file.parent)
 
 
 def _runs_in(directory: Path) -> list[str]:
@@ -134,20 +138,40 @@ def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
         UsageError: More than the budget is given, the directory is not a run, or its
             configuration does not fit this version.
     """
-    saved = read_config(directory)["train"]
     if options := _more_than_budget(budget):
         raise UsageError(
             "a run is resumed with its own configuration: give only a new budget, not "
             f"{', '.join(options)}"
         )
+    recipe, _ = read_recipe(directory)
+    return replace(recipe, minutes=budget.minutes, steps=budget.steps)
+
+
+def read_recipe(directory: Path) -> tuple[TrainConfig, tuple[str, ...]]:
+    """How a run was trained, and settings that it does not say, which get their usual values.
+
+    Args:
+        directory: The run, or its ``config.json``.
+
+    Raises:
+        UsageError: It is no run, or its configuration does not fit this version; the message says
+            in which settings.
+    """
+    saved = read_config(directory)["train"]
     try:
         recipe: TrainConfig = typed(TrainConfig, saved, "train")
     except (ValueError, UsageError) as error:
         raise UsageError(f"{directory}: its config.json can't be used: {error}") from error
-    known = json.loads(json.dumps(asdict(recipe)))
-    if unknown := (saved.keys() - known.keys()) | (saved.get("sac", {}).keys() - known["sac"]):
-        raise UsageError(f"{directory} was made by another version: it has {sorted(unknown)[0]!r}")
-    return replace(recipe, minutes=budget.minutes, steps=budget.steps)
+    known = asdict(recipe)
+    levels = {"": (saved, known), "sac.": (saved.get("sac", {}), known["sac"])}
+    unknown = [f"{level}{name}" for level, (a, b) in levels.items() for name in a if name not in b]
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        raise UsageError(
+            f"{directory} was made by another version: it has {names}, which this one does not know"
+        )
+    lacking = (f"{level}{name}" for level, (a, b) in levels.items() for name in b if name not in a)
+    return recipe, tuple(name for name in lacking if name != "sac" or "sac" not in saved)
 
 
 def _more_than_budget(given: TrainConfig) -> list[str]:

@@ -1,12 +1,14 @@
 """A mistyped command line is told what it may have meant; "latest" is the newest run."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from command_line import call
 
-from robo_maxent.cli.hints import ABSENT, ELSEWHERE, hints
+from robo_maxent.cli import main
+from robo_maxent.cli.hints import ABSENT, ELSEWHERE, FLAG, hints
 from robo_maxent.cli.names import with_latest
 from robo_maxent.errors import PolicyError
 
@@ -19,6 +21,11 @@ from robo_maxent.errors import PolicyError
         ("train quadruped-flat --total_timesteps=10", "--total-timesteps is here --steps"),
         ("train quadruped-flat --device cpu", "--device: there is no choice: everything runs on"),
         ("train quadruped-flat --minuts 1", "--minuts: did you mean --minutes?"),
+        (
+            "evaluate RUN --n-eval-episodes 3",
+            "--n-eval-episodes is here --episodes, and in",
+        ),
+        ("export RUN --lr 3", "--lr is here --learning-rate; export has no --learning-rate"),
         ("evaluate RUN --sed 3", "--sed: did you mean --seed?"),
     ],
 )
@@ -38,11 +45,10 @@ def test_what_looks_like_nothing_gets_no_hint(words: str) -> None:
 def test_flags_of_others_are_none_of_ours_and_lead_to_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    helps = [call(capsys, command, "--help")[1] for command in ("train", "evaluate")]
-    ours = {word.strip(",") for text in helps for word in text.split() if word.startswith("--")}
+    helps = [call(capsys, command, "--help")[1] for command in main._command_names()]
+    ours = set(re.findall(FLAG, " ".join(helps)))
     assert not ours & (ELSEWHERE.keys() | ABSENT.keys())
-    leads = {word for text in ELSEWHERE.values() for word in text.replace(",", "").split()}
-    assert {word for word in leads if word.startswith("--")} <= ours
+    assert set(re.findall(FLAG, " ".join(ELSEWHERE.values()))) <= ours
 
 
 @pytest.mark.parametrize(
