@@ -96,15 +96,15 @@ def _given_recipe(args: list[str]) -> TrainConfig | None:
     Raises:
         UsageError: There is no such run, it does not fit this version, or there is a preset, too.
     """
-    from robo_maxent.cli.progress import say
-    from robo_maxent.training.run_directory import read_recipe
-
     words = _words(args)
     file = dict(itertools.pairwise(words)).get("--config")
     if args[:1] != ["train"] or file is None:
         return None
     if "--preset" in words:
         raise UsageError("--config has a recipe already: leave out --preset")
+    from robo_maxent.cli.progress import say
+    from robo_maxent.training.run_directory import read_recipe
+
     recipe, lacking = read_recipe(Path(file))
     if lacking:
         say(f"  {file} is of another version: as usual are {', '.join(lacking)}")

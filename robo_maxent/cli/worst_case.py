@@ -42,11 +42,13 @@ class WorstCase(OfOnePolicy):
 
     def run(self) -> Result:
         """Search, film, and say what was found."""
-        from robo_maxent.cli.progress import Progress
+        from robo_maxent.cli.progress import Progress, say
         from robo_maxent.errors import UsageError
         from robo_maxent.rendering import gym_video
         from robo_maxent.report import worst_case as words
         from robo_maxent.robustness import worst_case, worst_case_files
+        from robo_maxent.robustness.disturbance_space import space_of
+        from robo_maxent.training.interrupt import sigterm_as_ctrl_c
 
         use_threads(self.threads)
         if self.clips < 0:
@@ -57,15 +59,23 @@ class WorstCase(OfOnePolicy):
         tested, task = self.under_test()
         out = self.out or self.home / words.DIRECTORY
         worst_case_files.require_directory(out)
-        with Progress(f"worst case of {self.policy}") as progress:
-            found, starts = worst_case.search(
-                task, tested, settings, dumps=out / "diverged", progress=progress.count
-            )
-        clips = 0 if found.interrupted else self.clips
+        space_of(task, settings.effects)  # which says what can't be searched
         command = f"robo-maxent {shlex.join(sys.argv[1:])}"
-        with Progress("filming failures") as filming:
-            result = worst_case_files.write(found, starts, out, command, clips, filming.count)
-        self._tell(result)
+        with sigterm_as_ctrl_c(), worst_case_files.tried(out, task, tested, self.seed) as tried:
+            try:
+                with Progress(f"worst case of {self.policy}") as progress:
+                    found, starts = worst_case.search(
+                        task, tested, settings, 0, out / "diverged", progress.count, tried
+                    )
+                clips = 0 if found.interrupted else self.clips
+                with Progress("filming failures") as filming:
+                    result = worst_case_files.write(
+                        found, starts, out, command, clips, filming.count
+                    )
+            except KeyboardInterrupt:
+                say(f"What was tried is kept in {out}. Continue: {command}")
+                raise
+        self._tell(result, command)
         return {
             "report": str(result.report),
             "episodes": str(result.rows),
@@ -88,7 +98,7 @@ class WorstCase(OfOnePolicy):
             raise UsageError("--effects names no axis: name some, or leave it out")
         return names
 
-    def _tell(self, result: "WorstCaseResult") -> None:
+    def _tell(self, result: "WorstCaseResult", command: str) -> None:
         """Say what was found, where it is, and what to do next."""
         from robo_maxent.cli.progress import say
         from robo_maxent.report import worst_case as words
@@ -99,7 +109,7 @@ class WorstCase(OfOnePolicy):
             for line in (*words.lines(summary), words.comparison(summary), words.scale(summary)):
                 print(f"  {line}")
         if summary.interrupted:
-            say("Interrupted: this is what was found so far.")
+            say(f"Interrupted: this is what was found so far. Continue: {command}")
         if result.why_no_films:
             say(f"  {result.why_no_films}")
         say(f"  report, for a browser: {result.report}")

@@ -18,6 +18,7 @@ from robo_maxent.robustness.episode_measures import measured
 from robo_maxent.robustness.shards import scale_of
 from robo_maxent.robustness.tested_points import Outcomes
 from robo_maxent.robustness.traced_rollout import BLOCK, Batch
+from robo_maxent.robustness.tried_episodes import TriedEpisodes
 from robo_maxent.types import Episode
 
 
@@ -31,6 +32,8 @@ class DisturbedStarts:
     threads: int
     dumps: Path
     """Where the state of a diverged simulation goes."""
+    tried: TriedEpisodes | None = None
+    """What an interrupted search of the same has run already; None: nothing is kept."""
     by_return: bool = False
     """The task knows no success, so episodes are judged by what they return."""
     least_return: float | None = None
@@ -52,10 +55,17 @@ class DisturbedStarts:
         episodes: list[Episode] = []
         for first in range(0, len(sims), BLOCK):
             ids = np.arange(first, min(first + BLOCK, len(sims)))
-            batch = self._batch(params.rows(ids), sims[ids])
-            part, _ = traced_rollout.run(batch, self.policy, "mean", self.threads, self.dumps)
-            episodes += part
+            episodes += self._block(params.rows(ids), sims[ids])
         return [self._judged(episode) for episode in episodes]
+
+    def _block(self, params: EpisodeParams, sims: np.ndarray) -> list[Episode]:
+        """Episodes that are run together, not judged yet."""
+
+        def run() -> list[Episode]:
+            batch = self._batch(params, sims)
+            return traced_rollout.run(batch, self.policy, "mean", self.threads, self.dumps)[0]
+
+        return self.tried.episodes(params, sims, run) if self.tried else run()
 
     def calibrate(self, sims: np.ndarray) -> list[Episode]:
         """Undisturbed episodes, by which all are judged where the task knows no success."""

@@ -30,6 +30,7 @@ from robo_maxent.robustness.disturbed_starts import (
 from robo_maxent.robustness.mildest_failure import MildestFailure
 from robo_maxent.robustness.suites import MOST, first_simulation
 from robo_maxent.robustness.tested_points import Ledger, Point, random_search
+from robo_maxent.robustness.tried_episodes import TriedEpisodes
 from robo_maxent.seeds import Purpose, named_rng, whole
 
 FRESH = 100
@@ -120,6 +121,7 @@ def search(
     threads: int = 0,
     dumps: str | os.PathLike[str] = "runs/diverged",
     progress: Progress | None = None,
+    tried: TriedEpisodes | None = None,
 ) -> tuple[WorstCase, DisturbedStarts]:
     """Look for the mildest disturbances that make a policy fail.
 
@@ -130,6 +132,7 @@ def search(
         threads: Physics threads; 0: one per CPU. They change no result.
         dumps: Where the state of a diverged simulation goes.
         progress: Called with how much is done and how much there is.
+        tried: What the same search has run already; it changes no result.
 
     Returns:
         What was found, also where Ctrl-C came between; and what runs it again.
@@ -139,7 +142,7 @@ def search(
         PolicyError: The policy fails undisturbed.
     """
     space = space_of(task, settings.effects)
-    starts = DisturbedStarts(task, policy, settings.seed, threads, Path(dumps))
+    starts = DisturbedStarts(task, policy, settings.seed, threads, Path(dumps), tried)
     stages = _Stages(progress, settings, len(space.parts))
     undisturbed = share_failed(starts.calibrate(_block(FRESHLY, FRESH)))
     stages.next(FRESH)

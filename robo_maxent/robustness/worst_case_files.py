@@ -24,10 +24,13 @@ from robo_maxent.report.worst_case import (
 )
 from robo_maxent.report.worst_case_section import section
 from robo_maxent.robustness import stress_test
+from robo_maxent.robustness.axes import AnyTask
+from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.disturbed_starts import DisturbedStarts, failed
 from robo_maxent.robustness.plan import described
 from robo_maxent.robustness.runner import PACKAGES, capture_impulses
 from robo_maxent.robustness.store import DESCRIPTION, EPISODES
+from robo_maxent.robustness.tried_episodes import TriedEpisodes
 from robo_maxent.robustness.worst_case import Failure, WorstCase
 from robo_maxent.versions import installed
 
@@ -55,6 +58,15 @@ def require_directory(out: Path) -> None:
         UsageError: It can't, or something else is there.
     """
     require_place(out / DESCRIPTION, KIND)
+
+
+def tried(out: Path, task: AnyTask, policy: PolicyUnderTest, seed: int) -> TriedEpisodes:
+    """The episodes of searches in a directory that this one may ask for, too.
+
+    Raises:
+        UsageError: Another process searches there.
+    """
+    return TriedEpisodes(out, _decisive(task, policy, seed))
 
 
 def write(
@@ -213,6 +225,18 @@ def _told(
     )
 
 
+def _decisive(task: AnyTask, policy: PolicyUnderTest, seed: int) -> dict[str, Any]:
+    """What decides the episodes of a search, given what is disturbed in which start."""
+    return {
+        **identified(task),
+        "task_options": kept.named(task.options, task.kept),
+        "content": dict(task.content),
+        "seed": seed,
+        "versions": {name: installed(name) for name in (*PACKAGES, "cmaes", *task.packages)},
+        "policies": described([policy]),
+    }
+
+
 def _description(
     summary: WorstCaseSummary, starts: DisturbedStarts, command: str
 ) -> Mapping[str, Any]:
@@ -221,12 +245,7 @@ def _description(
     return {
         "format": SUITE_FORMAT,
         "suite": SUITE,
-        **identified(task),
-        "task_options": kept.named(task.options, task.kept),
-        "content": dict(task.content),
-        "seed": starts.seed,
-        "versions": {name: installed(name) for name in (*PACKAGES, "cmaes", *task.packages)},
-        "policies": described([starts.policy]),
+        **_decisive(task, starts.policy, starts.seed),
         "capture_impulse": capture_impulses(task),
         "command": command,
         "notes": list(task.trial_notes),

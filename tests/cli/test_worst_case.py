@@ -1,12 +1,20 @@
 """``worst-case`` on the command line: a script goes round a wall while its actions come late."""
 
 import json
+import os
+import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from command_line import call
 
 from robo_maxent.report.worst_case import DIRECTORY
+from robo_maxent.robustness import traced_rollout
+from robo_maxent.robustness.tried_episodes import TriedEpisodes
+from robo_maxent.types import Episode
 
 SCRIPT = '''
 import numpy as np
@@ -62,6 +70,56 @@ def test_what_it_can_not_search_is_said_at_the_door(capsys: pytest.CaptureFixtur
     assert "--effects names no axis" in refused("--effects", ",")
     assert "clips must be at least 0" in refused("--clips", "-1")
     assert "it fails without any disturbance" in refused(policy="idle")
-    Path("runs/worst-case").mkdir(parents=True)
+    Path("runs/worst-case").mkdir(parents=True, exist_ok=True)
     Path("runs/worst-case/suite.json").write_text('{"suite": "quick"}')
     assert "is there and is not the file of a worst case" in refused()
+
+
+def test_a_search_that_was_ended_goes_on_from_what_it_tried(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("worst-case", "fork_scripts:left", *SEARCH, "--effects", "action_delay")
+    simulate, blocks, ends_at = traced_rollout.run, [], 0
+
+    def run(*arguments: Any, **more: Any) -> Any:
+        blocks.append(arguments[0])
+        if len(blocks) == ends_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return simulate(*arguments, **more)
+
+    def search() -> tuple[int, int]:
+        """Exit code, and how much was simulated."""
+        blocks.clear()
+        return call(capsys, *words)[0], len(blocks)
+
+    monkeypatch.setattr(traced_rollout, "run", run)
+    code, whole = search()
+    rows = Path("runs", DIRECTORY, "episodes.jsonl").read_bytes()
+    assert (code, whole > 20) == (0, True)
+    shutil.rmtree("runs")
+    ends_at = 10
+    assert search() == (130, 10)
+    ends_at = 0
+    assert search() == (0, whole - 9)  # the tenth was lost
+    assert Path("runs", DIRECTORY, "episodes.jsonl").read_bytes() == rows
+
+
+def test_what_was_tried_of_another_policy_or_is_damaged_is_not_used(tmp_path: Path) -> None:
+    episode = Episode("ice", 1, 0, 0, 5, 2.0, True, False, False, {}, {})
+    asked = {"a": np.zeros((1, 2))}, np.arange(1)
+    runs = []
+
+    def run() -> list[Episode]:
+        runs.append(1)
+        return [episode]
+
+    def tried(policy: str) -> int:
+        with TriedEpisodes(tmp_path, {"policy": policy}) as kept:
+            assert kept.episodes(*asked, run) == kept.episodes(*asked, run) == [episode]
+        return len(runs)
+
+    assert [tried("one"), tried("one"), tried("other"), tried("one")] == [1, 1, 2, 3]
+    path = tmp_path / "tried.jsonl"
+    path.write_text(path.read_text()[:-9])
+    assert tried("one") == 4
+    assert tried("one") == 4
