@@ -1,6 +1,10 @@
 """Small quadrupeds, written here: MJCF and URDF in the ways of public files."""
 
 from collections.abc import Callable
+from pathlib import Path
+
+from robo_maxent.robots import page as robot_page
+from robo_maxent.robots.proposal import propose
 
 LEG_PLACES = {
     "FL": (0.2, 0.1),
@@ -32,6 +36,15 @@ def leg(name: str, foot: str, side: float) -> str:
           </body>
         </body>
       </body>"""
+
+
+def write_page(folder: Path) -> Path:
+    """A model and its page in a folder, which is made."""
+    folder.mkdir(parents=True)
+    (folder / "small.xml").write_text(mjcf())
+    page = folder / "small.toml"
+    page.write_text(robot_page.write_page(propose(folder / "small.xml", "small.xml", "small").page))
+    return page
 
 
 def mjcf(

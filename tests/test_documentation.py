@@ -24,7 +24,7 @@ from robo_maxent.cli import main
 from robo_maxent.perturbations.base import Axis, Share
 from robo_maxent.robustness import suites
 from robo_maxent.robustness.suites import Refinement, Suite
-from robo_maxent.tasks import quadruped
+from robo_maxent.tasks import quadruped, registered
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -35,6 +35,7 @@ AFTER_FIRST = (
     "tutorials/read-a-report.md",
     "tutorials/certify-a-policy.md",
     "tutorials/your-own-task.md",
+    "tutorials/your-own-robot.md",
     "tutorials/your-own-perturbation.md",
     "how-to/deploy-onnx.md",
     "how-to/accept-in-ci.md",
@@ -42,7 +43,7 @@ AFTER_FIRST = (
 """Pages that are run from top to bottom, each where the first one was run already."""
 
 SHORTER = {
-    r"--minutes \S+": "--steps 3200",
+    r"--minutes \S+|--steps \d+": "--steps 3200",
     r" train (?!--resume)": " train --evaluation-episodes 2 --threads 1 ",
     r"--episodes \d+": "--episodes 2",
     r"--seconds \d+": "--seconds 0.1",
@@ -126,6 +127,7 @@ def test_the_parser_takes_every_command_of_readme_and_docs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(main, "_chosen_preset", lambda args: "default")  # which makes environments
+    monkeypatch.setattr(main, "_given_recipe", lambda args: None)  # which reads a run
     refused = []
     for line, page in commands().items():
         words = arguments_of(re.sub(r"--seed [A-Z]+", "--seed 1", line))  # a word for any number
@@ -183,6 +185,7 @@ def inside(directory: Path) -> Iterator[None]:
         patch.syspath_prepend(directory)
         patch.setattr(sys, "dont_write_bytecode", True)
         yield
+    registered.clear()
     for name in set(sys.modules) - known:
         if str(directory) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]

@@ -107,7 +107,7 @@ def _given_recipe(args: list[str]) -> TrainConfig | None:
 
     recipe, lacking = read_recipe(Path(file))
     if lacking:
-        say(f"  {file} is of another version: as usual are {', '.join(lacking)}")
+        say(f"  {file} does not say {', '.join(lacking)}: these are as usual")
     given = {"--minutes", "--steps"} & set(words)
     return replace(recipe, minutes=None, steps=None) if given else recipe
 

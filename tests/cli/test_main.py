@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from robo_maxent.cli.info import Tasks
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.tasks import make
+from robo_maxent.tasks import FAMILIES, make
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.train import train
 
@@ -229,12 +230,42 @@ def test_tasks_lists_every_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "tasks")[1].startswith("quadruped-flat ")
 
 
+def test_in_a_terminal_tasks_stand_under_what_they_are_about(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    lines = call(capsys, "tasks")[1].splitlines()
+    titles = [line for line in lines if not line.startswith("  ")]
+    assert titles == [*FAMILIES, "Of Gymnasium", "Your own"]
+    assert lines[-1].startswith("  MODULE:CLASS ")
+
+
+def test_doctor_names_what_installs_each_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"].keys() - set(doctor.OF_DEVELOPERS)
+    monkeypatch.setattr(doctor.versions, "installed", lambda name: None)
+    check = doctor._extras()
+    assert check.fix.split("; ") == [f"pip install 'robo-maxent[{e}]'" for e in sorted(extras)]
+    monkeypatch.setattr(doctor.versions, "installed", lambda name: None if name == "ray" else "1")
+    check = doctor._extras()
+    assert check.found.split(", ") == sorted(extras - {"ray"})
+    assert check.fix == "pip install 'robo-maxent[ray]'"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_gets_all_commands_to_complete(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, said = call(capsys, "completion", shell)
+    assert (code, said) == (0, "")
+    assert all(name in out for name in ("robo-maxent", "worst-case", "--evaluate-every"))
+
+
 def test_doctor_checks_what_a_run_depends_on(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "doctor", "--json")
     found = json.loads(out)
-    assert {"versions", "simulations", "rendering", "threads", "compiler", "precision"} <= {
-        c["name"] for c in found["checks"]
-    }
+    names = {"versions", "simulations", "rendering", "threads", "compiler", "precision"}
+    assert names | {"system", "extras", "gpu"} <= {c["name"] for c in found["checks"]}
     assert code == (0 if found["ok"] else 1)
 
 

@@ -1,18 +1,23 @@
 """``sweep`` and ``tune``: from a command to statistics, and again from where they were."""
 
+import itertools
 import json
 import shlex
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import small_robots
 from command_line import call
 from inline_workers import Do, InlineWorkers
 
-from robo_maxent.cli import tune
+from robo_maxent.cli import main, tune
+from robo_maxent.errors import UsageError
 from robo_maxent.sweeps import runner
 from robo_maxent.sweeps.run import Ended, Order, Progress, Result
+from robo_maxent.sweeps.runner import Runner, Standing
 
 BUDGET = ["--steps", "1000", "--jobs", "1"]
 Begun = list[str]
@@ -209,3 +214,33 @@ def test_a_search_without_evaluations_is_refused(
     assert code == 2
     assert "give --evaluation-episodes" in err
     assert not names
+
+
+@pytest.mark.parametrize("command", ["sweep", "tune"])
+def test_a_robot_of_ones_own_is_kept_and_may_move(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    orders: list[Order] = []
+
+    def run(runner: Runner, given: Iterable[Order]) -> dict[str, Standing]:
+        orders.extend(itertools.islice(given, 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runner, "run", run)
+    for place in ("there", "elsewhere"):
+        page = small_robots.write_page(Path(place))
+        words = [command, "quadruped-flat", "--robot", str(page), "--steps", "64", "--out", "many"]
+        with pytest.raises(KeyboardInterrupt):
+            main.parsed(words).run()
+        shutil.rmtree(place)
+        plan = next(Path("many").glob("*.json")).read_text()
+        assert json.loads(plan)["options"]["robot_file"] == "robot.zip"
+    tasks = [order.make_task() for order in orders]
+    assert tasks[0].options == tasks[1].options
+    assert tasks[0].options["robot_file"] == str(Path("many/robot.zip").resolve())
+    heavier = small_robots.write_page(Path("heavier"))
+    model = heavier.with_name("small.xml")
+    model.write_text(model.read_text().replace('mass="6"', 'mass="7"'))
+    with pytest.raises(UsageError, match="was begun by another command: its robot of content"):
+        main.parsed([*words[:3], str(heavier), *words[4:]]).run()
