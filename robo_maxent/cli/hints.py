@@ -31,6 +31,9 @@ ELSEWHERE = {
     "--log-dir": "--out",
     "--tensorboard-log": "--out, where TensorBoard's events lie, too",
     "--output": "--out",
+    "--track": "--wandb, which takes a project",
+    "--wandb-project": "--wandb",
+    "--wandb-project-name": "--wandb",
     "--load": "--resume",
     "--load-run": "--resume",
     "--checkpoint": "--resume",
@@ -51,8 +54,6 @@ ABSENT = {
     "--device": "there is no choice: everything runs on the CPU",
     "--cuda": "there is no choice: everything runs on the CPU",
     "--gpu": "there is no choice: everything runs on the CPU",
-    "--wandb": "there is none: a run has metrics.jsonl and TensorBoard's events",
-    "--track": "there is none: a run has metrics.jsonl and TensorBoard's events",
 }
 """Flags of other libraries that nothing corresponds to, and why."""
 

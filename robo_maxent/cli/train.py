@@ -1,6 +1,7 @@
 """``robo-maxent train``."""
 
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
 if TYPE_CHECKING:
+    from robo_maxent.cli.wandb_log import WandbLog
     from robo_maxent.envs.interface import StressTask
     from robo_maxent.training.train import Run
 
@@ -47,6 +49,9 @@ class Train:
     simulations, rough for those on terrain, arm for the arm, single for one gym: environment at a
     time, discrete for one with discrete actions, goals for a few gym: environments with goals,
     classic for the algorithm as published."""
+    wandb: Annotated[str | None, arg(metavar="PROJECT")] = None
+    """Send the metrics to this project of Weights & Biases, too (pip install
+    'robo-maxent[wandb]'); WANDB_MODE=offline keeps them here."""
     as_json: Json = False
     config: Recipe = field(default_factory=TrainConfig)
 
@@ -81,8 +86,11 @@ class Train:
             directory = self.out
         memory = memory_needed(task, config, self.resume) / 1e9
         say(f"Training {task.name}, with about {memory:.1f} GB of memory")
-        with Progress("training") as progress:
-            run = train(task, config, directory, self.resume is not None, progress.training)
+        with self._logged(task, config) as log, Progress("training") as progress:
+            show = log.beside(progress.training) if log else progress.training
+            run = train(task, config, directory, self.resume is not None, show)
+            if log:
+                log.keep(run)
         result = _trained(run)
         _draw(run.directory)
         for line in _files(run.directory):
@@ -94,6 +102,17 @@ class Train:
         else:
             say(f"Next: robo-maxent evaluate {directory}{word_for(code, '--task ')}")
         return result
+
+    def _logged(
+        self, task: "StressTask[Any]", config: TrainConfig
+    ) -> "AbstractContextManager[WandbLog | None]":
+        """Where metrics go beside the run."""
+        if self.wandb is None:
+            return nullcontext()
+        from robo_maxent.cli.wandb_log import logging_to
+
+        described = {"task": task.name, **task.options, "train": asdict(config)}
+        return logging_to(self.wandb, task.name, described, self.resume)
 
     def _task(self) -> "StressTask[Any]":
         """The task of a new run: that of ``--config``, with what else was said.

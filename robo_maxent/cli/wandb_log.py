@@ -1,0 +1,88 @@
+"""Metrics of a training on Weights & Biases, beside those that every run writes (extra ``wandb``).
+
+``WANDB_MODE=offline`` needs no account and no network; ``wandb sync`` sends what it left later.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from robo_maxent.errors import UsageError
+from robo_maxent.files import write_atomically
+from robo_maxent.training.train import Run, Show, Status
+from robo_maxent.versions import require_extra
+
+FILE = "wandb.json"
+"""Of a run: what it is called there, so that a resumed one goes on in the same place."""
+
+
+class WandbLog:
+    """Sends the metrics as they change; made by :func:`logging_to`."""
+
+    def __init__(self, run: Any) -> None:
+        """Send to a run of ``wandb.init``."""
+        self._run = run
+        self._sent: tuple[int, dict[str, float]] = -1, {}  # steps, and the values there
+
+    def beside(self, show: Show) -> Show:
+        """What shows a training, and sends its metrics too."""
+
+        def shown(status: Status) -> None:
+            show(status)
+            row = status.steps, dict(status.values)
+            if row[1] and row != self._sent:  # an evaluation adds to the row of its step
+                self._sent = row
+                self._run.log(row[1], step=status.steps)
+
+        return shown
+
+    def keep(self, run: Run) -> None:
+        """Note in the directory of a run what it is called there, and the best that it reached."""
+        best = {"best_success": run.success, "best_return": run.reward}
+        self._run.summary.update({name: value for name, value in best.items() if value is not None})
+        write_atomically(run.directory / FILE, json.dumps({"id": self._run.id}) + "\n")
+
+
+@contextmanager
+def logging_to(
+    project: str, task: str, config: Mapping[str, Any], resumed: Path | None
+) -> Iterator[WandbLog]:
+    """Send metrics to a project while a training runs.
+
+    Args:
+        project: Made there if it is new.
+        task: Its runs are a group.
+        config: What is trained and how.
+        resumed: The run that goes on; None: a new one.
+
+    Raises:
+        UsageError: The package is missing, or refuses; the message says what to do.
+    """
+    wandb = require_extra("wandb", "wandb", f"--wandb {project}")
+    try:
+        run = wandb.init(
+            project=project, group=task, config=dict(config), id=_id(resumed), resume="allow"
+        )
+    except wandb.errors.Error as error:
+        text = " ".join(str(error).split()).rstrip(".")
+        raise UsageError(
+            f"Weights & Biases can't be used: {text}. Without an account: WANDB_MODE=offline"
+        ) from error
+    ended_well = False
+    try:
+        yield WandbLog(run)
+        ended_well = True
+    finally:
+        run.finish(exit_code=0 if ended_well else 1)
+
+
+def _id(resumed: Path | None) -> str | None:
+    """What a run is called there; None: it was not there, or nobody knows."""
+    if resumed is None:
+        return None
+    try:
+        return str(json.loads((resumed / FILE).read_text())["id"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
