@@ -98,7 +98,8 @@ def test_the_task_of_a_shared_stress_test_imports_no_module(
     said = refused(capsys, *REPLAY)
     assert f"the stress test asks for the task {OWN}, which runs the code of the module" in said
     assert f"own_world: if you trust that, say --task {OWN}" in said
-    assert "asks for the task" in refused(capsys, *REPLAY, "--task", "gym:own_world:Other-v0")
+    other = "gym:own_world:Other-v0"
+    assert f"is of the task {OWN}, not of {other}" in refused(capsys, *REPLAY, "--task", other)
     assert stress_test.read("suite")[1]["replay"].endswith(f"--row {{row}} --task {OWN}")
 
 
