@@ -118,9 +118,10 @@ def require_task(kind: Any, word: str) -> None:
     lacking = [name for name in _DECLARED[base] if not hasattr(kind, name)]
     if lacking := lacking + sorted(getattr(kind, "__abstractmethods__", ())):
         raise UsageError(f"{word} is no task yet: it lacks {', '.join(lacking)}")
-    if not (isinstance(kind.name, str) and _NAME.fullmatch(kind.name)):
+    name = getattr(kind, "name", None)
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise UsageError(
-            f"{word} is called {kind.name!r}: a name of a task has letters, digits and hyphens"
+            f"{word} is called {name!r}: a name of a task has letters, digits and hyphens"
         )
 
 
