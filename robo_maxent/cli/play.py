@@ -3,37 +3,22 @@
 import itertools
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from robo_maxent.cli.arguments import (
-    AllowPickle,
-    Normalize,
-    Of,
-    PolicyName,
-    Result,
-    TaskName,
-    TaskOptions,
-    Threads,
-    use_threads,
-)
+from robo_maxent.cli.arguments import Result, Threads, use_threads
 from robo_maxent.cli.names import label
-from robo_maxent.cli.policies import policy_and_task
+from robo_maxent.cli.policies import OfOnePolicy
 from robo_maxent.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
-class Play:
+class Play(OfOnePolicy):
     """Watch a policy in a browser, drive it, push it, and change what it meets while it runs."""
 
-    policy: PolicyName
-    task: TaskName = None
-    normalize: Normalize = None
-    allow_pickle: AllowPickle = False
-    options: Of = field(default_factory=TaskOptions)
     seed: int = 2
     """Seed of the episodes, the same ones that 'record' films."""
     port: int = 8080
@@ -57,9 +42,7 @@ class Play:
         from robo_maxent.tasks import ROBOT_TASKS
 
         use_threads(self.threads)
-        policy, task = policy_and_task(
-            self.policy, self.task, self.options, self.normalize, self.allow_pickle
-        )
+        policy, task = self.chosen()
         if not isinstance(task, MujocoTask):
             raise UsageError(
                 f"{task.name} draws itself, and play is for {', '.join(ROBOT_TASKS)}. "
