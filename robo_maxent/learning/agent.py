@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from robo_maxent.learning.diagnostics import Diagnostics
+from robo_maxent.learning.explorer import Explorer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.spaces import Layout
@@ -18,6 +19,11 @@ class Agent(Protocol):
     @property
     def updates(self) -> int:
         """Gradient updates made so far."""
+        ...
+
+    @property
+    def explorer(self) -> Explorer:
+        """What :meth:`explore` acts with, to be sent to where others act."""
         ...
 
     def observe(self, obs: np.ndarray) -> None:

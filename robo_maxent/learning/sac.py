@@ -20,6 +20,7 @@ from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.diagnostics import Diagnostics, diagnose
+from robo_maxent.learning.explorer import Explorer
 from robo_maxent.learning.mixture import Mixture, head_of
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
@@ -155,6 +156,7 @@ class Sac:
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.normalizer = Normalizer(obs_size)
+        self.explorer = Explorer(self.actor, self.normalizer)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)
         self.optimizers = {
             "actor": AdamW(self.actor.flat, config.learning_rate, config.weight_decay),
@@ -185,12 +187,9 @@ class Sac:
         if self.config.normalize:
             self.normalizer.update(torch.from_numpy(obs))
 
-    @torch.no_grad()
     def explore(self, obs: np.ndarray) -> np.ndarray:
         """Sample actions to gather experience with, (N, O) to what the head samples, N."""
-        seen = self.normalizer(torch.from_numpy(obs))
-        noise = torch.randn(len(obs), self.actor.head.action_size, generator=self.generator)
-        return self.actor.sample(seen, noise)[0].numpy()
+        return self.explorer(obs, self.generator)
 
     def update(
         self, batch: ReplayBatch, crew: Callable[[], int] | None = None
