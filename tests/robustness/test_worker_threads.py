@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_policy import small_policy
 
+from robo_maxent.cli.arguments import TaskOptions
+from robo_maxent.cli.policies import policies_under_test
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import PolicyError
 from robo_maxent.perturbations.base import Share
 from robo_maxent.robustness import plan, traced_rollout
-from robo_maxent.robustness.baselines import PolicyUnderTest
+from robo_maxent.robustness.baselines import PolicyUnderTest, baselines
 from robo_maxent.robustness.runner import run
 from robo_maxent.robustness.suites import Refinement, Suite
 from robo_maxent.robustness.worker_threads import Shown, WorkerThreads, all_done
@@ -217,6 +221,21 @@ def test_an_error_in_one_thread_ends_the_others(tmp_path: Path) -> None:
 
 def record(counts: list[tuple[int, int]], *count: int) -> None:
     counts.append((count[0], count[1]))
+
+
+def test_only_what_computes_and_nothing_else_is_asked_by_several_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("hand.py").write_text("import numpy as np\ndef act(obs): return np.zeros((len(obs), 2))")
+    small_policy(FORK).save("own.safetensors")
+    files = ["own.safetensors", "hand:act"]
+    tested, task = policies_under_test(files, "point-fork", TaskOptions(), None, False)
+    assert [policy.thread_safe for policy in tested] == [True, False]
+    assert task.thread_safe
+    assert all(policy.thread_safe for policy in baselines(FORK))
+    assert not PolicyUnderTest("unknown", centring).thread_safe
+    assert not GymTask("CartPole-v1").thread_safe
 
 
 def test_results_come_in_the_order_of_the_works_and_progress_only_grows() -> None:
