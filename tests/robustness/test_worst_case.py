@@ -12,6 +12,7 @@ import pytest
 from fake_suite import evaluation
 
 from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.own_tasks import class_of
 from robo_maxent.envs.task import EpisodeState, Initial
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.perturbations import params as episode_params
@@ -251,7 +252,7 @@ def test_what_is_said_has_units_directions_and_times(written: Path) -> None:
 
 def test_the_page_and_the_section_show_it(written: Path) -> None:
     suite = json.loads((written / "suite.json").read_text())
-    shown = section(suite, written, replay_command(written, None))
+    shown = section(suite, written, replay_command(written, class_of(Ice)))
     page = worst_case_page(shown, suite, "idle")
     assert (written / "report.html").read_text() == page
     assert "The mildest failures that were found" in page
