@@ -57,6 +57,10 @@ class EnvError(RoboMaxentError):
     """An environment of someone else's crashed, or returned what nothing can learn from."""
 
 
+class ActorError(RoboMaxentError):
+    """Actors that collect for a run elsewhere can't begin or go on; what was learnt is intact."""
+
+
 class DivergedError(RoboMaxentError):
     """The numbers of a learner are not finite any more; what was saved before is intact."""
 

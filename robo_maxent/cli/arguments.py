@@ -271,6 +271,8 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: An option is of another type.
     """
+    from robo_maxent.training.run_directory import NOT_OF_TASK
+
     try:
         typed(_SavedOptions, saved, "it")
     except ValueError as error:
@@ -278,7 +280,7 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
     known = {each.name for each in fields(_SavedOptions)} | {"randomization"}
     from robo_maxent.envs.own_tasks import CLASS
 
-    described = ("task", CLASS, "train")
+    described = (CLASS, *NOT_OF_TASK)
     options = {name: value for name, value in saved.items() if name not in described}
     if unknown := sorted(options.keys() - known):
         raise UsageError(

@@ -254,7 +254,7 @@ def require_trainable(task: "EnvFactory", arm: "Arm") -> None:
         UsageError: There is no budget, or a setting means nothing for the task.
     """
     from robo_maxent.training.agents import require_settings_for
-    from robo_maxent.training.trainer import relabelling
+    from robo_maxent.training.run_state import relabelling
 
     if arm.config.minutes is None and arm.config.steps is None:
         raise UsageError("give each run a budget: --minutes or --steps")

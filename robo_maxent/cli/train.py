@@ -21,6 +21,7 @@ from robo_maxent.cli.arguments import (
     name_of,
     saved_options,
 )
+from robo_maxent.cli.on import actors, check_actors
 from robo_maxent.cli.trust import require_said
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
@@ -29,6 +30,28 @@ if TYPE_CHECKING:
     from robo_maxent.cli.wandb_log import WandbLog
     from robo_maxent.envs.interface import StressTask
     from robo_maxent.training.train import Run
+
+AnyActors = Annotated[
+    int | None,
+    arg(
+        name="actors",
+        metavar="N",
+        help="Collect with so many actors, where --on says, while this process learns. Each has a "
+        "CPU and --envs simulations of its own. Such a run is not deterministic: the same seed "
+        "gives another one. By default this process does all, and the same seed gives the same "
+        "run.",
+    ),
+]
+OnOfActors = Annotated[
+    str | None,
+    arg(
+        name="on",
+        metavar="ray|ADDRESS",
+        help="Where actors are, with Ray (pip install 'robo-maxent[ray]'): ray starts it on this "
+        "machine, ray://HOST:PORT is a cluster, HOST:PORT or auto that of which this machine is a "
+        "node.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,8 @@ class Train:
     before what it says."""
     out: Path | None = None
     """Run directory to make; by default runs/TASK/TIME-seedSEED."""
+    actors: AnyActors = None
+    on: OnOfActors = None
     options: Of = field(default_factory=TaskOptions)
     preset: Preset = "default"
     """Recipe that the options below start from; by default the task's own: default for many
@@ -71,6 +96,7 @@ class Train:
             raise UsageError("a run is resumed with its own configuration: give no --config")
         if self.config.minutes is None and self.config.steps is None:
             raise UsageError("give a budget: --minutes or --steps")
+        check_actors(self.on, self.actors)
         if self.resume is not None:
             if self.out is not None or self.options.given:
                 raise UsageError(
@@ -86,9 +112,14 @@ class Train:
             directory = self.out
         memory = memory_needed(task, config, self.resume) / 1e9
         say(f"Training {task.name}, with about {memory:.1f} GB of memory")
-        with self._logged(task, config) as log, Progress("training") as progress:
+        resume = self.resume is not None
+        with (
+            actors(self.on, self.actors) as elsewhere,
+            self._logged(task, config) as log,
+            Progress("training") as progress,
+        ):
             show = log.beside(progress.training) if log else progress.training
-            run = train(task, config, directory, self.resume is not None, show)
+            run = train(task, config, directory, resume, show, elsewhere)
             if log:
                 log.keep(run)
         result = _trained(run)
@@ -97,8 +128,9 @@ class Train:
             say(f"  {line}")
         directory, code = quote(str(run.directory)), code_of(task)
         if run.interrupted:
-            resume = f"train{word_for(code)} --resume {directory}"
-            say(f"Interrupted. Continue: robo-maxent {resume} --minutes 5")
+            more = f" --actors {self.actors} --on {self.on}" if self.on else ""
+            again = f"train{word_for(code)} --resume {directory} --minutes 5{more}"
+            say(f"Interrupted. Continue: robo-maxent {again}")
         else:
             say(f"Next: robo-maxent evaluate {directory}{word_for(code, '--task ')}")
         return result

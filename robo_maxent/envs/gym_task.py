@@ -147,6 +147,12 @@ class GymTask:
         """
         return GymVecEnv(self, n, seed, workers=n > 1)
 
+    def actor_env(
+        self, n: int, seed: int, first_sim: int, directory: str | os.PathLike[str]
+    ) -> "GymVecEnv":
+        """N simulations in this process, the first being number ``first_sim``."""
+        return GymVecEnv(self, n, seed, first_sim=first_sim)
+
     def evaluation_env(
         self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
     ) -> "GymVecEnv":

@@ -263,6 +263,8 @@ def _not_made(label: str, error: BaseException) -> EnvError:
     )
     if "unexpected keyword argument 'render_mode'" in str(error):
         fix = "Let its __init__ take render_mode, as Gymnasium's environments do"
+    if isinstance(error, ImportError):
+        fix = "Install what is missing on each machine that shall step it"
     return EnvError(f"{label} can't be made: {one_line(error)}. {fix}.")
 
 

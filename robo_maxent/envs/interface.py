@@ -149,6 +149,15 @@ class EnvFactory(Protocol):
         """N simulations to learn from; ``directory`` is the run's."""
         ...
 
+    def actor_env(
+        self, n: int, seed: int, first_sim: int, directory: str | os.PathLike[str]
+    ) -> VecEnv:
+        """The same for one of several actors: stepped in one thread of this process.
+
+        Its first simulation is number ``first_sim`` of all.
+        """
+        ...
+
     def evaluation_env(
         self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
     ) -> VecEnv:

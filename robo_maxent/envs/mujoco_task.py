@@ -308,6 +308,15 @@ class MujocoTask(Task[E, S]):
         dump_dir = Path(directory) / "diverged"
         return MujocoVecEnv(self.in_training(), n, seed, threads, dump_dir=dump_dir)
 
+    def actor_env(
+        self, n: int, seed: int, first_sim: int, directory: str | os.PathLike[str]
+    ) -> "MujocoVecEnv[E, S]":
+        """The same in one thread, the first being number ``first_sim``."""
+        from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv  # which is built on this class
+
+        dump_dir = Path(directory) / "diverged"
+        return MujocoVecEnv(self.in_training(), n, seed, 1, dump_dir, first_sim)
+
     def evaluation_env(
         self,
         n: int,

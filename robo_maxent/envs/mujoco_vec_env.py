@@ -278,6 +278,9 @@ class MujocoVecEnv(Generic[E, S]):
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
         """Continue exactly where :meth:`state_dict` was taken.
 
+        Where that was of simulations with other numbers, these keep theirs, by which later episodes
+        differ from those.
+
         Returns:
             Observations to act on next, (N, O).
         """
@@ -286,6 +289,7 @@ class MujocoVecEnv(Generic[E, S]):
         self._rests[:] = saved["rests"]
         for name, array in self._remembered().items():
             array[:] = saved[f"episode.{name}"]
+        self.episode.number[:] = self._sims
         for name, values in self.params.items():
             values[:] = saved[f"params.{name}"]
         if self._patched:

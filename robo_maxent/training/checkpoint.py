@@ -4,6 +4,7 @@
     checkpoint/000001280000/   one checkpoint, named by its environment steps
         learner.pt             networks, targets, optimizers, temperature, generator
         env.npz, replay.npz    simulations, their episodes and parameters; stored transitions
+                               (of actors beside the first, under actor1.NAME and so on)
         loop.json              counters, generators, best score
         digests.json           SHA-256 of each of these files
 
@@ -242,6 +243,8 @@ class Loop:
     """Task and configuration, without the budget; None: a version wrote it that kept none."""
     seconds: float = 0.0
     """Wall-clock that the run had taken, over all processes that trained it."""
+    actors: int = 0
+    """How many collected elsewhere; 0: the process that learnt did."""
 
 
 def require_like(saved: Any, expected: Any, name: str) -> None:

@@ -19,6 +19,8 @@ from robo_maxent.from_json import typed
 from robo_maxent.training.config import Preset, TrainConfig, preset
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
+NOT_OF_TASK = ("task", "train", "actors", "deterministic")
+"""What ``config.json`` has beside the options of the task."""
 KNOWN = 5
 """Runs that a message names at most."""
 
@@ -77,6 +79,16 @@ def describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
         description = {**identified(task), **options, "train": asdict(config)}
         text = json.dumps(description, indent=2)
         write_atomically(directory / CONFIG, text + "\n")
+    except OSError as error:
+        raise UsageError(f"Can't write to {directory}: {error}") from error
+
+
+def describe_actors(directory: Path, count: int) -> None:
+    """Add to what a run says of itself that actors collected for it: it can't be repeated."""
+    try:
+        description = json.loads((directory / CONFIG).read_text())
+        description |= {"actors": count, "deterministic": False}
+        write_atomically(directory / CONFIG, json.dumps(description, indent=2) + "\n")
     except OSError as error:
         raise UsageError(f"Can't write to {directory}: {error}") from error
 

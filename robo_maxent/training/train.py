@@ -14,6 +14,7 @@ import torch
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.envs.own_tasks import code_of, word_for
 from robo_maxent.errors import (
+    ActorError,
     CheckpointError,
     DivergedError,
     EnvError,
@@ -26,6 +27,8 @@ from robo_maxent.evaluation.summary import summarize
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.policy import Policy
 from robo_maxent.seeds import Purpose
+from robo_maxent.training.actor import Actors
+from robo_maxent.training.actor_trainer import ActorTrainer
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.interrupt import Interrupt, InterruptedEvaluationError
 from robo_maxent.training.memory import require_memory
@@ -33,11 +36,13 @@ from robo_maxent.training.metrics import MetricsLog
 from robo_maxent.training.run_directory import (
     claimed,
     describe,
+    describe_actors,
     fresh_name,
     read_config,
     withdraw,
 )
-from robo_maxent.training.trainer import Trainer, relabelling
+from robo_maxent.training.run_state import RunState, relabelling
+from robo_maxent.training.trainer import Trainer
 from robo_maxent.types import Episode
 
 EVALUATION_NEWS = 30.0
@@ -94,6 +99,7 @@ def train(
     directory: str | os.PathLike[str] | None = None,
     resume: bool = False,
     show: Show | None = None,
+    actors: Actors | None = None,
 ) -> Run:
     """Train a policy until the budget is spent or Ctrl-C is pressed.
 
@@ -103,16 +109,19 @@ def train(
         directory: Where the run's files go; None: ``runs/<task>/<time>-seed<seed>``.
         resume: Continue the run in ``directory`` from its checkpoint, exactly.
         show: Called with each row of metrics and each message.
+        actors: Who collects elsewhere, while this process learns; such a run is not repeatable.
+            None: this process does both, and the same seed gives the same run.
 
     Raises:
         UsageError: The directory holds another run or something else, another process trains
             there, the replay does not fit in memory, or a setting means nothing for the actions
-            of the task.
+            of the task, or with actors.
         CheckpointError: There is no readable checkpoint to resume from, or the last one could
             not be written.
         EnvError: An environment of someone else's crashed or returned NaN or infinity; the run is
             saved up to the step before.
         DivergedError: The learner's numbers are not finite any more; what was saved before stays.
+        ActorError: Actors can't begin, or none is left; the run is saved.
     """
     start = time.monotonic()
     if config.minutes is None and config.steps is None:
@@ -124,23 +133,28 @@ def train(
     relabelling(task, config.relabelled)  # raises before a directory is made
     with claimed(named, fresh_name(task.name, config.seed), resume) as target:
         try:
-            return _trained(task, config, target, resume, start, show or (lambda status: None))
+            trainer = (
+                Trainer(task, config, target)
+                if actors is None
+                else ActorTrainer(task, config, target, actors)
+            )
+            return _trained(trainer, resume, start, show or (lambda status: None))
         except BaseException:
             if not resume:
                 withdraw(target)
             raise
 
 
-def _trained(
-    task: EnvFactory, config: TrainConfig, directory: Path, resume: bool, start: float, show: Show
-) -> Run:
+def _trained(trainer: RunState, resume: bool, start: float, show: Show) -> Run:
     """Train in a directory that is held; ``start`` is when the budget began, monotonic, s."""
-    trainer = Trainer(task, config, directory)
     try:
         if resume:
             trainer.restore()
-        else:
-            describe(task, config, directory)
+        trainer.begin()
+        if not resume:
+            describe(trainer.task, trainer.config, trainer.directory)
+        if trainer.actors:
+            describe_actors(trainer.directory, trainer.actors)
         loop = _Loop(trainer, start, show)
         with Interrupt(loop.tell) as interrupt:
             loop.greet(resume)
@@ -159,7 +173,7 @@ class _Loop:
     log_every = 50
     """Control steps between rows of metrics."""
 
-    def __init__(self, trainer: Trainer, start: float, show: Show) -> None:
+    def __init__(self, trainer: RunState, start: float, show: Show) -> None:
         self.trainer, self.config, self.start, self.show = trainer, trainer.config, start, show
         self.agent = trainer.learner.agent
         self.first_step, self.first_updates = trainer.steps, self.agent.updates
@@ -185,13 +199,14 @@ class _Loop:
             self.tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
         try:
             while not interrupt.pressed and self._fraction() < 1.0:
+                before = trainer.steps
                 step, metrics = trainer.step()
                 self.latest |= metrics
-                self.terms = step.terms
+                self.terms = step.terms or self.terms
                 self.episodes.extend(step.episodes)
-                if trainer.control_steps % self.log_every == 0:
+                if self._passed(self.log_every * self.config.envs, before):
                     self._log()
-                if trainer.steps % self.config.evaluate_every < self.config.envs:
+                if self._passed(self.config.evaluate_every, before):
                     self._evaluate(interrupt)
                 self._save_when_due()
             if not interrupt.pressed and self.evaluated_at != trainer.steps:
@@ -199,7 +214,7 @@ class _Loop:
             trainer.require_finite()
             trainer.save()
             trainer.policy().save(trainer.directory / "policy-last.safetensors")
-        except EnvError as error:
+        except (EnvError, ActorError) as error:
             raise self._saved_before(error) from error
         except DivergedError as error:
             raise self._kept_before(error) from error
@@ -227,23 +242,28 @@ class _Loop:
                 "can't be saved, so new episodes begin"
             )
 
+    def _passed(self, every: int, before: int) -> bool:
+        """Whether a multiple of so many environment steps was reached since ``before``."""
+        return self.trainer.steps // every > before // every
+
     def _save_when_due(self) -> None:
         if time.monotonic() - self.saved_at > self.config.save_seconds:
             self.saved_at = time.monotonic()
             if self._attempt(self.trainer.save):
                 self.saved_steps = self.trainer.steps
 
-    def _saved_before(self, env_error: EnvError) -> EnvError:
-        """Save everything up to the error of an environment; the error, saying how to go on."""
-        trainer = self.trainer
+    def _saved_before(self, cause: EnvError | ActorError) -> EnvError | ActorError:
+        """Save everything up to an error of those who collect; the error, saying how to go on."""
+        trainer, kind = self.trainer, type(cause)
         if not trainer.steps:
-            return env_error
+            return cause
         try:
             trainer.save()
         except RoboMaxentError as error:
-            return EnvError(f"{env_error} {error}")
-        return EnvError(
-            f"{env_error} The run is saved at {trainer.steps:,} steps: mend the environment, then "
+            return kind(f"{cause} {error}")
+        mend = "mend the environment, then " if isinstance(cause, EnvError) else ""
+        return kind(
+            f"{cause} The run is saved at {trainer.steps:,} steps: {mend}"
             f"continue with robo-maxent train{word_for(code_of(trainer.task))} --resume "
             f"{quote(str(trainer.directory))} --minutes 5"
         )
@@ -286,7 +306,7 @@ class _Loop:
             judged = [e.success for e in self.episodes if e.success is not None]
             if judged:
                 values["rollout/success_rate"] = float(np.mean(judged))
-        self._write(values | self.trainer.collector.env.metrics())
+        self._write(values | self.trainer.metrics())
         self.tell()
 
     def _evaluate(self, interrupt: Interrupt) -> None:
@@ -373,7 +393,7 @@ class _Loop:
         self.show(Status(fraction, seconds, left, steps, values, message, self.evaluated_at))
 
 
-def _best_policy(trainer: Trainer) -> Policy:
+def _best_policy(trainer: RunState) -> Policy:
     best = trainer.directory / "policy.safetensors"
     return Policy.load(best if best.is_file() else best.with_name("policy-last.safetensors"))
 
