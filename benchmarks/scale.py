@@ -1,10 +1,14 @@
-"""What a stress test costs through Ray, what is lost when workers die, and how far it goes.
+"""What Ray costs and brings, what is lost when workers die, and how far it goes.
 
 Two nodes of one CPU each, on this machine, against this process with two threads:
 
     same_rows           1: every file of the test is the same, bytes for bytes
     ray_overhead        wall clock through Ray over that of this process; workers have started
+    speedup             wall clock of this process with one thread over that through Ray: at best 2
     lost_rows           rows that differ or are missing after workers were killed
+    train_here          environment steps/s of a training in this process
+    train_actors_1, _2  and with so many actors on Ray, whose learner has one thread
+    learner_waits_1, _2 share of the time that this learner waited for blocks
     driver_mb_per_100k  how much larger 100,000 rows make the process that hands them out
     report_mb_per_100k  and the one that writes their report (not with --quick)
 
@@ -12,13 +16,14 @@ The memory is measured with rows that are made up, at two sizes, each in a proce
 many cores would do is projected from what tasks take, what they send and what the driver does for
 each, by a model of events: :func:`projected`. Nothing was measured beyond two cores.
 
+No part may take longer than :data:`LIMIT`, with --quick a third of that: it ends with an error.
+
     python benchmarks/scale.py [--quick] [--task quadruped-flat]
 """
 
 import argparse
 import heapq
 import json
-import os
 import pickle
 import random
 import resource
@@ -30,7 +35,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +43,7 @@ from typing import Any
 import psutil
 from stress import idle_network
 
+from robo_maxent.distributed.actors import RayActors
 from robo_maxent.distributed.cluster import Cluster, connected
 from robo_maxent.distributed.stress import OnRay
 from robo_maxent.perturbations.base import Share
@@ -50,14 +56,41 @@ from robo_maxent.robustness.runner import run
 from robo_maxent.robustness.shards import Bench, Completed, Order, Outcome, Shown
 from robo_maxent.robustness.suites import Refinement, Suite, find
 from robo_maxent.tasks import make
+from robo_maxent.training.actor_trainer import ActorTrainer
+from robo_maxent.training.config import preset
+from robo_maxent.training.run_state import RunState
+from robo_maxent.training.trainer import Trainer
 
 SEED = 1
 STORE = 100 << 20
 """Bytes of the object store of a node."""
 NETWORK = 1e9 / 8
 """Bytes per second between any two machines that the projection assumes: 1 Gbit/s."""
+LIMIT = 900.0
+"""Wall-clock that any part may take, s."""
 FACTOR = 100
 """Of episodes in the projection: a full suite of a million."""
+
+
+@contextmanager
+def part(name: str, limit: float) -> Iterator[None]:
+    """Say what is done now, and end it with an error if it takes longer: nothing here hangs.
+
+    Raises:
+        TimeoutError: It took longer than ``limit``, s.
+    """
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"{name} took more than {limit:.0f} s")
+
+    start, before = time.perf_counter(), signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+    print(f"  {name}: {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -100,13 +133,14 @@ def left(out: Path) -> dict[str, Any]:
 
 
 def compare(cluster: Cluster, task: AnyTask, suite: Suite, directory: Path) -> dict[str, Any]:
-    """The same suite here on two threads and on two nodes, where it was run once before."""
+    """The same suite here on one thread and on two, and on two nodes that have run one before."""
     policy, seconds, files = idle_network(task), {}, {}
     warm = suite_of(8, rounds=0)
     run(warm, task, [policy], directory / "warm", SEED, executor=OnRay(cluster))
-    for name, executor in (("here", None), ("ray", OnRay(cluster))):
+    ways = (("alone", 1, None), ("here", 2, None), ("ray", 2, OnRay(cluster)))
+    for name, threads, executor in ways:
         start = time.perf_counter()
-        run(suite, task, [policy], directory / name, SEED, threads=2, executor=executor)
+        run(suite, task, [policy], directory / name, SEED, threads=threads, executor=executor)
         seconds[name] = time.perf_counter() - start
         files[name] = left(directory / name)
     return {
@@ -115,6 +149,7 @@ def compare(cluster: Cluster, task: AnyTask, suite: Suite, directory: Path) -> d
         "seconds_here": seconds["here"],
         "seconds_ray": seconds["ray"],
         "ray_overhead": seconds["ray"] / seconds["here"],
+        "speedup": seconds["alone"] / seconds["ray"],
     }
 
 
@@ -133,26 +168,33 @@ def kill(cluster: Cluster, times: int, directory: Path) -> dict[str, Any]:
     shares = {"nominal": Share(100, 10), "blocked": Share(100, 5), "sensor_noise": Share(100, 5)}
     suite, size = Suite("kills", "", shares), plan.BLOCK
     notices: list[str] = []
-    killed, ended = [0], threading.Event()
+    killed, finished, ended = [0], threading.Event(), threading.Event()
 
     def killer() -> None:
-        rng = random.Random(SEED)
-        while killed[0] < times and not ended.wait(0.3):
-            workers = [p for p in children() if p.name().startswith("ray::_guarded")]
-            if workers:
-                os.kill(rng.choice(workers).pid, signal.SIGKILL)
-                killed[0] += 1
+        """Kill the oldest worker once a shard was finished: so none meets it time after time."""
+        while killed[0] < times and not ended.is_set():
+            if finished.wait(0.3):
+                finished.clear()
+                killed[0] += kill_oldest("ray::_guarded")
 
     plan.BLOCK = max(2000 // (4 * times), 10)
     try:
         run(suite, task, [policy], directory / "peace", SEED)
         thread = threading.Thread(target=killer, daemon=True)
         thread.start()
-        executor = OnRay(cluster, notices.append)
-        run(suite, task, [policy], directory / "kills", SEED, executor=executor)
+        run(
+            suite,
+            task,
+            [policy],
+            directory / "kills",
+            SEED,
+            progress=lambda done, most: finished.set(),
+            executor=OnRay(cluster, notices.append),
+        )
     finally:
         ended.set()
         plan.BLOCK = size
+    thread.join()
     wanted, rows = (
         (directory / name / "episodes.jsonl").read_text().splitlines()
         for name in ("peace", "kills")
@@ -165,9 +207,50 @@ def kill(cluster: Cluster, times: int, directory: Path) -> dict[str, Any]:
     }
 
 
-def children() -> list[psutil.Process]:
-    """All processes that this one started, and those that they did."""
-    return psutil.Process().children(recursive=True)
+def kill_oldest(name: str) -> bool:
+    """Kill the oldest process of that name that this one or its children started, if any."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if process.name().startswith(name):
+                found.append((process.create_time(), process))
+    if not found:
+        return False
+    min(found, key=lambda each: each[0])[1].kill()
+    return True
+
+
+# -- training --------------------------------------------------------------------
+
+
+def train_rates(cluster: Cluster, name: str, seconds: float) -> dict[str, float]:
+    """Environment steps/s of a training here and with actors, each after its random steps."""
+    task, rates = make(name), {}
+    config = replace(preset(task.preset), replay_capacity=200_000)
+    with tempfile.TemporaryDirectory() as directory:
+        here = Trainer(task, replace(config, threads=2), Path(directory))
+        rates["train_here"] = steps_per_second(here, seconds)
+        for count in (1, 2):
+            actors = RayActors(cluster, count)
+            trainer = ActorTrainer(task, replace(config, threads=1), Path(directory), actors)
+            trainer.begin()
+            rates[f"train_actors_{count}"] = steps_per_second(trainer, seconds)
+            rates[f"learner_waits_{count}"] = trainer.metrics()["actors/learner_waits"]
+    return rates
+
+
+def steps_per_second(trainer: RunState, seconds: float) -> float:
+    """How fast a run is after its random steps."""
+    try:
+        while trainer.control_steps < trainer.config.random_steps + 10:
+            trainer.step()
+        trainer.metrics()  # of the time before
+        start, before = time.perf_counter(), trainer.steps
+        while time.perf_counter() - start < seconds:
+            trainer.step()
+        return (trainer.steps - before) / (time.perf_counter() - start)
+    finally:
+        trainer.close()
 
 
 # -- memory ----------------------------------------------------------------------
@@ -239,7 +322,7 @@ def memory(name: str, factors: tuple[int, int], with_report: bool) -> dict[str, 
     for factor in factors:
         arguments = ["--remember", name, str(factor), *(["--report"] if with_report else [])]
         command = [sys.executable, __file__, *arguments]
-        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT)
         measured.append(json.loads(ran.stdout.splitlines()[-1]))
     small, large = measured
     more = (large["rows"] - small["rows"]) / 100_000
@@ -333,18 +416,23 @@ def main() -> None:
         name, factor = arguments.remember
         remember(find(name).times(int(factor)), arguments.report)
         return
-    task = make(arguments.task)
-    suite = suite_of(16) if arguments.quick else find("full")
-    start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as name, two_nodes() as cluster:
-        directory = Path(name)
-        result: dict[str, Any] = {"start_seconds": time.perf_counter() - start}
-        result |= compare(cluster, task, suite, directory)
-        result |= kill(cluster, 5 if arguments.quick else 20, directory)
-        # The smaller one has shards of the usual size already.
-        quick, full = ("quick", (4, 12), False), ("full", (2, 10), True)
-        result |= memory(*(quick if arguments.quick else full))
-        costs = measure_costs(cluster, task, result["driver_seconds_per_shard"])
+    quick, task = arguments.quick, make(arguments.task)
+    limit, result = LIMIT / 3 if quick else LIMIT, dict[str, Any]()
+    with ExitStack() as opened:
+        directory = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        with part("start two nodes", limit):
+            cluster = opened.enter_context(two_nodes())
+        with part("a suite here and through Ray", limit):
+            result |= compare(cluster, task, suite_of(8) if quick else find("full"), directory)
+        with part("kills", limit):
+            result |= kill(cluster, 3 if quick else 20, directory)
+        with part("training here and with actors", limit):
+            result |= train_rates(cluster, arguments.task, 2.0 if quick else 20.0)
+        with part("memory", limit):
+            # The smaller one has shards of the usual size already.
+            result |= memory(*(("quick", (4, 8), False) if quick else ("full", (2, 10), True)))
+        with part("what a shard takes", limit):
+            costs = measure_costs(cluster, task, result["driver_seconds_per_shard"])
     shards = sum(len(list(each.batches())) for each in _million(task))
     for cores in (2, 8, 64, 512):
         result[f"cores_{cores}"] = projected(costs, shards, cores)

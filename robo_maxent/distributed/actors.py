@@ -84,7 +84,8 @@ class RayActors:
         """
         if not self._ready:
             self._look()
-            nexts = {answers[0]: number for number, answers in self._answers.items()}
+            asked = {number: answers for number, answers in self._answers.items() if answers}
+            nexts = {answers[0]: number for number, answers in asked.items()}
             ready, _ = self._ray.wait(list(nexts), num_returns=1, timeout=seconds)
             if ready:
                 ready, _ = self._ray.wait(list(nexts), num_returns=len(nexts), timeout=0)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from robo_maxent.distributed.actors import RayActors
@@ -88,6 +87,12 @@ def collected_here(directory: Path, control_steps: int) -> list[Transitions]:
     return [collector.step(collector.act(agent.explore))[1] for _ in range(control_steps)]
 
 
+def pid_of(cluster: Cluster, actors: RayActors) -> int:
+    """The process of the first actor."""
+    asked = actors._handles[0].__ray_call__.remote(lambda actor: os.getpid())
+    return cluster.ray.get(asked, timeout=SOON)
+
+
 def step_until(trainer: ActorTrainer, is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SOON
     while not is_so():
@@ -99,17 +104,15 @@ def test_an_actor_sends_what_a_collector_here_would_is_replaced_if_killed_and_ge
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    trainer = ActorTrainer(FORK, config(), tmp_path, RayActors(cluster, 1, told.append))
+    actors = RayActors(cluster, 2, told.append)
+    trainer = ActorTrainer(FORK, config(random_steps=2 * RANDOM), tmp_path, actors)
     trainer.begin()
-    stored: list[Transitions] = []
-    monkeypatch.setattr(trainer.learner, "store", stored.append)
-    step_until(trainer, lambda: len(stored) > RANDOM + 20)
-    (worker,) = [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.name().startswith("ray::_Remote")
-    ]
-    worker.kill()
+    sent: dict[int, list[Transitions]] = {0: [], ENVS: []}
+    monkeypatch.setattr(trainer.learner, "store", lambda part: sent[part.sim[0]].append(part))
+    stored = sent[0]
+    step_until(trainer, lambda: min(map(len, sent.values())) > RANDOM + 20)
+    assert not np.array_equal(stored[0].obs, sent[ENVS][0].obs)
+    os.kill(pid_of(cluster, actors), signal.SIGKILL)
     step_until(trainer, lambda: bool(told))
     before = len(stored)
     step_until(trainer, lambda: len(stored) > before)
