@@ -5,6 +5,7 @@ from collections import deque
 
 import numpy as np
 
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.training.actor import Actor, Begun, Block, Died, News, Post
 
 
@@ -24,9 +25,9 @@ class InlineActors:
         self._asked: dict[int, deque[np.ndarray | None]] = {}  # None: to begin
         self._turn = 0
 
-    def start(self, post: Post) -> None:
+    def start(self, task: EnvFactory, post: Post) -> None:
         self.posts.append(post)
-        self.actors[post.number] = Actor(pickle.loads(pickle.dumps(post)))
+        self.actors[post.number] = Actor(task, pickle.loads(pickle.dumps(post)))
         self._asked[post.number] = deque([None])
 
     def ask(self, number: int, weights: np.ndarray) -> None:

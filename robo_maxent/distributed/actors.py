@@ -13,6 +13,7 @@ import torch
 from robo_maxent import machine
 from robo_maxent.distributed.cluster import Cluster
 from robo_maxent.distributed.tasks import LONELY_SECONDS, LOOK_SECONDS, Notice, own_modules_travel
+from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import (
     ActorError,
     CheckpointError,
@@ -58,16 +59,19 @@ class RayActors:
         self._handles: dict[int, Any] = {}
         self._answers: dict[int, deque[Any]] = {}  # references, those of each in its order
         self._ready: deque[int] = deque()  # actors whose next answer is there
+        self._task: Any = None  # a reference: the task is sent once to each node
         self._sent: tuple[Any, Any] = None, None  # the latest weights, and their reference
         self._looked = self._seen = time.monotonic()
 
-    def start(self, post: Post) -> None:
-        """Begin an actor, also in the place of one that is gone."""
+    def start(self, task: EnvFactory, post: Post) -> None:
+        """Begin an actor, also in the place of one that is gone; all have the same task."""
         self._end(post.number)
-        with own_modules_travel(self._ray):
-            handle = self._remote.remote()
-            self._handles[post.number] = handle
-            self._answers[post.number] = deque([handle.begin.remote(post)])
+        if self._task is None:
+            with own_modules_travel(self._ray):
+                self._task = self._ray.put(task)
+        handle = self._remote.remote()
+        self._handles[post.number] = handle
+        self._answers[post.number] = deque([handle.begin.remote(self._task, post)])
 
     def ask(self, number: int, weights: np.ndarray) -> None:
         """Ask an actor for one more block; the same array of weights is sent once."""
@@ -148,16 +152,16 @@ class RayActors:
 class _Remote:
     """An actor in a process of its own, which has one CPU."""
 
-    def begin(self, post: Post) -> Begun | Refused:
+    def begin(self, task: EnvFactory, post: Post) -> Begun | Refused:
         machine.use_threads(1)
         torch.set_num_threads(1)
-        return _guarded(lambda: self._begun(post))
+        return _guarded(lambda: self._begun(task, post))
 
     def block(self, weights: np.ndarray) -> Block | Refused:
         return _guarded(lambda: self._actor.block(weights))
 
-    def _begun(self, post: Post) -> Begun:
-        self._actor = Actor(post)
+    def _begun(self, task: EnvFactory, post: Post) -> Begun:
+        self._actor = Actor(task, post)
         return Begun(self._actor.simulations, gethostname())
 
 

@@ -33,7 +33,6 @@ class Post:
 
     number: int
     """Of the actor, from 0 on; its simulations are ``envs`` from ``number * envs`` on."""
-    task: EnvFactory
     envs: int
     seed: int
     """Of the run."""
@@ -110,8 +109,8 @@ class Actors(Protocol):
         """How many a run shall have."""
         ...
 
-    def start(self, post: Post) -> None:
-        """Begin an actor, also in the place of one that is gone."""
+    def start(self, task: EnvFactory, post: Post) -> None:
+        """Begin an actor, also in the place of one that is gone; all have the same task."""
         ...
 
     def ask(self, number: int, weights: np.ndarray) -> None:
@@ -145,17 +144,17 @@ class Actors(Protocol):
 class Actor:
     """Simulations, and an explorer that acts in them."""
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, task: EnvFactory, post: Post) -> None:
         """Make the simulations, in this process, and begin or continue their episodes.
 
         Raises:
             CheckpointError: The state is not that of such simulations.
             EnvError: An environment can't be made.
         """
-        self._post, self._first_sim = post, post.number * post.envs
+        self._task, self._post, self._first_sim = task, post, post.number * post.envs
         # It is made when a simulation diverges: whoever is killed leaves no empty ones.
         self._scratch = Path(tempfile.gettempdir(), f"robo_maxent-actor-{uuid4().hex}")
-        self._env = post.task.actor_env(post.envs, post.seed, self._first_sim, self._scratch)
+        self._env = task.actor_env(post.envs, post.seed, self._first_sim, self._scratch)
         key = SEEDS, post.number, post.begins_at
         noise_seed, action_seed = np.random.SeedSequence(post.seed, spawn_key=key).spawn(2)
         self._noise = torch.Generator().manual_seed(int(noise_seed.generate_state(1)[0]))
@@ -209,7 +208,7 @@ class Actor:
             require_like(simulations, self.simulations, "env")
         except (KeyError, ValueError) as error:
             raise CheckpointError(
-                f"The checkpoint does not hold the simulations of {self._post.task.name}: {error}"
+                f"The checkpoint does not hold the simulations of {self._task.name}: {error}"
             ) from error
         self._collector.obs = self._env.load_state_dict(dict(simulations))
 

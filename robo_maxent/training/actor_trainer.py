@@ -185,7 +185,6 @@ class ActorTrainer(RunState):
         random_steps = max(config.random_steps - self._control_steps, 0)
         post = Post(
             number=number,
-            task=self.task,
             envs=config.envs,
             seed=config.seed,
             begins_at=self._control_steps,
@@ -194,7 +193,7 @@ class ActorTrainer(RunState):
             simulations=colleague.simulations,
         )
         colleague.asked.clear()
-        self._elsewhere.start(post)
+        self._elsewhere.start(self.task, post)
 
     def _ask(self, number: int, blocks: int = 1) -> None:
         agent = self.learner.agent

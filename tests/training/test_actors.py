@@ -189,18 +189,18 @@ def test_an_actor_that_dies_is_replaced_and_loses_its_unsent_block_only(
 
 
 def test_who_takes_the_place_of_another_draws_anew(tmp_path: Path) -> None:
-    post = begun_post(FORK, number=0)
+    post = first_post()
     one, same, later = (
-        Actor(replace(post, begins_at=begins_at)).block(post.explorer.weights).transitions
+        Actor(FORK, replace(post, begins_at=begins_at)).block(post.explorer.weights).transitions
         for begins_at in (0, 0, 8)
     )
     np.testing.assert_array_equal(one.action, same.action)
     assert not np.array_equal(one.action, later.action)
 
 
-def begun_post(task: EnvFactory, number: int, **changes: Any) -> Post:
-    explorer = Trainer(task, config(), Path("unused")).learner.agent.explorer
-    return Post(number, task, ENVS, 3, 0, RANDOM, explorer, None)
+def first_post() -> Post:
+    explorer = Trainer(FORK, config(), Path("unused")).learner.agent.explorer
+    return Post(0, ENVS, 3, 0, RANDOM, explorer, None)
 
 
 def test_a_run_whose_actors_die_and_die_is_saved_and_says_how_to_continue(tmp_path: Path) -> None:
@@ -319,24 +319,24 @@ def test_a_run_of_one_process_is_continued_with_actors(tmp_path: Path) -> None:
 
 
 def test_simulations_of_another_task_are_refused_by_the_actor(tmp_path: Path) -> None:
-    post = begun_post(FORK, 0)
-    saved = Actor(post).simulations
+    post = first_post()
+    saved = Actor(FORK, post).simulations
     with pytest.raises(
         CheckpointError,
         match=r"does not hold the simulations of point-fork: env\.state must be .*, got ",
     ):
-        Actor(replace(post, simulations=saved | {"state": np.zeros((ENVS, 2))}))
+        Actor(FORK, replace(post, simulations=saved | {"state": np.zeros((ENVS, 2))}))
 
 
 def test_an_actor_that_begins_with_what_another_reached_has_its_levels_and_own_episodes(
     tmp_path: Path,
 ) -> None:
     task = make("quadruped-rough")
-    post = replace(begun_post(FORK, 0), task=task)
-    first = Actor(replace(post, number=0))
+    post = first_post()
+    first = Actor(task, post)
     assert isinstance(first._env, MujocoVecEnv)
     first._env.episode.level[:] = [5, 1, 0, 2]
-    second = Actor(replace(post, number=1, simulations=first.simulations))
+    second = Actor(task, replace(post, number=1, simulations=first.simulations))
     assert isinstance(second._env, MujocoVecEnv)
     assert second._env.episode.level.tolist() == [5, 1, 0, 2]
     assert second._env.episode.number.tolist() == [4, 5, 6, 7]
