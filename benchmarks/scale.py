@@ -7,7 +7,8 @@ Two nodes of one CPU each, on this machine, against this process with two thread
     speedup             wall clock of this process with one thread over that through Ray: at best 2
     lost_rows           rows that differ or are missing after workers were killed
     train_here          environment steps/s of a training in this process
-    train_actors_1, _2  and with so many actors on Ray, whose learner has one thread
+    train_actors_1, _2  and with so many actors on Ray, whose learner has one thread (_2: not with
+                        --quick)
     learner_waits_1, _2 share of the time that this learner waited for blocks
     driver_mb_per_100k  how much larger 100,000 rows make the process that hands them out
     report_mb_per_100k  and the one that writes their report (not with --quick)
@@ -68,6 +69,8 @@ NETWORK = 1e9 / 8
 """Bytes per second between any two machines that the projection assumes: 1 Gbit/s."""
 LIMIT = 900.0
 """Wall-clock that any part may take, s."""
+SHORT = 200
+"""Control steps of an episode with --quick, where a suite is run here and through Ray."""
 FACTOR = 100
 """Of episodes in the projection: a full suite of a million."""
 
@@ -223,14 +226,17 @@ def kill_oldest(name: str) -> bool:
 # -- training --------------------------------------------------------------------
 
 
-def train_rates(cluster: Cluster, name: str, seconds: float) -> dict[str, float]:
-    """Environment steps/s of a training here and with actors, each after its random steps."""
+def train_rates(cluster: Cluster, name: str, seconds: float, most: int) -> dict[str, float]:
+    """Environment steps/s of a training here and with up to so many actors.
+
+    Each is measured for so many seconds, after its random steps.
+    """
     task, rates = make(name), {}
     config = replace(preset(task.preset), replay_capacity=200_000)
     with tempfile.TemporaryDirectory() as directory:
         here = Trainer(task, replace(config, threads=2), Path(directory))
         rates["train_here"] = steps_per_second(here, seconds)
-        for count in (1, 2):
+        for count in range(1, most + 1):
             actors = RayActors(cluster, count)
             trainer = ActorTrainer(task, replace(config, threads=1), Path(directory), actors)
             trainer.begin()
@@ -423,11 +429,14 @@ def main() -> None:
         with part("start two nodes", limit):
             cluster = opened.enter_context(two_nodes())
         with part("a suite here and through Ray", limit):
-            result |= compare(cluster, task, suite_of(8) if quick else find("full"), directory)
+            short = make(arguments.task)
+            short.episode_steps = min(SHORT, short.episode_steps)
+            ran = (short, suite_of(8, rounds=0)) if quick else (task, find("full"))
+            result |= compare(cluster, *ran, directory)
         with part("kills", limit):
             result |= kill(cluster, 3 if quick else 20, directory)
         with part("training here and with actors", limit):
-            result |= train_rates(cluster, arguments.task, 2.0 if quick else 20.0)
+            result |= train_rates(cluster, arguments.task, *((1.5, 1) if quick else (20.0, 2)))
         with part("memory", limit):
             # The smaller one has shards of the usual size already.
             result |= memory(*(("quick", (4, 8), False) if quick else ("full", (2, 10), True)))
