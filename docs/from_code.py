@@ -6,7 +6,7 @@
     ```{command} train
     ```
 
-The first writes one of :data:`code_tables.TABLES`, the second the help of a command as its parser
+The first writes one of :data:`TABLES`, the second the help of a command as its parser
 prints it. So neither can say anything that the code does not.
 """
 
@@ -16,7 +16,8 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from code_tables import TABLES
+import code_tables
+import policy_tables
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
@@ -29,6 +30,8 @@ HELP_COLUMNS = 84
 """Characters of a line of help: what fits beside the navigation of the site."""
 
 ROOT = Path(__file__).resolve().parents[1]
+TABLES = code_tables.TABLES | policy_tables.TABLES
+"""Tables by name; each is made when it is asked for."""
 
 
 # -- Directives ----------------------------------------------------------------

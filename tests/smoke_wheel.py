@@ -20,6 +20,7 @@ from robo_maxent.learning.networks import Actor, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.rendering import video
 from robo_maxent.tasks import make
+from robo_maxent.training import pretrained
 
 N = 4
 
@@ -44,6 +45,10 @@ def main(checkout: Path) -> None:
     Policy(layout, actor, Normalizer(layout.observation_size)).save("policy.safetensors")
     act = Policy.load("policy.safetensors")
     act.require(layout)
+    assert pretrained.names()
+    for name in pretrained.names():
+        trained = pretrained.load(name)
+        trained.require(layout_of(make(trained.layout.task)))
 
     for _ in range(10):
         obs = env.step(act(obs)).obs

@@ -20,8 +20,11 @@ FOLDERS: dict[str, str] = SETUPTOOLS["package-dir"]  # package -> folder
 
 
 def files_of(folder: Path) -> set[Path]:
-    """Files of a package folder, its subpackages aside."""
-    return {path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")}
+    """Files of a package folder and of the folders in it, its subpackages aside."""
+    found = {path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")}
+    for inner in folder.glob("[!._]*/"):
+        found |= set() if (inner / "__init__.py").exists() else files_of(inner)
+    return found
 
 
 def pins() -> dict[str, Version]:

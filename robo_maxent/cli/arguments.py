@@ -98,7 +98,7 @@ Switch = FlagCreatePairsOff[bool]
 Json = Annotated[Switch, arg(name="json", help="Print exactly one JSON object on stdout.")]
 POLICIES = (
     "run directory, policy file (.safetensors; of others: .zip of Stable-Baselines3, .onnx, "
-    "TorchScript .pt) or Python function MODULE:FUNCTION"
+    "TorchScript .pt), pretrained:NAME (see 'robo-maxent tasks') or Python function MODULE:FUNCTION"
 )
 PolicyName = Annotated[Positional[str], arg(metavar="RUN|POLICY", help=f"A {POLICIES}.")]
 TaskName = Annotated[

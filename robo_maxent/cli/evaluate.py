@@ -22,7 +22,7 @@ from robo_maxent.cli.arguments import (
     Threads,
     use_threads,
 )
-from robo_maxent.cli.names import rows_path, variant
+from robo_maxent.cli.names import own_directory, rows_path, variant
 from robo_maxent.cli.policies import other_task, policies_under_test, policy_and_task
 from robo_maxent.errors import RoboMaxentError, UsageError
 
@@ -186,8 +186,7 @@ class Evaluate:
         suite = suites.find(name).times(self.episodes_factor)
         if self.axes is not None:
             suite = suite.only(self.axes, task)
-        first = Path(self.policies[0])
-        home = first if first.is_dir() else Path("runs")
+        home = own_directory(self.policies[0]) or Path("runs")
         many = "" if self.episodes_factor == 1 else f"-x{self.episodes_factor}"
         out = self.out or home / f"robustness-{name}{many}"
         result = stressed(suite, task, tested, out, self.seed, self.clips, command, self.on)

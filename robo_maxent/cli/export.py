@@ -20,7 +20,7 @@ class Export:
 
     policy: Annotated[
         Positional[str],
-        arg(metavar="RUN|POLICY", help="A run directory or a .safetensors file."),
+        arg(metavar="RUN|POLICY", help="A run directory, .safetensors file or pretrained:NAME."),
     ]
     out: Path | None = None
     """The .onnx file; by default policy.onnx in the run, or beside the policy file."""

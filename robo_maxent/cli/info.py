@@ -16,17 +16,20 @@ ANY_CLASS = "a class in a file of yours: my_module:MyTask; a package can give it
 OF_PACKAGES = "Of installed packages"
 OF_GYMNASIUM = "Of Gymnasium"
 OF_YOURS = "Your own"
+TRAINED = "Trained already"
+PRETRAINED = "a policy that comes with the package"
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """List what can be trained, with one line each."""
+    """List what can be trained, with one line each, and what is trained already."""
 
     as_json: Json = False
 
     def run(self) -> Result:
         """List the tasks; in a terminal by what they are about."""
         from robo_maxent.tasks import FAMILIES
+        from robo_maxent.training import pretrained
 
         groups = {
             title: {task.name: task.summary for task in family}
@@ -35,13 +38,17 @@ class Tasks:
         groups[OF_PACKAGES] = _installed()
         lines = {name: line for each in groups.values() for name, line in each.items()}
         groups |= {OF_GYMNASIUM: {"gym:ID": ANY_GYM}, OF_YOURS: {"MODULE:CLASS": ANY_CLASS}}
+        trained = {f"{pretrained.PREFIX}{name}": name for name in pretrained.names()}
+        shipped = f"{PRETRAINED}: {', '.join(trained.values())}"
+        groups[TRAINED] = {f"{pretrained.PREFIX}NAME": shipped}
         if not self.as_json:
             for title, group in groups.items():
                 if group and sys.stdout.isatty():
                     print(title)
                 for name, line in group.items():
                     print(f"{'  ' if sys.stdout.isatty() else ''}{name:20} {line}")
-        return {"tasks": lines}
+        tasks = {named: pretrained.card(name).task for named, name in trained.items()}
+        return {"tasks": lines, "pretrained": tasks}
 
 
 def _installed() -> dict[str, str]:

@@ -46,11 +46,13 @@ def labels(named: Sequence[str]) -> list[str]:
 def label(named: str, folders: int = 1) -> str:
     """A short name for files about a policy, with as many of the folders that it is in.
 
-    A function MODULE:FUNCTION is in none, so it is called the same wherever it is evaluated.
+    A function MODULE:FUNCTION is in none, nor is a policy of the package, so they are called the
+    same wherever they are evaluated.
     """
     from robo_maxent.interop.external_policies import is_external, is_function
+    from robo_maxent.training.pretrained import is_pretrained
 
-    if is_function(named):
+    if is_function(named) or is_pretrained(named):
         return re.sub(r"\W", "-", named)
     path = Path(named).resolve()
     name = path.name if path.is_dir() else path.stem  # a directory may be called lr0.001
@@ -77,13 +79,25 @@ def in_file_name(words: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", words)
 
 
+def own_directory(named: str) -> Path | None:
+    """The directory that what is found out about a policy goes to; None: it has none of its own.
+
+    It is the run of the policy; one that comes with the package has a place among the runs here.
+    """
+    from robo_maxent.training import pretrained
+
+    if pretrained.is_pretrained(named):
+        return Path("runs") / "pretrained" / pretrained.card(named).name
+    return Path(named) if Path(named).is_dir() else None
+
+
 def rows_path(named: str, variant: str = "") -> Path:
     """Where the episodes of a policy go."""
     from robo_maxent.interop.external_policies import is_external
 
     path, name = Path(named), f"episodes{variant}.jsonl"
-    if path.is_dir():
-        return path / name
+    if own := own_directory(named):
+        return own / name
     if is_external(named):  # its ending stays: policy.onnx and policy.safetensors may be neighbours
         return path.with_name(f"{path.name.replace(':', '-')}.{name}")
     return path.with_suffix(f".{name}")
@@ -91,5 +105,5 @@ def rows_path(named: str, variant: str = "") -> Path:
 
 def onnx_path(named: str) -> Path:
     """Where the ONNX file of a policy goes."""
-    path = Path(named)
-    return path / "policy.onnx" if path.is_dir() else path.with_suffix(".onnx")
+    own = own_directory(named)
+    return own / "policy.onnx" if own else Path(named).with_suffix(".onnx")

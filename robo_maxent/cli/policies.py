@@ -18,7 +18,7 @@ from robo_maxent.cli.arguments import (
     name_of,
     saved_options,
 )
-from robo_maxent.cli.names import labels
+from robo_maxent.cli.names import labels, own_directory
 from robo_maxent.cli.trust import data_file, require_said
 from robo_maxent.errors import PolicyError, RoboMaxentError, UsageError
 
@@ -148,8 +148,7 @@ class OfOnePolicy:
     @property
     def home(self) -> Path:
         """Where results go that nobody gave a place: the run, if it is one."""
-        named = Path(self.policy)
-        return named if named.is_dir() else Path("runs")
+        return own_directory(self.policy) or Path("runs")
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,10 @@ def _task_of(description: Mapping[str, Any], said: str | None) -> "StressTask[An
 def content_hash(named: str) -> str | None:
     """SHA-256 of what a policy is, before it is loaded; None: of nothing that can be read."""
     from robo_maxent.interop import external_policies
+    from robo_maxent.training import pretrained
 
+    if pretrained.is_pretrained(named):
+        return external_policies.content_hash(str(pretrained.card(named).file))
     return external_policies.content_hash(
         str(Path(named) / POLICY) if Path(named).is_dir() else named
     )
@@ -229,10 +231,14 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
 
     Raises:
         PolicyError: There is none.
+        UnknownNameError: None of that name comes with the package.
     """
     from robo_maxent.learning.policy import Policy
+    from robo_maxent.training import pretrained
     from robo_maxent.training.run_directory import read_config
 
+    if pretrained.is_pretrained(named):
+        return pretrained.load(named), saved_options(pretrained.card(named).task_options)
     path = Path(named)
     if path.is_dir():
         saved = read_config(path)
@@ -274,8 +280,11 @@ def class_beside(named: str) -> dict[str, Any]:
     A run that can't be read says nothing: whoever needs more of it complains.
     """
     from robo_maxent.envs.own_tasks import CLASS
+    from robo_maxent.training.pretrained import is_pretrained
     from robo_maxent.training.run_directory import read_config
 
+    if is_pretrained(named):
+        return {}
     path = Path(named)
     try:
         saved = read_config(path if path.is_dir() else path.parent)

@@ -50,6 +50,7 @@ def data_file(label: str, file: str | None) -> str:
         UsageError: It is not there, or is code, or there was none.
     """
     from robo_maxent.interop.external_policies import runs_code
+    from robo_maxent.training.pretrained import is_pretrained
 
     if file is None:
         raise UsageError(f"the policy {label} was stressed from Python: say which with --policy")
@@ -58,6 +59,6 @@ def data_file(label: str, file: str | None) -> str:
             f"the policy {label} is {file}, which runs code of its own: if you trust that, say "
             f"--policy {quote(file)}"
         )
-    if not Path(file).exists():
+    if not is_pretrained(file) and not Path(file).exists():
         raise UsageError(f"the policy {label} was {file}, which is gone: say --policy FILE")
     return file

@@ -14,6 +14,7 @@ from robo_maxent.cli.arguments import (
     Threads,
     use_threads,
 )
+from robo_maxent.cli.names import own_directory
 from robo_maxent.cli.policies import OfOnePolicy
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class WorstCase(OfOnePolicy):
         if summary.minima:
             again = result.replay.replace("{row}", shlex.quote(summary.minima[0].row))
             say(f"Again, bit for bit: {again}")
-        if Path(self.policy).is_dir() and self.out is None:
+        if own_directory(self.policy) and self.out is None:
             say(
                 "With this in the report of all axes: robo-maxent evaluate "
                 f"{shlex.quote(self.policy)} --suite quick"

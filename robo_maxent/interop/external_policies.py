@@ -36,6 +36,7 @@ from robo_maxent.interop.policy_contract import (
     require_sizes,
 )
 from robo_maxent.spaces import Layout
+from robo_maxent.training.pretrained import is_pretrained
 from robo_maxent.types import Act
 from robo_maxent.versions import require_extra
 
@@ -83,11 +84,15 @@ def _reloaded(files: dict[str, bytes], task: EnvFactory, normalize: str | None) 
 
 def is_external(named: str) -> bool:
     """Whether that names someone else's policy: the ending of a file says so, or a colon."""
+    if is_pretrained(named):
+        return False
     return is_function(named) or (Path(named).suffix in SUFFIXES and not Path(named).is_dir())
 
 
 def is_function(named: str) -> bool:
-    """Whether that names a Python function, MODULE:FUNCTION, and no file."""
+    """Whether that names a Python function, MODULE:FUNCTION, and neither a file nor our own."""
+    if is_pretrained(named):
+        return False
     return _FUNCTION.fullmatch(named) is not None and not Path(named).exists()
 
 

@@ -1,0 +1,146 @@
+"""Policies that come with the package, each with a card: how it was trained, and what it does.
+
+    assets/pretrained/NAME.safetensors    the policy
+    assets/pretrained/NAME.json           its card
+
+``python benchmarks/pretrained.py NAME --out assets/pretrained`` makes both. On a command line, such
+a policy is ``pretrained:NAME``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from robo_maxent.assets import ASSETS
+from robo_maxent.errors import PolicyError, UnknownNameError
+from robo_maxent.evaluation.intervals import Proportion
+from robo_maxent.from_json import typed
+
+if TYPE_CHECKING:
+    from robo_maxent.learning.policy import Policy
+
+PREFIX = "pretrained:"
+FOLDER = ASSETS / "pretrained"
+POLICY, CARD = ".safetensors", ".json"
+"""What the names of the two files end in."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Fresh episodes of the task as it was trained, with nothing against the policy."""
+
+    command: str
+    """What prints these figures."""
+    success: Proportion
+    metrics: Mapping[str, float | None]
+    """Mean of each metric of the task; None: no episode has it."""
+    by_level: Mapping[str, Proportion]
+    """Success by the level of the terrain; empty of tasks that have none."""
+
+
+@dataclass(frozen=True)
+class Stressed:
+    """What a stress test says."""
+
+    command: str
+    """What prints these figures, and writes a report of them."""
+    episodes: int
+    """Those of the policy and of the baselines beside it."""
+    undisturbed: Proportion
+    disturbed: Proportion
+    """Mean over the axes, each counting alike; episodes may share their start, so its interval is
+    not Wilson's."""
+    headline: str
+    details: tuple[str, ...]
+    axes: Mapping[str, Mapping[str, Proportion]]
+    """Axis -> severity -> success of the mean action, with Wilson's interval."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a policy that comes with the package."""
+
+    name: str
+    sha256: str
+    """Digest of its file."""
+    version: str
+    """Of this package, that trained and judged it."""
+    packages: Mapping[str, str | None]
+    """Versions of those that decide the last bit."""
+    licence: str
+    """SPDX identifier."""
+    task: str
+    task_options: Mapping[str, Any]
+    """What its episodes drew, and whatever else was chosen of the task."""
+    preset: str
+    """Recipe that it was trained by."""
+    train: Mapping[str, Any]
+    """All settings of its training, as in a run's ``config.json``."""
+    command: str
+    """What trains it again."""
+    seed: int
+    steps: int
+    """Environment steps of the training, of which the policy is the best that was evaluated."""
+    minutes: float
+    """Wall-clock of the training, evaluations included."""
+    machine: str
+    nominal: Judged
+    stress: Stressed
+
+    @property
+    def file(self) -> Path:
+        """The policy's file."""
+        return FOLDER / f"{self.name}{POLICY}"
+
+
+def is_pretrained(named: str) -> bool:
+    """Whether that names a policy of the package, whether or not there is such a one."""
+    return named.startswith(PREFIX)
+
+
+def names() -> list[str]:
+    """The policies there are, without prefix."""
+    return sorted(path.stem for path in FOLDER.glob(f"*{CARD}"))
+
+
+def card(named: str) -> Card:
+    """The card of a policy, by its name, with or without the prefix.
+
+    Raises:
+        UnknownNameError: There is no such policy; the message lists those there are.
+        PolicyError: The card is damaged.
+    """
+    name = named.removeprefix(PREFIX)
+    if name not in names():
+        raise UnknownNameError("pretrained policy", name, names())
+    path = FOLDER / f"{name}{CARD}"
+    try:
+        return typed(Card, json.loads(path.read_text()), "it")
+    except (OSError, ValueError, RecursionError) as error:
+        raise PolicyError(f"{path} is damaged ({error}): install the package again") from error
+
+
+def load(named: str) -> "Policy":
+    """A policy of the package, by its name, with or without the prefix.
+
+    Raises:
+        UnknownNameError: There is no such policy; the message lists those there are.
+        PolicyError: Its file is not the one that its card is about.
+    """
+    from robo_maxent.learning.policy import Policy
+
+    described = card(named)
+    policy = Policy.load(described.file)
+    if digest(described.file) != described.sha256:
+        raise PolicyError(
+            f"{described.file} is not the policy that its card is about: install the package again"
+        )
+    return policy
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
