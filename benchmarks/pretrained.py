@@ -58,8 +58,8 @@ RECIPES = {
     recipe.task: recipe
     for recipe in (
         Recipe("quadruped-flat", 650_000, 0.97),
-        Recipe("quadruped-rough-scan", 1_000_000, 0.8, level=2),
-        Recipe("quadruped-rough", 1_000_000, 0.8, level=2),
+        Recipe("quadruped-rough-scan", 2_500_000, 0.8, level=2),
+        Recipe("quadruped-rough", 3_000_000, 0.8, level=2),
         Recipe("quadruped-getup", 2_400_000, 0.8),
         Recipe("arm-reach", 200_000, 0.97),
         Recipe("arm-push", 600_000, 0.9),
