@@ -195,6 +195,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
     )
     substeps = SUBSTEPS
     episode_steps = 50
+    reward_range = (0.0, 1.0)
     preset = "arm"
     deviation_units = DEVIATIONS
     assisted = False

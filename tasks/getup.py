@@ -90,6 +90,7 @@ class QuadrupedGetup(OnPatches[Rise]):
     observation = OBSERVATION
     action_scale = ACTION_SCALE
     episode_steps = RISE_STEPS + HOLD_STEPS
+    reward_range = (-1.0, 2.0)  # only a robot that thrashes about has less
 
     def episode_state(self, n: int) -> Rise:
         """N episodes that have not begun."""

@@ -156,6 +156,8 @@ class Intersection(NamedGymTask):
     name = NAME
     summary = "turn left at an intersection among other drivers; needs the extra driving"
     preset = "traffic"
+    reward_range = (0.0, 1.0)
+    termination_cost = 5.0  # of a crash; it is in the reward of the environment
     env_spec = EnvSpec(
         "robo_maxent/Intersection-v0",
         entry_point="robo_maxent.tasks.intersection:Crossing",

@@ -47,6 +47,7 @@ class PointFork(MujocoTask[Forking, RobotState]):
     action = (Field("velocity", "m/s", 2),)
     action_scale = np.array([SPEED, SPEED])
     substeps = 10  # of 10 ms
+    reward_range = (-0.5, 1.0)  # at the lower end it has gone as far away again
     episode_steps = 60  # 6 s; either way takes three
 
     @property

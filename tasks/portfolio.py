@@ -174,6 +174,7 @@ class Portfolio(NamedGymTask):
     name = "portfolio"
     summary = "divide wealth among five assets of a simulated market"
     preset = "arm"
+    reward_range = (float(np.log(gross_returns().min())), float(np.log(gross_returns().max())))
     env_spec = EnvSpec(
         "robo_maxent/Portfolio-v0",
         entry_point="robo_maxent.tasks.portfolio:Market",

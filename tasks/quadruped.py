@@ -147,6 +147,7 @@ class QuadrupedWalk(OnFourLegs[W]):
     linear_tolerance = LINEAR_TOLERANCE
     angular_tolerance = ANGULAR_TOLERANCE
     command_range = (COMMAND_LOW, COMMAND_HIGH)
+    reward_range = (0.0, 2.5)
     trial_shares: Mapping[str, float] | None = None
     """Kind of command -> share of episodes, each of which has one only; None: commands change."""
 

@@ -86,6 +86,7 @@ class QuadrupedFork(QuadrupedWalk[ForkWalk]):
         CLOSED,
     )
     action = (Field(JOINT_TARGET, "action scale", 12),)
+    reward_range = (0.0, 3.25)
     episode_steps = 500  # 10 s; either way takes six at the speed that is wanted
 
     @property

@@ -145,6 +145,7 @@ class QuadrupedRough(  # pyright: ignore[reportIncompatibleVariableOverride]
     angular_tolerance = ANGULAR_TOLERANCE
     command_range = (COMMAND_LOW, COMMAND_HIGH)
     termination_cost = FALL_COST
+    reward_range = (0.0, 3.5)
 
     def __init__(
         self,

@@ -58,6 +58,8 @@ class GymTask:
     mirrors = None
     perturbations = EFFECTS
     terrain = None
+    reward_range: tuple[float, float] | None = None
+    termination_cost = 0.0
     deviation_units: Mapping[str, str] = {}
     thread_safe = False  # it is someone else's code, in environments that are kept
     floor_plan: FloorPlan | None = None
@@ -91,6 +93,9 @@ class GymTask:
             self.name, self.summary = f"{PREFIX}{source}", f"the Gymnasium environment {source}"
         self.action_repeat = action_repeat
         self.env_args, self.most_simulations = dict(env_args or {}), instances
+        if self.reward_range is not None:
+            low, high = self.reward_range
+            self.reward_range = action_repeat * low, action_repeat * high
         registered = find_spec(source) if isinstance(source, str) else source
         self.spec = with_args(registered, self.env_args)
         env = make(self.name, self.spec)

@@ -119,6 +119,16 @@ class EnvFactory(Protocol):
         ...
 
     @property
+    def reward_range(self) -> tuple[float, float] | None:
+        """Lowest and highest reward of a step, but for what is rare; None: it does not say."""
+        ...
+
+    @property
+    def termination_cost(self) -> float:
+        """What the reward of a step that terminates may lie below that range."""
+        ...
+
+    @property
     def control_dt(self) -> float:
         """Time between two actions, s."""
         ...

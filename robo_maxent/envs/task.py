@@ -103,6 +103,9 @@ class Task(ABC, Generic[E, S]):
     """Control steps after which an episode is truncated."""
     termination_cost: float = 0.0
     """Reward that an episode loses when it terminates."""
+    reward_range: tuple[float, float] | None = None
+    """Lowest and highest reward of a step, but for what is rare, and without the termination cost;
+    None: the page does not say. A categorical critic spans the returns that it allows."""
     goal: GoalSpec | None = None
     """Which parts of an observation are goals; None: it has none."""
     deviation_units: Mapping[str, str] = {}
