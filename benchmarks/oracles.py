@@ -7,9 +7,9 @@ actions on two finite processes beside soft value iteration (tabular.py), with t
 networks: the largest error of an action value, over the span of them all, and the largest total
 variation of the policy; the worst of both processes and of the seeds. *bandit* and *multigoal*
 (modes.py): a mixture beside one Gaussian where the best policy has several modes, the median over
-seeds. *cost*: how many times as long an update takes with a mixture of 4, with the networks and
-batches of the default preset. Seeds are 0, 1 and 2, quickly only 0; ``--quick`` makes fewer updates
-too.
+seeds. *cost*: how many times as long an update takes with a mixture of 4, and with categorical
+critics, with the networks and batches of the default preset. Seeds are 0, 1 and 2, quickly only 0;
+``--quick`` makes fewer updates too.
 
     python benchmarks/oracles.py [--quick] [--only lqr,bandit] [--workers 2]
 """
@@ -199,7 +199,7 @@ OBSERVED, ACTIONS = 48, 12
 
 
 def cost(quick: bool, each: Each) -> dict[str, float]:
-    """Time of an update with a mixture of 4, over that with a Gaussian, in C and in torch."""
+    """Time of an update with a mixture of 4, or with categorical critics, over that without."""
     (seconds,) = each(_seconds_of_updates, [15 if quick else 300])
     for name, taken in seconds.items():
         print(f"an update, {name}: {1000 * taken:.2f} ms of one core")
@@ -207,16 +207,21 @@ def cost(quick: bool, each: Each) -> dict[str, float]:
     return {
         "mixture_time_over_c": mixture / seconds["gaussian, C"],
         "mixture_time_over_torch": mixture / seconds["gaussian, torch"],
+        "categorical_time": seconds["categorical critics, C"] / seconds["gaussian, C"],
+        "categorical_time_of_101": seconds["101 atoms, C"] / seconds["gaussian, C"],
     }
 
 
 def _seconds_of_updates(updates: int) -> dict[str, float]:
     """Seconds that a core works on an update, by kind; medians of five rounds, taken in turns."""
     torch.set_num_threads(1)
+    categorical = SacConfig(critic="categorical", support=(-10.0, 90.0))
     learners = {
         "gaussian, C": Sac(OBSERVED, ACTIONS, SacConfig(), 0),
         "gaussian, torch": Sac(OBSERVED, ACTIONS, SacConfig(), 0),
         "mixture of 4, torch": Sac(OBSERVED, ACTIONS, SacConfig(components=4), 0),
+        "categorical critics, C": Sac(OBSERVED, ACTIONS, categorical, 0),
+        "101 atoms, C": Sac(OBSERVED, ACTIONS, replace(categorical, atoms=101), 0),
     }
     learners["gaussian, torch"]._compiled = None  # as without a C compiler
     rows, generator = SacConfig().batch_size, torch.Generator().manual_seed(0)

@@ -13,16 +13,18 @@ episodes that a time limit cuts off; half of the simulations act at random, so t
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from robo_maxent.learning.categorical import Categorical
+from robo_maxent.learning.categorical_critic import CategoricalActionValues
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.discrete_sac import DiscreteSac
 from robo_maxent.learning.exact import FiniteMdp, log_boltzmann, soft_value_iteration
-from robo_maxent.learning.networks import ActionValues, Actor, Ensemble
+from robo_maxent.learning.networks import ActionValues, Actor, Critics, Ensemble
 from robo_maxent.learning.replay_buffer import ReplayBatch, ReplayBuffer
 from robo_maxent.learning.tunnel_bridge import tunnel_and_bridge
 from robo_maxent.training.config import preset
@@ -66,7 +68,8 @@ def measure(sac: DiscreteSac, mdp: FiniteMdp) -> Errors:
     best = soft_value_iteration(mdp, ALPHA)[acting]
     seen = one_hot(np.flatnonzero(acting), len(mdp.terminal))
     with torch.no_grad():
-        q = sac.critics.outputs(seen).amin(0).double().numpy()
+        actions = torch.arange(best.shape[1])[:, None, None].expand(-1, len(seen), 1)
+        q = sac.critics.each(seen, actions).amin(0).T.double().numpy()
         policy = sac.actor(seen).double().softmax(-1).numpy()
     apart = np.abs(policy - np.exp(log_boltzmann(best, ALPHA)))
     return Errors(float(np.abs(q - best).max() / np.ptp(best)), float(0.5 * apart.sum(1).max()))
@@ -106,13 +109,25 @@ class TableValues(_Table, ActionValues):
         self._begin(2, states, actions)
 
 
+class TableDistributions(_Table, CategoricalActionValues):
+    """Two tables of distributions of the return."""
+
+    def __init__(self, states: int, actions: int, config: SacConfig) -> None:
+        """All even."""
+        self._begin(2, states, actions * config.atoms)
+        self._set_atoms(config)
+
+
 class TableSac(DiscreteSac):
     """The learner of discrete actions, with tables in place of networks."""
 
     def _new_networks(
         self, obs_size: int, action_size: int, policy_size: int
-    ) -> tuple[Actor, ActionValues]:
-        return TableActor(obs_size, action_size), TableValues(obs_size, action_size)
+    ) -> tuple[Actor, Critics]:
+        actor = TableActor(obs_size, action_size)
+        if self.config.critic == "categorical":
+            return actor, TableDistributions(obs_size, action_size, self.config)
+        return actor, TableValues(obs_size, action_size)
 
 
 def every_transition(mdp: FiniteMdp) -> ReplayBatch:
@@ -128,12 +143,19 @@ def every_transition(mdp: FiniteMdp) -> ReplayBatch:
     )
 
 
-def learn_tables(mdp: FiniteMdp, seed: int, updates: int) -> DiscreteSac:
-    """A learner of tables after so many updates, each of all transitions."""
+def learn_tables(mdp: FiniteMdp, seed: int, updates: int, **changes: Any) -> DiscreteSac:
+    """A learner of tables after so many updates, each of all transitions.
+
+    Args:
+        mdp: The process.
+        seed: Of everything random.
+        updates: Of actor and critics.
+        changes: What is else in the configuration than a scalar critic needs.
+    """
     batch = every_transition(mdp)
     states, actions = mdp.reward.shape
     config = replace(_fixed(mdp), learning_rate=0.05, batch_size=len(batch.reward), actor_every=1)
-    sac = TableSac(states, actions, config, seed)
+    sac = TableSac(states, actions, replace(config, **changes), seed)
     for update in range(updates):
         _fall(sac, update / updates)
         sac.update(batch)

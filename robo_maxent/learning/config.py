@@ -10,6 +10,12 @@ from robo_maxent.errors import UsageError
 LogStdBound = Literal["tanh", "clamp"]
 """How a log standard deviation is kept in its range."""
 
+CriticKind = Literal["scalar", "categorical"]
+"""What a critic gives for an action: its mean value, or how returns are distributed."""
+
+ATOMS = 51
+"""Atoms of a categorical critic, unless another number is asked for."""
+
 HIGHEST_ENTROPY = math.log(2.0)
 """nats: of an action that is uniform in [-1, 1]."""
 
@@ -20,6 +26,9 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("width",), lambda x: 1 <= x <= 10_000, "within [1, 10,000]"),
     (("batch_size",), lambda x: 1 <= x <= 1_000_000, "within [1, 1,000,000]"),
     (("components",), lambda x: 1 <= x <= 100, "within [1, 100]"),
+    (("critic",), lambda x: x in get_args(CriticKind), " or ".join(get_args(CriticKind))),
+    (("atoms",), lambda x: 2 <= x <= 1000, "within [2, 1,000]"),
+    (("risk",), lambda x: 0 < x <= 1, "in (0, 1]: the worst share of returns that counts"),
     (("actor_every",), lambda x: x >= 1, "at least 1"),
     (("learning_rate", "initial_alpha"), lambda x: 0 < x < math.inf, "> 0 and finite"),
     (("weight_decay", "alpha_learning_rate"), lambda x: 0 <= x < math.inf, ">= 0 and finite"),
@@ -95,6 +104,17 @@ class SacConfig:
     components: int = 1
     """Gaussians of which the policy is a mixture, so that it can keep several ways of acting; each
     more costs an evaluation of the critics. From 2 on updates run in torch, not in C."""
+    critic: CriticKind = "scalar"
+    """What critics learn of returns: scalar: their mean; categorical: their distribution over
+    ``atoms``, for a fifth to a quarter more time (see ``categorical_critic.py``)."""
+    atoms: int = ATOMS
+    """Values that a categorical critic gives probabilities to."""
+    support: tuple[float, float] | None = None
+    """The lowest and the highest of them; None: what the task's rewards and gamma allow. They are
+    discounted returns: a reward of r at every step is worth r / (1 - gamma)."""
+    risk: float = 1.0
+    """Share of the returns, the worst ones, whose mean the actor maximizes (CVaR), by a categorical
+    critic; 1: all of them."""
     calm_start: bool = True
     """The actor's last layer starts near zero, so that the first policy is calm; False: as large as
     the others."""
@@ -113,3 +133,21 @@ class SacConfig:
         low, high = self.log_std_range
         if not -20 <= low < high <= 4:
             raise UsageError(f"log_std_range must rise within [-20, 4], got {low}, {high}")
+        self._require_critic()
+
+    def _require_critic(self) -> None:
+        if self.support is not None:
+            low, high = self.support
+            if not -math.inf < low < high < math.inf:
+                raise UsageError(
+                    f"support must be two finite numbers that rise, such as -10 90, got {low}, "
+                    f"{high}"
+                )
+        if self.critic == "categorical":
+            return
+        for name, usual in (("atoms", ATOMS), ("support", None), ("risk", 1.0)):
+            if getattr(self, name) != usual:
+                raise UsageError(
+                    f"{name} {getattr(self, name)} means nothing with a scalar critic, which knows "
+                    "the mean of returns only: ask for critic categorical as well"
+                )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from robo_maxent.learning.networks import Actor, Critics
 from robo_maxent.learning.replay_buffer import ReplayBatch
+from robo_maxent.learning.support import Ends
 
 MUCH = 0.5
 """Share from which on an alarm is given: more than half."""
@@ -35,6 +36,8 @@ class Diagnostics:
     """Elements of an action that the entropy is of; 1 of a discrete one."""
     setting: str = "--target-entropy-per-action"
     """What sets the target entropy."""
+    ends: Ends | None = None
+    """How the support of categorical critics fits; None: they are scalar."""
 
     def metrics(self) -> dict[str, float]:
         """By the names under which a run logs them."""
@@ -43,7 +46,8 @@ class Diagnostics:
 
     def alarms(self) -> dict[str, str]:
         """What is wrong -> why that is bad, and what to do; empty where all is well."""
-        return {name: words for name, (wrong, words) in self._rules().items() if wrong}
+        alarms = {name: words for name, (wrong, words) in self._rules().items() if wrong}
+        return alarms if self.ends is None else alarms | self.ends.alarms()
 
     def _rules(self) -> dict[str, tuple[bool, str]]:
         lack = self.target_entropy - self.entropy

@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from robo_maxent.learning.categorical import Categorical
+from robo_maxent.learning.categorical_critic import CategoricalActionValues
 from robo_maxent.learning.diagnostics import AT_LIMIT, Diagnostics
-from robo_maxent.learning.networks import ActionValues, Actor
+from robo_maxent.learning.networks import ActionValues, Actor, Critics
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.sac import Sac, expected
 
@@ -42,10 +43,12 @@ class DiscreteSac(Sac):
 
     def _new_networks(
         self, obs_size: int, action_size: int, policy_size: int
-    ) -> tuple[Actor, ActionValues]:
+    ) -> tuple[Actor, Critics]:
         """An actor and critics for A actions to choose from."""
         config, head = self.config, Categorical(action_size)
         actor = Actor(policy_size, head, config.width, config.layer_norm, config.calm_start)
+        if config.critic == "categorical":
+            return actor, CategoricalActionValues(obs_size, action_size, config)
         return actor, ActionValues(obs_size, action_size, config.width, config.layer_norm)
 
     @property
@@ -70,6 +73,7 @@ class DiscreteSac(Sac):
             saturated=float(certain.float().mean()),
             twin_gap=float((first - second).abs().mean() / spread),
             setting="--target-entropy-ratio",
+            ends=self._ends(batch),
         )
 
     def _update_actor(self, batch: ReplayBatch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:

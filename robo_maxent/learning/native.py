@@ -22,11 +22,13 @@ from torch import Tensor
 
 from robo_maxent.learning import hardware
 from robo_maxent.learning.adamw import AdamW
+from robo_maxent.learning.categorical_critic import CategoricalCritics
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.replay_buffer import ReplayBatch
 
 SOURCE = Path(__file__).with_name("sac_update.c")
+INCLUDED = SOURCE.with_name("categorical_critic.h")
 FLAGS = [
     *("-O3", "-march=native", "-shared", "-fPIC", "-ffp-contract=fast"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
@@ -45,6 +47,8 @@ def compiler() -> list[str] | None:
 
 METRICS = ("critic_loss", "value", "actor_loss", "entropy", "ent_coef_loss")
 """What an update reports; all but the first two only if the actor was updated."""
+ENDS = ("low_end", "high_end")
+"""What it reports of categorical critics beside."""
 
 
 # The structures of sac_update.c, with a C before their names there.
@@ -80,7 +84,7 @@ class CLearner(ctypes.Structure):
             "actor critics": CShape,
             "actor_group critic_group alpha_group": CGroup,
             "obs actions batch shares threads entropy_in_target clamped": "n",
-            "gamma target_entropy low high limit": "f",
+            "gamma target_entropy low high limit lowest highest risk": "f",
             "gemm shift scale scratch": "p",
         }
     )
@@ -101,7 +105,7 @@ class CBatch(ctypes.Structure):
 class CMetrics(ctypes.Structure):
     """What an update reports."""
 
-    _fields_ = _fields({" ".join(METRICS): "f"})
+    _fields_ = _fields({" ".join(METRICS + ENDS): "f"})
 
 
 @cache
@@ -157,7 +161,8 @@ def _gemm() -> int:
 def _compiled(command: list[str]) -> Path:
     """Path of the library for this source, compiler and CPU; compiled unless it is there."""
     version = _output([*command, "--version"])
-    inputs = [SOURCE.read_bytes(), version.encode(), hardware.cpu(), " ".join(FLAGS).encode()]
+    inputs = [SOURCE.read_bytes(), INCLUDED.read_bytes(), version.encode(), hardware.cpu()]
+    inputs += [" ".join(FLAGS).encode()]
     key = hashlib.sha256(b"\0".join(inputs)).hexdigest()[:16]
     path = _cache_directory() / f"update-{key}.so"
     if path.exists():
@@ -248,6 +253,7 @@ class Update:
         columns += [batch.next_obs, batch.terminated]
         of_update, latest, most_threads = CMetrics(), dict[str, float](), torch_threads
         draws = noise.chunk(2 * count)
+        of_critics = METRICS[:2] + (ENDS if learner.critics.outputs > 1 else ())
         for k in range(count):
             sac.updates += 1
             due = sac.actor_is_due()
@@ -261,7 +267,7 @@ class Update:
             )
             if self._library.update(learner, of_batch, of_update):
                 raise MemoryError("no memory for an update")
-            for name in METRICS if due else METRICS[:2]:
+            for name in (*of_critics, *METRICS[2:]) if due else of_critics:
                 latest[name] = getattr(of_update, name)
         if most_threads > torch_threads:
             self._library.dismiss()
@@ -272,6 +278,7 @@ class Update:
         sac, (obs_size, action_size) = self._sac, self._sizes
         log_std_range = sac.actor.head.compiled_range
         assert log_std_range is not None
+        lowest, highest = _ends(sac.critics)
         learner = CLearner(
             actor=_shape(sac.actor),
             critics=_shape(sac.critics),
@@ -289,6 +296,9 @@ class Update:
             low=log_std_range[0],
             high=log_std_range[1],
             limit=sac.normalizer.limit.item(),
+            lowest=lowest,
+            highest=highest,
+            risk=sac.config.risk,
             gemm=_gemm(),
             shift=address(sac.normalizer.shift),
             scale=address(sac.normalizer.scale),
@@ -303,6 +313,13 @@ class Update:
 def _shape(net: Ensemble) -> CShape:
     count, inputs, width = net.shapes[0]
     return CShape(count, inputs, width, net.shapes[-1][-1], net.layer_norm)
+
+
+def _ends(critics: Critics) -> tuple[float, float]:
+    """The support of categorical critics."""
+    if not isinstance(critics, CategoricalCritics):
+        return 0.0, 0.0
+    return float(critics.atoms[0]), float(critics.atoms[-1])
 
 
 def _group(optimizer: AdamW, average: Tensor | None, share: float) -> CGroup:

@@ -18,6 +18,7 @@ from torch import Tensor
 from robo_maxent.errors import UsageError
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.adamw import AdamW
+from robo_maxent.learning.categorical_critic import CategoricalCritics, categorical_critic_loss
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.diagnostics import Diagnostics, diagnose
 from robo_maxent.learning.explorer import Explorer
@@ -25,6 +26,7 @@ from robo_maxent.learning.mixture import Mixture, head_of
 from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
+from robo_maxent.learning.support import Ends, look_at_ends
 from robo_maxent.spaces import Layout
 
 
@@ -239,8 +241,9 @@ class Sac:
         """Look at temperature and critics; it changes nothing, not even the next draws."""
         generator = torch.Generator().manual_seed(self.updates)
         noise = torch.randn(batch.action.shape, generator=generator)
-        nets = self.actor, self.critics, self.targets
-        return diagnose(*nets, self._normalized(batch), noise, self.alpha, self.target_entropy)
+        nets, seen = (self.actor, self.critics, self.targets), self._normalized(batch)
+        found = diagnose(*nets, seen, noise, self.alpha, self.target_entropy)
+        return replace(found, ends=self._ends(seen))
 
     def policy(self, layout: Layout) -> Policy:
         """The averaged actor with the normalizer of what it sees; it changes as they do."""
@@ -278,6 +281,8 @@ class Sac:
         config = self.config
         head = head_of(config, action_size)
         actor = Actor(policy_size, head, config.width, config.layer_norm, config.calm_start)
+        if config.critic == "categorical":
+            return actor, CategoricalCritics(obs_size, action_size, config)
         return actor, Critics(obs_size, action_size, config.width, config.layer_norm)
 
     def _set_rates(self) -> None:
@@ -313,13 +318,33 @@ class Sac:
     def _update_critics(
         self, batch: ReplayBatch, noise: Tensor, alpha: Tensor
     ) -> dict[str, Tensor]:
-        counted = alpha if self.config.entropy_in_target else torch.zeros_like(alpha)
-        loss, values = critic_loss(
-            self.actor, self.critics, self.targets, batch, noise, counted, self.config.gamma
-        )
+        critics, targets, gamma = self.critics, self.targets, self.config.gamma
+        inputs = batch, noise, self._counted(alpha), gamma
+        if isinstance(critics, CategoricalCritics) and isinstance(targets, CategoricalCritics):
+            loss, metrics = categorical_critic_loss(self.actor, critics, targets, *inputs)
+        else:
+            loss, values = critic_loss(self.actor, critics, targets, *inputs)
+            metrics = {"value": values.mean()}
         self._step("critics", loss)
         _move(self.targets, self.critics, self.config.tau)
-        return {"critic_loss": loss.detach(), "value": values.mean()}
+        return {"critic_loss": loss.detach(), **metrics}
+
+    def _counted(self, alpha: Tensor) -> Tensor:
+        """The temperature that targets count entropy with."""
+        return alpha if self.config.entropy_in_target else torch.zeros_like(alpha)
+
+    def _ends(self, batch: ReplayBatch) -> Ends | None:
+        """How the support of categorical critics fits normalized transitions; None: of scalar ones.
+
+        It changes nothing, not even the next draws.
+        """
+        if not isinstance(self.targets, CategoricalCritics):
+            return None
+        generator = torch.Generator().manual_seed(self.updates)
+        draws = len(batch.action), self.actor.head.noise_size
+        noise = torch.randn(draws, generator=generator)
+        alpha = self._counted(self.log_alpha.detach().exp())
+        return look_at_ends(self.actor, self.targets, batch, noise, alpha, self.config.gamma)
 
     def _update_actor(self, batch: ReplayBatch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         self.critics.requires_grad_(False)

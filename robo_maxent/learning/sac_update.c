@@ -41,6 +41,7 @@ typedef struct {
     long clamped;           // the log standard deviation is cut off, not squashed into its range
     float gamma, target_entropy, low, high; // low, high: that range
     float limit;                            // of normalized observations
+    float lowest, highest, risk; // atoms of categorical critics, which have more than one output
     Gemm *gemm;
     const float *shift, *scale; // normalization of observations
     float *scratch;
@@ -55,6 +56,7 @@ typedef struct {
 
 typedef struct {
     float critic_loss, value, actor_loss, entropy, alpha_loss;
+    float low_end, high_end; // of the support, probability in the goals of categorical critics
 } Metrics;
 
 // -- elementary functions, in a form that compilers vectorize ---------------------------------
@@ -102,6 +104,8 @@ static inline float hyperbolic_tangent(float x)
     float e = decay(fabsf(x));
     return copysignf((1.0f - e) / (1.0f + e), x);
 }
+
+#include "categorical_critic.h"
 
 // -- matrix products --------------------------------------------------------------------------
 
@@ -424,9 +428,11 @@ static void adam(const Group *group, float *gradient, long parts, long threads)
 typedef struct {
     float *x, *next_x;            // normalized observations with actions beside: what critics see
     Trace actor, *critics;        // one trace for each critic
-    float *goals;                 // (count, batch): smallest target value, then the critics' goals
+    float *goals;                 // (count, batch, outputs), of the targets
+    float *values;                // (count, batch), of the critics
+    float *goal_probs, *loss;     // of categorical critics: (batch, outputs) and (count, batch)
     float *spread, *log_prob;     // of sampled actions
-    float *value_slope;           // (count, batch)
+    float *value_slope;           // (count, batch, outputs)
     float *action_slope;          // (batch, actions)
     float *own_slope;             // (count, batch, actions), of the rows that a critic decides
     float *head_slope;            // (batch, 2 actions)
@@ -473,10 +479,13 @@ static Space carve(const Learner *l, Arena *arena, Trace *critics)
     s.actor = take_trace(arena, &l->actor, n, s.next_x, inputs);
     for (long e = 0; e < count; e++)
         critics[e] = take_trace(arena, &l->critics, n, s.x, inputs);
-    s.goals = take(arena, count * n);
+    s.goals = take(arena, count * n * l->critics.outputs);
+    s.values = take(arena, count * n);
+    s.goal_probs = take(arena, n * l->critics.outputs);
+    s.loss = take(arena, count * n);
     s.spread = take(arena, n * l->actions);
     s.log_prob = take(arena, n);
-    s.value_slope = take(arena, count * n);
+    s.value_slope = take(arena, count * n * l->critics.outputs);
     s.action_slope = take(arena, n * l->actions);
     s.own_slope = take(arena, count * n * l->actions);
     s.head_slope = take(arena, n * 2 * l->actions);
@@ -544,10 +553,105 @@ static void bellman(const Learner *l, const Batch *b, Space *s, float alpha, lon
     }
 }
 
+// -- categorical critics, see categorical_critic.py -----------------------------------------------
+
+static int categorical(const Learner *l) { return l->critics.outputs > 1; }
+
+static Atoms atoms_of(const Learner *l)
+{
+    long count = l->critics.outputs;
+    return (Atoms){count, l->lowest, (l->highest - l->lowest) / (count - 1), l->risk};
+}
+
+// Equations 1 and 2, of the target critic with the smaller mean.
+static void goal_distributions(const Learner *l, const Batch *b, Space *s, float alpha, long first,
+                               long end)
+{
+    Atoms atoms = atoms_of(l);
+    for (long row = first; row < end; row++) {
+        const float *least = NULL;
+        float least_mean = 0.0f;
+        for (long e = 0; e < l->critics.count; e++) {
+            float *probs = s->goals + (e * l->batch + row) * atoms.count;
+            softmax(probs, probs, atoms.count);
+            float mean = mean_of(&atoms, probs);
+            if (!least || mean < least_mean) {
+                least = probs;
+                least_mean = mean;
+            }
+        }
+        float follows = l->gamma * (1.0f - b->terminated[row * b->row[4]]);
+        float shift = b->reward[row * b->row[2]] - follows * alpha * s->log_prob[row];
+        project(&atoms, least, shift, follows, s->goal_probs + row * atoms.count);
+    }
+}
+
+// Equation 3: slope of the cross-entropy at a critic's logits, which become probabilities.
+static void classify(const Learner *l, Space *s, long critic, long first, long end)
+{
+    Atoms atoms = atoms_of(l);
+    for (long row = first; row < end; row++) {
+        float *logits = s->critics[critic].out + row * atoms.count;
+        long at = critic * l->batch + row;
+        s->loss[at] = cross_entropy(logits, s->goal_probs + row * atoms.count, 1.0f / l->batch,
+                                    s->value_slope + at * atoms.count, atoms.count);
+        s->values[at] = mean_of(&atoms, logits);
+    }
+}
+
+static void categorical_metrics(const Learner *l, const Space *s, Metrics *out)
+{
+    long n = l->batch, count = l->critics.count, last = l->critics.outputs - 1;
+    double loss = 0.0, value = 0.0, low = 0.0, high = 0.0;
+    for (long i = 0; i < count * n; i++) {
+        loss += s->loss[i] / (double)n;
+        value += s->values[i] / (double)(n * count);
+    }
+    for (long row = 0; row < n; row++) {
+        low += s->goal_probs[row * (last + 1)] / (double)n;
+        high += s->goal_probs[row * (last + 1) + last] / (double)n;
+    }
+    out->critic_loss = loss;
+    out->value = value;
+    out->low_end = low;
+    out->high_end = high;
+}
+
+// What actions are worth to the actor by a critic: of a categorical one equation 4, its logits
+// becoming probabilities.
+static void worth(const Learner *l, Space *s, long critic, long first, long end)
+{
+    float *values = s->values + critic * l->batch, *out = s->critics[critic].out;
+    if (!categorical(l)) {
+        memcpy(values + first, out + first, (end - first) * sizeof(float));
+        return;
+    }
+    Atoms atoms = atoms_of(l);
+    for (long row = first; row < end; row++) {
+        float *probs = out + row * atoms.count;
+        softmax(probs, probs, atoms.count);
+        values[row] = worst_mean(&atoms, probs);
+    }
+}
+
+// Slope at the outputs of a critic of minus that, averaged over the batch.
+static void worth_slope(const Learner *l, const Space *s, long critic, long row, float *slope)
+{
+    float weight = -1.0f / l->batch;
+    if (!categorical(l)) {
+        *slope = weight;
+        return;
+    }
+    Atoms atoms = atoms_of(l);
+    worst_mean_slope(&atoms, s->critics[critic].out + row * atoms.count, weight, slope);
+}
+
+// -- the two halves of an update ------------------------------------------------------------------
+
 static void update_critics(const Learner *l, const Batch *b, Space *s, float alpha, Metrics *out)
 {
     long n = l->batch, count = l->critics.count, parts = parts_of(l);
-    long shares = l->shares, threads = l->threads;
+    long shares = l->shares, threads = l->threads, outputs = l->critics.outputs;
     (void)threads; // without OpenMP
     Gemm *gemm = l->gemm;
     s->actor.x = s->next_x;
@@ -565,10 +669,14 @@ static void update_critics(const Learner *l, const Batch *b, Space *s, float alp
         Network net = member(&l->critics, l->critic_group.value, e);
         Trace trace = s->critics[e];
         trace.x = s->next_x;
-        trace.out = s->goals + e * n;
+        trace.out = s->goals + e * n * outputs;
         forward(gemm, &target, l->critics.layer_norm, &trace, first, rows);
         forward(gemm, &net, l->critics.layer_norm, &s->critics[e], first, rows);
     }
+    if (categorical(l))
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (long i = 0; i < shares; i++)
+            goal_distributions(l, b, s, alpha, i * n / shares, (i + 1) * n / shares);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long item = 0; item < count * parts; item++) {
         long e = item / parts, part = item % parts, first = part * n / parts;
@@ -578,11 +686,18 @@ static void update_critics(const Learner *l, const Batch *b, Space *s, float alp
         Network gradient = member(&l->critics, flat, e);
         for (long i = 0; i < LAYERS; i++)
             memset(gradient.bias[i], 0, gradient.out[i] * sizeof(float));
-        bellman(l, b, s, alpha, e, first, end);
-        backward(gemm, &net, l->critics.layer_norm, &s->critics[e], s->value_slope + e * n,
-                 &gradient, NULL, 0, first, end - first);
+        if (categorical(l))
+            classify(l, s, e, first, end);
+        else
+            bellman(l, b, s, alpha, e, first, end);
+        backward(gemm, &net, l->critics.layer_norm, &s->critics[e],
+                 s->value_slope + e * n * outputs, &gradient, NULL, 0, first, end - first);
     }
     adam(&l->critic_group, s->critic_gradient, parts, threads);
+    if (categorical(l)) {
+        categorical_metrics(l, s, out);
+        return;
+    }
     double loss = 0.0, value = 0.0;
     for (long e = 0; e < count; e++)
         for (long row = 0; row < n; row++) {
@@ -599,19 +714,21 @@ static void update_critics(const Learner *l, const Batch *b, Space *s, float alp
 static void slope_at_actions(const Learner *l, Space *s, long critic, long first, long end)
 {
     long n = l->batch, count = l->critics.count, actions = l->actions, own = first;
+    long outputs = l->critics.outputs;
     Network net = member(&l->critics, l->critic_group.value, critic);
     Trace *trace = &s->critics[critic];
-    float *slope = s->value_slope + critic * n, *own_slope = s->own_slope + critic * n * actions;
+    float *slope = s->value_slope + critic * n * outputs;
+    float *own_slope = s->own_slope + critic * n * actions;
     for (long row = first; row < end; row++)
-        if (lowest(s->goals, count, n, row) == critic) {
+        if (lowest(s->values, count, n, row) == critic) {
             keep(trace, l->critics.width, row, own);
-            slope[own++] = -1.0f / n;
+            worth_slope(l, s, critic, row, slope + own++ * outputs);
         }
     backward(l->gemm, &net, l->critics.layer_norm, trace, slope, NULL, own_slope, l->obs, first,
              own - first);
     own = first;
     for (long row = first; row < end; row++)
-        if (lowest(s->goals, count, n, row) == critic)
+        if (lowest(s->values, count, n, row) == critic)
             memcpy(s->action_slope + row * actions, own_slope + own++ * actions,
                    actions * sizeof(float));
 }
@@ -635,7 +752,7 @@ static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha
         long rows = (item % parts + 1) * n / parts - first;
         Network net = member(&l->critics, l->critic_group.value, e);
         forward(gemm, &net, l->critics.layer_norm, &s->critics[e], first, rows);
-        memcpy(s->goals + e * n + first, s->critics[e].out + first, rows * sizeof(float));
+        worth(l, s, e, first, first + rows);
     }
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (long item = 0; item < count * parts; item++) {
@@ -662,7 +779,7 @@ static void update_actor(const Learner *l, const Batch *b, Space *s, float alpha
     double log_prob = 0.0, value = 0.0;
     for (long row = 0; row < n; row++) {
         log_prob += s->log_prob[row] / n;
-        value += smallest(s->goals, count, n, row) / n;
+        value += smallest(s->values, count, n, row) / n;
     }
     float lack = log_prob + l->target_entropy, alpha_slope = -lack;
     out->actor_loss = alpha * log_prob - value;

@@ -1,5 +1,6 @@
 """Which learner a task has: its actions say so."""
 
+from dataclasses import replace
 from typing import Any
 
 from robo_maxent.envs.interface import EnvFactory
@@ -9,6 +10,7 @@ from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.discrete_sac import DiscreteSac
 from robo_maxent.learning.hardware import resolve
 from robo_maxent.learning.sac import Sac
+from robo_maxent.learning.support import support_of
 from robo_maxent.spaces import Discrete
 from robo_maxent.training.config import TrainConfig
 
@@ -31,12 +33,15 @@ def agent_of(task: EnvFactory, config: TrainConfig, seed: int, shares: int) -> A
         config: How.
         seed: Of the initial weights and of every later draw.
         shares: Into how many shares a batch is divided, as of :class:`Sac`.
+
+    Raises:
+        UsageError: A categorical critic has no support, see :func:`with_support`.
     """
     learner = DiscreteSac if isinstance(task.action_space, Discrete) else Sac
     return learner(
         task.observation_size,
         task.action_space.size,
-        config.sac,
+        with_support(task, config.sac),
         seed,
         resolve(config.precision),
         task.policy_size,
@@ -44,12 +49,37 @@ def agent_of(task: EnvFactory, config: TrainConfig, seed: int, shares: int) -> A
     )
 
 
+def with_support(task: EnvFactory, config: SacConfig) -> SacConfig:
+    """How to learn, with the support that the task's rewards allow where none is given.
+
+    Raises:
+        UsageError: A categorical critic needs one, and the task does not say how large rewards are,
+            or the discount is 1.
+    """
+    if config.critic == "scalar" or config.support is not None:
+        return config
+    if task.reward_range is None:
+        horizon = f" = {1 / (1 - config.gamma):.4g} r" if config.gamma < 1 else ""
+        raise UsageError(
+            f"{task.name} does not say how large its rewards are, so a categorical critic needs "
+            "--support LOW HIGH, the lowest and highest discounted return: a reward of r at every "
+            f"step is worth r / (1 - gamma){horizon}. train/value in the metrics.jsonl of a run "
+            "with a scalar critic shows what values come to; too wide costs little, too narrow is "
+            "said in the first minute"
+        )
+    return replace(
+        config, support=support_of(task.reward_range, task.termination_cost, config.gamma)
+    )
+
+
 def require_settings_for(task: EnvFactory, config: TrainConfig) -> None:
     """Refuse settings that mean nothing for the actions of a task, and would be ignored.
 
     Raises:
-        UsageError: One is not at its default; the message says what to give instead.
+        UsageError: One is not at its default; the message says what to give instead. Or a
+            categorical critic has no support.
     """
+    with_support(task, config.sac)
     discrete, usual = isinstance(task.action_space, Discrete), SacConfig()
     kind = "discrete" if discrete else "continuous"
     for name in OF_CONTINUOUS if discrete else OF_DISCRETE:

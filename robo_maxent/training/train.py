@@ -29,6 +29,7 @@ from robo_maxent.learning.policy import Policy
 from robo_maxent.seeds import Purpose
 from robo_maxent.training.actor import Actors
 from robo_maxent.training.actor_trainer import ActorTrainer
+from robo_maxent.training.agents import with_support
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.interrupt import Interrupt, InterruptedEvaluationError
 from robo_maxent.training.memory import require_memory
@@ -165,6 +166,9 @@ def _trained(trainer: RunState, resume: bool, start: float, show: Show) -> Run:
 
 DIAGNOSED = 1024
 """Transitions that a learner is looked at on."""
+FULL_END, LOOK_EVERY = 0.05, 500
+"""Probability at an end of the support of categorical critics from which on it is looked at between
+evaluations too, once in so many updates."""
 
 
 class _Loop:
@@ -187,6 +191,7 @@ class _Loop:
         self.told_at = start
         self.evaluated_at = -1
         self.alarmed: set[str] = set()
+        self.looked_at = 0  # updates
 
     def run(self, interrupt: Interrupt) -> Run:
         """Train until the budget is spent or Ctrl-C is pressed."""
@@ -236,6 +241,12 @@ class _Loop:
         self.tell(f"run: {self.trainer.directory}")
         for note in self.trainer.task.notes:
             self.tell(note)
+        support = with_support(self.trainer.task, self.config.sac).support
+        if support is not None and not resume:
+            low, high = support
+            self.tell(
+                f"categorical critic: {self.config.sac.atoms} atoms on [{low:.4g}, {high:.4g}]"
+            )
         if resume and not self.trainer.task.exact_resume:
             self.tell(
                 "learner, replay and counters continue exactly; the state of the environments "
@@ -307,6 +318,7 @@ class _Loop:
             if judged:
                 values["rollout/success_rate"] = float(np.mean(judged))
         self._write(values | self.trainer.metrics())
+        self._look_at_ends()
         self.tell()
 
     def _evaluate(self, interrupt: Interrupt) -> None:
@@ -358,7 +370,22 @@ class _Loop:
             return
         found = self.agent.diagnose(replay.sample(np.random.default_rng(updates), DIAGNOSED))
         self._write(found.metrics())
-        for name, words in found.alarms().items():
+        self._alarm(found.alarms())
+
+    def _look_at_ends(self) -> None:
+        """Say early if the support of categorical critics is too narrow: a run would be lost."""
+        replay, updates = self.trainer.learner.replay, self.agent.updates
+        full = max(float(self.latest.get(end, 0.0)) for end in native.ENDS) > FULL_END
+        if not full or "support" in self.alarmed or updates < self.looked_at + LOOK_EVERY:
+            return
+        self.looked_at = updates
+        found = self.agent.diagnose(replay.sample(np.random.default_rng(updates), DIAGNOSED))
+        if found.ends is not None:
+            self._alarm(found.ends.alarms())
+
+    def _alarm(self, alarms: dict[str, str]) -> None:
+        """Say what is wrong, each once."""
+        for name, words in alarms.items():
             if name not in self.alarmed:
                 self.alarmed.add(name)
                 self.tell(words)

@@ -30,6 +30,13 @@ def test_tables_meet_the_optimum(tabular: Any, small: FiniteMdp) -> None:
     assert errors.tv < 0.01
 
 
+def test_tables_of_distributions_meet_the_optimum_too(tabular: Any, small: FiniteMdp) -> None:
+    config = {"critic": "categorical", "atoms": 21, "support": (-8.0, 8.0), "learning_rate": 0.2}
+    errors = tabular.measure(tabular.learn_tables(small, seed=0, updates=500, **config), small)
+    assert errors.q < 0.01
+    assert errors.tv < 0.01
+
+
 @pytest.mark.parametrize(
     "backup",
     [

@@ -111,6 +111,16 @@ def test_a_mixture_finds_that_optimum_too_though_it_has_one_mode(lqr: Any) -> No
     assert max(measured.errors().values()) < 0.15
 
 
+def test_a_categorical_critic_finds_it_too_the_offset_of_the_value_most_of_all(lqr: Any) -> None:
+    rates = {"learning_rate": 5e-3, "alpha_learning_rate": 3e-2}
+    critic = {"critic": "categorical", "atoms": 41, "support": (-8.0, 2.0)}
+    config = replace(lqr.CONFIG, width=64, batch_size=128, initial_alpha=0.5, **rates, **critic)
+    _, measured = lqr.trained(config, 0, 1600)
+    errors = measured.errors()
+    assert errors["c"] < OFFSET_TOLERANCE
+    assert max(errors.values()) < 0.15
+
+
 Backup = Callable[..., Tensor]
 OffsetError = Callable[..., float]
 

@@ -96,6 +96,25 @@ def test_the_compiled_update_is_the_one_in_torch(name: Preset, threads: int) -> 
     compare(replace(preset(name).sac, width=40, batch_size=33), actions=3)
 
 
+CATEGORICAL = {"critic": "categorical", "atoms": 21, "support": (-6.0, 9.0)}
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["default", "single", "classic"])
+@pytest.mark.parametrize("risk", [1.0, 0.25])
+def test_it_is_so_for_categorical_critics(name: Preset, risk: float, threads: int) -> None:
+    config = replace(preset(name).sac, width=40, batch_size=33, **CATEGORICAL)
+    compare(replace(config, risk=risk), actions=3)
+
+
+@needs_compiler
+@pytest.mark.parametrize("atoms", [2, 17, 101])
+@pytest.mark.parametrize("width", [1, 128])
+def test_it_is_so_for_any_number_of_atoms(atoms: int, width: int) -> None:
+    config = SacConfig(width=width, batch_size=5, actor_every=1)
+    compare(replace(config, **(CATEGORICAL | {"atoms": atoms})), actions=2, calls=2)
+
+
 @needs_compiler
 @pytest.mark.parametrize("name", ["default", "single", "classic"])
 @pytest.mark.parametrize("seen", [1, 4, OBS - 1])
@@ -136,6 +155,9 @@ def test_it_is_so_for_any_size(actions: int, width: int) -> None:
         {"log_std_bound": "clamp"},
         {"calm_start": False},
         {"normalize": False},
+        CATEGORICAL,
+        CATEGORICAL | {"support": (-1.0, 1.0), "entropy_in_target": False},
+        CATEGORICAL | {"risk": 0.5},
     ],
 )
 def test_every_setting_reaches_it(change: dict[str, Any]) -> None:
@@ -176,8 +198,13 @@ def test_it_continues_from_a_loaded_state_and_at_another_learning_rate() -> None
 
 @needs_compiler
 @pytest.mark.parametrize("name", ["default", "classic"])
-def test_a_value_that_is_not_a_number_stays_visible(name: Preset) -> None:
-    sac = Sac(OBS, 3, replace(preset(name).sac, width=16, batch_size=8, actor_every=1), 0)
+@pytest.mark.parametrize("critic", [{}, CATEGORICAL, CATEGORICAL | {"risk": 0.5}])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_value_that_is_not_a_number_stays_visible(
+    name: Preset, critic: dict[str, Any], compiled: bool
+) -> None:
+    config = replace(preset(name).sac, width=16, batch_size=8, actor_every=1, **critic)
+    sac = Sac(OBS, 3, config, 0) if compiled else in_torch(Sac(OBS, 3, config, 0))
     transitions = some_transitions(8, 3, 0)
     transitions.next_obs[1, 0] = math.nan
     assert sac.update(transitions)["critic_loss"].isnan()
@@ -197,10 +224,11 @@ def test_the_same_seed_gives_the_same_bits(threads: int) -> None:
 @needs_compiler
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("shares", [1, 2, 3, 8])
-def test_how_many_threads_help_changes_not_one_bit(shares: int) -> None:
+@pytest.mark.parametrize("critic", [{}, CATEGORICAL])
+def test_how_many_threads_help_changes_not_one_bit(shares: int, critic: dict[str, Any]) -> None:
     states = []
     for crew in ([1], [2], [2, 1]):
-        sac = Sac(OBS, 3, SacConfig(width=64, batch_size=61), 0, shares=shares)
+        sac = Sac(OBS, 3, SacConfig(width=64, batch_size=61, **critic), 0, shares=shares)
         asked = cycle(crew)
         for call in range(3):
             sac.update(some_transitions(4 * 61, 3, call), partial(next, asked))
