@@ -27,10 +27,7 @@ follows it is exact.
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from scipy.optimize import brentq
-from scipy.special import softmax
 from torch import Tensor
 
 from robo_maxent.errors import UsageError
@@ -86,18 +83,17 @@ def worst_mean(probs: Tensor, atoms: Tensor, share: float) -> Tensor:
 def first_logits(atoms: Tensor) -> Tensor:
     """Logits to begin with, (N,): of the most even distribution with mean 0, as of a scalar critic.
 
-    They are linear in the atoms, and span no more than :data:`STEEPEST` either way: a support with
-    0 near an end, or beyond, begins as near to it as that allows.
+    From even ones a critic would begin in the middle of its support, at a value that no policy has,
+    and unlearn that first. They are linear in the atoms, and span no more than :data:`STEEPEST`
+    either way: a support with 0 near an end, or beyond, begins as near to it as that allows.
     """
-    z = atoms.double().numpy()
-    z /= np.abs(z).max()
-
-    def mean(slope: float) -> float:
-        return float(softmax(slope * z) @ z)
-
+    z = atoms.double() / atoms.abs().max()
     low, high = -STEEPEST, STEEPEST
-    slope = low if mean(low) > 0.0 else high if mean(high) < 0.0 else brentq(mean, low, high)
-    return torch.from_numpy(slope * z).to(atoms.dtype)
+    for _ in range(60):  # bisection: the steeper, the larger the mean
+        slope = 0.5 * (low + high)
+        is_low = bool((slope * z).softmax(0) @ z < 0.0)
+        low, high = (slope, high) if is_low else (low, slope)
+    return (low * z).to(atoms.dtype)
 
 
 class CategoricalCritics(Critics):

@@ -106,7 +106,7 @@ class SacConfig:
     more costs an evaluation of the critics. From 2 on updates run in torch, not in C."""
     critic: CriticKind = "scalar"
     """What critics learn of returns: scalar: their mean; categorical: their distribution over
-    ``atoms``, for a fifth to a quarter more time (see ``categorical_critic.py``)."""
+    ``atoms``, for a quarter more time (see ``categorical_critic.py``)."""
     atoms: int = ATOMS
     """Values that a categorical critic gives probabilities to."""
     support: tuple[float, float] | None = None

@@ -100,16 +100,14 @@ CATEGORICAL = {"critic": "categorical", "atoms": 21, "support": (-6.0, 9.0)}
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", ["default", "single", "classic"])
-@pytest.mark.parametrize("risk", [1.0, 0.25])
+@pytest.mark.parametrize(("name", "risk"), [("default", 1.0), ("single", 0.25), ("classic", 0.25)])
 def test_it_is_so_for_categorical_critics(name: Preset, risk: float, threads: int) -> None:
     config = replace(preset(name).sac, width=40, batch_size=33, **CATEGORICAL)
     compare(replace(config, risk=risk), actions=3)
 
 
 @needs_compiler
-@pytest.mark.parametrize("atoms", [2, 17, 101])
-@pytest.mark.parametrize("width", [1, 128])
+@pytest.mark.parametrize(("atoms", "width"), [(2, 1), (17, 16), (101, 128)])
 def test_it_is_so_for_any_number_of_atoms(atoms: int, width: int) -> None:
     config = SacConfig(width=width, batch_size=5, actor_every=1)
     compare(replace(config, **(CATEGORICAL | {"atoms": atoms})), actions=2, calls=2)
@@ -223,8 +221,9 @@ def test_the_same_seed_gives_the_same_bits(threads: int) -> None:
 
 @needs_compiler
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("shares", [1, 2, 3, 8])
-@pytest.mark.parametrize("critic", [{}, CATEGORICAL])
+@pytest.mark.parametrize(
+    ("shares", "critic"), [(1, {}), (2, {}), (3, {}), (8, {}), (3, CATEGORICAL)]
+)
 def test_how_many_threads_help_changes_not_one_bit(shares: int, critic: dict[str, Any]) -> None:
     states = []
     for crew in ([1], [2], [2, 1]):

@@ -17,13 +17,14 @@ from robo_maxent.learning.sac import Sac
 from robo_maxent.tasks import GYM_TASKS, ROBOT_TASKS, make
 from robo_maxent.training.agents import with_support
 from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.train import train
 from robo_maxent.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SMALL = ["--envs", "4", "--width", "16", "--batch-size", "32", "--evaluation-episodes", "2"]
-SMALL += ["--random-steps", "10", "--threads", "1", "--replay-capacity", "5000"]
-STEPS = ["--steps", "400"]
+REWARDS = ("quadruped-flat", "quadruped-rough", "quadruped-getup", "quadruped-fork")
+REWARDS += ("arm-reach", "arm-pick", "point-fork", "portfolio")
+"""Tasks with rewards of their own; the others have one of these."""
 CATEGORICAL = SacConfig(critic="categorical", width=16, batch_size=32)
 
 
@@ -35,16 +36,16 @@ def test_the_support_is_what_rewards_discount_and_price_allow() -> None:
     assert with_support(flat, SacConfig()) == SacConfig()
 
 
-@pytest.mark.parametrize("name", [*ROBOT_TASKS, "portfolio"])
+@pytest.mark.parametrize("name", REWARDS)
 def test_rewards_lie_in_the_range_that_the_task_declares(name: str) -> None:
     task: Any = make(name)
     assert task.reward_range is not None
     low, high = task.reward_range
-    n = 16 if name in ROBOT_TASKS else 1
+    n = 8 if name in ROBOT_TASKS else 1
     env = MujocoVecEnv(task, n, seed=0) if name in ROBOT_TASKS else task.evaluation_env(n, 0)
     env.reset()
     rng, rewards = np.random.default_rng(0), []
-    for _ in range(40):
+    for _ in range(30):
         step = env.step(task.action_space.random(n, rng))
         rewards.append(step.reward + task.termination_cost * step.terminated)
     env.close()
@@ -60,36 +61,37 @@ def test_every_task_of_ours_declares_its_rewards_and_summed_ones_are_larger() ->
     assert twice.reward_range == pytest.approx([2.0 * end for end in once.reward_range])
 
 
-def test_a_run_says_its_support_and_continues(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    critic = ["--critic", "categorical", "--atoms", "11", "--risk", "0.5"]
-    out = str(tmp_path / "run")
-    code, _, said = call(
-        capsys, "train", "point-fork", *SMALL, *critic, "--out", out, "--steps", "400"
-    )
-    assert code == 0
+def messages(
+    name: str, config: SacConfig, steps: int, directory: Path, resume: bool = False
+) -> list[str]:
+    """What a short run says."""
+    said: list[str] = []
+    few = TrainConfig(steps=steps, envs=4, threads=1, random_steps=10, sac=config)
+    few = replace(few, replay_capacity=5000, evaluation_episodes=1, evaluate_every=100_000)
+    train(make(name), few, directory, resume, lambda status: said.append(status.message))
+    return said
+
+
+def test_a_run_says_its_support_and_continues(tmp_path: Path) -> None:
+    config = replace(CATEGORICAL, atoms=11, risk=0.5, gamma=0.95)
+    said = messages("point-fork", config, 400, tmp_path / "run")
     assert "categorical critic: 11 atoms on [-13, 23]" in said
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     ends = [(row["train/low_end"], row["train/high_end"]) for row in rows if "train/low_end" in row]
     assert ends
     assert all(0.0 <= mass <= 1.0 for mass in ends[-1])
-    assert call(capsys, "train", "--resume", out, "--steps", "100")[0] == 0
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["train"]["sac"]["risk"] == 0.5
-    assert config["train"]["sac"]["support"] is None
+    messages("point-fork", config, 100, tmp_path / "run", resume=True)
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())["train"]["sac"]
+    assert (saved["critic"], saved["risk"], saved["support"]) == ("categorical", 0.5, None)
 
 
-def test_a_support_that_is_too_narrow_is_said_long_before_the_first_evaluation(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    narrow = ["--critic", "categorical", "--support", "-0.1", "0.1", "--evaluate-every", "100000"]
-    run = ["train", "arm-reach", *SMALL, *narrow, "--out", str(tmp_path / "run")]
-    code, _, said = call(capsys, *run, "--steps", "800")
-    assert code == 0
-    before, _, _ = said.partition("evaluation at")
-    assert "beyond the upper end of the support of the categorical critic, [-0.1, 0.1]" in before
-    assert "would do: train anew" in before
+def test_a_support_that_is_too_narrow_is_said_before_the_first_evaluation(tmp_path: Path) -> None:
+    narrow = replace(CATEGORICAL, support=(-0.1, 0.1))
+    said = messages("arm-reach", narrow, 600, tmp_path / "run")
+    alarm = "returns go beyond the upper end of the support of the categorical critic, [-0.1, 0.1]"
+    at = [line.startswith(alarm) for line in said].index(True)
+    assert said[at].endswith("would do: train anew.")
+    assert at < [line.startswith("evaluation at") for line in said].index(True)
 
 
 def test_what_the_rewards_of_an_id_are_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,8 +120,7 @@ def test_hindsight_draws_what_a_categorical_critic_learns_from(tmp_path: Path) -
         steps=10, envs=4, threads=1, random_steps=60, replay_capacity=2000, sac=CATEGORICAL
     )
     trainer = Trainer(make("arm-reach"), replace(config, relabelled=0.8), tmp_path)
-    for _ in range(70):
-        _, metrics = trainer.step()
+    metrics = [trainer.step()[1] for _ in range(70)][-1]
     trainer.close()
     assert {"low_end", "high_end"} <= metrics.keys()
     assert trainer.learner.agent.is_finite()
