@@ -221,4 +221,4 @@ class _Models:
 def _nothing(n: int) -> RobotState:
     """The state of robots of which nothing is named."""
     none = np.zeros((n, 0))
-    return RobotState(np.zeros(n), none, none, none, {})
+    return RobotState(np.zeros(n), none, none, none, none, {}, {})

@@ -44,6 +44,9 @@ class MujocoTask(Task[E, S]):
     """Joint-target offset from the home pose at action 1, rad (m of a slide), (A,)."""
     substeps: int
     """Physics steps in a control step."""
+    keeps_data = False
+    """Each simulation keeps what was computed of its state after a control step, so that the next
+    need not do it again: that pays where sensors are slow, and takes memory."""
     perturbations: tuple[Perturbation, ...] = ()
     """Effects that mean something here, in the order in which they are written."""
     default_randomization: str | Mapping[str, Any] = "none"
@@ -197,7 +200,7 @@ class MujocoTask(Task[E, S]):
                 f"{1e3 * step * self.substeps:g} ms rather than {1e3 * own_step * self.substeps:g}:"
                 f' write <option timestep="{own_step:g}"/>'
             )
-        if not own.is_servo.all():  # a task with a control of its own
+        if own.spec.joints or not own.is_servo.all():  # a task with a control of its own
             return
         for joint, is_servo in zip(self.robot.joints, self.robot.is_servo, strict=True):
             if not is_servo:

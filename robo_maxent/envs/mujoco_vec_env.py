@@ -80,7 +80,8 @@ class MujocoVecEnv(Generic[E, S]):
         self.task, self.n, self.seed, self.purpose = task, n, seed, purpose
         self.action_space = task.action_space
         robot, effects = task.robot, task.perturbations
-        self.batch = Batch(robot.model, n, threads or machine.threads())
+        threads = threads or machine.threads()
+        self.batch = Batch(robot.model, n, threads, persistent=task.keeps_data)
         self._state = robot.read(self.batch)
         self.episode = task.episode_state(n)
         self.params = episode_params.nominal(effects, robot, n)
@@ -364,7 +365,8 @@ class MujocoVecEnv(Generic[E, S]):
 
     def _finish(self, sim: int, terminated: bool, diverged: bool) -> Episode:
         task, pool = self.task, self.task.terrain
-        patch = None if pool is None else pool.patches[self.episode.patch[sim]]
+        told = pool is not None and not pool.catalogue.is_scenery
+        patch = pool.patches[self.episode.patch[sim]] if told else None
         episode = Episode(
             task=task.name,
             seed=self.seed,

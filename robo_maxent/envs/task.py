@@ -63,6 +63,8 @@ class Initial:
     """Generalized velocity, (nv,); None: at rest."""
     ctrl: np.ndarray | None = None
     """Controls of all actuators, (nu,)."""
+    qacc_warmstart: np.ndarray | None = None
+    """Accelerations that the first solution begins from, (nv,); None: none."""
     mocap_pos: np.ndarray | None = None
     """Positions of the bodies that are moved by hand, world frame, m, (nmocap, 3)."""
     mocap_quat: np.ndarray | None = None

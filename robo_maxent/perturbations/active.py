@@ -149,10 +149,12 @@ class ActiveEffects:
         return self._fields.changed(("geom_pos", "geom_quat", "geom_size"), sim)
 
     def torque_limits(self) -> np.ndarray:
-        """Largest torque of each motor as it is now, N·m, (N, A); 0: it has no limit, or none."""
-        ids = np.arange(self._batch.nsim)
+        """Largest torque at each joint as it is now, N·m, (N, J); 0: it has no limit, or none."""
+        ids, robot = np.arange(self._batch.nsim), self._robot
+        if robot.spec.joints:
+            return self._fields.read("jnt_actfrcrange", ids)[:, robot.joint_ids, 1]
         limits = self._fields.read("actuator_forcerange", ids)
-        return limits[:, self._robot.actuators, 1]
+        return limits[:, robot.actuators, 1]
 
     def realized(self, sim: int) -> dict[str, float]:
         """What the simulation did of all effects in one running episode."""

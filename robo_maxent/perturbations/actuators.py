@@ -42,7 +42,9 @@ class ServoEffect(Perturbation):
     """What is done to position servos."""
 
     def lacking(self, robot: Robot) -> str | None:
-        """Position servos."""
+        """Position servos of one joint each."""
+        if robot.spec.joints:
+            return "actuators that act on several joints"
         other = ~position_servos(robot)
         if not other.any():
             return None

@@ -176,7 +176,7 @@ def _missing(name: str, task: AnyTask, available: Sequence[str] | dict[str, Any]
 
 def _terrain_axes(task: AnyTask) -> list[Axis]:
     """Kinds of terrain that the task has, and those that it has not, by level."""
-    if task.terrain is None:
+    if task.terrain is None or task.terrain.catalogue.is_scenery:
         return []
     known = tuple(kind for kind in task.terrain.kinds if kind != "flat")
     unknown = tuple(kind for kind in task.terrain.catalogue.uneven if kind not in known)

@@ -69,13 +69,17 @@ class Catalogue:
     cell: float
     """Side of a cell, m."""
     elevation: float
-    """No height is farther from 0, m."""
+    """No height is above this, m."""
     base: float
     """Material below the lowest height there may be, m."""
     geom: str
     """Name of the geom of the robot file that patches replace."""
     is_box: bool
     """That geom is a box, as large as a patch and with its top at height 0; or else a plane."""
+    lowest: float | None = None
+    """No height is below this, m; None: as far below 0 as the highest is above."""
+    is_scenery: bool = False
+    """All patches are what its task is on: no stress test varies them, no row tells them apart."""
     least: float = 0.0
     """What episodes begin on has no room on a narrower patch, m."""
 
@@ -97,6 +101,11 @@ class Catalogue:
                     "a patch must be an even number of cells wide, so that its centre is a sample; "
                     f"got {size:g} m in cells of {self.cell:g} m."
                 )
+
+    @property
+    def bottom(self) -> float:
+        """The lowest height that there may be, m."""
+        return -self.elevation if self.lowest is None else self.lowest
 
     @property
     def samples(self) -> tuple[int, int]:
@@ -136,7 +145,7 @@ class Catalogue:
         return self.kinds[name]
 
     def heights(self, kind: str, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-        """Heights of a patch, m, (R, C), within ±elevation.
+        """Heights of a patch, m, (R, C), within what the catalogue says.
 
         Args:
             kind: Name of one of the kinds.

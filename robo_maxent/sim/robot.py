@@ -34,12 +34,19 @@ class RobotSpec:
     base: str | None = None
     """Body of the free joint that the robot moves by; None: it is fixed to the world."""
     actuators: tuple[str, ...] = ()
-    """What the policy acts on, each at a hinge or slide joint; empty: all, in the model's order."""
+    """What the policy acts on; empty: all, in the model's order."""
+    joints: tuple[str, ...] = ()
+    """Hinges and slides that the actuators move, where one acts on several of them, through a
+    tendon; empty: each actuator drives one directly."""
     feet: tuple[str, ...] = ()
     """Prefixes: ``FR`` stands for the geom ``FR_foot`` and the sensors ``FR_foot_position``,
     ``FR_foot_velocity`` and ``FR_foot_touch``."""
     sites: Mapping[str, str] = field(default_factory=dict)
     """What a task calls a site -> its name in the model."""
+    sensors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a task calls readings -> the sensors whose values they are, one after the other. What a
+    floating base needs is read from these, where they say so, rather than from sensors with the
+    names in ``BASE_SENSORS``."""
     objects: tuple[str, ...] = ()
     """Bodies with a free joint that the robot handles: ``cup`` has the geoms ``cup_box`` and
     ``cup_cylinder``, of which one is what it is and the other a grain at its centre."""
@@ -71,13 +78,18 @@ class RobotState:
     time: np.ndarray
     """Simulated time, s, (N,)."""
     joint_position: np.ndarray
-    """Joint angles in actuator order, rad (m of a slide), (N, A)."""
+    """Angles of the robot's J joints, rad (m of a slide), (N, J). Where each actuator drives one,
+    they are in the order of the actuators."""
     joint_velocity: np.ndarray
-    """Joint velocities in actuator order, rad/s (m/s of a slide), (N, A)."""
+    """Their velocities, rad/s (m/s of a slide), (N, J)."""
     joint_torque: np.ndarray
-    """Actuator torques of the last substep, N·m (N of a slide), (N, A)."""
+    """What the actuators gave them in the last substep, N·m (N of a slide), (N, J)."""
+    activation: np.ndarray
+    """Activations of those actuators of the model that have one, in its order, (N, na)."""
     site_position: Mapping[str, np.ndarray]
     """Sites by the task's name for them, world frame, m, (N, 3) each."""
+    sensed: Mapping[str, np.ndarray]
+    """Readings of sensors by the task's name for them, in their own units, (N, ...) each."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +155,13 @@ class Robot:
         joint_ids = self._driven_joints()
         self.joints = tuple(model.joint(int(joint)).name for joint in joint_ids)
         self.joint_ids = joint_ids
-        self.joint_range = model.jnt_range[joint_ids].copy()  # (A, 2)
+        self.joint_range = model.jnt_range[joint_ids].copy()  # (J, 2)
         self.qpos_adr = model.jnt_qposadr[joint_ids]
         self.dof_adr = model.jnt_dofadr[joint_ids]
         self.is_servo = self._servos()
         """Which actuators take the joint's target: force = kp (target - position) - ..., (A,)."""
         self.home_qpos = model.key_qpos[self.home].copy()  # (nq,)
-        self.home_pose = self.home_qpos[self.qpos_adr]  # (A,)
+        self.home_pose = self.home_qpos[self.qpos_adr]  # (J,)
         self.mass = float(model.body_mass[model.body_weldid > 0].sum())
         """kg, of everything in the model that moves."""
         self.foot_geoms = np.array([self._id("geom", f"{foot}_foot") for foot in spec.feet], int)
@@ -165,8 +177,9 @@ class Robot:
         self._columns = {
             "position": _columns(self.qpos_adr),
             "velocity": _columns(self.dof_adr),
-            "torque": _columns(self.actuators),
+            "torque": _columns(self.dof_adr if spec.joints else self.actuators),
         }
+        self._readings = {name: self._elements(names) for name, names in spec.sensors.items()}
         self.object_bodies = np.array([self._id("body", name) for name in spec.objects], int)
         self.object_geoms = np.array(
             [[self._id("geom", f"{name}_{shape}") for shape in SHAPES] for name in spec.objects],
@@ -197,13 +210,16 @@ class Robot:
             }
         self._base: _Base | None = None if spec.base is None else self._floating(spec.base)
         if self._base is not None:
-            self._sensors = {name: self._elements([name]) for name in BASE_SENSORS}
+            self._sensors = {
+                name: self._elements(spec.sensors.get(name, (name,))) for name in BASE_SENSORS
+            }
             self._sensors |= {
                 name: self._elements([f"{foot}_{name}" for foot in spec.feet])
                 for name in FOOT_SENSORS
             }
             self._columns |= self._sensors
-        self.is_live = all(isinstance(columns, slice) for columns in self._columns.values())
+        columns = [*self._columns.values(), *self._readings.values()]
+        self.is_live = all(isinstance(each, slice) for each in columns)
         """Whether what :meth:`read` returns changes with every step, or has to be read again."""
 
     @property
@@ -283,12 +299,16 @@ class Robot:
         """
         qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
         sites = batch.bind("site_xpos") if self._sites else np.empty((batch.nsim, 0, 3))
+        torques = batch.bind("qfrc_actuator" if self.spec.joints else "actuator_force")
+        values = batch.bind("sensordata")
         state = {
             "time": batch.bind("time"),
             "joint_position": qpos[:, self._columns["position"]],
             "joint_velocity": qvel[:, self._columns["velocity"]],
-            "joint_torque": batch.bind("actuator_force")[:, self._columns["torque"]],
+            "joint_torque": torques[:, self._columns["torque"]],
+            "activation": batch.bind("act"),
             "site_position": {name: sites[:, site] for name, site in self._sites.items()},
+            "sensed": {name: values[:, columns] for name, columns in self._readings.items()},
         }
         if self.spec.objects:
             pose = qpos[:, self._columns["pose"]].reshape(batch.nsim, -1, 7)
@@ -303,7 +323,7 @@ class Robot:
             )
         if self._base is None:
             return RobotState(**state)
-        values, feet, start = batch.bind("sensordata"), len(self.spec.feet), self._base.qpos
+        feet, start = len(self.spec.feet), self._base.qpos
         sensed = {name: values[:, columns] for name, columns in self._sensors.items()}
         return LeggedState(
             **state,
@@ -324,17 +344,26 @@ class Robot:
         return self._base
 
     def _driven_joints(self) -> np.ndarray:
-        """The joint of each actuator, int, (A,)."""
+        """The joints that actuators move, int, (J,): one each, unless the spec names them."""
         model = self.model
         if not len(self.actuators):
             raise RobotError("The robot has no actuators.")
         kinds = (mujoco.mjtJoint.mjJNT_HINGE.value, mujoco.mjtJoint.mjJNT_SLIDE.value)
+        if self.spec.joints:
+            named = np.array([self._id("joint", name) for name in self.spec.joints])
+            for name, joint in zip(self.spec.joints, named.tolist(), strict=True):
+                if model.jnt_type[joint] not in kinds:
+                    raise RobotError(f"The joint {name!r} must be a hinge or a slide.")
+            return named
         joints = model.actuator_trnid[self.actuators, 0]
         at_joint = model.actuator_trntype[self.actuators] == mujoco.mjtTrn.mjTRN_JOINT.value
         for actuator, joint, fits in zip(self.actuators, joints, at_joint, strict=True):
             if not fits or model.jnt_type[joint] not in kinds:
                 name = model.actuator(int(actuator)).name
-                raise RobotError(f"Actuator {name!r} must drive a hinge or slide joint directly.")
+                raise RobotError(
+                    f"Actuator {name!r} must drive a hinge or slide joint directly, or the "
+                    "RobotSpec has to name the joints that actuators move."
+                )
         return joints
 
     def _servos(self) -> np.ndarray:
@@ -364,7 +393,7 @@ class Robot:
         return mocap
 
     def _id(self, kind: str, name: str) -> int:
-        count = getattr(self.model, f"n{kind}")
+        count = getattr(self.model, "njnt" if kind == "joint" else f"n{kind}")
         names = [getattr(self.model, kind)(index).name for index in range(count)]
         if name not in names:
             known = ", ".join(n for n in names if n) or "none"

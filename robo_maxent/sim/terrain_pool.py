@@ -209,20 +209,20 @@ def attach(spec: mujoco.MjSpec, pool: TerrainPool) -> None:
     """
     catalogue = pool.catalogue
     geom = _replaced(spec, catalogue)
-    rows, columns = catalogue.samples
+    (rows, columns), base = catalogue.samples, catalogue.base
     blank = [0.0] * (rows * columns)  # a list is copied five times as fast as an array
     for patch in pool.patches:
         spec.add_hfield(
             name=patch.name,
             nrow=rows,
             ncol=columns,
-            size=(*np.array(catalogue.size) / 2, 2 * catalogue.elevation, catalogue.base),
+            size=(*np.array(catalogue.size) / 2, catalogue.elevation - catalogue.bottom, base),
             userdata=blank,
         )
     top = geom.size[2] if catalogue.is_box else 0.0
     geom.type = mujoco.mjtGeom.mjGEOM_HFIELD
     geom.hfieldname = pool.patches[0].name
-    geom.pos = (*geom.pos[:2], geom.pos[2] + top - catalogue.elevation)
+    geom.pos = (*geom.pos[:2], geom.pos[2] + top + catalogue.bottom)
 
 
 def origin(model: mujoco.MjModel, pool: TerrainPool) -> np.ndarray:
@@ -231,7 +231,7 @@ def origin(model: mujoco.MjModel, pool: TerrainPool) -> np.ndarray:
     geom = model.geom(catalogue.geom)
     above = geom.size[2] if catalogue.is_box else 0.0
     if not pool.is_plane:
-        above = catalogue.elevation
+        above = -catalogue.bottom
     return geom.pos + np.array([0.0, 0.0, above])
 
 
@@ -247,8 +247,8 @@ def write(model: mujoco.MjModel, pool: TerrainPool) -> None:
             f"The model has {len(names)} height fields, which are not the {len(pool.patches)} "
             "patches of the pool: attach the same pool before compiling."
         )
-    elevation = pool.catalogue.elevation
-    model.hfield_data[:] = ((pool.heights + elevation) / (2 * elevation)).reshape(-1)
+    low, high = pool.catalogue.bottom, pool.catalogue.elevation
+    model.hfield_data[:] = ((pool.heights - low) / (high - low)).reshape(-1)
 
 
 def _replaced(spec: mujoco.MjSpec, catalogue: Catalogue) -> mujoco.MjsGeom:
