@@ -444,9 +444,52 @@ def test_the_state_of_the_quadruped_is_live_and_that_of_a_mixed_robot_is_a_copy(
         follows = [
             np.array_equal(getattr(before, field.name), getattr(after, field.name))
             for field in fields(before)
-            if field.name != "site_position"
+            if field.name not in ("site_position", "sensed", "activation")
         ]
         assert all(follows) is is_live
+
+
+def test_a_robot_whose_actuators_act_through_tendons_has_the_joints_that_its_spec_names() -> None:
+    sensors = {"imu": ("base_angular_velocity", "base_linear_velocity"), "touch": ("R_foot_touch",)}
+    robot = mixed(actuators=("wag", "L"), joints=("tail", "L_leg"), sensors=sensors)
+    assert robot.joints == ("tail", "L_leg")
+    assert robot.home_pose.tolist() == [0.3, 0.2]
+    batch = thrown(robot, 3)
+    force = batch.bind("actuator_force")
+    batch.forward()
+    state = robot.read(batch)
+    tail, leg = state.joint_torque.T
+    wag, left = (robot.model.actuator(name).id for name in ("wag", "L"))
+    np.testing.assert_allclose(tail, force[:, wag], atol=1e-12)  # the tendon's only joint
+    np.testing.assert_allclose(leg, force[:, left], atol=1e-12)
+    assert np.abs(tail).min() > 0.0
+    for row in range(3):
+        data = batch.get_data(row)
+        mujoco.mj_forward(robot.model, data)
+        imu = [data.sensor(name).data for name in sensors["imu"]]
+        np.testing.assert_allclose(state.sensed["imu"][row], np.concatenate(imu), atol=1e-12)
+        np.testing.assert_array_equal(state.joint_position[row, 0], data.joint("tail").qpos[0])
+    assert state.sensed["touch"].shape == (3, 1)
+
+
+def test_a_base_is_sensed_by_the_sensors_that_its_spec_names() -> None:
+    swapped = {"up_in_base": ("base_linear_velocity",)}
+    robot, plain = mixed(sensors=swapped), mixed()
+    batch = thrown(plain, 2)
+    state, own = robot.read(batch), plain.read(batch)
+    assert isinstance(state, LeggedState)
+    assert isinstance(own, LeggedState)
+    np.testing.assert_array_equal(state.up, own.base_linear_velocity)
+    np.testing.assert_array_equal(state.base_linear_velocity, own.base_linear_velocity)
+
+
+def test_activations_are_those_of_the_model() -> None:
+    text = MIXED.replace('<position name="L"', '<position name="L" timeconst="0.1"')
+    robot = Robot(load(text), MIXED_SPEC)
+    state = robot.read(batch := thrown(robot, 2))
+    assert state.activation.shape == (2, 1)
+    np.testing.assert_array_equal(state.activation, batch.bind("act"))
+    assert np.abs(state.activation).min() > 0.0
 
 
 def test_without_a_list_a_policy_acts_on_all_actuators_in_the_order_of_the_model() -> None:
@@ -517,9 +560,16 @@ def test_bounding_spheres_hold_all_that_can_touch_the_ground() -> None:
         ),
         ({"base": "door"}, "The base 'door' must have a free joint."),
         ({"base": "world"}, "The base 'world' must have a free joint."),
-        ({"actuators": ("wag",)}, "Actuator 'wag' must drive a hinge or slide joint directly."),
-        ({"actuators": ("spin",)}, "Actuator 'spin' must drive a hinge or slide joint directly."),
-        ({"actuators": ()}, "Actuator 'wag' must drive a hinge or slide joint directly."),
+        (
+            {"actuators": ("wag",)},
+            "Actuator 'wag' must drive a hinge or slide joint directly, or the RobotSpec has to "
+            "name the joints that actuators move.",
+        ),
+        ({"actuators": ("spin",)}, "Actuator 'spin' must drive a hinge or slide joint directly"),
+        ({"actuators": ()}, "Actuator 'wag' must drive a hinge or slide joint directly"),
+        ({"joints": ("tail", "M")}, "The robot has no joint named 'M'. It has: "),
+        ({"joints": ("ball",)}, "The joint 'ball' must be a hinge or a slide."),
+        ({"sensors": {"x": ("L_foot_touch", "y")}}, "The robot has no sensor named 'y'. It has: "),
     ],
 )
 def test_a_name_that_does_not_fit_is_refused_with_those_there_are(
