@@ -28,14 +28,14 @@ from dm_control.suite import quadruped
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.seeds import Purpose, episode_rng
 from robo_maxent.tasks import make
-from robo_maxent.tasks.dm_quadruped import SuiteQuadruped
+from robo_maxent.tasks.dm_quadruped import DmQuadruped
 
 TASKS = ("dm-quadruped-walk", "dm-quadruped-run", "dm-quadruped-escape", "dm-quadruped-fetch")
 SIMULATIONS = 64
 TURN = 0.5  # s, of each in a turn
 PROCESSES = 2
 
-Actions = Callable[[SuiteQuadruped, np.random.Generator, int], np.ndarray]
+Actions = Callable[[DmQuadruped, np.random.Generator, int], np.ndarray]
 """Those of an episode, (steps, A)."""
 
 
@@ -71,7 +71,7 @@ class InGivenBowl(quadruped.Escape):
         quadruped._find_non_contacting_height(physics, orientation)
 
 
-def peer(task: SuiteQuadruped, rng: np.random.Generator) -> control.Environment:
+def peer(task: DmQuadruped, rng: np.random.Generator) -> control.Environment:
     """dm_control's environment of a task, whose next start is drawn from ``rng`` as ours is."""
     env = getattr(quadruped, task.name.removeprefix("dm-quadruped-"))()
     if task.terrain is not None:
@@ -82,13 +82,13 @@ def peer(task: SuiteQuadruped, rng: np.random.Generator) -> control.Environment:
     return env
 
 
-def random_actions(task: SuiteQuadruped, rng: np.random.Generator, steps: int) -> np.ndarray:
+def random_actions(task: DmQuadruped, rng: np.random.Generator, steps: int) -> np.ndarray:
     """Uniform, held for one to ten control steps."""
     held = np.repeat(rng.uniform(-1.0, 1.0, (steps, task.action_size)), rng.integers(1, 11), axis=0)
     return held[:steps]
 
 
-def gait(task: SuiteQuadruped, rng: np.random.Generator, steps: int) -> np.ndarray:
+def gait(task: DmQuadruped, rng: np.random.Generator, steps: int) -> np.ndarray:
     """A trot: legs in diagonal pairs swing about the vertical and push as they go back."""
     period, turn = rng.uniform(20.0, 40.0), 2.0 * np.pi * np.arange(steps)[:, None]
     phase = turn / period + np.pi * np.array([0.0, 1.0, 0.0, 1.0])  # (steps, legs)
@@ -103,7 +103,7 @@ def gap(name: str, actions: Actions, seeds: list[int], steps: int) -> float:
     return max(_gap(task, actions, seed, steps) for seed in seeds)
 
 
-def _gap(task: SuiteQuadruped, actions: Actions, seed: int, steps: int) -> float:
+def _gap(task: DmQuadruped, actions: Actions, seed: int, steps: int) -> float:
     purpose = Purpose.EVALUATION
     ours = MujocoVecEnv(task, 1, seed, threads=1, once=True, purpose=purpose)
     theirs = peer(task, episode_rng(purpose, seed, 0, 0))
@@ -117,7 +117,7 @@ def _gap(task: SuiteQuadruped, actions: Actions, seed: int, steps: int) -> float
     return worst
 
 
-def _difference(task: SuiteQuadruped, ours: MujocoVecEnv, theirs: Any) -> float:
+def _difference(task: DmQuadruped, ours: MujocoVecEnv, theirs: Any) -> float:
     shown = np.concatenate([np.ravel(part) for part in theirs.observation.values()])
     return float(np.abs(task.precisely(ours.episode, ours.state)[0] - shown).max())
 

@@ -148,13 +148,13 @@ def _range(ends: object) -> str:
 
 
 def _effects() -> dict[Perturbation, list[str]]:
-    """Effects, one of each name, and the tasks that have them."""
-    named: dict[str, tuple[Perturbation, list[str]]] = {}
+    """Effects, one of each class, and the tasks that have them."""
+    found: dict[type[Perturbation], tuple[Perturbation, list[str]]] = {}
     for name, task in robots().items():
         for effect in task.perturbations:
             if effect.lacking(task.robot) is None:
-                named.setdefault(effect.name, (effect, []))[1].append(name)
-    return dict(named.values())
+                found.setdefault(type(effect), (effect, []))[1].append(name)
+    return dict(found.values())
 
 
 # -- Stress tests --------------------------------------------------------------
@@ -162,12 +162,15 @@ def _effects() -> dict[Perturbation, list[str]]:
 
 def axes() -> str:
     """The axes of stress tests: what gets worse, by how much, and for whom."""
-    found: dict[str, tuple[Disturbance, list[str]]] = {}
+    found: dict[tuple[str, str], tuple[Disturbance, list[str]]] = {}
     for name, task in robots().items():
         for axis, disturbance in disturbances(task).items():
-            found.setdefault(axis, (disturbance, []))[1].append(name)
+            # The friction of the feet, or of everything; the combination of either, all in all.
+            kinds = [type(effect).__name__ for effect in disturbance.effects]
+            key = axis, kinds[0] if len(kinds) == 1 else ""
+            found.setdefault(key, (disturbance, []))[1].append(name)
     rows = []
-    for name, (disturbance, owners) in found.items():
+    for (name, _), (disturbance, owners) in found.items():
         axis = disturbance.axis
         severities = ", ".join(f"{s:g}" for s in axis.severities)
         rows.append(

@@ -12,8 +12,8 @@ from robo_maxent.tasks.arm_pick_rough import ArmPickRough
 from robo_maxent.tasks.arm_push import ArmPush
 from robo_maxent.tasks.arm_reach import ArmReach
 from robo_maxent.tasks.arm_reach_joints import ArmReachJoints
-from robo_maxent.tasks.dm_quadruped import SuiteFetch, SuiteRun, SuiteWalk
-from robo_maxent.tasks.dm_quadruped_escape import SuiteEscape
+from robo_maxent.tasks.dm_quadruped import DmFetch, DmRun, DmWalk
+from robo_maxent.tasks.dm_quadruped_escape import DmEscape
 from robo_maxent.tasks.getup import QuadrupedGetup
 from robo_maxent.tasks.intersection import Intersection
 from robo_maxent.tasks.point_fork import PointFork
@@ -26,7 +26,7 @@ FAMILIES: dict[str, tuple[TaskClass, ...]] = {
     "A quadruped": (QuadrupedFlat, QuadrupedRough, QuadrupedRoughScan, QuadrupedGetup),
     "An arm": (ArmReach, ArmReachJoints, ArmPush, ArmPick, ArmPickRough),
     "Two ways to a goal": (PointFork, QuadrupedFork),
-    "dm_control's quadruped": (SuiteWalk, SuiteRun, SuiteEscape, SuiteFetch),
+    "dm_control's quadruped": (DmWalk, DmRun, DmEscape, DmFetch),
     "Without a robot": (Portfolio, Intersection),
 }
 """What the tasks of this package are about -> those tasks."""

@@ -21,7 +21,7 @@ from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.rotations import to_base
 from robo_maxent.spaces import Box, Field
-from robo_maxent.tasks.dm_world import ACTUATORS, LEGS, LOADS, Start, SuiteModel, suite_robot
+from robo_maxent.tasks.dm_world import ACTUATORS, LEGS, LOADS, DmModel, Start, dm_robot
 
 SUBSTEPS = 4  # of 5 ms
 EPISODE_STEPS = 1000  # 20 s
@@ -73,8 +73,8 @@ BALL = (
 
 
 @dataclass
-class Suite(EpisodeState):
-    """Running episodes of the suite."""
+class DmEpisode(EpisodeState):
+    """Running episodes of one of the tasks."""
 
     acceleration: np.ndarray
     """Of the torso in the last substep, torso frame, m/s², (N, 3). It stands here since an
@@ -87,8 +87,8 @@ class Suite(EpisodeState):
     """Whether it is, or has been, where it should be, bool, (N,)."""
 
 
-class SuiteQuadruped(MujocoTask[Suite, LeggedState]):
-    """A task of the suite."""
+class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
+    """What the four tasks have in common."""
 
     perturbations = EFFECTS
     observation = OBSERVATION
@@ -113,13 +113,13 @@ class SuiteQuadruped(MujocoTask[Suite, LeggedState]):
             self._start = Start(self.robot)
         return self._start
 
-    def control(self, episode: Suite, state: LeggedState, action: np.ndarray) -> np.ndarray:
+    def control(self, episode: DmEpisode, state: LeggedState, action: np.ndarray) -> np.ndarray:
         """Controls, rad, (N, 12)."""
         return CENTRE + SCALE * action
 
-    def episode_state(self, n: int) -> Suite:
+    def episode_state(self, n: int) -> DmEpisode:
         """N episodes that have not begun."""
-        return Suite.blank(
+        return DmEpisode.blank(
             n,
             self.action_size,
             acceleration=np.zeros((n, 3)),
@@ -128,14 +128,14 @@ class SuiteQuadruped(MujocoTask[Suite, LeggedState]):
             arrived=np.zeros(n, bool),
         )
 
-    def reset(self, episode: Suite, sim: int, rng: np.random.Generator) -> Initial:
+    def reset(self, episode: DmEpisode, sim: int, rng: np.random.Generator) -> Initial:
         """Begin at the centre in any orientation, just above what it could touch."""
         orientation = rng.standard_normal(4)
         orientation /= np.linalg.norm(orientation)
         data = self.start.above(orientation, 0.0, 0.0, int(episode.patch[sim]))
         return self._begun(episode, sim, data)
 
-    def _begun(self, episode: Suite, sim: int, data: mujoco.MjData) -> Initial:
+    def _begun(self, episode: DmEpisode, sim: int, data: mujoco.MjData) -> Initial:
         """The state in which an episode begins, and what is felt in it."""
         mujoco.mj_forward(self.start.model, data)
         episode.acceleration[sim] = data.sensor("imu_accel").data
@@ -144,11 +144,11 @@ class SuiteQuadruped(MujocoTask[Suite, LeggedState]):
         warm = data.qacc_warmstart.copy()
         return Initial(data.qpos.copy(), data.qvel.copy(), qacc_warmstart=warm)
 
-    def observe(self, episode: Suite, state: LeggedState) -> np.ndarray:
+    def observe(self, episode: DmEpisode, state: LeggedState) -> np.ndarray:
         """What dm_control shows, in its order."""
         return self.precisely(episode, state).astype(np.float32)
 
-    def precisely(self, episode: Suite, state: LeggedState) -> np.ndarray:
+    def precisely(self, episode: DmEpisode, state: LeggedState) -> np.ndarray:
         """The same before it is rounded, float64, (N, O)."""
         parts = [
             state.joint_position,  # 16
@@ -172,11 +172,11 @@ class SuiteQuadruped(MujocoTask[Suite, LeggedState]):
         cosine = np.cos(self.upright_within)
         return at_least(state.up[:, 2], cosine, 1.0 + cosine)
 
-    def terminated(self, episode: Suite, state: LeggedState) -> np.ndarray:
+    def terminated(self, episode: DmEpisode, state: LeggedState) -> np.ndarray:
         """Never."""
         return np.zeros(len(episode.elapsed), bool)
 
-    def after_step(self, episode: Suite, state: LeggedState, action: np.ndarray) -> None:
+    def after_step(self, episode: DmEpisode, state: LeggedState, action: np.ndarray) -> None:
         """Note what is felt, and tally the reward."""
         super().after_step(episode, state, action)
         episode.acceleration[:] = state.sensed["acceleration"]
@@ -184,57 +184,57 @@ class SuiteQuadruped(MujocoTask[Suite, LeggedState]):
         reward = sum(self.reward_terms(episode, state, action).values())
         episode.late_reward += reward * (episode.elapsed > EPISODE_STEPS // 2)
 
-    def metrics(self, episode: Suite, sim: int) -> dict[str, float | None]:
+    def metrics(self, episode: DmEpisode, sim: int) -> dict[str, float | None]:
         """Mean reward of a step in the second half, by when the robot has got up."""
         return {"late_reward": float(episode.late_reward[sim]) / (EPISODE_STEPS // 2)}
 
 
-class SuiteMove(SuiteQuadruped):
+class DmMove(DmQuadruped):
     """Go ahead at a speed, from any orientation. Success is a late reward of at least 0.9."""
 
     speed: ClassVar[float]
     """m/s, from which the reward is full."""
 
     def reward_terms(
-        self, episode: Suite, state: LeggedState, action: np.ndarray
+        self, episode: DmEpisode, state: LeggedState, action: np.ndarray
     ) -> dict[str, np.ndarray]:
         """How upright it is, times how fast."""
         ahead = state.base_linear_velocity[:, 0]
         fast = at_least(ahead, self.speed, self.speed, at_margin=0.5)
         return {"upright_and_fast": self.upright(state) * fast}
 
-    def success(self, episode: Suite, sim: int) -> bool:
+    def success(self, episode: DmEpisode, sim: int) -> bool:
         """It went ahead upright and fast enough for the second half of the episode."""
         return float(episode.late_reward[sim]) >= 0.9 * (EPISODE_STEPS // 2)
 
 
-class SuiteWalk(SuiteMove):
+class DmWalk(DmMove):
     """Half a metre per second."""
 
     name = "dm-quadruped-walk"
     summary = "dm_control's quadruped gets up and walks ahead, 0.5 m/s"
     speed = WALK
-    robot_spec = suite_robot(SuiteModel(floor_size=WALK * FLOOR))
+    robot_spec = dm_robot(DmModel(floor_size=WALK * FLOOR))
 
 
-class SuiteRun(SuiteMove):
+class DmRun(DmMove):
     """Five metres per second."""
 
     name = "dm-quadruped-run"
     summary = "the same runs, 5 m/s"
     speed = RUN
-    robot_spec = suite_robot(SuiteModel(floor_size=RUN * FLOOR))
+    robot_spec = dm_robot(DmModel(floor_size=RUN * FLOOR))
 
 
-class SuiteFetch(SuiteQuadruped):
+class DmFetch(DmQuadruped):
     """Bring a ball to the middle of a walled floor. Success is a ball on the target at the end."""
 
     name = "dm-quadruped-fetch"
     summary = "the same brings a ball to the middle"
     observation = OBSERVATION + BALL
-    robot_spec = suite_robot(SuiteModel(walls_and_ball=True), target="target")
+    robot_spec = dm_robot(DmModel(walls_and_ball=True), target="target")
 
-    def reset(self, episode: Suite, sim: int, rng: np.random.Generator) -> Initial:
+    def reset(self, episode: DmEpisode, sim: int, rng: np.random.Generator) -> Initial:
         """Begin upright, anywhere; a ball is thrown in anywhere else."""
         heading = rng.uniform(0.0, 2.0 * np.pi)
         orientation = np.array([np.cos(heading / 2.0), 0.0, 0.0, np.sin(heading / 2.0)])
@@ -257,7 +257,7 @@ class SuiteFetch(SuiteQuadruped):
         ]  # (N, 3) each
 
     def reward_terms(
-        self, episode: Suite, state: LeggedState, action: np.ndarray
+        self, episode: DmEpisode, state: LeggedState, action: np.ndarray
     ) -> dict[str, np.ndarray]:
         """How upright it is, times how near the ball, times a half and half how near the target."""
         model, ball = self.robot.model, state.sensed["ball_position"]
@@ -267,12 +267,12 @@ class SuiteFetch(SuiteQuadruped):
         fetch = at_most(self._to_target(state), model.site("target").size[0], arena)
         return {"upright_at_the_ball": self.upright(state) * (reach * (0.5 + 0.5 * fetch))}
 
-    def after_step(self, episode: Suite, state: LeggedState, action: np.ndarray) -> None:
+    def after_step(self, episode: DmEpisode, state: LeggedState, action: np.ndarray) -> None:
         """Note whether the ball is on the target."""
         super().after_step(episode, state, action)
         episode.arrived[:] = self._to_target(state) <= self.robot.model.site("target").size[0]
 
-    def success(self, episode: Suite, sim: int) -> bool:
+    def success(self, episode: DmEpisode, sim: int) -> bool:
         """The ball is on the target at the end."""
         return bool(episode.arrived[sim])
 

@@ -17,12 +17,12 @@ from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.rotations import to_base
 from robo_maxent.sim.terrain_pool import TerrainPool
 from robo_maxent.spaces import Field
-from robo_maxent.tasks.dm_quadruped import OBSERVATION, Suite, SuiteQuadruped, at_least
-from robo_maxent.tasks.dm_world import SuiteModel, suite_robot
+from robo_maxent.tasks.dm_quadruped import OBSERVATION, DmEpisode, DmQuadruped, at_least
+from robo_maxent.tasks.dm_world import DmModel, dm_robot
 
 HALF = 30.0  # m, of the side of a bowl
 CELL = 0.3  # m
-HEIGHT = 5.0  # m, of the crest if the bumps there are as high as they get
+HEIGHT = 5.0  # m, of the crest where a bump is as high as can be drawn; splines go 7 % beyond
 SUNK = -0.01  # m: where the bowl is at its lowest, a floor covers it
 BUMP = 2.0  # m, from one bump to the next
 LEAST_BUMP = 0.15  # of the highest
@@ -45,7 +45,7 @@ def bowl(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
 
 BOWLS = Catalogue(
     noun="bowl",
-    kinds={"bowl": Kind(bowl, "a bumpy bowl within a dam, 30 m wide", (1.5, 1.5))},
+    kinds={"bowl": Kind(bowl, "a bumpy bowl within a dam, 30 m wide", (1.0, 1.0))},
     size=(2.0 * HALF, 2.0 * HALF),
     cell=CELL,
     elevation=HEIGHT + SUNK,
@@ -69,13 +69,13 @@ OUT = (
 )
 
 
-class SuiteEscape(SuiteQuadruped):
+class DmEscape(DmQuadruped):
     """Get out of a bowl, 30 m from its middle. Success is to have been over the crest, at 15 m."""
 
     name = "dm-quadruped-escape"
     summary = "the same climbs out of a bowl"
     observation = OBSERVATION + OUT
-    robot_spec = suite_robot(SuiteModel(floor_size=40, terrain=True))
+    robot_spec = dm_robot(DmModel(floor_size=40, terrain=True))
     keeps_data = True
     upright_within: ClassVar[float] = float(np.deg2rad(20.0))
 
@@ -94,7 +94,7 @@ class SuiteEscape(SuiteQuadruped):
             name: value for name, value in super().options.items() if name not in ("kinds", "level")
         }
 
-    def draw_patch(self, episode: Suite, sim: int, rng: np.random.Generator) -> int:
+    def draw_patch(self, episode: DmEpisode, sim: int, rng: np.random.Generator) -> int:
         """Any bowl."""
         return int(rng.integers(len(self.pool.patches)))
 
@@ -111,18 +111,18 @@ class SuiteEscape(SuiteQuadruped):
         ]
 
     def reward_terms(
-        self, episode: Suite, state: LeggedState, action: np.ndarray
+        self, episode: DmEpisode, state: LeggedState, action: np.ndarray
     ) -> dict[str, np.ndarray]:
         """How upright it is, times how far from the middle."""
         away = np.linalg.norm(state.site_position["workspace"], axis=1)
         return {"upright_and_away": self.upright(state) * at_least(away, HALF, HALF)}
 
-    def after_step(self, episode: Suite, state: LeggedState, action: np.ndarray) -> None:
+    def after_step(self, episode: DmEpisode, state: LeggedState, action: np.ndarray) -> None:
         """Note whether it came over the crest."""
         super().after_step(episode, state, action)
         episode.arrived |= np.hypot(*state.base_position[:, :2].T) > CREST
 
-    def success(self, episode: Suite, sim: int) -> bool:
+    def success(self, episode: DmEpisode, sim: int) -> bool:
         """It came over the crest."""
         return bool(episode.arrived[sim])
 

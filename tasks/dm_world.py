@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from robo_maxent.errors import RobotError
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import Robot, RobotSpec
@@ -19,11 +20,11 @@ LOOK_EVERY = 0.02 - 1e-7
 """s. A look over the terrain takes many times as long as a physics step, so there is one a control
 step. Time is a sum of steps, rounded: the period is a little shorter than a control step, so that
 no look comes late. Those at the end of an episode are due 0.1 ms early, a fiftieth of a step."""
-RISE = 0.01  # m, by which the robot is lifted until it touches nothing
+RISE, RISES = 0.01, 10_000  # m, by which it is lifted until it touches nothing, and how often
 
 
 @dataclass(frozen=True)
-class SuiteModel:
+class DmModel:
     """What writes dm_control's model, with a keyframe and what is sensed here beside."""
 
     floor_size: float | None = None
@@ -66,7 +67,7 @@ class SuiteModel:
         return spec
 
 
-def suite_robot(model: SuiteModel, **sites: str) -> RobotSpec:
+def dm_robot(model: DmModel, **sites: str) -> RobotSpec:
     """dm_control's quadruped in one of its worlds, with more sites."""
     sensors = {
         "base_linear_velocity": ("velocimeter",),
@@ -109,13 +110,16 @@ class Start:
             x: Of the torso, world frame, m.
             y: Likewise.
             patch: Which of the height fields it is on, if there are some.
+
+        Raises:
+            RobotError: It touches something at any height.
         """
         model, data = self.model, self._data
         if model.nhfield:
             model.geom_dataid[model.geom("terrain").id] = patch
         pose = np.array([x, y, 0.0, *orientation])
         mujoco.mj_resetData(model, data)
-        while True:
+        for _ in range(RISES):
             data.qpos[:7] = pose
             mujoco.mj_kinematics(model, data)
             mujoco.mj_comPos(model, data)
@@ -123,6 +127,11 @@ class Start:
             if not data.ncon:
                 break
             pose[2] += RISE
+        else:
+            raise RobotError(
+                "The robot touches something at any height: with its joints at zero, no two of its "
+                "parts may touch each other."
+            )
         mujoco.mj_resetData(model, data)
         mujoco.mj_forward(model, data)
         data.qpos[:7] = pose

@@ -10,6 +10,7 @@ import pytest
 from dm_control.suite import quadruped
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.errors import RobotError
 from robo_maxent.perturbations.actuators import (
     DeadJoint,
     EncoderBias,
@@ -20,7 +21,7 @@ from robo_maxent.perturbations.actuators import (
 from robo_maxent.perturbations.params import nominal
 from robo_maxent.seeds import Purpose, episode_rng
 from robo_maxent.spaces import columns, mirror
-from robo_maxent.tasks import dm_quadruped, dm_quadruped_escape, make
+from robo_maxent.tasks import dm_quadruped, dm_quadruped_escape, dm_world, make
 from robo_maxent.tasks.dm_quadruped import SCALE
 
 NAMES = ("walk", "run", "escape", "fetch")
@@ -60,6 +61,18 @@ def test_episodes_start_where_dm_control_starts_them(
         lower.qpos[2] -= 0.0101  # and no lower
         mujoco.mj_fwdPosition(theirs.physics.model.ptr, lower)
         assert (touching, lower.ncon > 0) == (0, True)
+
+
+@pytest.mark.parametrize("name", ["walk", "fetch"])
+def test_starts_are_those_of_the_purpose_and_the_seed(name: str) -> None:
+    def starts(purpose: Purpose, seed: int) -> list[bytes]:
+        env = MujocoVecEnv(BUILT[name], 4, seed, purpose=purpose)
+        env.reset()
+        return [qpos.tobytes() for qpos in env.batch.bind("qpos")]
+
+    drawn = [starts(purpose, seed) for purpose in Purpose for seed in (0, 1)]
+    assert len({start for some in drawn for start in some}) == 4 * len(drawn)
+    assert starts(Purpose.FILM, 1) == drawn[-1]
 
 
 def test_a_bowl_is_made_as_dm_control_makes_it(
@@ -113,6 +126,15 @@ def test_the_floor_and_the_limits_are_those_of_dm_control() -> None:
 
 
 # -- as any other task -----------------------------------------------------------
+
+
+def test_a_robot_that_touches_itself_is_refused_rather_than_lifted_for_ever() -> None:
+    robot = make("dm-quadruped-walk").robot
+    for name in ("toe_front_left", "toe_back_right"):
+        robot.model.geom(name).size[0] = 1.0
+    start = dm_world.Start(robot)
+    with pytest.raises(RobotError, match="no two of its parts may touch"):
+        start.above(np.array([1.0, 0.0, 0.0, 0.0]), 0.0, 0.0, 0)
 
 
 @every_task
