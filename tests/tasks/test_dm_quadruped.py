@@ -1,6 +1,9 @@
 """dm_control's quadruped: equal to dm_control's own, mirrored, continued, judged."""
 
+import copy
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,8 +21,14 @@ from robo_maxent.perturbations.actuators import (
     MotorStrength,
     ServoGains,
 )
+from robo_maxent.perturbations.base import Share
 from robo_maxent.perturbations.params import nominal
+from robo_maxent.report.rows import StressEpisode
+from robo_maxent.robustness.baselines import PolicyUnderTest
+from robo_maxent.robustness.runner import replay, run
+from robo_maxent.robustness.suites import Suite
 from robo_maxent.seeds import Purpose, episode_rng
+from robo_maxent.sim.robot import Robot
 from robo_maxent.spaces import columns, mirror
 from robo_maxent.tasks import dm_quadruped, dm_quadruped_escape, dm_world, make
 from robo_maxent.tasks.dm_quadruped import SCALE
@@ -129,10 +138,11 @@ def test_the_floor_and_the_limits_are_those_of_dm_control() -> None:
 
 
 def test_a_robot_that_touches_itself_is_refused_rather_than_lifted_for_ever() -> None:
-    robot = make("dm-quadruped-walk").robot
+    model = dm_world.DmModel()
+    spec = model.spec(decorations=False)
     for name in ("toe_front_left", "toe_back_right"):
-        robot.model.geom(name).size[0] = 1.0
-    start = dm_world.Start(robot)
+        spec.geom(name).size[0] = 1.0
+    start = dm_world.Start(Robot(spec.compile(), dm_world.dm_robot(model)))
     with pytest.raises(RobotError, match="no two of its parts may touch"):
         start.above(np.array([1.0, 0.0, 0.0, 0.0]), 0.0, 0.0, 0)
 
@@ -172,6 +182,26 @@ def test_a_run_continues_exactly(name: str) -> None:
         ours, theirs = one.step(action), two.step(action)
         np.testing.assert_array_equal(ours.obs, theirs.obs)
         np.testing.assert_array_equal(ours.reward, theirs.reward)
+
+
+@pytest.mark.parametrize("name", ["walk", "escape"])
+def test_a_stress_test_runs_and_its_episodes_run_again(name: str, tmp_path: Path) -> None:
+    task = copy.copy(BUILT[name])
+    task.episode_steps = 25
+    weights = np.random.default_rng(0).normal(0.0, 0.2, (task.policy_size, 12))
+    policy = PolicyUnderTest("noisy", lambda obs: np.tanh(obs @ weights))
+    two = Share(2, 1, severities=(0.0, 3.0))
+    shares = {"nominal": Share(3, 1), "push": two, "action_delay": two}
+    shares["friction"] = Share(2, 1, severities=(1.0, 0.1))
+    run(Suite("small", "", shares), task, [policy], tmp_path, threads=1)
+    lines = (tmp_path / "episodes.jsonl").read_text().splitlines()
+    rows = [StressEpisode.from_json(json.loads(line)) for line in lines]
+    assert {row.axis for row in rows} == shares.keys()
+    assert {row.terrain for row in rows} == {None}
+    own = [row for row in rows if row.policy == "noisy"]
+    assert len({row.reward for row in own if row.axis == "nominal"}) == 3
+    for row in (own[0], own[-1]):
+        assert replay(row, task, policy).reward == row.reward
 
 
 SWAP = np.arange(16).reshape(4, 4)[[1, 0, 3, 2]].ravel()
