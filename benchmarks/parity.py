@@ -34,6 +34,8 @@ TASKS = ("dm-quadruped-walk", "dm-quadruped-run", "dm-quadruped-escape", "dm-qua
 SIMULATIONS = 64
 TURN = 0.5  # s, of each in a turn
 PROCESSES = 2
+ENDINGS = ("", "_two_processes")
+"""Of the names of figures: beside one process of dm_control, beside two."""
 
 Actions = Callable[[DmQuadruped, np.random.Generator, int], np.ndarray]
 """Those of an episode, (steps, A)."""
@@ -112,7 +114,7 @@ def _gap(task: DmQuadruped, actions: Actions, seed: int, steps: int) -> float:
     for action in actions(task, np.random.default_rng(seed), steps):
         terms = ours.step(action[None]).terms
         step = theirs.step(task.control(ours.episode, ours.state, action))
-        rewarded = abs(sum(terms.values())[0] - step.reward)
+        rewarded = abs(sum(terms.values(), np.zeros(1))[0] - step.reward)
         worst = max(worst, _difference(task, ours, step), rewarded)
     return worst
 
@@ -185,17 +187,14 @@ def speeds(turns: int, threads: int) -> dict[str, float]:
         for name in TASKS:
             pair, short = Turns(name, threads, workers), name.removeprefix("dm-quadruped-")
             rates = [pair.take() for _ in range(turns + 1)][1:]  # the first warms up
-            one, two = (float(np.median(ratios[1:])) for ratios in pair.ratios.values())
-            figures |= {
-                f"parity_rate_{short}": round(float(np.median(rates))),
-                f"parity_speedup_{short}": round(one, 2),
-                f"parity_speedup_{short}_two_processes": round(two, 2),
-            }
-            print(
-                f"{name:<21}{np.median(rates):>10,.0f} steps/s{one:>8.2f} times one process", end=""
-            )
-            print(f"{two:>8.2f} times two")
-    for ending in ("", "_two_processes"):
+            figures[f"parity_rate_{short}"] = round(float(np.median(rates)))
+            shown = [f"{name:<21}{np.median(rates):>8,.0f} steps/s"]
+            for ending, ratios in zip(ENDINGS, pair.ratios.values(), strict=True):
+                low, middle, high = np.quantile(ratios[1:], (0.0, 0.5, 1.0)).round(2).tolist()
+                figures[f"parity_speedup_{short}{ending}"] = middle
+                shown.append(f"{middle:>6.2f} ({low:.2f} to {high:.2f}) times")
+            print(f"{shown[0]},{shown[1]} one process,{shown[2]} two")
+    for ending in ENDINGS:
         each = [figures[f"parity_speedup_{n.removeprefix('dm-quadruped-')}{ending}"] for n in TASKS]
         figures[f"parity_speedup{ending}"] = round(float(np.exp(np.mean(np.log(each)))), 2)
     return figures

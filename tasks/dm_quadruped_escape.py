@@ -40,7 +40,8 @@ def bowl(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
     dam = 0.5 - np.cos(2.0 * np.pi * radius) / 2.0
     count = int(2.0 * HALF / BUMP)
     bumps = rng.uniform(LEAST_BUMP, 1.0, (count, count))
-    return SUNK + HEIGHT * dam * ndimage.zoom(bumps, len(grid.x) / count)
+    smooth = np.asarray(ndimage.zoom(bumps, len(grid.x) / count))
+    return SUNK + HEIGHT * dam * smooth
 
 
 BOWLS = Catalogue(

@@ -365,8 +365,9 @@ class MujocoVecEnv(Generic[E, S]):
 
     def _finish(self, sim: int, terminated: bool, diverged: bool) -> Episode:
         task, pool = self.task, self.task.terrain
-        told = pool is not None and not pool.catalogue.is_scenery
-        patch = pool.patches[self.episode.patch[sim]] if told else None
+        patch = None
+        if pool is not None and not pool.catalogue.is_scenery:
+            patch = pool.patches[self.episode.patch[sim]]
         episode = Episode(
             task=task.name,
             seed=self.seed,

@@ -119,9 +119,9 @@ def test_a_robot_twice_as_large_earns_the_same_for_the_same_walk(tmp_path: Path)
 def some_state(task: QuadrupedFlat, rng: np.random.Generator, size: float) -> LeggedState:
     """A state that is the same of robots of any size, but for their scale."""
     speed, mass = np.sqrt(size), size**3
-    named = {"site_position": {}, "sensed": {}}
-    names = [field.name for field in fields(LeggedState) if field.name not in named]
-    state = LeggedState(**named, **{name: np.zeros(1) for name in names})
+    mappings = ("site_position", "sensed")
+    names = [field.name for field in fields(LeggedState) if field.name not in mappings]
+    state = LeggedState(site_position={}, sensed={}, **{name: np.zeros(1) for name in names})
     lift = 0.05 * size * rng.random((4, 4, 3))
     return replace(
         state,
