@@ -57,7 +57,8 @@ def ours(batch_size: int, precision: str) -> Update:
     config = replace(preset("classic").sac, batch_size=batch_size)
     learner = Sac(OBS, ACTIONS, config, 0, precision)
     replay = ReplayBuffer(TRANSITIONS, OBS, ACTIONS)
-    replay.add(**_transitions())
+    rows = _transitions()
+    replay.add(**rows, sim=np.zeros(TRANSITIONS, int), ended=rows["terminated"] > 0)
     rng = np.random.default_rng(1)
     return lambda: learner.update(replay.sample(rng, CALL * batch_size))
 

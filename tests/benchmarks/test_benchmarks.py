@@ -276,6 +276,11 @@ def test_learner_ratios_pair_the_rounds_and_stand_for_batch_256(
     assert "vs_sb3" not in learner.figures(512, measured)
 
 
+def test_our_learner_is_a_contestant_that_learns(benchmark: Any) -> None:
+    learner = benchmark("learner")
+    assert learner._rate(learner.CONTESTANTS["ours_fp32"](8), 1e-3) > 0.0
+
+
 def test_a_missing_peer_is_named_with_the_way_to_get_it(benchmark: Any) -> None:
     missing = benchmark("extra").missing_peers
     assert missing(["json"]) is None
