@@ -31,7 +31,7 @@ def main(checkout: Path) -> None:
         assert not place.is_relative_to(checkout.resolve()), f"{place} is not the wheel's"
     assert metadata.version("robo-maxent") == __version__
     assert (Path(video.__file__).parents[1] / "py.typed").is_file()
-    assert native.SOURCE.is_file()
+    assert all(source.is_file() for source in native.SOURCES)
     assert (native.library() is None) == (native.compiler() is None), native.state()[1]
 
     task = make("quadruped-flat")

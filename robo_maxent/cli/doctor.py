@@ -159,8 +159,15 @@ def _compiled() -> Check:
 
 
 def _precision() -> Check:
-    capability, chosen = torch.backends.cpu.get_cpu_capability(), hardware.resolve("auto")
-    reason = "AMX multiplies bf16 faster" if chosen == "bf16" else "no AMX, so bf16 is not faster"
+    chosen, compiled = native.precision_of("auto", known=True)
+    if hardware.has_amx():
+        reason = "AMX multiplies bf16 faster"
+    elif compiled:
+        rates = ", ".join(f"{name} {rate:.0f}" for name, rate in native.rates().items())
+        reason = f"products of matrices on one core, Gflop/s: {rates}"
+    else:
+        reason = "bf16 is rounded by hand in torch, slower"
+    capability = torch.backends.cpu.get_cpu_capability()
     return Check("precision", True, f"auto is {chosen} on this {capability} CPU: {reason}")
 
 

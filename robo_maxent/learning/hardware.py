@@ -11,12 +11,12 @@ import torch
 
 
 def has_amx() -> bool:
-    """Whether the CPU multiplies bf16 matrices in hardware tiles; other bf16 is no faster."""
+    """Whether the CPU multiplies bf16 matrices in hardware tiles: no other is faster in torch."""
     return b"amx_bf16" in cpu()
 
 
 def resolve(precision: str) -> str:
-    """The precision, fp32 or bf16, that ``auto`` stands for on this machine."""
+    """The precision, fp32 or bf16, that ``auto`` stands for in torch on this machine."""
     if precision != "auto":
         return precision
     return "bf16" if has_amx() else "fp32"

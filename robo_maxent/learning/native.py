@@ -1,8 +1,8 @@
 """A whole SAC update as one C function, ``sac_update.c``, compiled for this very CPU on first use.
 
-That takes about a second, and the result is kept in the user's cache. Matrix products are torch's
-own. Without a C compiler, or with another torch, updates run in torch: the same numbers to
-rounding, slower.
+That takes a few seconds, and the result is kept in the user's cache. Matrix products are torch's
+own or those of ``products.c``, see ``products.py``. Without a C compiler, or with another torch,
+updates run in torch: the same numbers to rounding, slower.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from robo_maxent.learning import hardware
+from robo_maxent.learning import hardware, products
 from robo_maxent.learning.adamw import AdamW
 from robo_maxent.learning.categorical_critic import CategoricalCritics
 from robo_maxent.learning.config import SacConfig
@@ -28,7 +28,10 @@ from robo_maxent.learning.networks import Actor, Critics, Ensemble, Normalizer
 from robo_maxent.learning.replay_buffer import ReplayBatch
 
 SOURCE = Path(__file__).with_name("sac_update.c")
-INCLUDED = SOURCE.with_name("categorical_critic.h")
+SOURCES = [
+    SOURCE.with_name(name)
+    for name in ("sac_update.c", "categorical_critic.h", "products.c", "products.h")
+]
 FLAGS = [
     *("-O3", "-march=native", "-shared", "-fPIC", "-ffp-contract=fast"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
@@ -119,7 +122,9 @@ def state() -> tuple[ctypes.CDLL | None, str]:
     try:
         _gemm()
         path = _compiled(command)
-        return _loaded(path), f"compiled by {command[0]}, kept in {path.parent}"
+        opened = _loaded(path)
+        products.kept(opened, _gemm(), _rates_file(opened))
+        return opened, f"compiled by {command[0]}, kept in {path.parent}"
     except (OSError, subprocess.CalledProcessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
         reason = (detail.strip() or str(error)).splitlines()[-1]
@@ -138,7 +143,37 @@ def _loaded(path: Path) -> ctypes.CDLL:
     opened.scratch_size.restype = ctypes.c_long
     opened.update.argtypes = [ctypes.POINTER(kind) for kind in (CLearner, CBatch, CMetrics)]
     opened.dismiss.restype = None
+    products.declare(opened)
     return opened
+
+
+@cache
+def rates() -> products.Rates:
+    """How fast each routine of the compiled library multiplies matrices on this machine."""
+    compiled = library()
+    assert compiled is not None
+    return products.kept(compiled, _gemm(), _rates_file(compiled))
+
+
+def _rates_file(compiled: ctypes.CDLL) -> Path:
+    """Beside the library, and so of its CPU and compiler."""
+    return Path(compiled._name).with_suffix(".json")
+
+
+def precision_of(asked: str, known: bool) -> tuple[str, bool]:
+    """The precision that learning has, fp32 or bf16, and whether the compiled update does it.
+
+    Args:
+        asked: fp32, bf16 or auto, which is the faster one.
+        known: Whether the compiled update knows the networks.
+    """
+    compiled = library() if known else None
+    if compiled is None or (hardware.has_amx() and asked != "fp32"):  # torch knows AMX
+        precision = hardware.resolve(asked)
+        return precision, compiled is not None and precision == "fp32"
+    if asked == "auto":
+        asked = "bf16" if products.choose(rates(), asked) == "bf16" else "fp32"
+    return asked, asked == "fp32" or "bf16" in products.available(compiled)
 
 
 @cache
@@ -161,15 +196,16 @@ def _gemm() -> int:
 def _compiled(command: list[str]) -> Path:
     """Path of the library for this source, compiler and CPU; compiled unless it is there."""
     version = _output([*command, "--version"])
-    inputs = [SOURCE.read_bytes(), INCLUDED.read_bytes(), version.encode(), hardware.cpu()]
-    inputs += [" ".join(FLAGS).encode()]
+    inputs = [*(source.read_bytes() for source in SOURCES), version.encode(), hardware.cpu()]
+    inputs.append(" ".join(FLAGS).encode())
     key = hashlib.sha256(b"\0".join(inputs)).hexdigest()[:16]
     path = _cache_directory() / f"update-{key}.so"
     if path.exists():
         return path
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         compiled = Path(work) / path.name
-        call = [*command, *FLAGS, str(SOURCE), "-o", str(compiled), "-lm"]
+        sources = [str(source) for source in SOURCES if source.suffix == ".c"]
+        call = [*command, *FLAGS, *sources, "-o", str(compiled), "-lm"]
         try:
             _output([*call, "-fopenmp"])
         except subprocess.CalledProcessError:  # Apple's clang comes without OpenMP
@@ -207,6 +243,7 @@ class Learning(Protocol):
     """What the update reads and changes of ``sac.Sac``."""
 
     config: SacConfig
+    precision: str
     actor: Actor
     average: Actor
     critics: Critics
@@ -236,6 +273,8 @@ class Update:
         self._library, self._sac = compiled, sac
         self._sizes = obs_size, action_size
         self._scratch = torch.empty(0)
+        routine = products.choose(rates(), sac.precision)
+        self._products = products.CGemm(_gemm(), products.ROUTINES.index(routine))
 
     def __call__(
         self, batch: ReplayBatch, noise: Tensor, count: int, crew: Callable[[], int] | None = None
@@ -299,7 +338,7 @@ class Update:
             lowest=lowest,
             highest=highest,
             risk=sac.config.risk,
-            gemm=_gemm(),
+            gemm=ctypes.addressof(self._products),
             shift=address(sac.normalizer.shift),
             scale=address(sac.normalizer.scale),
         )

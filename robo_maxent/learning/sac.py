@@ -136,7 +136,8 @@ class Sac:
             action_size: A.
             config: How to learn.
             seed: Seed of the initial weights and of every later draw.
-            precision: Factors of matrix products: fp32 or bf16. Everything else is fp32.
+            precision: Factors of matrix products while it learns: fp32, bf16, or auto, the faster
+                one here. Everything else is fp32.
             policy_size: P, how many of the first elements of an observation the actor sees;
                 None: all of them.
             shares: Into how many shares a batch is divided, for as many threads; results depend
@@ -148,13 +149,16 @@ class Sac:
         policy_size = obs_size if policy_size is None else policy_size
         if not 1 <= policy_size <= obs_size:
             raise UsageError(f"policy_size must be in 1..{obs_size}, got {policy_size}")
-        self.config, self.precision = config, precision
+        self.config = config
         self.shares = shares or torch.get_num_threads()
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.actor, self.critics = self._new_networks(obs_size, action_size, policy_size)
-        self.actor.precision = self.critics.precision = precision
+        known = self.actor.head.compiled_range is not None and config.width <= native.WIDEST
+        self.precision, compiled = native.precision_of(precision, known)
+        if not compiled:
+            self.actor.precision = self.critics.precision = self.precision
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
         self.normalizer = Normalizer(obs_size)
@@ -166,10 +170,7 @@ class Sac:
             "alpha": AdamW(self.log_alpha, config.alpha_learning_rate, 0.0),
         }
         self.updates = 0
-        self._compiled = None
-        known = self.actor.head.compiled_range is not None and config.width <= native.WIDEST
-        if precision == "fp32" and known and native.library() is not None:
-            self._compiled = native.Update(obs_size, action_size, self)
+        self._compiled = native.Update(obs_size, action_size, self) if compiled else None
 
     @property
     def target_entropy(self) -> float:

@@ -10,16 +10,15 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "products.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
 enum { LAYERS = 3, LANES = 16 };
 enum { PIECE = 1024 }; // parameters that a thread takes at a time
-
-typedef void Gemm(const char *, const char *, const int *, const int *, const int *, const float *,
-                  const float *, const int *, const float *, const int *, const float *, float *,
-                  const int *);
 
 typedef struct {
     long count, inputs, width, outputs, layer_norm;
@@ -106,32 +105,6 @@ static inline float hyperbolic_tangent(float x)
 }
 
 #include "categorical_critic.h"
-
-// -- matrix products --------------------------------------------------------------------------
-
-// c (m, n) <- a (m, k) b (k, n), with `stride` elements between two rows of a. Fortran's matrices
-// are column-major: it is given the transposes.
-static void product(Gemm *gemm, const float *a, int stride, const float *b, float *c, int m, int k,
-                    int n)
-{
-    float one = 1.0f, zero = 0.0f;
-    gemm("N", "N", &n, &m, &k, &one, b, &n, a, &stride, &zero, c, &n);
-}
-
-// c (m, n) <- a (m, k) b (n, k)'.
-static void product_right(Gemm *gemm, const float *a, const float *b, float *c, int m, int k, int n)
-{
-    float one = 1.0f, zero = 0.0f;
-    gemm("T", "N", &n, &m, &k, &one, b, &k, a, &k, &zero, c, &n);
-}
-
-// c (m, n) <- a (k, m)' b (k, n), with `stride` elements between two rows of a.
-static void product_left(Gemm *gemm, const float *a, int stride, const float *b, float *c, int m,
-                         int k, int n)
-{
-    float one = 1.0f, zero = 0.0f;
-    gemm("N", "T", &n, &m, &k, &one, b, &n, a, &stride, &zero, c, &n);
-}
 
 // -- hidden layers ----------------------------------------------------------------------------
 
@@ -464,10 +437,24 @@ static Trace take_trace(Arena *arena, const Shape *shape, long batch, float *x, 
     return trace;
 }
 
-// Parts of the rows of one critic, so that all critics together have as many as there are shares.
-static long parts_of(const Learner *l)
+// Items of the stage that has most of them: more threads than that have nothing to do.
+static long items_of(const Learner *l)
 {
-    return l->shares > l->critics.count ? l->shares / l->critics.count : 1;
+    return l->shares > l->critics.count ? l->shares : l->critics.count;
+}
+
+// Parts of the rows of one critic, so that all critics together have as many as there are shares.
+static long parts_of(const Learner *l) { return items_of(l) / l->critics.count; }
+
+// Columns that a matrix has at most.
+static long widest(const Learner *l)
+{
+    const long columns[] = {l->critics.inputs, l->critics.width, l->critics.outputs,
+                            l->actor.inputs,   l->actor.width,   l->actor.outputs};
+    long most = 0;
+    for (long i = 0; i < 6; i++)
+        most = columns[i] > most ? columns[i] : most;
+    return most;
 }
 
 static Space carve(const Learner *l, Arena *arena, Trace *critics)
@@ -491,6 +478,8 @@ static Space carve(const Learner *l, Arena *arena, Trace *critics)
     s.head_slope = take(arena, n * 2 * l->actions);
     s.actor_gradient = take(arena, l->shares * l->actor_group.size);
     s.critic_gradient = take(arena, parts_of(l) * l->critic_group.size);
+    l->gemm->each = product_scratch(n, widest(l));
+    l->gemm->scratch = take(arena, items_of(l) * l->gemm->each);
     return s;
 }
 
@@ -806,12 +795,14 @@ int update(const Learner *learner, const Batch *batch, Metrics *metrics)
     Trace *critics = malloc(learner->critics.count * sizeof(Trace));
     if (!critics)
         return 1;
-    Arena arena = {learner->scratch, 0};
-    Space space = carve(learner, &arena, critics);
-    float alpha = expf(*learner->alpha_group.value);
-    update_critics(learner, batch, &space, learner->entropy_in_target ? alpha : 0.0f, metrics);
+    Learner l = *learner;
+    l.threads = l.threads < items_of(&l) ? l.threads : items_of(&l); // each has scratch of its own
+    Arena arena = {l.scratch, 0};
+    Space space = carve(&l, &arena, critics);
+    float alpha = expf(*l.alpha_group.value);
+    update_critics(&l, batch, &space, l.entropy_in_target ? alpha : 0.0f, metrics);
     if (batch->actor_noise)
-        update_actor(learner, batch, &space, alpha, metrics);
+        update_actor(&l, batch, &space, alpha, metrics);
     free(critics);
     return 0;
 }

@@ -8,7 +8,6 @@ from robo_maxent.errors import UsageError
 from robo_maxent.learning.agent import Agent
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.discrete_sac import DiscreteSac
-from robo_maxent.learning.hardware import resolve
 from robo_maxent.learning.sac import Sac
 from robo_maxent.learning.support import support_of
 from robo_maxent.spaces import Discrete
@@ -43,7 +42,7 @@ def agent_of(task: EnvFactory, config: TrainConfig, seed: int, shares: int) -> A
         task.action_space.size,
         with_support(task, config.sac),
         seed,
-        resolve(config.precision),
+        config.precision,
         task.policy_size,
         shares,
     )

@@ -200,8 +200,11 @@ class _Loop:
             self.tell(native.state()[1])
         elif self.config.sac.components > 1:
             self.tell("a mixture of Gaussians learns in torch, slower: the update in C knows one")
-        if self.config.precision == "bf16" and not hardware.has_amx():
-            self.tell("this CPU has no AMX: bf16 is rounded by hand, slower than fp32")
+        compiled = self.agent.metrics().get("train/compiled", 0.0) > 0.0
+        if self.config.precision == "bf16" and not (compiled or hardware.has_amx()):
+            self.tell(
+                "bf16 is rounded by hand in torch here, which takes about 3 times as long as fp32"
+            )
         try:
             while not interrupt.pressed and self._fraction() < 1.0:
                 before = trainer.steps
