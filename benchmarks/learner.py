@@ -6,7 +6,9 @@ environment. Each contestant is a process of its own with all threads of the mac
 turns in rounds, and only one works at a time, so that a noisy machine hurts all alike; a ratio is
 the median over the rounds. Imports, compilation with empty caches and the first updates come before
 the rounds; how long they take is a column. ``vs_sb3`` and ``vs_sbx`` are of the precision that
-``auto`` chooses on this machine.
+``auto`` chooses on this machine, and so is ``vs_torch``, over our update with torch's products in
+fp32 (``ours_torch``). ``peak_share`` is how much of the machine's rate of products in that
+precision whole updates reach: the rate is that of torch with large matrices, which take turns too.
 
     python benchmarks/learner.py [--quick]
 """
@@ -29,7 +31,7 @@ from typing import Any
 import numpy as np
 from extra import contestant_environment, missing_peers
 
-from robo_maxent.learning.hardware import resolve
+from robo_maxent.learning import native
 from robo_maxent.machine import cpus
 
 OBS, ACTIONS = 48, 12
@@ -40,6 +42,9 @@ CALL = 32
 """Updates asked for at a time, of all contestants: SBX and ours gather their batches at once."""
 WARM_UP = 2
 """Calls before the clock starts: compilation, and the optimizers' state."""
+
+LARGE = 1024
+"""Rows and columns of the matrices that show the machine's rate of products."""
 
 Update = Callable[[], object]
 """Performs :data:`CALL` updates."""
@@ -63,6 +68,14 @@ def ours(batch_size: int, precision: str) -> Update:
     return lambda: learner.update(replay.sample(rng, CALL * batch_size))
 
 
+def ours_by_torch(batch_size: int) -> Update:
+    """Our learner in fp32 with the matrix products of torch, whichever are faster."""
+    from robo_maxent.learning import products
+
+    products.choose = lambda rates, precision: "torch"
+    return ours(batch_size, "fp32")
+
+
 def sb3(batch_size: int) -> Update:
     """SB3 SAC as it comes."""
     from stable_baselines3 import SAC
@@ -79,11 +92,22 @@ def sbx(batch_size: int) -> Update:
     return _sb3_update(model, batch_size)
 
 
+def large_products(dtype: str) -> Update:
+    """Products of torch with large matrices, which are as many as updates would be."""
+    import torch
+
+    a, b = (torch.randn(LARGE, LARGE).to(getattr(torch, dtype)) for _ in range(2))
+    return lambda: [a @ b for _ in range(CALL)]
+
+
 CONTESTANTS: dict[str, Callable[[int], Update]] = {
     "ours_fp32": lambda batch_size: ours(batch_size, "fp32"),
     "ours_bf16": lambda batch_size: ours(batch_size, "bf16"),
+    "ours_torch": ours_by_torch,
     "sb3": sb3,
     "sbx": sbx,
+    "peak_fp32": lambda _: large_products("float32"),
+    "peak_bf16": lambda _: large_products("bfloat16"),
 }
 
 
@@ -221,6 +245,19 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
+def operations(batch_size: int, width: int = 256) -> int:
+    """Multiplications and additions in the products of an update of two critics and an actor.
+
+    In the actor's update a row goes back through one critic only, to its actions.
+    """
+    hidden, inputs = width * width, (OBS + ACTIONS) * width
+    critic, critic_back = inputs + hidden + width, hidden + width
+    actor, actor_back = OBS * width + hidden + 2 * ACTIONS * width, hidden + 2 * ACTIONS * width
+    forward = 2 * actor + 6 * critic  # next action, own action; targets, critics, critics again
+    backward = 2 * (critic + critic_back) + critic_back + ACTIONS * width + actor + actor_back
+    return 2 * batch_size * (forward + backward)
+
+
 def figures(batch_size: int, measured: Mapping[str, Measured]) -> dict[str, float]:
     """Medians, the ready times, and the ratios, of the batch size that they are quoted at."""
     result: dict[str, float] = {}
@@ -229,11 +266,15 @@ def figures(batch_size: int, measured: Mapping[str, Measured]) -> dict[str, floa
         result[f"{name}_{batch_size}_ready_s"] = round(one.ready_seconds, 1)
     if batch_size == BATCHES[0]:
         rates = {name: one.rates for name, one in measured.items()}
-        ours = rates[f"ours_{resolve('auto')}"]
+        chosen, _ = native.precision_of("auto", known=True)
+        ours, share = rates[f"ours_{chosen}"], operations(batch_size) / (2 * LARGE**3)
         result["vs_sb3"] = round(ratio(ours, rates["sb3"]), 2)
         result["vs_sbx"] = round(ratio(ours, rates["sbx"]), 2)
         result["fp32_vs_sb3"] = round(ratio(rates["ours_fp32"], rates["sb3"]), 2)
         result["fp32_vs_sbx"] = round(ratio(rates["ours_fp32"], rates["sbx"]), 2)
+        result["vs_torch"] = round(ratio(ours, rates["ours_torch"]), 2)
+        result["peak_share"] = round(share * ratio(ours, rates[f"peak_{chosen}"]), 2)
+        result["fp32_peak_share"] = round(share * ratio(rates["ours_fp32"], rates["peak_fp32"]), 2)
     return result
 
 

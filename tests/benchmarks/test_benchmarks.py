@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hand_rows import row
+from torch.utils.flop_counter import FlopCounterMode
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.learning.replay_buffer import ReplayBatch
+from robo_maxent.learning.sac import Sac
 from robo_maxent.perturbations.base import Share
 from robo_maxent.robustness.suites import Suite
 from robo_maxent.tasks import TASKS, make, quadruped
@@ -262,18 +266,46 @@ def test_learner_ratios_pair_the_rounds_and_stand_for_batch_256(
     benchmark: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = benchmark("learner")
-    monkeypatch.setattr(learner, "resolve", lambda precision: "bf16")
+    monkeypatch.setattr(learner.native, "precision_of", lambda asked, known: ("bf16", True))
     rates = {
         "ours_fp32": [200.0, 20.0, 300.0],  # the second round was disturbed, for everyone
         "ours_bf16": [400.0, 40.0, 600.0],
+        "ours_torch": [160.0, 16.0, 240.0],
         "sb3": [100.0, 10.0, 100.0],
         "sbx": [200.0, 20.0, 200.0],
+        "peak_fp32": [80.0, 8.0, 80.0],  # products of 2 * 1024**3 operations a second
+        "peak_bf16": [160.0, 16.0, 160.0],
     }
     measured = {name: learner.Measured(1.0, rounds) for name, rounds in rates.items()}
     result = learner.figures(256, measured)
     assert (result["vs_sb3"], result["vs_sbx"], result["fp32_vs_sb3"]) == (4.0, 2.0, 2.0)
     assert result["sb3_256"] == 100.0
+    assert result["vs_torch"] == 2.5
+    share = learner.operations(256) / 2**31 * 2.5
+    assert result["peak_share"] == result["fp32_peak_share"] == round(share, 2)
     assert "vs_sb3" not in learner.figures(512, measured)
+
+
+def test_the_operations_of_an_update_are_those_that_torch_counts(benchmark: Any) -> None:
+    learner, batch = benchmark("learner"), 6
+    sac = Sac(learner.OBS, learner.ACTIONS, preset("classic").sac, 0)
+    sac.config = replace(sac.config, batch_size=batch)
+    sac._compiled = None
+    transitions = ReplayBatch(
+        torch.randn(batch, learner.OBS),
+        torch.randn(batch, learner.ACTIONS).tanh(),
+        torch.randn(batch),
+        torch.randn(batch, learner.OBS),
+        torch.zeros(batch),
+    )
+    with FlopCounterMode(display=False) as counter:
+        sac.update(transitions)
+    # torch also goes back to the observations, and through both critics in the actor's update.
+    width, obs, actions = sac.config.width, learner.OBS, learner.ACTIONS
+    other_critic = width * width + width + actions * width
+    to_obs = 2 * obs * width
+    spared = 2 * batch * (other_critic + to_obs)
+    assert counter.get_total_flops() == learner.operations(batch) + spared
 
 
 def test_our_learner_is_a_contestant_that_learns(benchmark: Any) -> None:
