@@ -9,8 +9,10 @@ the rounds; how long they take is a column. ``vs_sb3`` and ``vs_sbx`` are of the
 ``auto`` chooses on this machine, and so is ``vs_torch``, over our update with torch's products in
 fp32 (``ours_torch``). ``peak_share`` is how much of the machine's rate of products in that
 precision whole updates reach: the rate is that of torch with large matrices, which take turns too.
+With ``--cpu-time`` all of that is per second of CPU, of all threads together, rather than of the
+clock: for a machine on which other programs run.
 
-    python benchmarks/learner.py [--quick]
+    python benchmarks/learner.py [--quick] [--cpu-time]
 """
 
 # pyright: reportMissingImports=false
@@ -150,8 +152,10 @@ def _transitions() -> dict[str, np.ndarray]:
 
 # -- processes -----------------------------------------------------------------------------
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
-def serve(name: str, batch_size: int) -> None:
+
+def serve(name: str, batch_size: int, clock: str) -> None:
     """Be one contestant: get ready, then measure for as many seconds as each line asks."""
     start = time.perf_counter()
     update = CONTESTANTS[name](batch_size)
@@ -159,26 +163,26 @@ def serve(name: str, batch_size: int) -> None:
         update()
     print(json.dumps(time.perf_counter() - start), flush=True)
     for line in sys.stdin:
-        print(json.dumps(_rate(update, float(line))), flush=True)
+        print(json.dumps(_rate(update, float(line), CLOCKS[clock])), flush=True)
 
 
-def _rate(update: Update, seconds: float) -> float:
+def _rate(update: Update, seconds: float, clock: Callable[[], float]) -> float:
     """Updates per second over about so long."""
-    start = time.perf_counter()
+    start = clock()
     calls, took = 0, 0.0
     while took < seconds:
         update()
-        calls, took = calls + 1, time.perf_counter() - start
+        calls, took = calls + 1, clock() - start
     return calls * CALL / took
 
 
 class Contestant:
     """A process that waits between its turns."""
 
-    def __init__(self, name: str, batch_size: int) -> None:
+    def __init__(self, name: str, batch_size: int, clock: str) -> None:
         """Start it and wait until it is ready."""
         self.name = name
-        command = [sys.executable, __file__, "--serve", name, str(batch_size)]
+        command = [sys.executable, __file__, "--serve", name, str(batch_size), clock]
         self._cache = tempfile.TemporaryDirectory()
         pipe, environment = subprocess.PIPE, contestant_environment(self._cache.name)
         self._process = subprocess.Popen(
@@ -229,10 +233,10 @@ class Measured:
         return f"{statistics.median(self.rates):>9.0f}  {ends:>15}  {self.ready_seconds:>8.1f}"
 
 
-def measure(batch_size: int, rounds: int, seconds: float) -> dict[str, Measured]:
+def measure(batch_size: int, rounds: int, seconds: float, clock: str) -> dict[str, Measured]:
     """Start all contestants, then let them take turns."""
     with ExitStack() as stack:
-        all_ = [stack.enter_context(Contestant(name, batch_size)) for name in CONTESTANTS]
+        all_ = [stack.enter_context(Contestant(name, batch_size, clock)) for name in CONTESTANTS]
         rates: dict[str, list[float]] = {contestant.name: [] for contestant in all_}
         for _ in range(rounds):
             for contestant in all_:
@@ -282,21 +286,23 @@ def main() -> None:
     """Print a table for people, then one JSON object for scripts."""
     parser = argparse.ArgumentParser(description="Speed of the gradient updates.")
     parser.add_argument("--quick", action="store_true", help="batch 256 only, three rounds")
-    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--cpu-time", action="store_true", help="per second of CPU, not of clock")
+    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        serve(arguments.serve[0], int(arguments.serve[1]))
+        name, batch_size, clock = arguments.serve
+        serve(name, int(batch_size), clock)
         return
     if missing := missing_peers():
         raise SystemExit(missing)
 
-    threads = cpus()
+    threads, clock = cpus(), "cpu" if arguments.cpu_time else "wall"
     result: dict[str, float] = {"threads": threads, "updates_per_call": CALL}
     batches, rounds, seconds = (BATCHES[:1], 3, 1.0) if arguments.quick else (BATCHES, 7, 3.0)
-    print(f"{threads} threads each, {rounds} rounds of {seconds:.0f} s")
+    print(f"{threads} threads each, {rounds} rounds of {seconds:.0f} s, {clock} time")
     print(f"{'batch':>5}  {'contestant':<10}  {'updates/s':>9}  {'range':>15}  {'ready, s':>8}")
     for batch_size in batches:
-        measured = measure(batch_size, rounds, seconds)
+        measured = measure(batch_size, rounds, seconds, clock)
         for name, one in measured.items():
             print(f"{batch_size:>5}  {name:<10}  {one}")
         result |= figures(batch_size, measured)

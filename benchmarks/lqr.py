@@ -147,15 +147,18 @@ def learn(sac: Sac, episodes: Episodes, schedule: np.ndarray) -> Measured:
     return Measured(*means, alpha=sac.alpha)
 
 
-def trained(config: SacConfig, seed: int, updates: int) -> tuple[Sac, Measured]:
+def trained(
+    config: SacConfig, seed: int, updates: int, precision: str = "fp32"
+) -> tuple[Sac, Measured]:
     """A learner from its beginning, at rates that are held and then fall to 0, and its optimum.
 
     Args:
         config: How to learn.
         seed: Of everything random.
         updates: Of the critics.
+        precision: Of the factors of matrix products.
     """
-    sac = Sac(1, 1, config, seed)
+    sac = Sac(1, 1, config, seed, precision)
     episodes = Episodes(np.random.default_rng(seed))
     for _ in range(100):
         episodes.step(sac)

@@ -64,10 +64,13 @@ class Contestant:
     """Of the critics, quickly; else twice as many."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the default ``SacConfig``."""
+    precision: str = "fp32"
+    """Of the factors of matrix products."""
 
 
 HEADS = {
     "gaussian": Contestant(3000),
+    "gaussian, bf16": Contestant(3000, precision="bf16"),
     "clamped": Contestant(6000, {"log_std_bound": "clamp", "log_std_range": (-20.0, 2.0)}),
     "mixture of 2": Contestant(3000, {"components": 2}),
 }
@@ -89,7 +92,7 @@ def lqr_errors(run: tuple[str, float, int], quick: bool) -> dict[str, float]:
         **HEADS[name].changes,
     )
     updates = HEADS[name].updates * (1 if quick else 2)
-    return lqr.trained(config, seed, updates)[1].errors()
+    return lqr.trained(config, seed, updates, HEADS[name].precision)[1].errors()
 
 
 def linear_system(quick: bool, each: Each) -> dict[str, float]:

@@ -104,6 +104,19 @@ def test_the_soft_value_has_the_right_offset(
     assert offset == pytest.approx(lqr.BEST.offset(lqr.ALPHA), rel=OFFSET_TOLERANCE)
 
 
+@pytest.mark.skipif(
+    native.precision_of("bf16", known=True) != ("bf16", True),
+    reason="bf16 products are not those of the compiled update here",
+)
+def test_rounding_the_factors_to_bf16_misses_that_optimum_by_no_more(lqr: Any) -> None:
+    config = replace(config_of(lqr, "default"), initial_alpha=0.5)
+    errors = lqr.trained(config, 0, 2400, "bf16")[1].errors()
+    assert errors["K"] < GAIN_TOLERANCE
+    assert errors["sigma"] < VARIANCE_TOLERANCE
+    assert errors["alpha_star"] < TEMPERATURE_TOLERANCE
+    assert errors["c"] < OFFSET_TOLERANCE
+
+
 def test_a_mixture_finds_that_optimum_too_though_it_has_one_mode(lqr: Any) -> None:
     rates = {"learning_rate": 1e-2, "alpha_learning_rate": 3e-2}
     config = replace(lqr.CONFIG, width=64, batch_size=128, components=2, initial_alpha=0.5, **rates)

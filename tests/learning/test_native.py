@@ -300,7 +300,7 @@ def rounded(a: Tensor, b: Tensor, vector: bool) -> Tensor:
 @pytest.mark.parametrize("name", ["default", "single", "classic"])
 @pytest.mark.parametrize("seen", [4, OBS])
 def test_gradients_in_bf16_are_those_of_rounded_factors(
-    name: Preset, seen: int, threads: int, monkeypatch: pytest.MonkeyPatch
+    name: Preset, seen: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(preset(name).sac, width=64, batch_size=64, actor_every=1)
     sacs = [Sac(OBS, 3, config, 0, kind, seen) for kind in ("bf16", "fp32", "fp32")]
@@ -309,15 +309,15 @@ def test_gradients_in_bf16_are_those_of_rounded_factors(
     for sac in sacs:
         sac.update(some_transitions(64, 3, 0))
     by_c, by_torch, exact = (
-        {name: value for name, value in flat_state(sac).items() if name.endswith("first")}
+        {part: value for part, value in flat_state(sac).items() if part.endswith("first")}
         for sac in sacs
     )
     assert len(by_c) == 3
-    for name, gradient in by_torch.items():
+    for part, gradient in by_torch.items():
         # Sums in another order fall on the other side of a rounding now and then, and no more.
-        room, size = 0.1 * (gradient - exact[name]).norm() + 1e-7, gradient.norm()
-        assert (by_c[name] - gradient).norm() <= room, name
-        assert room < 0.02 * size, name
+        room, size = 0.1 * (gradient - exact[part]).norm() + 1e-7, gradient.norm()
+        assert (by_c[part] - gradient).norm() <= room, part
+        assert room < 0.02 * size, part
 
 
 @pytest.mark.parametrize("how", ["as it is", "in torch"])
