@@ -236,8 +236,8 @@ def test_in_a_terminal_tasks_stand_under_what_they_are_about(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     lines = call(capsys, "tasks")[1].splitlines()
     titles = [line for line in lines if not line.startswith("  ")]
-    assert titles == [*FAMILIES, "Of Gymnasium", "Your own"]
-    assert lines[-1].startswith("  MODULE:CLASS ")
+    assert titles == [*FAMILIES, "Of Gymnasium", "Your own", "Trained already"]
+    assert lines[-1].startswith("  pretrained:NAME ")
 
 
 def test_doctor_names_what_installs_each_extra(monkeypatch: pytest.MonkeyPatch) -> None:
