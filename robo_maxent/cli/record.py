@@ -48,6 +48,8 @@ class Record(OfOnePolicy):
         path = self.out or Path("videos") / f"{label(self.policy)}{self._variant()}.mp4"
         with Progress("recording") as progress:
             episode = self._film(path, progress.count)
+        if episode:
+            say(f"  {ending(episode)}")
         say(f"  video: {path}")
         return {"video": str(path), "episode": asdict(episode) if episode else None}
 
@@ -85,6 +87,15 @@ class Record(OfOnePolicy):
                 say(f"  {kind}, level {level}{': a fall' if fell else ''}")
             return None
         return video.record(policy, task, self.seed, path, self.seconds, settings, progress)
+
+
+def ending(episode: "Episode") -> str:
+    """How an episode ended, and when."""
+    if episode.terminated:
+        how = "terminated"
+    else:
+        how = {True: "success", False: "no success", None: "ended"}[episode.success]
+    return f"{how} after {episode.length} control steps"
 
 
 @dataclass(frozen=True)
