@@ -86,8 +86,8 @@ def hints(args: Sequence[str], commands: Sequence[str], show: Show) -> list[str]
             told.append(f"{flag} is here {ELSEWHERE[flag]}{there}")
         elif flag in ABSENT:
             told.append(f"{flag}: {ABSENT[flag]}")
-        elif close := difflib.get_close_matches(flag, known, n=1):
-            told.append(f"{flag}: did you mean {close[0]}?")
+        elif close := difflib.get_close_matches(flag[2:], [ours[2:] for ours in known], n=1):
+            told.append(f"{flag}: did you mean --{close[0]}?")
     return told
 
 

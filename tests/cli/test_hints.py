@@ -42,6 +42,12 @@ def test_what_looks_like_nothing_gets_no_hint(words: str) -> None:
     assert hints(words.split(), ["train", "record"], lambda args: None) == []
 
 
+def test_dashes_alone_make_no_likeness(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = call(capsys, "worst-case", "RUN", "--budget", "1")
+    assert code == 2
+    assert "did you mean" not in said
+
+
 def test_flags_of_others_are_none_of_ours_and_lead_to_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
