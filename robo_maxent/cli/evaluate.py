@@ -210,7 +210,8 @@ class Evaluate:
                 self._print(f"  {line}")
         say(f"  report, for a browser: {result.report}")
         say(f"  {result.analysis.episodes:,} episodes: {result.rows}")
-        say(f"A failure again: {description['replay'].replace('{row}', 'ROW')}")
+        replay = description["replay"].replace("{row}", "ROW")
+        say(f"Run a failure again, with a ROW of the report: {replay}")
         return {
             "report": str(result.report),
             "episodes": str(result.rows),

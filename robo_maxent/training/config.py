@@ -17,7 +17,8 @@ class TrainConfig:
     """What to spend on a run, and how to learn."""
 
     minutes: float | None = None
-    """Wall-clock budget, evaluation and saving included; give this or steps."""
+    """Wall-clock budget, evaluations on the way included; one more, at the end, comes after it.
+    Give this or steps."""
     steps: int | None = None
     """Budget of environment steps, summed over the simulations."""
     seed: int = 0
