@@ -90,5 +90,6 @@ def _told(on: str) -> "Iterator[Cluster]":
     from robo_maxent.distributed.cluster import connected
 
     with connected(on) as cluster:
-        say(f"  Ray on {cluster.where}: {len(cluster.nodes)} nodes, {cluster.cpus} CPUs")
+        nodes = "1 node" if len(cluster.nodes) == 1 else f"{len(cluster.nodes)} nodes"
+        say(f"  Ray on {cluster.where}: {nodes}, {cluster.cpus} CPUs")
         yield cluster

@@ -17,6 +17,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.files import LOCK, locked, require_room, write_atomically
 from robo_maxent.from_json import typed
 from robo_maxent.training.config import Preset, TrainConfig, preset
+from robo_maxent.training.pretrained import is_pretrained
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 NOT_OF_TASK = ("task", "train", "actors", "deterministic")
@@ -124,6 +125,10 @@ def read_config(directory: Path) -> dict[str, Any]:
         saved = json.loads(file.read_text())
         typed(_Described, saved, "it")
     except OSError as error:
+        if is_pretrained(str(directory)):
+            raise UsageError(
+                f"{directory} is an actor without critics: nothing can be trained on from it."
+            ) from error
         known = "".join(f" {each}" for each in _runs_in(directory)[-KNOWN:])
         message = f"{directory} is not a run: its config.json can't be read."
         raise UsageError(f"{message} Runs in it:{known}" if known else message) from error

@@ -87,6 +87,15 @@ def test_an_unknown_name_lists_those_there_are_and_runs_no_code(
     assert not (here / "runs").exists()
 
 
+@pytest.mark.parametrize("words", ["--resume", "--config"])
+def test_none_can_be_trained_on(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    code, out, said = call(capsys, "train", words, REACH, "--steps", "10")
+    assert (code, out) == (2, "")
+    assert said == (
+        f"robo-maxent: {REACH} is an actor without critics: nothing can be trained on from it.\n"
+    )
+
+
 def test_it_is_no_policy_of_others_and_has_a_short_name() -> None:
     assert not external_policies.is_external("pretrained:act")
     assert not external_policies.runs_code(REACH)
