@@ -16,6 +16,14 @@ CriticKind = Literal["scalar", "categorical"]
 ATOMS = 51
 """Atoms of a categorical critic, unless another number is asked for."""
 
+LEAST_RISK = 1e-3
+"""Share of returns: of a smaller one, probabilities in float32 know too little."""
+
+FARTHEST_RETURN = 1e9
+"""Of a support: squares of gradients of values beyond do not fit in float32."""
+FINEST_STEP = 1e-5
+"""Between atoms, relative to the largest of them: in float32, closer ones become the same."""
+
 HIGHEST_ENTROPY = math.log(2.0)
 """nats: of an action that is uniform in [-1, 1]."""
 
@@ -28,7 +36,11 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("components",), lambda x: 1 <= x <= 100, "within [1, 100]"),
     (("critic",), lambda x: x in get_args(CriticKind), " or ".join(get_args(CriticKind))),
     (("atoms",), lambda x: 2 <= x <= 1000, "within [2, 1,000]"),
-    (("risk",), lambda x: 0 < x <= 1, "in (0, 1]: the worst share of returns that counts"),
+    (
+        ("risk",),
+        lambda x: LEAST_RISK <= x <= 1,
+        f"within [{LEAST_RISK:g}, 1]: the worst share of returns that counts",
+    ),
     (("actor_every",), lambda x: x >= 1, "at least 1"),
     (("learning_rate", "initial_alpha"), lambda x: 0 < x < math.inf, "> 0 and finite"),
     (("weight_decay", "alpha_learning_rate"), lambda x: 0 <= x < math.inf, ">= 0 and finite"),
@@ -142,6 +154,17 @@ class SacConfig:
                 raise UsageError(
                     f"support must be two finite numbers that rise, such as -10 90, got {low}, "
                     f"{high}"
+                )
+            largest = max(-low, high)
+            if largest > FARTHEST_RETURN:
+                raise UsageError(
+                    f"support must lie within ±{FARTHEST_RETURN:g}, got {low}, {high}: larger "
+                    "values can't be learnt in 32 bits, so scale the rewards down"
+                )
+            if high - low < FINEST_STEP * max(largest * (self.atoms - 1), 1.0):
+                raise UsageError(
+                    f"support {low}, {high} is too narrow for {self.atoms} atoms, which 32 bits "
+                    "can't tell apart there: give a wider one"
                 )
         if self.critic == "categorical":
             return
