@@ -118,9 +118,12 @@ def card(named: str) -> Card:
         raise UnknownNameError("pretrained policy", name, names())
     path = FOLDER / f"{name}{CARD}"
     try:
-        return typed(Card, json.loads(path.read_text()), "it")
+        described: Card = typed(Card, json.loads(path.read_text()), "it")
     except (OSError, ValueError, RecursionError) as error:
         raise PolicyError(f"{path} is damaged ({error}): install the package again") from error
+    if described.name != name:
+        raise PolicyError(f"{path} is the card of {described.name}: install the package again")
+    return described
 
 
 def load(named: str) -> "Policy":
@@ -133,12 +136,19 @@ def load(named: str) -> "Policy":
     from robo_maxent.learning.policy import Policy
 
     described = card(named)
-    policy = Policy.load(described.file)
-    if digest(described.file) != described.sha256:
+    try:
+        found = digest(described.file)
+    except OSError as error:
         raise PolicyError(
-            f"{described.file} is not the policy that its card is about: install the package again"
-        )
-    return policy
+            f"{described.file} can't be read ({error.strerror}): install the package again"
+        ) from error
+    if found == described.sha256:
+        policy = Policy.load(described.file)
+        if policy.layout.task == described.task:
+            return policy
+    raise PolicyError(
+        f"{described.file} is not the policy that its card is about: install the package again"
+    )
 
 
 def digest(file: Path) -> str:

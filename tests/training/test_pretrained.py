@@ -107,8 +107,32 @@ def test_a_file_that_is_not_that_of_the_card_is_refused(
     other.save(tmp_path / "copy/arm-reach.safetensors")
     with pytest.raises(PolicyError, match="is not the policy that its card is about"):
         pretrained.load("arm-reach")
+    (tmp_path / "copy/arm-reach.safetensors").write_bytes(b"torn")
+    with pytest.raises(PolicyError, match=r"its card is about: install the package again"):
+        pretrained.load("arm-reach")
+    (tmp_path / "copy/arm-reach.safetensors").unlink()
+    with pytest.raises(PolicyError, match=r"can't be read \(No such file.*: install the package"):
+        pretrained.load("arm-reach")
 
     saved: dict[str, Any] = json.loads((tmp_path / "copy/arm-reach.json").read_text())
     (tmp_path / "copy/arm-reach.json").write_text(json.dumps(saved | {"steps": "many"}))
     with pytest.raises(PolicyError, match=r"arm-reach\.json is damaged \(steps of it must be a wh"):
+        pretrained.load("arm-reach")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"name": "arm-pick"}, r"arm-reach\.json is the card of arm-pick: install the package"),
+        ({"task": "arm-push"}, "is not the policy that its card is about"),
+    ],
+)
+def test_a_card_of_another_policy_is_refused(
+    change: dict[str, str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pretrained.FOLDER, tmp_path / "copy")
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "copy")
+    card = tmp_path / "copy/arm-reach.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | change))
+    with pytest.raises(PolicyError, match=text):
         pretrained.load("arm-reach")
