@@ -179,13 +179,15 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
             has = [f"--{f.replace('_', '-')}" for f, o in OPTIONS.items() if o in known]
             raise UsageError(
                 f"{name} has no --{flag.replace('_', '-')}: of a task's options it has "
-                f"{', '.join(has)}"
+                f"{', '.join(has) or 'none'}"
             )
     if kind is None:
         from robo_maxent.envs.gym_spec import PREFIX
 
         return gym_task(name.removeprefix(PREFIX), **options)
-    return kind(**options)
+    from robo_maxent.envs.own_tasks import made
+
+    return made(kind, options, name)
 
 
 def class_of(word: str) -> "TaskClass | None":
@@ -223,8 +225,10 @@ def maker(word: str, options: Mapping[str, Any]) -> "Callable[[], StressTask[Any
     Raises:
         UsageError: As of :func:`make`.
     """
+    from robo_maxent.envs.own_tasks import made
+
     kind = class_of(word)
-    return partial(make, word, options) if kind is None else partial(kind, **options)
+    return partial(make, word, options) if kind is None else partial(made, kind, options, word)
 
 
 def gym_task(env_id: str, **options: Any) -> "GymTask":

@@ -21,7 +21,7 @@ from robo_maxent.envs.gym_task import NamedGymTask
 from robo_maxent.envs.gym_wrapper import ANY_ERROR, one_line
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.envs.mujoco_task import MujocoTask
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.here import import_from_here
 
 GROUP = "robo_maxent.tasks"
@@ -47,6 +47,35 @@ _DECLARED: dict[type, tuple[str, ...]] = {
     NamedGymTask: ("name", "summary", "env_spec"),
 }
 """What a subclass has to declare, beside its methods."""
+_COUNTS: dict[type, tuple[str, ...]] = {
+    MujocoTask: ("substeps", "episode_steps"),
+    NamedGymTask: (),
+}
+"""What of that counts steps."""
+
+
+def made(
+    kind: TaskClass, options: Mapping[str, Any], word: str
+) -> MujocoTask[Any, Any] | NamedGymTask:
+    """A task of a class, which may be someone else's code.
+
+    Args:
+        kind: The class.
+        options: Passed on to it.
+        word: How the message calls it.
+
+    Raises:
+        UsageError: Someone else's class can't be made; the message says where.
+        RoboMaxentError: What the class says itself.
+    """
+    if class_of(kind) is None:
+        return kind(**options)
+    try:
+        return kind(**options)
+    except RoboMaxentError:
+        raise
+    except ANY_ERROR as error:  # someone else's code
+        raise UsageError(f"{word} can't be made: {one_line(error)}") from error
 
 
 def is_class(word: str) -> bool:
@@ -118,6 +147,12 @@ def require_task(kind: Any, word: str) -> None:
     lacking = [name for name in _DECLARED[base] if not hasattr(kind, name)]
     if lacking := lacking + sorted(getattr(kind, "__abstractmethods__", ())):
         raise UsageError(f"{word} is no task yet: it lacks {', '.join(lacking)}")
+    for count in _COUNTS[base]:
+        value = getattr(kind, count)
+        if not (isinstance(value, int) and value >= 1):
+            raise UsageError(
+                f"{count} of {word} must be a whole number of at least 1, got {value!r}"
+            )
     name = getattr(kind, "name", None)
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise UsageError(

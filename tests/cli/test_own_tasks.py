@@ -45,6 +45,14 @@ class Spaced(PointFork):
 class Odd(PointFork):
     name, preset = 'odd', 'fast'
 
+class Endless(PointFork):
+    name, episode_steps = 'endless', 0
+
+class Torn(PointFork):
+    name = 'torn'
+    def __init__(self):
+        raise KeyError('my file')
+
 NUMBER = 3
 """
 OWN = "own_page:Mine"
@@ -170,6 +178,8 @@ def test_what_it_was_when_it_was_tested_is_told_by_its_file() -> None:
         ("own_page:Taken", "own_page:Taken is called quadruped-flat, as a task of this package"),
         ("own_page:Spaced", "is called 'two words'"),
         ("own_page:Odd", "Unknown preset of the task, 'fast'"),
+        ("own_page:Endless", "episode_steps of own_page:Endless must be a whole number of at"),
+        ("own_page:Torn", "own_page:Torn can't be made: KeyError: 'my file' (own_page.py:30)"),
         ("broken_page:Mine", "broken_page can't be imported: ZeroDivisionError"),
         ("own page:Mine", "own page:Mine is no MODULE:CLASS"),
     ],
