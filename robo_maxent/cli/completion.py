@@ -16,7 +16,7 @@ from robo_maxent.cli.arguments import Json, Result
 class Completion:
     """Print what a shell needs to complete commands and options; save it where the shell looks."""
 
-    shell: Positional[Literal["bash", "zsh", "tcsh"]]
+    shell: Positional[Literal["bash", "zsh"]]
     """The shell."""
     as_json: Json = False
 

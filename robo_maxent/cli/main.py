@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -192,7 +193,13 @@ def _answered(args: list[str]) -> int:
     if "--json" not in args:
         return _run(args)[1]
     with _stdout_kept():
-        result, code = _run(args)
+        try:
+            result, code = _run(args)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # nobody foresaw it: who reads stdout gets an object yet
+            traceback.print_exc()
+            result, code = {"error": f"{type(error).__name__}: {error}"}, 1
     if result is not None:
         print(json.dumps(result))
     return code

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from command_line import call
 
 from robo_maxent import __version__, machine
 from robo_maxent.cli import doctor, main, names
+from robo_maxent.cli.completion import Completion
 from robo_maxent.cli.info import Tasks
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
@@ -252,7 +253,21 @@ def test_doctor_names_what_installs_each_extra(monkeypatch: pytest.MonkeyPatch) 
     assert check.fix == "pip install 'robo-maxent[ray]'"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_who_reads_json_gets_an_object_also_of_an_error_that_nobody_foresaw(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Tasks) -> None:
+        raise KeyError("nobody")
+
+    monkeypatch.setattr(Tasks, "run", broken)
+    code, out, said = call(capsys, "tasks", "--json")
+    assert (code, json.loads(out)) == (1, {"error": "KeyError: 'nobody'"})
+    assert 'raise KeyError("nobody")' in said
+    with pytest.raises(KeyError, match="nobody"):
+        call(capsys, "tasks")
+
+
+@pytest.mark.parametrize("shell", get_args(get_type_hints(Completion)["shell"]))
 def test_a_shell_gets_all_commands_to_complete(
     shell: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
