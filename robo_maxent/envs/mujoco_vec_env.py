@@ -4,7 +4,7 @@ import json
 import os
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Generic
@@ -14,7 +14,7 @@ import numpy as np
 from robo_maxent import machine
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import E, S
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.active import ActiveEffects
 from robo_maxent.perturbations.base import Values
@@ -173,6 +173,7 @@ class MujocoVecEnv(Generic[E, S]):
 
         Raises:
             UsageError: The shape is wrong or a value is not finite; nothing was stepped.
+            EnvError: The task gives a reward or an observation that is none.
         """
         task, episode = self.task, self.episode
         # Effects that act on it remember float64: an episode must not tell whether one did.
@@ -190,12 +191,14 @@ class MujocoVecEnv(Generic[E, S]):
         terms = task.reward_terms(episode, state, action)
         if task.termination_cost:
             terms["termination"] = -task.termination_cost * terminated
-        reward = sum(terms.values(), np.zeros(self.n))
+        reward = self._sum(terms)
         over = (episode.elapsed >= task.episode_steps) | task.truncated(episode, state)
         truncated = over & ~terminated & ~self._rests
         self._return += reward
         task.after_step(episode, state, action)
         obs = next_obs = self.observe()
+        if not np.isfinite(obs).all():
+            raise EnvError(f"{task.name} observes NaN or infinity.")
 
         ended = np.flatnonzero(terminated | truncated)
         episodes = [self._finish(int(i), bool(terminated[i]), bool(diverged[i])) for i in ended]
@@ -215,6 +218,21 @@ class MujocoVecEnv(Generic[E, S]):
             terms,
             episodes,
         )
+
+    def _sum(self, terms: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The rewards, (N,), of terms that may come from someone else's code."""
+        for name, term in terms.items():
+            if np.shape(term) not in ((), (self.n,)):
+                raise EnvError(
+                    f"the reward term {name} of {self.task.name} must have a number for each of "
+                    f"{self.n} simulations, and has the shape {np.shape(term)}."
+                )
+        reward = sum(terms.values(), np.zeros(self.n))
+        if not np.isfinite(reward).all():
+            wrong = [name for name, term in terms.items() if not np.isfinite(term).all()]
+            where = ", ".join(wrong) or "its sum"
+            raise EnvError(f"the reward of {self.task.name} is NaN or infinite: {where}.")
+        return reward
 
     def hold(self, values: Values) -> None:
         """Give episodes that begin from now on these parameters, in the place of what is drawn.

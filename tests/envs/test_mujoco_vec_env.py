@@ -12,9 +12,10 @@ import pytest
 from robo_maxent.assets import path as asset
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.perturbations.params import EpisodeParams, nominal
 from robo_maxent.tasks import make
+from robo_maxent.tasks.quadruped import QuadrupedFlat
 from robo_maxent.types import Step
 
 TASK = make("quadruped-flat")
@@ -562,3 +563,40 @@ def test_parameters_that_are_not_allowed_are_refused(values: Any, message: str) 
     with pytest.raises(UsageError, match=message):
         env.hold(values)
     assert env.params["payload"][0] == 0.0
+
+
+class Wrong(QuadrupedFlat):
+    """It gives what it is told to."""
+
+    term: Any = 0.0
+    seen = 0.0
+
+    def reward_terms(self, episode: Any, state: Any, action: np.ndarray) -> dict[str, np.ndarray]:
+        return super().reward_terms(episode, state, action) | {"mine": self.term}
+
+    def observe(self, episode: Any, state: Any) -> np.ndarray:
+        return super().observe(episode, state) + self.seen
+
+
+@pytest.mark.parametrize(
+    ("term", "seen", "text"),
+    [
+        (np.array([0.0, np.nan]), 0.0, "reward of quadruped-flat is NaN or infinite: mine"),
+        (
+            np.zeros(3),
+            0.0,
+            r"term mine of quadruped-flat must have a number for each of 2 .*\(3,\)",
+        ),
+        (np.zeros(2), np.inf, "quadruped-flat observes NaN or infinity"),
+    ],
+)
+def test_a_task_that_gives_no_number_is_named_before_anybody_learns_from_it(
+    term: np.ndarray, seen: float, text: str
+) -> None:
+    task = Wrong()
+    env = MujocoVecEnv(task, 2, seed=0)
+    env.reset()
+    env.step(np.zeros((2, A)))
+    task.term, task.seen = term, seen
+    with pytest.raises(EnvError, match=text):
+        env.step(np.zeros((2, A)))
