@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class WandbLog:
     def __init__(self, run: Any) -> None:
         """Send to a run of ``wandb.init``."""
         self._run = run
+        self._is_noted = False
         self._sent: tuple[int, dict[str, float]] = -1, {}  # steps, and the values there
 
     def beside(self, show: Show) -> Show:
@@ -35,6 +36,8 @@ class WandbLog:
             if row[1] and row != self._sent:  # an evaluation adds to the row of its step
                 self._sent = row
                 self._run.log(row[1], step=status.steps)
+                if status.directory is not None:
+                    self._note(status.directory)
 
         return shown
 
@@ -42,7 +45,14 @@ class WandbLog:
         """Note in the directory of a run what it is called there, and the best that it reached."""
         best = {"best_success": run.success, "best_return": run.reward}
         self._run.summary.update({name: value for name, value in best.items() if value is not None})
-        write_atomically(run.directory / FILE, json.dumps({"id": self._run.id}) + "\n")
+        self._note(run.directory)
+
+    def _note(self, directory: Path) -> None:
+        """Note what it is called there, early, for a run may be killed; no full disk ends it."""
+        if not self._is_noted:
+            with suppress(OSError):
+                write_atomically(directory / FILE, json.dumps({"id": self._run.id}) + "\n")
+                self._is_noted = True
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def withdraw(directory: Path) -> None:
     """Leave a directory to the next try, unless there is something of a run to continue or use."""
     if (directory / "checkpoint").exists() or (directory / "policy.safetensors").exists():
         return
-    for file in (CONFIG, METRICS, "robot.zip", "events.out.tfevents.*"):
+    for file in (CONFIG, METRICS, "robot.zip", "events.out.tfevents.*", "wandb.json"):
         for path in directory.glob(file):
             path.unlink()
 

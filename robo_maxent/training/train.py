@@ -89,6 +89,8 @@ class Status:
     evaluated_at: int = -1
     """Environment steps of the last evaluation, whose metrics begin with ``eval/``; -1: none yet in
     this call."""
+    directory: Path | None = None
+    """Where the run is."""
 
 
 Show = Callable[[Status], None]
@@ -420,7 +422,8 @@ class _Loop:
         seconds = time.monotonic() - self.start
         left = seconds * (1.0 - fraction) / fraction if fraction > 0 else float("inf")
         steps, values = self.trainer.steps, dict(self.values)
-        self.show(Status(fraction, seconds, left, steps, values, message, self.evaluated_at))
+        directory, evaluated_at = self.trainer.directory, self.evaluated_at
+        self.show(Status(fraction, seconds, left, steps, values, message, evaluated_at, directory))
 
 
 def _best_policy(trainer: RunState) -> Policy:

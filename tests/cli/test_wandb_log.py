@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from command_line import call
 
+from robo_maxent.cli.wandb_log import FILE, WandbLog
+from robo_maxent.training.train import Status
+
 WORDS = ("--steps", "1600", "--envs", "32", "--width", "16", "--evaluation-episodes", "1")
 BUDGET = ("--steps", "32")
 
@@ -72,6 +75,16 @@ def test_metrics_are_sent_as_they_come_and_a_resumed_run_goes_on(
     assert wandb.exit_codes == [0]
     assert call(capsys, "train", "--resume", "run", *BUDGET, "--wandb", "forks")[0] == 0
     assert wandb.begun[1]["id"] == "abc"
+
+
+def test_what_a_run_is_called_there_is_kept_also_if_the_training_is_killed(
+    wandb: StandIn, tmp_path: Path
+) -> None:
+    log = WandbLog(wandb).beside(lambda status: None)
+    log(Status(0.0, 0.0, 0.0, 0, {}, "run: here", directory=tmp_path))
+    assert not (tmp_path / FILE).exists(), "it has not trained yet, and may leave nothing"
+    log(Status(0.1, 1.0, 9.0, 50, {"time/fps": 50.0}, directory=tmp_path))
+    assert json.loads((tmp_path / FILE).read_text()) == {"id": "abc"}
 
 
 def test_what_it_refuses_is_one_line_before_the_training(
