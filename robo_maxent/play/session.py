@@ -172,7 +172,8 @@ class Session:
         """
         if self.pusher is None:
             raise UsageError(f"the robot of {self.task.name} has nothing that can be pushed")
-        if not (np.isfinite(direction) and impulse >= 0.0 and seconds > 0.0):
+        finite = np.isfinite([direction, impulse, seconds]).all()
+        if not (finite and impulse >= 0.0 and seconds > 0.0):
             raise UsageError(
                 f"a push needs a direction, an impulse of at least 0 N·s and a time over 0 s, got "
                 f"{direction} rad, {impulse} N·s and {seconds} s"

@@ -259,6 +259,8 @@ def test_every_task_of_a_robot_can_be_played(name: str) -> None:
         (lambda s: s.push(0.0, -1.0), UsageError, "impulse of at least 0"),
         (lambda s: s.push(0.0, 1e5), UsageError, r"push_impulse must be within \[-1000, 1000\]"),
         (lambda s: s.push(np.nan, 1.0), UsageError, "a push needs a direction"),
+        (lambda s: s.push(0.0, np.inf), UsageError, "a push needs a direction"),
+        (lambda s: s.push(0.0, 1.0, np.inf), UsageError, "a push needs a direction"),
         (lambda s: s.set_command(np.array([np.nan, 0, 0])), UsageError, "three finite numbers"),
         (lambda s: s.move_goal(np.zeros(3)), UsageError, "no goal that can be moved"),
         (lambda s: s.set_ground("stairs", 3), UsageError, "has one ground"),
