@@ -1,6 +1,7 @@
 """dm_control's quadruped in the worlds of its suite, and where its episodes begin."""
 
 import copy
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,9 @@ class DmModel:
     def spec(self, decorations: bool) -> mujoco.MjSpec:
         """The model; pictures on its surfaces are all that is decoration."""
         # dm_control looks for a way to draw as it is imported: not before a model is asked for.
-        from dm_control.suite import common, quadruped
+        with warnings.catch_warnings():  # without a display GLFW complains, and EGL is used
+            warnings.simplefilter("ignore")
+            from dm_control.suite import common, quadruped
 
         text = quadruped.make_model(
             floor_size=self.floor_size,
