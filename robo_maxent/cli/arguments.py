@@ -4,7 +4,7 @@ import ast
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -181,6 +181,11 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
                 f"{name} has no --{flag.replace('_', '-')}: of a task's options it has "
                 f"{', '.join(has) or 'none'}"
             )
+    if unknown := sorted(options.keys() - known):
+        raise UsageError(
+            f"{name} has no option {', '.join(map(repr, unknown))}: those of it are "
+            f"{', '.join(sorted(known))}. A file that says otherwise is of another version"
+        )
     if kind is None:
         from robo_maxent.envs.gym_spec import PREFIX
 
@@ -281,14 +286,8 @@ def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
         typed(_SavedOptions, saved, "it")
     except ValueError as error:
         raise UsageError(f"the options of the task are damaged: {error}") from error
-    known = {each.name for each in fields(_SavedOptions)} | {"randomization"}
     from robo_maxent.envs.own_tasks import CLASS
 
     described = (CLASS, *NOT_OF_TASK)
     options = {name: value for name, value in saved.items() if name not in described}
-    if unknown := sorted(options.keys() - known):
-        raise UsageError(
-            f"the options of the task have {', '.join(map(repr, unknown))}, which this version "
-            f"does not know: those of a task are {', '.join(sorted(known))}"
-        )
     return {name: value for name, value in options.items() if value is not None}

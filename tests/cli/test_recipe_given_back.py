@@ -8,9 +8,12 @@ import pytest
 import small_robots
 from command_line import call
 
+from robo_maxent import make_task
 from robo_maxent.cli import arguments, main
+from robo_maxent.cli.arguments import make, saved_options
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.tasks import TASKS
 from robo_maxent.training import train as training
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.run_directory import describe, read_recipe
@@ -73,12 +76,18 @@ def test_another_task_takes_the_recipe_alone(run: Path) -> None:
     assert (task.name, task.options["robot_file"], config) == ("point-fork", None, RECIPE)
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_what_a_run_keeps_of_its_task_builds_it_again(name: str) -> None:
+    kept = json.loads(json.dumps({"task": name, **make_task(name).options, "train": {}}))
+    assert make(name, saved_options(kept)).options == make_task(name).options
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda saved: saved["train"].update(wings=2), "it has 'wings', which this one does not"),
         (lambda saved: saved["train"]["sac"].update(a=2, b=3), "it has 'sac.a', 'sac.b', which"),
-        (lambda saved: saved.update(legs=2), "the options of the task have 'legs'"),
+        (lambda saved: saved.update(legs=2), "quadruped-flat has no option 'legs'"),
         (lambda saved: saved["train"].update(envs="many"), "envs of train must be a whole number"),
         (lambda saved: saved.pop("train"), "it lacks 'train'"),
     ],
