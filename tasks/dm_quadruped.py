@@ -96,6 +96,7 @@ class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
     action_scale = SCALE
     substeps = SUBSTEPS
     episode_steps = EPISODE_STEPS
+    reward_range = (0.0, 1.0)
     upright_within: ClassVar[float] = 0.0
     """Tilt of the torso at which the reward is still full, rad."""
 

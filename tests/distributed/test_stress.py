@@ -210,7 +210,9 @@ def test_a_worker_that_is_killed_loses_nothing_and_repeats_its_shard_only(
     assert files(tmp_path / "out") == here[0]
     assert len(begun(tmp_path)) == here[1] + 1
     assert len(notices) == 1
-    assert notices[0].startswith("a worker died (WorkerCrashedError): shard 00-mean-nominal-000")
+    assert notices[0].startswith(
+        "a worker died (WorkerCrashedError): shard "
+    )  # whichever was first
 
 
 def test_a_node_that_is_killed_loses_nothing_and_repeats_its_shard_only(

@@ -553,7 +553,10 @@ def test_a_checkpoint_of_other_content_is_refused_in_one_line(
             "log_std_range of sac of train must have 2 elements, got [0]",
         ),
         ('{"task": "t", "train": {"gama": 1}}', "made by another version: it has 'gama'"),
-        ('{"task": "t", "train": {"sac": {"gama": 1}}}', "made by another version: it has 'gama'"),
+        (
+            '{"task": "t", "train": {"sac": {"gama": 1}}}',
+            "made by another version: it has 'sac.gama'",
+        ),
     ],
 )
 def test_a_config_of_other_content_is_refused_in_one_line(
