@@ -31,8 +31,8 @@ class TaskOptions:
     """What may be changed of a task; where nothing is said, it is as in training."""
 
     robot: Path | None = None
-    """Another robot: its page, which 'robo-maxent robot check' writes, or the page's name; or MJCF
-    with the names of the task's own."""
+    """Another robot: the .toml page that 'robo-maxent robot check' wrote of it, or the name of one
+    in this folder; or an MJCF file whose parts are named as those of the task's own robot."""
     randomize: Level | None = None
     """What differs between episodes, as far as the task has it: none, default or hard; by default
     the task's own choice."""
@@ -106,7 +106,8 @@ TaskName = Annotated[
     arg(
         name="task",
         help="Task to use; by default the one it was trained on, which policies of others do "
-        "not say. One of your own, MODULE:CLASS, is always said: no file names code to run.",
+        "not say. One of your own, MODULE:CLASS, is always said, since no saved file may make this "
+        "program import code.",
     ),
 ]
 Normalize = Annotated[

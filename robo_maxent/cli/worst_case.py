@@ -29,7 +29,8 @@ class WorstCase(OfOnePolicy):
     """Axes of a stress test whose effects act together, such as push friction; by default those
     of its axis combined."""
     episodes: int = 1000
-    """Of the search; as many again are drawn at random, to compare with."""
+    """Of the search, at least 200 for each start; as many again are drawn at random, to compare
+    with."""
     starts: int = 1
     """In how many starts a disturbance is tried; it has to fail in most of them."""
     seed: int = 1
@@ -121,6 +122,6 @@ class WorstCase(OfOnePolicy):
             say(f"Again, bit for bit: {again}")
         if own_directory(self.policy) and self.out is None:
             say(
-                "With this in the report of all axes: robo-maxent evaluate "
+                "To have this in the report of all axes: robo-maxent evaluate "
                 f"{shlex.quote(self.policy)} --suite quick"
             )

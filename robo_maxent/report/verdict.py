@@ -219,8 +219,8 @@ def _area_sentence(analysis: Analysis, policy: str) -> str | None:
         return None
     which = ", the weakest axis" if len(scales) > 1 else ""
     return (
-        f"Mean success from the mildest to the hardest severity of {axis.label.title.lower()}"
-        f"{which}: {mean_share(curve.area)}."
+        f"Success averaged over the severities of {axis.label.title.lower()}{which}: "
+        f"{mean_share(curve.area)}."
     )
 
 

@@ -93,9 +93,9 @@ class Processes:
         """How a run ended whose process said nothing."""
         order, process, _ = self._running[name]
         process.join()
-        if name in self._stopped:
-            return Ended()
         code = process.exitcode or 0
+        if name in self._stopped or code == -signal.SIGTERM:  # of whoever stops all processes too
+            return Ended()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
         return Ended(error=f"its process ended with {how}{hint}; see {order.log}")

@@ -14,7 +14,7 @@ from inline_workers import small_order
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.errors import UsageError
 from robo_maxent.sweeps.processes import News, Processes, attempt
-from robo_maxent.sweeps.run import Ended, Progress
+from robo_maxent.sweeps.run import Ended, Order, Progress
 
 SOON = 300.0
 """Longest wait for what takes a few seconds, s."""
@@ -71,14 +71,24 @@ def test_runs_save_themselves_as_they_are_stopped_or_left_alone(tmp_path: Path) 
 
 
 def test_a_process_that_is_killed_is_told_of_with_its_signal(tmp_path: Path) -> None:
-    workers, order = Processes(), small_order(tmp_path, "killed")
-    ours, theirs = multiprocessing.Pipe(duplex=False)
-    kill = multiprocessing.get_context("spawn").Process(
-        target=signal.raise_signal, args=(signal.SIGKILL,)
-    )
-    kill.start()
-    theirs.close()
-    workers._running["killed"] = order, kill, ours
+    workers, order = ended_by(signal.SIGKILL, tmp_path)
     error = "its process ended with SIGKILL, perhaps for want of memory; see "
     assert workers.wait(SOON) == [("killed", Ended(error=f"{error}{order.log}"))]
     assert not workers._running
+
+
+def test_a_run_that_sigterm_ended_is_stopped_and_not_failed(tmp_path: Path) -> None:
+    workers, _ = ended_by(signal.SIGTERM, tmp_path)
+    assert workers.wait(SOON) == [("killed", Ended())]
+
+
+def ended_by(number: signal.Signals, tmp_path: Path) -> tuple[Processes, Order]:
+    """Workers of a run whose process a signal ends before it says a word."""
+    workers, order = Processes(), small_order(tmp_path, "killed")
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=signal.raise_signal, args=(number,))
+    process.start()
+    theirs.close()
+    workers._running["killed"] = order, process, ours
+    return workers, order
