@@ -45,6 +45,8 @@ class RunsTable(LiveDisplay):
             self._at_first[name] = _spent(standing)  # of a run that is continued
         if before is None or before.state != standing.state:
             self._tell(standing, is_new=before is None)
+        elif _is_judged(standing) and not _is_judged(before) and not self._live.is_started:
+            say(f"  {name}: trained, being judged on fresh episodes")
         now = time.monotonic()
         if self._live.is_started and now - self._shown >= REFRESH_SECONDS:
             self._shown = now
@@ -61,10 +63,14 @@ class RunsTable(LiveDisplay):
         if here > 0:
             left = (time.monotonic() - self._start) / here * (self._total - spent)
         states = [standing.state for standing in self._runs.values()]
-        failed = f", {states.count('failed')} failed" if "failed" in states else ""
+        counts = {
+            "failed": states.count("failed"),
+            "being judged": sum(map(_is_judged, self._runs.values())),
+        }
+        others = "".join(f", {count} {what}" for what, count in counts.items() if count)
         return (
             f"{self._title} {spent / self._total:4.0%}, {clock(left)} left, "
-            f"{states.count('finished')} of {self._total} runs finished{failed}"
+            f"{states.count('finished')} of {self._total} runs finished{others}"
         )
 
     def _table(self) -> Table:
@@ -104,6 +110,11 @@ def _spent(standing: Standing) -> float:
     return standing.progress.fraction if standing.progress else 0.0
 
 
+def _is_judged(standing: Standing) -> bool:
+    """Whether it is trained, and plays the fresh episodes that judge it."""
+    return standing.state == "running" and _spent(standing) >= 1.0
+
+
 def _reached(standing: Standing) -> str:
     progress = standing.progress
     if progress is None or progress.mean_return is None:
@@ -118,7 +129,8 @@ def _cells(standings: list[Standing]) -> tuple[str, str, str, str]:
     successes = [each.success for each in known if each and each.success is not None]
     returns = [each.mean_return for each in known if each and each.mean_return is not None]
     running = [
-        f"{standing.order.directory.name} {_spent(standing):.0%}"
+        f"{standing.order.directory.name} "
+        + ("being judged" if _is_judged(standing) else f"{_spent(standing):.0%}")
         for standing in standings
         if standing.state == "running"
     ]
