@@ -110,7 +110,7 @@ def make(name: str, **options: Any) -> MujocoTask[Any, Any] | NamedGymTask:
     """Build a task; to a type checker, a name that is not written out is that of a robot's.
 
     Args:
-        name: One of ``TASKS``, or what else :func:`find` knows.
+        name: One of ``TASKS``, or what else ``find`` knows.
         options: Passed on to the task.
 
     Raises:

@@ -147,7 +147,7 @@ def replay_command(directory: Path, code: str | None) -> str:
 
     Args:
         directory: Of the test.
-        code: What has to be said of its task; see :func:`robo_maxent.envs.own_tasks.code_of`.
+        code: What has to be said of its task; see ``robo_maxent.envs.own_tasks.code_of``.
     """
     word = word_for(code, "--task ")
     return f"robo-maxent replay {shlex.quote(str(directory))} --row {{row}}{word}"
