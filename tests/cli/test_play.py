@@ -58,7 +58,10 @@ def test_what_draws_itself_is_refused_with_what_films_it(
 @NEEDED
 def test_it_serves_its_page_and_ctrl_c_ends_it_in_good_order(tmp_path: Path) -> None:
     small_policy(make("quadruped-flat")).save(tmp_path / "policy.safetensors")
-    script = "from robo_maxent.cli.main import main; main()"
+    script = (  # tests that run in the background ignore SIGINT, and so would what they begin
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from robo_maxent.cli.main import main; main()"
+    )
     with subprocess.Popen(
         [sys.executable, "-u", "-c", script, "play", "policy.safetensors", "--port", "0"],
         cwd=tmp_path,
@@ -68,12 +71,15 @@ def test_it_serves_its_page_and_ctrl_c_ends_it_in_good_order(tmp_path: Path) -> 
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     ) as running:
         assert running.stderr is not None
-        url, how = running.stderr.readline().split()[-1], running.stderr.readline()
-        assert url.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(url, timeout=20.0) as page:
-            assert b"<html" in page.read()
-        running.send_signal(signal.SIGINT)
-        out, said = running.communicate(timeout=30.0)
+        try:
+            url, how = running.stderr.readline().split()[-1], running.stderr.readline()
+            assert url.startswith("http://127.0.0.1:")
+            with urllib.request.urlopen(url, timeout=20.0) as page:
+                assert b"<html" in page.read()
+            running.send_signal(signal.SIGINT)
+            out, said = running.communicate(timeout=60.0)
+        finally:
+            running.kill()
     assert running.returncode == 0
     assert out == ""
     assert how == "  Ctrl-C ends it.\n"

@@ -69,7 +69,7 @@ def test_the_goal_stands_nowhere_else_in_the_observation(env: GoalDict) -> None:
     vec, goals = env.env.vec, env.env.vec.batch.bind("mocap_pos")  # pyright: ignore
     goals[:] += 0.1
     vec.batch.forward()
-    other = env._dict(vec._observe()[0])
+    other = env._dict(vec.observe()[0])
     np.testing.assert_array_equal(one["observation"], other["observation"])
     assert (one["desired_goal"] != other["desired_goal"]).all()
 
