@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robo_maxent.cli import main
+from robo_maxent.cli.arguments import use_threads
 from robo_maxent.learning.policy import Policy
 from robo_maxent.perturbations.base import Share
 from robo_maxent.report.rows import NOMINAL
@@ -89,6 +90,7 @@ def build(folder: Path) -> None:
 
 
 def _small_suite() -> None:
+    use_threads(1)  # threads of OpenMP, where the process had some, do not survive a fork
     task = make("arm-reach")
     policy = PolicyUnderTest(RUN, Policy.load(f"{RUN}/policy.safetensors"), file=RUN)
     suite = Suite("nominal", "nothing is different", {NOMINAL: Share(4, 2)})
