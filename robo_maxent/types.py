@@ -99,6 +99,10 @@ class Arrow:
     """m."""
 
 
+SHOWN_FIELDS = ("body_pos", "geom_pos", "geom_quat", "geom_size")
+"""Fields of a model that effects change and pictures show."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """All that a picture of one simulation needs, copied from it."""
@@ -112,9 +116,9 @@ class Snapshot:
     patch: int
     """Patch of terrain that it takes place on; 0 on a plane."""
     arrows: tuple[Arrow, ...]
-    geoms: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Field of the model -> its values for the geoms of the physics, where they differ from those
-    compiled, (geoms, ...)."""
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Those of ``SHOWN_FIELDS`` that effects wrote -> values of all bodies, (bodies, ...), or
+    of the geoms of the physics, (geoms, ...)."""
 
 
 Rectangle = tuple[float, float, float, float]

@@ -11,12 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from robo_maxent.envs.gym_trial import EFFECTS
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import EpisodeState, Initial
-from robo_maxent.perturbations.any_model import ActuatorStrength, BasePush, BodyMass, GeomFriction
-from robo_maxent.perturbations.channel import ActionDelay, ActionNoise, PacketLoss
-from robo_maxent.perturbations.gravity import GravityTilt
-from robo_maxent.perturbations.sensing import ObservationDelay, ObservationLoss, SensorNoise
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import LeggedState
 from robo_maxent.sim.rotations import to_base
@@ -29,20 +26,6 @@ WALK, RUN = 0.5, 5.0  # m/s, from which the reward is full
 FLOOR = EPISODE_STEPS * 0.02  # m, of half a floor for each m/s: nobody gets off it
 CENTRE = np.tile([0.0, 0.05, 0.0], len(LEGS))  # rad of the joint, and of two tendons
 SCALE = np.tile([1.0, 1.05, 0.8], len(LEGS))
-
-EFFECTS = (
-    GeomFriction(),
-    BodyMass(),
-    ActuatorStrength(),
-    GravityTilt(),
-    BasePush(),
-    SensorNoise(),
-    ObservationDelay(),
-    ObservationLoss(),
-    ActionNoise(),
-    PacketLoss(),
-    ActionDelay(),
-)
 
 # Reflection in the sagittal plane: polar vectors keep x and z, axial vectors keep y; legs swap
 # sides, and what turns about the vertical changes sign.

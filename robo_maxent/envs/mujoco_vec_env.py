@@ -275,7 +275,7 @@ class MujocoVecEnv(Generic[E, S]):
             mocap_quat=self.batch.bind("mocap_quat")[sim].copy(),
             patch=int(self.episode.patch[sim]),
             arrows=tuple(arrows),
-            geoms=self.effects.geoms(sim),
+            fields=self.effects.shown(sim),
         )
 
     def metrics(self) -> dict[str, float]:

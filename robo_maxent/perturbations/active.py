@@ -14,7 +14,7 @@ from robo_maxent.perturbations.model_fields import ModelFields, Simulations
 from robo_maxent.perturbations.params import Effects, EpisodeParams
 from robo_maxent.sim.robot import Robot, RobotState
 from robo_maxent.spaces import Field
-from robo_maxent.types import Arrow
+from robo_maxent.types import SHOWN_FIELDS, Arrow
 
 Pair = tuple[Perturbation, Running]
 
@@ -144,9 +144,9 @@ class ActiveEffects:
             for arrow in effect.arrows(running, state, sim, step)
         ]
 
-    def geoms(self, sim: int) -> dict[str, np.ndarray]:
-        """Where the geoms of one simulation are and how large, as far as effects changed that."""
-        return self._fields.changed(("geom_pos", "geom_quat", "geom_size"), sim)
+    def shown(self, sim: int) -> dict[str, np.ndarray]:
+        """What a picture of one simulation shows of the fields that effects wrote."""
+        return self._fields.changed(SHOWN_FIELDS, sim)
 
     def torque_limits(self) -> np.ndarray:
         """Largest torque at each joint as it is now, N·m, (N, J); 0: it has no limit, or none."""

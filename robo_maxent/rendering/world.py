@@ -9,10 +9,7 @@ from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.sim.mjcf import DECORATION_GROUP
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import load
-from robo_maxent.types import Snapshot
-
-GEOM_FIELDS = ("geom_pos", "geom_quat", "geom_size")
-"""What effects change of the geoms."""
+from robo_maxent.types import SHOWN_FIELDS, Snapshot
 
 
 class DecoratedWorld:
@@ -37,7 +34,7 @@ class DecoratedWorld:
         is_new = snapshot.patch != self._patch
         if is_new:
             self._compile(snapshot.patch)
-        self._shape(snapshot.geoms)
+        self._shape(snapshot.fields)
         self.data.qpos[:] = snapshot.qpos
         self.data.mocap_pos[:] = snapshot.mocap_pos
         self.data.mocap_quat[:] = snapshot.mocap_quat
@@ -49,13 +46,14 @@ class DecoratedWorld:
         self.model = load(self._task.robot_spec.model, decorations=True, pool=pool)
         self.data, self._patch = mujoco.MjData(self.model), patch
         self._physical = np.flatnonzero(self.model.geom_group != DECORATION_GROUP)
-        self._compiled = {name: getattr(self.model, name).copy() for name in GEOM_FIELDS}
+        self._compiled = {name: getattr(self.model, name).copy() for name in SHOWN_FIELDS}
 
-    def _shape(self, geoms: Mapping[str, np.ndarray]) -> None:
-        """Put the geoms where one simulation has them; what no effect changed is as compiled."""
+    def _shape(self, fields: Mapping[str, np.ndarray]) -> None:
+        """Put everything where one simulation has it; what no effect changed is as compiled."""
         for name, values in self._compiled.items():
             getattr(self.model, name)[:] = values
-        for name, values in geoms.items():
-            getattr(self.model, name)[self._physical] = values
-        if geoms:  # or those that were compiled level would be drawn level
+        for name, values in fields.items():
+            rows = self._physical if name.startswith("geom_") else slice(None)
+            getattr(self.model, name)[rows] = values
+        if fields:  # or those that were compiled level would be drawn level
             mujoco.mj_setConst(self.model, self.data)

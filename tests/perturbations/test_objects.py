@@ -114,7 +114,7 @@ def test_objects_of_any_mass_fall_alike_and_a_force_moves_them_by_its_share() ->
 
 
 def grown(env: MujocoVecEnv[Any, Any]) -> np.ndarray:
-    return np.array([env.effects.geoms(sim)["geom_size"][BOX] for sim in range(env.n)])
+    return np.array([env.effects.shown(sim)["geom_size"][BOX] for sim in range(env.n)])
 
 
 def test_a_new_episode_begins_from_the_compiled_size_and_factors_do_not_compound() -> None:
