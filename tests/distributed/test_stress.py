@@ -104,8 +104,7 @@ class Puck:
         beside = self.begun.with_name("harm")
         if self.harm == "wait":
             self._leave_some_to(beside)
-        if self.harm and said(beside) in ("", own_node()):
-            beside.unlink()
+        if self.harm and said(beside) in ("", own_node()) and taken(beside):
             if self.harm == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             self.begun.with_name("waits").touch()
@@ -131,6 +130,15 @@ def said(path: Path) -> str | None:
         return path.read_text()
     except FileNotFoundError:
         return None
+
+
+def taken(path: Path) -> bool:
+    """Take a file away; False: somebody else did."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def own_node() -> str:
