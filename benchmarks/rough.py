@@ -6,7 +6,8 @@ kinds that were held out. Level 10 is as hard as published sets are. ``no curric
 patches of any level from the beginning; ``no randomization`` on robots that are all alike, with
 perfect sensors, and is evaluated like the others on robots that are not; ``no truth`` has a critic
 that sees no more than the policy. Other variants run when they are named: with ``free falls`` a
-fall costs only what would have followed, and the rest change the recipe.
+fall costs only what would have followed, and the rest change the recipe. A run takes the cores that
+it is given: with ``taskset -c 0`` and ``-c 1`` two variants train at equal time side by side.
 
 ``--steps`` compares at equal environment steps instead, which other work on the machine does not
 disturb.
@@ -23,8 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,26 +38,44 @@ EPISODES = 20
 LEVELS = (0, 2, 4, 6, 8, 10)
 JUDGED = 4
 """The level of the headline figures."""
+EDGES = ("stairs_up", "stairs_down", "stepping_stones", "gaps")
 
 SCAN = "quadruped-rough-scan"
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "scan": (SCAN, {}),
-    "blind": ("quadruped-rough", {}),
-    "no curriculum": (SCAN, {"curriculum": False}),
-    "no randomization": (SCAN, {"randomization": "none"}),
-    "no truth": (SCAN, {}),
-    "free falls": (SCAN, {}),
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What differs in one training, and in nothing of its evaluation."""
+
+    task: str = SCAN
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the task in training."""
+    sac: Mapping[str, Any] = field(default_factory=dict)
+    """Beside the preset ``rough``."""
+    fall_cost: float | None = None
+    """What a fall costs; None: what the task says."""
+    truth: bool = True
+    """The critic sees more than the policy."""
+
+
+CATEGORICAL = {"critic": "categorical"}
+VARIANTS = {
+    "scan": Variant(),
+    "blind": Variant("quadruped-rough"),
+    "no curriculum": Variant(options={"curriculum": False}),
+    "no randomization": Variant(options={"randomization": "none"}),
+    "no truth": Variant(truth=False),
+    "free falls": Variant(fall_cost=0.0),
+    "width 128": Variant(sac={"width": 128}),
+    "constant learning rate": Variant(sac={"learning_rate_held": None}),
+    "no LayerNorm": Variant(sac={"layer_norm": False}),
+    "gamma 0.98": Variant(sac={"gamma": 0.98}),
+    "target entropy -0.5": Variant(sac={"target_entropy_per_action": -0.5}),
+    "falls at 80": Variant(fall_cost=80.0),
+    "categorical": Variant(sac=CATEGORICAL),
+    "categorical and falls at 80": Variant(sac=CATEGORICAL, fall_cost=80.0),
+    "categorical and risk 0.5": Variant(sac=CATEGORICAL | {"risk": 0.5}),
 }
-"""Name -> task, and how its training differs."""
-RECIPES: dict[str, dict[str, Any]] = {
-    "width 128": {"width": 128},
-    "constant learning rate": {"learning_rate_held": None},
-    "no LayerNorm": {"layer_norm": False},
-    "gamma 0.98": {"gamma": 0.98},
-    "target entropy -0.5": {"target_entropy_per_action": -0.5},
-}
-"""Name -> what differs from the recipe of the preset ``rough``, on the task with the scan."""
-VARIANTS |= {name: (SCAN, {}) for name in RECIPES}
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,8 @@ class Result:
     """The same by kind of terrain."""
     success: dict[str, dict[str, float]]
     """Kind -> level -> share of the episodes; held-out kinds too."""
+    fell: dict[str, float]
+    """Level -> share of the episodes on trained kinds."""
     peak_gib: float
     """Largest memory of the process."""
 
@@ -108,14 +129,14 @@ def contest(order: Order) -> Result:
     from robo_maxent.training.config import preset
     from robo_maxent.training.trainer import Trainer
 
-    variant, (name, options) = order.variant, VARIANTS[order.variant]
+    variant = VARIANTS[order.variant]
     config = replace(preset("rough"), seed=order.seed)
-    config = replace(config, sac=replace(config.sac, **RECIPES.get(variant, {})))
-    task = make(name, **options)
-    if variant == "no truth":
+    config = replace(config, sac=replace(config.sac, **variant.sac))
+    task = make(variant.task, **variant.options)
+    if not variant.truth:
         task = _without_truth(task)
-    if variant == "free falls":
-        task.termination_cost = 0.0
+    if variant.fall_cost is not None:
+        task.termination_cost = variant.fall_cost
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(task, config, Path(directory))
         spent = _train(trainer, order)
@@ -125,22 +146,31 @@ def contest(order: Order) -> Result:
         }
         policy = trainer.policy()
         if order.out is not None:
-            file = f"{variant.replace(' ', '-')}-seed{order.seed}.safetensors"
-            policy.save(Path(order.out) / file)
+            name = order.variant.replace(" ", "-")
+            policy.save(Path(order.out) / f"{name}-seed{order.seed}.safetensors")
         success: dict[str, dict[str, float]] = {kind: {} for kind in (*TERRAIN, *HELD_OUT)}
+        fell: dict[str, float] = {}
         for kinds in (TERRAIN, HELD_OUT):
             for level in order.levels:
-                task = make(name, kinds=kinds, level=level)
+                task = make(variant.task, kinds=kinds, level=level)
                 rows = evaluate(policy, task, len(kinds) * order.episodes, EVALUATION_SEED)
                 for kind, share in success_by(rows, "terrain").items():
                     success[kind][str(level)] = share.share
+                if kinds == TERRAIN:
+                    fell[str(level)] = statistics.fmean(row.terminated for row in rows)
     mean = levels.pop("mean", None)
-    if "curriculum" in options:
+    if "curriculum" in variant.options:
         mean, levels = None, {}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    minutes = round(spent / 60, 2)
     return Result(
-        variant, order.seed, minutes, trainer.steps, mean, levels, success, round(peak, 2)
+        variant=order.variant,
+        seed=order.seed,
+        minutes=round(spent / 60, 2),
+        steps=trainer.steps,
+        mean_level=mean,
+        levels=levels,
+        success=success,
+        fell=fell,
+        peak_gib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     )
 
 
@@ -182,44 +212,49 @@ def run(order: Order) -> Result:
 
 def table(results: Sequence[Result]) -> list[str]:
     """Lines for people: medians over the seeds."""
+    from robo_maxent.sim.terrain import HELD_OUT
+    from robo_maxent.tasks.rough import TERRAIN
+
+    heads = [*(f"level {level}" for level in LEVELS), f"edges {JUDGED}", f"held out {JUDGED}"]
+    heads.append(f"fell {JUDGED}")
     lines = [
-        f"{'variant':<22}{'seeds':>6}{'M steps':>9}{'mean level':>12}"
-        + "".join(f"{f'level {level}':>10}" for level in LEVELS)
-        + f"{f'held out {JUDGED}':>12}"
+        f"{'variant':<24}{'seeds':>6}{'M steps':>9}{'mean level':>12}"
+        + "".join(f"{head:>12}" for head in heads)
     ]
     for variant in dict.fromkeys(result.variant for result in results):
         own = [result for result in results if result.variant == variant]
         ranks = [result.mean_level for result in own if result.mean_level is not None]
-        by_level = [_median(own, level, held_out=False) for level in LEVELS]
+        shares = [_median(own, level, TERRAIN) for level in LEVELS]
+        shares += [_median(own, JUDGED, EDGES), _median(own, JUDGED, HELD_OUT)]
+        shares.append(statistics.median(r.fell.get(str(JUDGED), math.nan) for r in own))
         lines.append(
-            f"{variant:<22}{len(own):>6}{statistics.median(r.steps for r in own) / 1e6:>9.2f}"
+            f"{variant:<24}{len(own):>6}{statistics.median(r.steps for r in own) / 1e6:>9.2f}"
             f"{f'{statistics.median(ranks):.2f}' if ranks else '-':>12}"
-            + "".join(f"{f'{100 * share:.0f} %':>10}" for share in by_level)
-            + f"{f'{100 * _median(own, JUDGED, held_out=True):.0f} %':>12}"
+            + "".join(f"{f'{100 * share:.0f} %':>12}" for share in shares)
         )
     return lines
 
 
-def _median(results: Sequence[Result], level: int, held_out: bool) -> float:
-    from robo_maxent.sim.terrain import HELD_OUT
-
-    shares = []
-    for result in results:
-        kinds = [kind for kind in result.success if (kind in HELD_OUT) == held_out]
-        if all(str(level) in result.success[kind] for kind in kinds):
-            shares.append(result.at(level, kinds))
-    return statistics.median(shares) if shares else float("nan")
+def _median(results: Sequence[Result], level: int, kinds: Sequence[str]) -> float:
+    """Success on some kinds at a level, NaN where it was not evaluated."""
+    return statistics.median(
+        result.at(level, kinds) if str(level) in result.fell else math.nan for result in results
+    )
 
 
 def verdict(results: Sequence[Result]) -> dict[str, float]:
     """The headline figures, medians over the seeds."""
+    from robo_maxent.sim.terrain import HELD_OUT
+    from robo_maxent.tasks.rough import TERRAIN
+
     found: dict[str, float] = {}
     scan = [result for result in results if result.variant == "scan"]
     blind = [result for result in results if result.variant == "blind"]
     if scan:
         found["mean_level"] = statistics.median(r.mean_level or 0.0 for r in scan)
-        found[f"success_level{JUDGED}"] = _median(scan, JUDGED, held_out=False)
-        found[f"success_heldout{JUDGED}"] = _median(scan, JUDGED, held_out=True)
+        found[f"success_level{JUDGED}"] = _median(scan, JUDGED, TERRAIN)
+        found[f"success_heldout{JUDGED}"] = _median(scan, JUDGED, HELD_OUT)
+        found[f"success_edges{JUDGED}"] = _median(scan, JUDGED, EDGES)
     if blind:
         found["mean_level_blind"] = statistics.median(r.mean_level or 0.0 for r in blind)
     return {name: round(value, 3) for name, value in found.items() if not math.isnan(value)}
