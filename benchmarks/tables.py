@@ -9,6 +9,7 @@ written to a file as it ends, and the table holds what has been run. ``--learner
 Stable-Baselines3's SAC too, with the settings of ``classic``, judged on the same episodes, for a
 published figure is another version's and another evaluation's. ``squashed`` is ours with the actor
 of our other presets: a calm start, and deviations squashed into their range, not cut off.
+``categorical`` is ours with a categorical critic, for dm_control, whose rewards have known bounds.
 
     python benchmarks/tables.py [--quick] [--runs HalfCheetah-v5,quadruped-walk] [--seeds 3]
 """
@@ -31,7 +32,7 @@ from robo_maxent.machine import cpus
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.trainer import Trainer
 
-LEARNERS = ("ours", "squashed", "sb3")
+LEARNERS = ("ours", "squashed", "categorical", "sb3")
 
 SQUASHED: dict[str, Any] = {
     "log_std_range": (-5.0, 2.0),
@@ -39,6 +40,9 @@ SQUASHED: dict[str, Any] = {
     "calm_start": True,
 }
 """What ``classic`` had before it was Stable-Baselines3's."""
+
+CATEGORICAL: dict[str, Any] = {"critic": "categorical", "support": (-20.0, 220.0)}
+"""Rewards in [0, 1], two of them in a decision, are worth up to 200 at gamma 0.99."""
 
 EPISODES = 10
 EVALUATION_SEED = 4_000_000
@@ -114,8 +118,10 @@ def run(name: str, learner: str, seed: int, steps: Sequence[int]) -> list[Look]:
     row, looks, spent = ROWS[name], [], 0.0
     task = GymTask(row.env_id, row.action_repeat)
     config = config_of(row, seed)
-    if learner == "squashed":
-        config = replace(config, sac=replace(config.sac, **SQUASHED))
+    if learner == "categorical" and not row.env_id.startswith("dm_control/"):
+        raise SystemExit(f"rewards of {row.env_id} have no known bounds for a categorical critic")
+    differs = {"squashed": SQUASHED, "categorical": CATEGORICAL}.get(learner, {})
+    config = replace(config, sac=replace(config.sac, **differs))
     advance, policy = _sb3(row, seed) if learner == "sb3" else _ours(task, config)
     for goal in steps:
         start = time.perf_counter()
@@ -170,7 +176,7 @@ def _sb3(row: Row, seed: int) -> tuple[Callable[[int], None], Act]:
 def table(looks: Sequence[Look]) -> list[str]:
     """Lines for people: median and range over the seeds, beside what is published."""
     lines = [
-        f"{'row':<16}{'preset':<9}{'learner':<9}{'steps':>8}{'seeds':>6}{'return':>8}{'range':>16}"
+        f"{'row':<16}{'preset':<9}{'learner':<12}{'steps':>8}{'seeds':>6}{'return':>8}{'range':>16}"
         "  published"
     ]
     for key in dict.fromkeys((look.row, look.learner, look.steps) for look in looks):
@@ -178,7 +184,7 @@ def table(looks: Sequence[Look]) -> list[str]:
         own = [look.mean_return for look in looks if (look.row, look.learner, look.steps) == key]
         published = ROWS[name].published.get(steps, "-")
         lines.append(
-            f"{name:<16}{ROWS[name].preset:<9}{learner:<9}{steps:>8,}{len(own):>6}"
+            f"{name:<16}{ROWS[name].preset:<9}{learner:<12}{steps:>8,}{len(own):>6}"
             f"{statistics.median(own):>8.0f}{f'{min(own):.0f} to {max(own):.0f}':>16}  {published}"
         )
     return lines
@@ -188,7 +194,7 @@ def main() -> None:
     """Print a table for people, then one JSON object for scripts."""
     parser = argparse.ArgumentParser(description="Published tables, ours beside theirs.")
     parser.add_argument("--runs", default=",".join(ROWS), metavar="A,B,...")
-    parser.add_argument("--learners", default="ours", metavar="ours,squashed,sb3")
+    parser.add_argument("--learners", default="ours", metavar=",".join(LEARNERS))
     parser.add_argument("--seeds", default="0,1,2", metavar="0,1,...", help="a training run each")
     parser.add_argument("--until", type=int, default=10**9, help="end runs after so many steps")
     parser.add_argument("--out", type=Path, default=None, help="append each run to this file")
