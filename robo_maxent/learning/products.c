@@ -117,7 +117,8 @@ INLINED void any_tile(int bf16, long rows, long columns, Words a, const Word *b,
 // c (m, n) <- a (m, depth) b (depth, n), in words.
 INLINED void multiply(int bf16, Words a, const Word *b, float *c, long m, long depth, long n)
 {
-    for (long k = 0; k < depth; k += DEPTH)
+    long k = 0;
+    do { // at least once: a sum without terms is zero
         for (long j = 0; j < n; j += VECTORS * LANES)
             for (long i = 0, rows; i < m; i += rows) {
                 rows = height(m - i);
@@ -126,6 +127,8 @@ INLINED void multiply(int bf16, Words a, const Word *b, float *c, long m, long d
                 any_tile(bf16, rows, columns, block, b + k * n + j, c + i * n + j, n,
                          depth - k < DEPTH ? depth - k : DEPTH, k > 0);
             }
+        k += DEPTH;
+    } while (k < depth);
 }
 
 static void multiply_fp32(Words a, const Word *b, float *c, long m, long depth, long n)

@@ -95,8 +95,8 @@ static inline float log_one_plus(float x)
 
 static inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
-// exp(-2 x) for x >= 0.
-static inline float decay(float x) { return exponential(-2.0f * (x < 40.0f ? x : 40.0f)); }
+// exp(-2 x) for x >= 0. NaN stays what it is.
+static inline float decay(float x) { return exponential(-2.0f * (x > 40.0f ? 40.0f : x)); }
 
 static inline float hyperbolic_tangent(float x)
 {

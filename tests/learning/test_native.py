@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from robo_maxent.learning import hardware, native, products
-from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.config import LogStdBound, SacConfig
 from robo_maxent.learning.networks import Ensemble
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.sac import Sac
@@ -224,6 +224,39 @@ def test_a_value_that_is_not_a_number_stays_visible(
     transitions = some_transitions(8, 3, 0)
     transitions.next_obs[1, 0] = math.nan
     assert sac.update(transitions)["critic_loss"].isnan()
+
+
+@needs_compiler
+@pytest.mark.parametrize("bound", ["tanh", "clamp"])
+def test_a_deviation_that_is_not_a_number_stays_visible(bound: LogStdBound) -> None:
+    config = SacConfig(width=16, batch_size=8, actor_every=1, log_std_bound=bound)
+    sac = Sac(OBS, 3, config, 0)
+    sac.actor.layers()[-1][1][0, 0, 4] = math.nan  # the bias of one
+    metrics = sac.update(some_transitions(8, 3, 0))
+    assert all(metrics[name].isnan() for name in ("critic_loss", "actor_loss", "entropy"))
+
+
+@needs_compiler
+@pytest.mark.parametrize("critic", [{}, CATEGORICAL])
+@pytest.mark.parametrize("routine", ["torch", "fp32", "bf16"])
+def test_shares_of_no_rows_add_nothing(
+    routine: str, critic: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine with more threads than a batch has rows."""
+    if routine not in native.rates():
+        pytest.skip("this CPU has no such instructions")
+    monkeypatch.setattr(products, "choose", lambda rates, precision: routine)
+    states = []
+    for shares in (2, 16):
+        sac = Sac(OBS, 3, SacConfig(width=16, batch_size=2, actor_every=1, **critic), 0)
+        sac.shares = shares
+        assert sac._compiled is not None
+        sac._compiled._scratch = torch.full((100_000,), math.nan)
+        for call in range(2):
+            sac.update(some_transitions(4, 3, call))
+        states.append(flat_state(sac))
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
 @needs_compiler

@@ -80,6 +80,16 @@ def test_all_forms_are_the_products_of_torch(
 
 
 @pytest.mark.parametrize("name", ROUTINES)
+@pytest.mark.parametrize("n", [1, 7, 65])
+def test_a_product_of_no_rows_is_zero(name: str, n: int) -> None:
+    made, _ = routine(name, 80)
+    out = with_end(9 * n)
+    made.left(torch.empty(0, 9), torch.empty(0, n), out[: 9 * n].view(9, n))
+    assert (out[: 9 * n] == 0.0).all()
+    assert (out[9 * n :] == SENTINEL).all()
+
+
+@pytest.mark.parametrize("name", ROUTINES)
 def test_what_is_not_a_number_stays_visible(name: str) -> None:
     made, _ = routine(name, 32)
     a, b, out = torch.ones(32, 32), torch.ones(32, 32), torch.empty(32, 32)
