@@ -296,6 +296,7 @@ class Update:
         for k in range(count):
             sac.updates += 1
             due = sac.actor_is_due()
+            learner.target_entropy = sac.target_entropy
             learner.threads = max(torch_threads, crew()) if crew else torch_threads
             most_threads = max(most_threads, learner.threads)
             of_batch = CBatch(
@@ -313,7 +314,7 @@ class Update:
         return {name: torch.tensor(value) for name, value in latest.items()}
 
     def _learner(self) -> CLearner:
-        """Where everything lies, and the step sizes, which may change."""
+        """Where everything lies, and the step sizes; calls add what changes between updates."""
         sac, (obs_size, action_size) = self._sac, self._sizes
         log_std_range = sac.actor.head.compiled_range
         assert log_std_range is not None
@@ -331,7 +332,6 @@ class Update:
             entropy_in_target=sac.config.entropy_in_target,
             clamped=sac.actor.head.clamped,
             gamma=sac.config.gamma,
-            target_entropy=sac.target_entropy,
             low=log_std_range[0],
             high=log_std_range[1],
             limit=sac.normalizer.limit.item(),

@@ -167,6 +167,7 @@ def test_it_is_so_for_any_size(actions: int, width: int) -> None:
         {"alpha_learning_rate": 0.0},
         {"entropy_in_target": False},
         {"target_entropy_per_action": -3.0},
+        {"target_entropy_final": 0.6, "target_entropy_updates": 3},
         {"log_std_range": (-9.0, 3.0)},
         {"log_std_bound": "clamp"},
         {"calm_start": False},
