@@ -161,6 +161,7 @@ class Sac:
             self.actor.precision = self.critics.precision = self.precision
         self.targets = copy.deepcopy(self.critics).requires_grad_(False)
         self.average = copy.deepcopy(self.actor).requires_grad_(False)
+        self.average.precision = "fp32"  # as whoever loads the policy from its file has it
         self.normalizer = Normalizer(obs_size)
         self.explorer = Explorer(self.actor, self.normalizer)
         self.log_alpha = torch.tensor(math.log(config.initial_alpha), requires_grad=True)

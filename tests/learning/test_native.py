@@ -19,8 +19,10 @@ from torch import Tensor
 from robo_maxent.learning import hardware, native, products
 from robo_maxent.learning.config import LogStdBound, SacConfig
 from robo_maxent.learning.networks import Ensemble
+from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.sac import Sac
+from robo_maxent.spaces import Layout
 from robo_maxent.training.config import Preset, preset
 
 needs_compiler = pytest.mark.skipif(
@@ -375,6 +377,19 @@ def test_a_policy_that_learns_in_bf16_acts_in_fp32() -> None:
     obs = some_transitions(16, 3, 0).obs.contiguous().numpy()
     fp32, bf16 = Sac(OBS, 3, config, 0), Sac(OBS, 3, config, 0, precision="bf16")
     assert (fp32.explore(obs) == bf16.explore(obs)).all()
+
+
+def test_a_policy_that_learns_in_bf16_is_judged_as_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "library", lambda: None)  # so that torch rounds
+    sac = Sac(OBS, 3, SacConfig(width=32, batch_size=64), 0, precision="bf16")
+    parts = (("sensors", OBS, ""),)
+    layout = Layout("task", parts, ("a", "b", "c"), (0.0,) * 3, (1.0,) * 3, control_dt=0.02)
+    policy = sac.policy(layout)
+    policy.save(tmp_path / "policy.safetensors")
+    obs = some_transitions(16, 3, 0).obs.contiguous().numpy()
+    assert (Policy.load(tmp_path / "policy.safetensors")(obs) == policy(obs)).all()
 
 
 def state_with(tmp_path: Path, **environment: str) -> str:
