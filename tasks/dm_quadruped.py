@@ -121,7 +121,7 @@ class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
 
     def _begun(self, episode: DmEpisode, sim: int, data: mujoco.MjData) -> Initial:
         """The state in which an episode begins, and what is felt in it."""
-        mujoco.mj_forward(self.start.model, data)
+        mujoco.mj_forward(data.model, data)
         episode.acceleration[sim] = data.sensor("imu_accel").data
         episode.loads[sim] = np.concatenate([data.sensor(name).data for name in LOADS])
         episode.late_reward[sim], episode.arrived[sim] = 0.0, False

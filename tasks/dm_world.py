@@ -93,14 +93,16 @@ def dm_robot(model: DmModel, **sites: str) -> RobotSpec:
 
 
 class Start:
-    """Finds the lowest height, in centimetres, at which the robot touches nothing."""
+    """Finds the lowest height, in centimetres, at which the robot touches nothing.
+
+    Several threads may ask at once.
+    """
 
     def __init__(self, robot: Robot) -> None:
-        """Take a simulation of its own, whose motors are off as dm_control's are at a start."""
+        """Take a model of its own, whose motors are off as dm_control's are at a start."""
         self.robot = robot
-        self.model = copy.copy(robot.model)
-        self.model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ACTUATION.value
-        self._data = mujoco.MjData(self.model)
+        self._model = copy.copy(robot.model)
+        self._model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_ACTUATION.value
 
     def above(self, orientation: np.ndarray, x: float, y: float, patch: int) -> mujoco.MjData:
         """The robot there, with joints at zero and at rest, and the solution that is found.
@@ -114,14 +116,15 @@ class Start:
             y: Likewise.
             patch: Which of the height fields it is on, if there are some.
 
+        Returns:
+            Fresh, and nobody else's; its ``model`` is that of :class:`Start`.
+
         Raises:
             RobotError: It touches something at any height.
         """
-        model, data = self.model, self._data
-        if model.nhfield:
-            model.geom_dataid[model.geom("terrain").id] = patch
+        model = self._on(patch)
+        data = mujoco.MjData(model)
         pose = np.array([x, y, 0.0, *orientation])
-        mujoco.mj_resetData(model, data)
         for _ in range(RISES):
             data.qpos[:7] = pose
             mujoco.mj_kinematics(model, data)
@@ -140,6 +143,14 @@ class Start:
         data.qpos[:7] = pose
         mujoco.mj_forward(model, data)
         return data
+
+    def _on(self, patch: int) -> mujoco.MjModel:
+        """The model with its ground on one of the height fields, if there are some."""
+        if not self._model.nhfield:
+            return self._model
+        model = copy.copy(self._model)
+        model.geom_dataid[model.geom("terrain").id] = patch
+        return model
 
 
 def _sense(

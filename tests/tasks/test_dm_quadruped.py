@@ -147,6 +147,17 @@ def test_a_robot_that_touches_itself_is_refused_rather_than_lifted_for_ever() ->
         start.above(np.array([1.0, 0.0, 0.0, 0.0]), 0.0, 0.0, 0)
 
 
+def test_a_start_stays_what_it_is_while_another_thread_looks_for_one() -> None:
+    start = BUILT["escape"].start
+    level, turned = np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.6, 0.0, 0.8, 0.0])
+    one = start.above(level, 0.0, 0.0, 3)
+    qpos, warm = one.qpos.copy(), one.qacc_warmstart.copy()
+    start.above(turned, 2.0, 1.0, 5)
+    np.testing.assert_array_equal(one.qpos, qpos)
+    np.testing.assert_array_equal(one.qacc_warmstart, warm)
+    assert one.model.geom("terrain").dataid == 3
+
+
 @every_task
 def test_observations_are_finite_and_no_element_is_constant(name: str) -> None:
     task = BUILT[name]
