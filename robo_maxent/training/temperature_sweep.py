@@ -212,9 +212,13 @@ def trained(
         config: With all steps of the run as its budget.
         directory: Of the run.
         show: As of ``train``.
+
+    Raises:
+        CheckpointError: The latest checkpoint of the run is damaged.
     """
     assert config.steps is not None
-    before = _saved_steps(directory)
+    loop = checkpoint.load_loop(directory / "checkpoint")
+    before = 0 if loop is None else loop.control_steps * config.envs
     if before >= config.steps and (directory / LAST_POLICY).is_file():
         return None
     if not before:  # killed before its first checkpoint
@@ -222,12 +226,6 @@ def trained(
         withdraw(directory)
     left = replace(config, steps=max(config.steps - before, 1))
     return train(task, left, directory, before > 0, show)
-
-
-def _saved_steps(directory: Path) -> int:
-    """Environment steps of a run at its latest checkpoint, after which that is called; else 0."""
-    latest = directory / "checkpoint" / checkpoint.LATEST
-    return int(latest.read_text().split("-")[0]) if latest.is_file() else 0
 
 
 def last_temperature(directory: Path) -> float:

@@ -13,7 +13,7 @@ from samples import episode
 from small_policy import small_policy
 
 from robo_maxent.envs.gym_task import GymTask
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import CheckpointError, UsageError
 from robo_maxent.learning.categorical import Categorical
 from robo_maxent.learning.heads import SquashedGaussian
 from robo_maxent.learning.mixture import Mixture
@@ -120,6 +120,15 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(
     run = trained(task, config, tmp_path, lambda status: None)
     assert run is not None
     assert run.steps == 80
+
+
+def test_a_checkpoint_that_can_not_be_read_is_an_error_in_words(
+    task: GymTask, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "latest").write_text("not a name")
+    with pytest.raises(CheckpointError, match=r"loop\.json is damaged"):
+        trained(task, replace(RECIPE, seed=0), tmp_path, lambda status: None)
 
 
 @pytest.mark.parametrize(
