@@ -39,6 +39,12 @@ some MB, one with its terrain 73, and the rows of a shard less than one."""
 PACKAGES = ("robo-maxent", "mujoco", "numpy", "torch")
 """Those that must be the same everywhere, beside Python."""
 
+FOLDERS = ("robo_maxent", "robo_maxent.tasks", "robo_maxent.assets")
+"""Packages that their source is compared of, the one that has the others first: a checkout has
+those beside it, an installation in it."""
+SOURCES = (".py", ".c", ".h", ".xml")
+"""What their files end in that decide a result."""
+
 _ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>[\w.-]+|\[[\da-fA-F:]+\]):(?P<port>\d{1,5})")
 
 
@@ -168,10 +174,17 @@ def describer(packages: tuple[str, ...]) -> Callable[[], dict[str, str]]:
                 versions[package] = importlib.metadata.version(package)
             except importlib.metadata.PackageNotFoundError:
                 versions[package] = "none"
-        digest, spec = hashlib.sha256(), importlib.util.find_spec("robo_maxent")
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            for path in sorted(Path(folder).rglob("*.py")):
-                digest.update(path.read_bytes())
+        sources: dict[str, bytes] = {}  # where a file is in the package -> what it says
+        for package in FOLDERS if importlib.util.find_spec(FOLDERS[0]) else ():
+            spec = importlib.util.find_spec(package)
+            for folder in (spec.submodule_search_locations or ()) if spec else ():
+                for path in Path(folder).rglob("*"):
+                    if path.suffix in SOURCES:
+                        place = package.split(".") + list(path.relative_to(folder).parts)
+                        sources["/".join(place)] = path.read_bytes()
+        digest = hashlib.sha256()
+        for place, text in sorted(sources.items()):
+            digest.update(place.encode() + b"\0" + text)
         # Two checkouts may have the same number.
         versions["robo-maxent"] += f" (source {digest.hexdigest()[:8]})"
         return versions

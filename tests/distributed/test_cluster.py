@@ -1,8 +1,11 @@
 """Ray is asked for by name, answers or is said not to, and computes as this machine does."""
 
+import importlib.util
+import shutil
 import socket
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,39 @@ def test_a_version_is_that_of_the_source_too(monkeypatch: pytest.MonkeyPatch) ->
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read(path).replace(b"ray", b"day"))
     assert cluster.difference(versions, describe()).startswith("robo-maxent 0.1.0 (source ")
+
+
+@pytest.mark.parametrize(
+    "named", ["tasks/quadruped.py", "assets/quadruped.xml", "learning/sac_update.c"]
+)
+def test_so_are_the_sources_of_tasks_robots_and_what_is_compiled(
+    named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = cluster.describer(("robo-maxent",))
+    versions, read = describe(), Path.read_bytes
+
+    def edited(path: Path) -> bytes:
+        return read(path) + b" " * (path.as_posix().endswith(named))
+
+    monkeypatch.setattr(Path, "read_bytes", edited)
+    assert cluster.difference(versions, describe()).startswith("robo-maxent 0.1.0 (source ")
+
+
+def test_a_checkout_and_an_installation_of_it_are_one_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe = cluster.describer(("robo-maxent",))
+    here = describe()
+    place = tmp_path / "robo_maxent"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, place, ignore=ignored)
+    for part in ("tasks", "assets"):
+        shutil.copytree(PACKAGE.parent / part, place / part, ignore=ignored, dirs_exist_ok=True)
+
+    def found(name: str) -> ModuleSpec:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(tmp_path.joinpath(*name.split(".")))]
+        return spec
+
+    monkeypatch.setattr(importlib.util, "find_spec", found)
+    assert describe() == here
