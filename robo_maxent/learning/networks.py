@@ -207,10 +207,10 @@ class Normalizer(nn.Module):
         if self.count >= SETTLED:
             reach = OUTLIER * torch.sqrt(self.square / self.count).clamp_(min=1.0)
             obs = obs.clamp(self.mean - reach, self.mean + reach)
-        added = len(obs)
+        added, mean = len(obs), obs.mean(0)
         total = self.count + added
-        delta = obs.mean(0) - self.mean
-        self.square += ((obs - obs.mean(0)) ** 2).sum(0) + delta**2 * (self.count * added / total)
+        delta = mean - self.mean
+        self.square += ((obs - mean) ** 2).sum(0) + delta**2 * (self.count * added / total)
         self.mean += delta * (added / total)
         self.count.copy_(total)
         self.shift.copy_(self.mean)
