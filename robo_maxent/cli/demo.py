@@ -27,7 +27,7 @@ class Show:
     minutes: float
     """Of training."""
     seconds: float | None
-    """Of video; None: one episode."""
+    """Of video; by default one episode."""
     disturbed_by: str
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import io
+import itertools
 import re
 from collections.abc import Callable, Sequence
 
@@ -57,6 +58,9 @@ ABSENT = {
 }
 """Flags of other libraries that nothing corresponds to, and why."""
 
+NOTHING = ("None", "null")
+"""Values that no option has: what is not said is left out."""
+
 FLAG = r"--[a-z][a-z0-9-]*"
 
 Show = Callable[[list[str]], object]
@@ -88,7 +92,11 @@ def hints(args: Sequence[str], commands: Sequence[str], show: Show) -> list[str]
             told.append(f"{flag}: {ABSENT[flag]}")
         elif close := difflib.get_close_matches(flag[2:], [ours[2:] for ours in known], n=1):
             told.append(f"{flag}: did you mean --{close[0]}?")
-    return told
+    return told + [
+        f"{flag} {value}: to say nothing, leave {flag} out"
+        for flag, value in itertools.pairwise(arg for each in args for arg in each.split("=", 1))
+        if value in NOTHING and flag in known
+    ]
 
 
 def _flags(show: Show, command: str) -> list[str]:

@@ -15,7 +15,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args
@@ -33,6 +33,7 @@ from robo_maxent.cli.export import Export
 from robo_maxent.cli.hints import hints
 from robo_maxent.cli.info import Doctor, Tasks, Terrain
 from robo_maxent.cli.names import with_latest
+from robo_maxent.cli.optional_values import REGISTRY
 from robo_maxent.cli.play import Play
 from robo_maxent.cli.record import Record, Replay
 from robo_maxent.cli.robot import Robot
@@ -143,12 +144,14 @@ def _chosen_preset(args: list[str]) -> Preset:
 def _preset_of_task(command: Any, args: list[str]) -> str:
     """The recipe of the task that arguments of a command that trains name."""
     try:
-        said = tyro.cli(
-            command,
-            args=[arg for arg in args if arg not in ("-h", "--help")],
-            config=CONFIG,
-            console_outputs=False,
-        )
+        with redirect_stderr(io.StringIO()):  # some values are refused aloud even so
+            said = tyro.cli(
+                command,
+                args=[arg for arg in args if arg not in ("-h", "--help")],
+                config=CONFIG,
+                registry=REGISTRY,
+                console_outputs=False,
+            )
     except SystemExit:  # the command will say what is wrong with its arguments
         return "default"
     if said.task is None:
@@ -252,6 +255,7 @@ def parsed(args: list[str]) -> Any:
         "'latest' is the newest in runs/.",
         args=with_latest(args),
         config=CONFIG,
+        registry=REGISTRY,
     )
 
 

@@ -102,7 +102,7 @@ class SacConfig:
     target_entropy_per_action: float = -0.5
     """Entropy that the temperature holds, nats per action dimension of [-1, 1]^A."""
     target_entropy_final: float | None = None
-    """What that becomes, linearly over ``target_entropy_updates``; None: it stays."""
+    """What that becomes, linearly over ``target_entropy_updates``; by default it stays."""
     target_entropy_updates: int = TO_FINAL
     """Updates until it has."""
     target_entropy_ratio: float = 0.5
@@ -122,8 +122,8 @@ class SacConfig:
     atoms: int = ATOMS
     """Values that a categorical critic gives probabilities to."""
     support: tuple[float, float] | None = None
-    """The lowest and the highest of them; None: what the task's rewards and gamma allow. They are
-    discounted returns: a reward of r at every step is worth r / (1 - gamma)."""
+    """The lowest and the highest of them; by default what the task's rewards and gamma allow. They
+    are discounted returns: a reward of r at every step is worth r / (1 - gamma)."""
     risk: float = 1.0
     """Share of the returns, the worst ones, whose mean the actor maximizes (CVaR), by a categorical
     critic; 1: all of them."""

@@ -27,6 +27,8 @@ from robo_maxent.errors import PolicyError
         ),
         ("export RUN --lr 3", "--lr is here --learning-rate; export has no --learning-rate"),
         ("evaluate RUN --sed 3", "--sed: did you mean --seed?"),
+        ("evaluate RUN --suite None", "--suite None: to say nothing, leave --suite out"),
+        ("train --minutes=null", "--minutes null: to say nothing, leave --minutes out"),
     ],
 )
 def test_a_refused_command_line_is_told_what_it_may_have_meant(
@@ -35,6 +37,24 @@ def test_a_refused_command_line_is_told_what_it_may_have_meant(
     code, out, said = call(capsys, *words.split())
     assert (code, out) == (2, "")
     assert f"robo-maxent: {says}" in said
+
+
+def test_none_is_no_value_that_a_refusal_or_help_offers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, said = call(capsys, "evaluate", "RUN", "--suite", "foo")
+    assert code == 2
+    assert "'nominal', 'quick', 'full'" in " ".join(said.replace("│", "").split())
+    assert "None" not in said
+    for command in main._command_names():
+        assert "default: None" not in call(capsys, command, "--help")[1]
+
+
+@pytest.mark.parametrize("value", ["--minutes=foo", "--level=x", "--randomize=x"])
+def test_a_value_is_refused_once(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = call(capsys, "train", "quadruped-flat", value)
+    assert code == 2
+    assert len(re.findall("Value error|Invalid choice", said)) == 1
 
 
 @pytest.mark.parametrize("words", ["", "--help", "xyz", "xyz --lr 3"])
