@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from robo_maxent.cli.arguments import Json, Result, Switch
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import PolicyError, UsageError
 
 ANY_GYM = (
     "any Gymnasium id with Box or Discrete actions: gym:HalfCheetah-v5, gym:dm_control/dog-run-v0"
@@ -17,7 +17,8 @@ OF_PACKAGES = "Of installed packages"
 OF_GYMNASIUM = "Of Gymnasium"
 OF_YOURS = "Your own"
 TRAINED = "Trained already"
-PRETRAINED = "a policy that comes with the package"
+NAME_WIDTH = 20
+"""Characters that the names of a list have at least."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ class Tasks:
     def run(self) -> Result:
         """List the tasks; in a terminal by what they are about."""
         from robo_maxent.tasks import FAMILIES
-        from robo_maxent.training import pretrained
 
         groups = {
             title: {task.name: task.summary for task in family}
@@ -38,17 +38,34 @@ class Tasks:
         groups[OF_PACKAGES] = _installed()
         lines = {name: line for each in groups.values() for name, line in each.items()}
         groups |= {OF_GYMNASIUM: {"gym:ID": ANY_GYM}, OF_YOURS: {"MODULE:CLASS": ANY_CLASS}}
-        trained = {f"{pretrained.PREFIX}{name}": name for name in pretrained.names()}
-        shipped = f"{PRETRAINED}: {', '.join(trained.values())}"
-        groups[TRAINED] = {f"{pretrained.PREFIX}NAME": shipped}
+        policies = _pretrained()
+        groups[TRAINED] = {name: line for name, (_, line) in policies.items()}
         if not self.as_json:
             for title, group in groups.items():
                 if group and sys.stdout.isatty():
                     print(title)
+                width = max([NAME_WIDTH, *map(len, group)])
                 for name, line in group.items():
-                    print(f"{'  ' if sys.stdout.isatty() else ''}{name:20} {line}")
-        tasks = {named: pretrained.card(name).task for named, name in trained.items()}
-        return {"tasks": lines, "pretrained": tasks}
+                    print(f"{'  ' if sys.stdout.isatty() else ''}{name:{width}} {line}")
+        return {"tasks": lines, "pretrained": {name: task for name, (task, _) in policies.items()}}
+
+
+def _pretrained() -> dict[str, tuple[str | None, str]]:
+    """Policies that come with the package, with task and line; one that is damaged hides no other.
+
+    Of such a one the task is None.
+    """
+    from robo_maxent.training import pretrained
+
+    policies: dict[str, tuple[str | None, str]] = {}
+    for name in pretrained.names():
+        try:
+            card = pretrained.card(name)
+            line = f"{card.task}: {card.nominal.success} fresh episodes succeed"
+            policies[f"{pretrained.PREFIX}{name}"] = card.task, line
+        except PolicyError as error:
+            policies[f"{pretrained.PREFIX}{name}"] = None, f"can't be used: {error}"
+    return policies
 
 
 def _installed() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """A policy that comes with the package is named where a run is, and leaves the package as it is."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -105,4 +107,23 @@ def test_it_is_no_policy_of_others_and_has_a_short_name() -> None:
 def test_tasks_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     listed = result(capsys, "tasks")["pretrained"]
     assert listed == {f"pretrained:{n}": pretrained.card(n).task for n in pretrained.names()}
-    assert "pretrained:NAME " in call(capsys, "tasks")[1]
+    assert "arm-reach: 100.0 % [99.0, 100.0] of 400 fresh" in call(capsys, "tasks")[1]
+
+
+def test_a_damaged_card_hides_no_other(
+    capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pretrained.FOLDER, here / "copy")
+    monkeypatch.setattr(pretrained, "FOLDER", here / "copy")
+    (here / "copy/arm-reach.json").write_text("{")
+    code, out, _ = call(capsys, "tasks")
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert code == 0
+    assert re.search(r"can't be used: .*arm-reach\.json is damaged", lines[REACH])
+    assert "fresh episodes succeed" in lines["pretrained:arm-pick"]
+    listed = result(capsys, "tasks")["pretrained"]
+    assert (listed[REACH], listed["pretrained:arm-pick"]) == (None, "arm-pick")
+    code, out, said = call(capsys, "record", REACH)
+    assert (code, out) == (1, "")
+    assert "arm-reach.json is damaged" in said
+    assert "Traceback" not in said
