@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+ANY_ERROR = (Exception, SystemExit)
+"""What someone else's code may raise; one that exits would take the run with it, as a success."""
+
 
 class RoboMaxentError(Exception):
     """Base of the family; the command line prints it as one line.

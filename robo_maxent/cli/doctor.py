@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 
+import psutil
 import torch
 
 from robo_maxent import machine, versions
@@ -145,7 +146,12 @@ def _rendering() -> Check:
 def _threads() -> Check:
     cpus, present = machine.cpus(), os.cpu_count()
     fewer = f"; the machine has {present}, a container or taskset allows no more"
-    return Check("threads", True, f"{cpus} CPUs to use{fewer if cpus != present else ''}")
+    found = f"{cpus} CPUs to use{fewer if cpus != present else ''}"
+    load = psutil.getloadavg()[0]
+    if load <= (present or cpus):
+        return Check("threads", True, found)
+    busy = f"; {load:.0f} processes want one (load average), so trainings take longer"
+    return Check("threads", True, f"{found}{busy}", "--threads 1 does not wait for a second core")
 
 
 def _gpu() -> Check:

@@ -215,7 +215,7 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
             command = parsed(args)
         except SystemExit as stop:  # tyro has printed the help, or what is wrong
             return _refused(args) if stop.code else (None, 0)
-        result = command.run()
+        result = _done(command)
     except KeyboardInterrupt:
         return _failure("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
@@ -233,6 +233,18 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
     if result.get("interrupted"):
         return result, EXIT_INTERRUPTED
     return result, 1 if result.get("ok") is False else 0
+
+
+def _done(command: Any) -> Result:
+    """Run a command: its result.
+
+    Raises:
+        EnvError: Code of someone else's raised an exception of its own, where nobody expected one.
+    """
+    from robo_maxent.envs.task_code import whose_fault
+
+    with whose_fault(None):
+        return command.run()
 
 
 def _refused(args: list[str]) -> tuple[Result, int]:

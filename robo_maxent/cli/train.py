@@ -38,8 +38,9 @@ AnyActors = Annotated[
         metavar="N",
         help="Collect with so many actors, where --on says, while this process learns. Each has a "
         "CPU and --envs simulations of its own. Such a run is not deterministic: the same seed "
-        "gives another one. By default this process does all, and the same seed gives the same "
-        "run.",
+        "gives another one. It ends with the block of transitions, of up to 1,024 an actor, in "
+        "which --steps are reached. By default this process does all, and the same seed gives the "
+        "same run.",
     ),
 ]
 OnOfActors = Annotated[

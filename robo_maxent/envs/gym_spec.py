@@ -14,8 +14,8 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from robo_maxent.envs.gym_robotics_shim import repair_for
-from robo_maxent.envs.gym_wrapper import ANY_ERROR, one_line
-from robo_maxent.errors import EnvError, UsageError
+from robo_maxent.envs.gym_wrapper import one_line
+from robo_maxent.errors import ANY_ERROR, EnvError, UsageError
 from robo_maxent.here import import_from_here
 from robo_maxent.spaces import ActionSpace, Box, Discrete
 

@@ -9,7 +9,6 @@ import psutil
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from robo_maxent.envs.gym_wrapper import (
-    ANY_ERROR,
     ERROR,
     TRACE,
     GymWrapper,
@@ -17,7 +16,7 @@ from robo_maxent.envs.gym_wrapper import (
     checked_picture,
     one_line,
 )
-from robo_maxent.errors import EnvError, UsageError
+from robo_maxent.errors import ANY_ERROR, EnvError, UsageError
 from robo_maxent.seeds import Purpose, whole
 from robo_maxent.types import Episode, Step
 

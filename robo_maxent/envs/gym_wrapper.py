@@ -21,7 +21,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from robo_maxent.envs.gym_robotics_shim import repair_for
-from robo_maxent.errors import EnvError, EnvWarning
+from robo_maxent.errors import ANY_ERROR, EnvError, EnvWarning
 from robo_maxent.seeds import Purpose, environment_seed
 
 ERROR = "env_error"
@@ -37,9 +37,6 @@ RETURNED = {
     "step": ("observation", "reward", "terminated", "truncated", "info"),
 }
 """What the methods of an environment return, since Gymnasium 0.26."""
-
-ANY_ERROR = (Exception, SystemExit)
-"""What someone else's code may raise; one that exits would take the run with it, as a success."""
 
 NOT_THEIRS = (Path(__file__).parents[1], Path(gymnasium.__file__).parent)
 """Where code is that only hands on what an environment does: a message names no line of it."""

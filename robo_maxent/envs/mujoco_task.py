@@ -12,6 +12,7 @@ import numpy as np
 
 from robo_maxent.envs.interface import Reading
 from robo_maxent.envs.task import E, S, Task
+from robo_maxent.envs.task_code import whose_fault
 from robo_maxent.errors import RobotError, UsageError
 from robo_maxent.here import own_file
 from robo_maxent.kept import Kept
@@ -375,6 +376,11 @@ class MujocoTask(Task[E, S]):
     def reading(self, env: "MujocoVecEnv[E, S]") -> Reading:
         """What is true of such simulations now."""
         state, speed = env.state, None
+        with whose_fault(self):
+            deviations = self.deviations(env.episode, env.state)
+            tracking = self.tracking(env.episode, env.state)
+            holding = self.holding(env.episode, env.state)
+            position = self.position(env.episode, env.state)
         if isinstance(state, LeggedState):
             x, y = state.base_linear_velocity[:, 0], state.base_linear_velocity[:, 1]
             speed = np.sqrt(x * x + y * y)
@@ -383,10 +389,10 @@ class MujocoTask(Task[E, S]):
         low, high = self.robot.joint_range.T
         outside = np.maximum(low - state.joint_position, state.joint_position - high)
         return Reading(
-            deviations=self.deviations(env.episode, env.state),
-            tracking=self.tracking(env.episode, env.state),
-            holding=self.holding(env.episode, env.state),
-            position=self.position(env.episode, env.state),
+            deviations=deviations,
+            tracking=tracking,
+            holding=holding,
+            position=position,
             speed=speed,
             power=np.abs(state.joint_torque * state.joint_velocity).sum(axis=1),
             saturated=np.any(at_limit, axis=1),

@@ -4,7 +4,7 @@ import json
 import os
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Generic
@@ -12,8 +12,10 @@ from typing import Any, Generic
 import numpy as np
 
 from robo_maxent import machine
+from robo_maxent.envs import task_code
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import E, S
+from robo_maxent.envs.task_code import says_whose_fault, whose_fault
 from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.active import ActiveEffects
@@ -78,12 +80,12 @@ class MujocoVecEnv(Generic[E, S]):
         if sims.shape != (n,) or sims.min() < 0:
             raise UsageError(f"sims must be {n} numbers of at least 0, got {sims.tolist()}")
         self.task, self.n, self.seed, self.purpose = task, n, seed, purpose
-        self.action_space = task.action_space
+        with whose_fault(task):
+            self.action_space, self.episode = task.action_space, task.episode_state(n)
         robot, effects = task.robot, task.perturbations
         threads = threads or machine.threads()
         self.batch = Batch(robot.model, n, threads, persistent=task.keeps_data)
         self._state = robot.read(self.batch)
-        self.episode = task.episode_state(n)
         self.params = episode_params.nominal(effects, robot, n)
         self._nominal = episode_params.nominal(effects, robot, 1)
         self._ctrl = self.batch.bind("ctrl")
@@ -124,16 +126,18 @@ class MujocoVecEnv(Generic[E, S]):
         state: Any = self._state if robot.is_live else robot.read(self.batch)
         return state
 
+    @says_whose_fault
     def observe(self) -> np.ndarray:
         """What the policy sees now, through the sensors, (N, O).
 
         It is what steps return, however often it is asked, until something is changed from outside.
         """
         state: Any = self.effects.sensed(self.state)
-        obs = self.task.observe(self.episode, state)
+        obs = task_code.observations(self.task, self.task.observe(self.episode, state), self.n)
         self.effects.add_noise(obs, self.episode.elapsed)
         return obs
 
+    @says_whose_fault
     def reset(self) -> np.ndarray:
         """Begin the first episode of every simulation.
 
@@ -141,17 +145,14 @@ class MujocoVecEnv(Generic[E, S]):
             Observations, (N, O).
 
         Raises:
-            UsageError: The task observes another number of elements than it declares.
+            EnvError: The task raises an exception of its own, or observes another number of
+                elements than it declares.
         """
         self._index[:] = 0
         self._begin(np.arange(self.n))
-        obs, declared = self.observe(), (self.n, self.task.observation_size)
-        if obs.shape != declared:
-            raise UsageError(
-                f"{self.task.name}: observe gives shape {obs.shape}, its fields say {declared}"
-            )
-        return obs
+        return self.observe()
 
+    @says_whose_fault
     def restart(self, ids: np.ndarray) -> np.ndarray:
         """Give up the episodes of some simulations, if they still run, and begin their next ones.
 
@@ -165,6 +166,7 @@ class MujocoVecEnv(Generic[E, S]):
         self._begin(ids)
         return self.observe()
 
+    @says_whose_fault
     def step(self, action: np.ndarray) -> Step:
         """Act for one control step; ended episodes begin anew within the step.
 
@@ -173,26 +175,30 @@ class MujocoVecEnv(Generic[E, S]):
 
         Raises:
             UsageError: The shape is wrong or a value is not finite; nothing was stepped.
-            EnvError: The task gives a reward or an observation that is none.
+            EnvError: The task raises an exception of its own, or gives a reward or an observation
+                that is none.
         """
         task, episode = self.task, self.episode
         # Effects that act on it remember float64: an episode must not tell whether one did.
         action = self.action_space.checked(action, self.n).astype(np.float64)
         state = self.state
         received = self.effects.received(action, episode.elapsed)
-        self._ctrl[:, task.robot.actuators] = task.control(episode, state, received)
+        control = task_code.controls(task, task.control(episode, state, received), self.n)
+        self._ctrl[:, task.robot.actuators] = control
         self.effects.before_step(state, episode.elapsed)
         diverged = self._step_physics()
         self.effects.after_step()
         episode.elapsed += 1
 
         state = self.state
-        terminated = (task.terminated(episode, state) | diverged) & ~self._rests
-        terms = task.reward_terms(episode, state, action)
+        fails = task_code.flags(task, "terminated", task.terminated(episode, state), self.n)
+        terminated = (fails | diverged) & ~self._rests
+        terms = task_code.reward_terms(task, task.reward_terms(episode, state, action))
         if task.termination_cost:
             terms["termination"] = -task.termination_cost * terminated
-        reward = self._sum(terms)
-        over = (episode.elapsed >= task.episode_steps) | task.truncated(episode, state)
+        reward = task_code.rewards(task, terms, self.n)
+        cut = task_code.flags(task, "truncated", task.truncated(episode, state), self.n)
+        over = (episode.elapsed >= task.episode_steps) | cut
         truncated = over & ~terminated & ~self._rests
         self._return += reward
         task.after_step(episode, state, action)
@@ -219,21 +225,7 @@ class MujocoVecEnv(Generic[E, S]):
             episodes,
         )
 
-    def _sum(self, terms: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The rewards, (N,), of terms that may come from someone else's code."""
-        for name, term in terms.items():
-            if np.shape(term) not in ((), (self.n,)):
-                raise EnvError(
-                    f"the reward term {name} of {self.task.name} must have a number for each of "
-                    f"{self.n} simulations, and has the shape {np.shape(term)}."
-                )
-        reward = sum(terms.values(), np.zeros(self.n))
-        if not np.isfinite(reward).all():
-            wrong = [name for name, term in terms.items() if not np.isfinite(term).all()]
-            where = ", ".join(wrong) or "its sum"
-            raise EnvError(f"the reward of {self.task.name} is NaN or infinite: {where}.")
-        return reward
-
+    @says_whose_fault
     def hold(self, values: Values) -> None:
         """Give episodes that begin from now on these parameters, in the place of what is drawn.
 
@@ -244,6 +236,7 @@ class MujocoVecEnv(Generic[E, S]):
         self.effects.activate({self._owner[name] for name in values})
         self._held = dict(values)
 
+    @says_whose_fault
     def change(self, sim: int, values: Values) -> None:
         """Change parameters of a running episode, which act from the next control step on.
 
@@ -258,12 +251,14 @@ class MujocoVecEnv(Generic[E, S]):
         self.effects.rewrite(self.episode.elapsed)
         self.batch.forward(stage=_VELOCITY_STAGE)
 
+    @says_whose_fault
     def drawn(self, sim: int) -> EpisodeParams:
         """The parameters that the episode of ``sim`` has if none are held, one row."""
         params = self._nominal.rows(np.zeros(self.n, int))
         self._draw(sim, params)
         return params.rows(np.array([sim]))
 
+    @says_whose_fault
     def snapshot(self, sim: int) -> Snapshot:
         """All that a picture of ``sim`` needs, as it is now."""
         state: Any = self.state
@@ -278,9 +273,12 @@ class MujocoVecEnv(Generic[E, S]):
             fields=self.effects.shown(sim),
         )
 
+    @says_whose_fault
     def metrics(self) -> dict[str, float]:
         """What to log of the simulations, by name."""
-        return self.task.training_metrics(self.episode)
+        logged = self.task.training_metrics(self.episode)
+        numbers = task_code.numbers(self.task, "training_metrics", logged)
+        return {name: value for name, value in numbers.items() if value is not None}
 
     def close(self) -> None:
         """Nothing to do: the simulations go with the object."""
@@ -294,6 +292,7 @@ class MujocoVecEnv(Generic[E, S]):
         parts |= {f"effects.{name}": array for name, array in self.effects.state_dict().items()}
         return {name: array.copy() for name, array in parts.items()}
 
+    @says_whose_fault
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
         """Continue exactly where :meth:`state_dict` was taken.
 
@@ -393,10 +392,10 @@ class MujocoVecEnv(Generic[E, S]):
             index=int(self._index[sim]),
             length=int(self.episode.elapsed[sim]),
             reward=float(self._return[sim]),
-            success=task.success(self.episode, sim) and not terminated,
+            success=bool(task.success(self.episode, sim)) and not terminated,
             terminated=terminated,
             diverged=diverged,
-            metrics=task.metrics(self.episode, sim),
+            metrics=task_code.numbers(task, "metrics", task.metrics(self.episode, sim)),
             params=self.params.record(self._nominal, sim),
             realized=self.effects.realized(sim),
             terrain=None if patch is None else patch.kind,
@@ -430,10 +429,14 @@ class MujocoVecEnv(Generic[E, S]):
         episode.patch[sim] = task.draw_patch(episode, sim, rng)
         self._draw(sim, self.params)
         self.params.change(sim, self._held)
-        initial = task.reset(episode, sim, rng)
-        for name, value in vars(initial).items():
-            if value is not None:
-                self.batch.bind(name)[sim] = value
+        for name, value in task_code.initial(task, task.reset(episode, sim, rng)).items():
+            place = self.batch.bind(name)[sim]
+            if value.shape != place.shape:
+                raise EnvError(
+                    f"reset of {task.name} must say {name} of shape {place.shape}, and says one of "
+                    f"shape {value.shape}."
+                )
+            place[:] = value
 
     def _draw(self, sim: int, into: EpisodeParams) -> None:
         """Write the parameters of the episode of ``sim`` into its row, which is nominal."""

@@ -18,10 +18,10 @@ from typing import Any
 
 from robo_maxent.envs.gym_spec import PREFIX, module_of
 from robo_maxent.envs.gym_task import NamedGymTask
-from robo_maxent.envs.gym_wrapper import ANY_ERROR, one_line
+from robo_maxent.envs.gym_wrapper import one_line
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.envs.mujoco_task import MujocoTask
-from robo_maxent.errors import RoboMaxentError, UsageError
+from robo_maxent.errors import ANY_ERROR, RoboMaxentError, UsageError
 from robo_maxent.here import import_from_here
 
 GROUP = "robo_maxent.tasks"

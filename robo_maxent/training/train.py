@@ -2,6 +2,7 @@
 
 import os
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from robo_maxent.errors import (
 )
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
+from robo_maxent.files import write_atomically
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.policy import Policy
 from robo_maxent.seeds import Purpose
@@ -279,10 +281,19 @@ class _Loop:
             return kind(f"{cause} {error}")
         mend = "mend the environment, then " if isinstance(cause, EnvError) else ""
         return kind(
-            f"{cause} The run is saved at {trainer.steps:,} steps: {mend}"
+            f"{cause}{self._traced(cause)} The run is saved at {trainer.steps:,} steps: {mend}"
             f"continue with robo-maxent train{word_for(code_of(trainer.task))} --resume "
             f"{quote(str(trainer.directory))} --minutes 5"
         )
+
+    def _traced(self, cause: EnvError | ActorError) -> str:
+        """Write the traceback of someone else's exception, and say where; nothing, if none is."""
+        if cause.__cause__ is None and not hasattr(cause, "__notes__"):
+            return ""
+        file = self.trainer.directory / "traceback.txt"
+        lines = traceback.format_exception(cause.__cause__ or cause)
+        written = self._attempt(lambda: write_atomically(file, "".join(lines)))
+        return f" All of its traceback is in {file}." if written else ""
 
     def _kept_before(self, diverged: DivergedError) -> DivergedError:
         """The divergence of the learner, saying what was kept before it and how to go on."""
