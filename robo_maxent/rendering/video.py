@@ -25,6 +25,8 @@ FILM = FileKind("a film", rb"....ftyp", ".mp4")
 BLOCK = 16
 """Video codecs want frame sides that are a multiple of this, pixels."""
 QUALITY = 7  # of 10
+PRESET = "veryfast"
+"""Of libx264: half the time of its usual one, for files that are 4 % larger."""
 FREE_CAMERA = -1
 """MuJoCo's number of the camera that looks at the whole model, of a robot file that has none."""
 
@@ -241,6 +243,7 @@ def writing(path: str | os.PathLike[str], fps: int) -> Iterator[Callable[[np.nda
                 fps=fps,
                 quality=QUALITY,
                 macro_block_size=BLOCK,
+                output_params=["-preset", PRESET],
             )
 
         def write(frame: np.ndarray) -> None:
