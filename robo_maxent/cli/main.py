@@ -236,15 +236,24 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
 
 
 def _done(command: Any) -> Result:
-    """Run a command: its result.
+    """Run a command, which SIGTERM ends as Ctrl-C does: its result.
 
     Raises:
         EnvError: Code of someone else's raised an exception of its own, where nobody expected one.
     """
-    from robo_maxent.envs.task_code import whose_fault
+    from robo_maxent.envs.task_code import raised_by_author
+    from robo_maxent.training.interrupt import sigterm_as_ctrl_c
 
-    with whose_fault(None):
-        return command.run()
+    with sigterm_as_ctrl_c():
+        try:
+            return command.run()
+        except (RoboMaxentError, OSError, UnicodeEncodeError):  # which are said as they are
+            raise
+        except Exception as error:
+            raised = raised_by_author(error)
+            if raised is None:
+                raise
+            raise raised from error
 
 
 def _refused(args: list[str]) -> tuple[Result, int]:

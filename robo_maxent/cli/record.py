@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class Record(OfOnePolicy):
     """Record an episode of a policy as an mp4, without a display."""
 
-    seed: int = 2
-    """Seed of the episode."""
+    seed: int = 0
+    """Seed of the episode; no training and no evaluation meets it, whatever their seeds."""
     seconds: float | None = None
     """Stop after this time; by default at the end of the episode."""
     camera: str | None = None
@@ -50,6 +50,8 @@ class Record(OfOnePolicy):
             episode = self._film(path, progress.count)
         if episode:
             say(f"  {ending(episode)}")
+            if episode.terminated or episode.success is False:
+                say(f"  one episode of many: --seed {self.seed + 1} films another")
         say(f"  video: {path}")
         return {"video": str(path), "episode": asdict(episode) if episode else None}
 

@@ -50,7 +50,6 @@ class WorstCase(OfOnePolicy):
         from robo_maxent.report import worst_case as words
         from robo_maxent.robustness import worst_case, worst_case_files
         from robo_maxent.robustness.disturbance_space import space_of
-        from robo_maxent.training.interrupt import sigterm_as_ctrl_c
 
         use_threads(self.threads)
         if self.clips < 0:
@@ -63,7 +62,7 @@ class WorstCase(OfOnePolicy):
         worst_case_files.require_directory(out)
         space_of(task, settings.effects)  # which says what can't be searched
         command = f"robo-maxent {shlex.join(sys.argv[1:])}"
-        with sigterm_as_ctrl_c(), worst_case_files.tried(out, task, tested, self.seed) as tried:
+        with worst_case_files.tried(out, task, tested, self.seed) as tried:
             try:
                 with Progress(f"worst case of {self.policy}") as progress:
                     found, starts = worst_case.search(
