@@ -25,7 +25,7 @@ ROOM = 0.9  # of what the gripper opens, for the widest object
 class ObjectShape(Perturbation):
     """Which of the two geoms of an object it is: 0, the box, or 1, the upright cylinder in it.
 
-    Both have the same width and height; the other one is a grain at the centre.
+    Both have the same width, height and mass; the other one is a grain at the centre.
     """
 
     name = "object_shape"
@@ -77,10 +77,13 @@ class ObjectShape(Perturbation):
             half = np.tile(robot.object_half[number], (len(sims), 1))
             _resize(running, sims, box, np.full_like(half, GRAIN))
             _resize(running, sims, cylinder, half)
+            body = robot.object_bodies[number]
+            axes = robot.model.body_iquat[body]
+            running.fields["body_inertia"][sims, body] *= rounded(robot.object_half[number], axes)
 
 
 class ObjectSize(Perturbation):
-    """Factor of the width and height of each object."""
+    """Factor of the width and height of each object, of the same mass; inertia by its square."""
 
     name = "object_size"
     title = "Size of the object"
@@ -126,6 +129,8 @@ class ObjectSize(Perturbation):
         for place, geom in enumerate(running.robot.object_geoms.tolist()):
             half = _half(running, ids, geom)
             _resize(running, ids, geom, factor[:, place // 2, None] * half)
+        for number, body in enumerate(running.robot.object_bodies.tolist()):
+            running.fields["body_inertia"][ids, body] *= factor[:, number, None] ** 2
 
 
 class ObjectMass(Perturbation):
@@ -169,6 +174,20 @@ class ObjectMass(Perturbation):
             wanted = running.params["object_mass"][ids, number]
             inertia[ids, body] *= (wanted / mass[ids, body])[:, None]
             mass[ids, body] = wanted
+
+
+def rounded(half: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Moments of inertia of a cylinder over those of the box around it, of equal mass, (3,).
+
+    Args:
+        half: Half-sizes of the box, m, (3,); the cylinder stands along z.
+        axes: Orientation of the principal axes that the moments are about, quaternion w x y z.
+    """
+    x, y, z = half**2
+    across = (3.0 * x + 4.0 * z) / 12.0
+    ratio = np.array([across, across, x / 2.0]) / (np.array([y + z, x + z, x + y]) / 3.0)
+    mujoco.mju_quat2Mat(turn := np.zeros(9), axes)
+    return ratio @ turn.reshape(3, 3) ** 2
 
 
 def _half(running: Running, ids: np.ndarray, geom: int) -> np.ndarray:

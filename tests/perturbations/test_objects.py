@@ -99,6 +99,29 @@ def test_mass_inertia_and_what_follows_from_them_are_those_of_a_compiled_twin() 
         np.testing.assert_array_equal(getattr(compiled, name), getattr(ROBOT.model, name), name)
 
 
+@pytest.mark.parametrize(
+    ("shape", "size", "mass"), [(0, 1.6, MASS), (0, 0.5, 0.4), (1, 1.0, MASS), (1, 1.6, 0.3)]
+)
+def test_the_inertia_is_that_of_the_shape_and_the_size_of_even_density(
+    shape: int, size: float, mass: float
+) -> None:
+    env = environment(
+        held(2, object_shape=[shape, 0], object_size=[size, 1.0], object_mass=[mass, MASS])
+    )
+    half = size * HALF
+    spec = mujoco.MjSpec()
+    kind = (mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CYLINDER)[shape]
+    lengths = [half, half, half] if shape == 0 else [half, half, 0.0]
+    spec.worldbody.add_body().add_geom(type=kind, size=lengths, mass=mass)
+    even = spec.compile().body_inertia[1]
+    # The file has it to three digits; a cylinder's largest moments are those across its axis.
+    inertia = env.batch.expand("body_inertia")[:, OBJECT]
+    np.testing.assert_allclose(np.sort(inertia[0]), np.sort(even), rtol=2e-3)
+    if shape:
+        assert np.argmin(inertia[0]) == 2
+    np.testing.assert_array_equal(inertia[1], ROBOT.model.body_inertia[OBJECT])
+
+
 def test_objects_of_any_mass_fall_alike_and_a_force_moves_them_by_its_share() -> None:
     masses, force = np.array([0.05, 0.2, 1.0]), np.array([0.3, -0.2, 0.0, 0.001, 0.0, 0.002])
     env = environment(held(3, object_mass=masses))
