@@ -231,6 +231,13 @@ class Pushes(Perturbation):
         running.memory["push_force"][ids] = 0.0
         running.realized["impulse"][ids] = 0.0
 
+    def resume(self, running: Running, steps: np.ndarray) -> None:
+        """Go on with those that had begun, and end those that the parameters have no more."""
+        begin, end = np.moveaxis(running.memory["push_steps"], 2, 0)  # (N, MAX_PUSHES)
+        acting = (begin < steps[:, None]) & (steps[:, None] < end)
+        force = (running.memory["push_force"] * acting[..., None]).sum(axis=1)
+        running.push(np.arange(len(steps)), force)
+
     def before_step(self, running: Running, state: RobotState, steps: np.ndarray) -> None:
         """Begin and end those that are due."""
         due = np.equal(running.memory["push_steps"], steps[:, None, None])

@@ -106,10 +106,9 @@ class TimedEffect(Perturbation):
         running.memory["steps"][ids] = steps
 
     def resume(self, running: Running, steps: np.ndarray) -> None:
-        """Go on where it had begun."""
+        """Go on where it had begun, and end where the parameters have it happen no more."""
         begin, end = running.memory["steps"].T
-        ids = np.flatnonzero((begin < steps) & (steps < end))
-        self.switch(running, ids, np.ones(len(ids), bool))
+        self.switch(running, np.arange(len(steps)), (begin < steps) & (steps < end))
 
     def before_step(self, running: Running, state: RobotState, steps: np.ndarray) -> None:
         """Begin and end where it is due."""

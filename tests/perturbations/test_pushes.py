@@ -11,7 +11,7 @@ from perturbed import DT, ROBOT, A, drawn, environment, held, ranges, realized, 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.base import Perturbation, Running
 from robo_maxent.perturbations.params import EpisodeParams, nominal
-from robo_maxent.perturbations.pushes import Pushes
+from robo_maxent.perturbations.pushes import MAX_PUSHES, Pushes
 from robo_maxent.sim.robot import Robot, RobotState
 from robo_maxent.tasks import make
 
@@ -97,6 +97,18 @@ def test_pushes_at_once_add_up_and_each_keeps_its_direction() -> None:
     assert np.linalg.norm(first) == pytest.approx(10.0)
     assert np.linalg.norm(second) == pytest.approx(15.0)
     assert not none.any()
+
+
+def test_a_push_that_is_changed_to_be_none_ends_at_once_and_the_others_go_on() -> None:
+    env = environment(one_push(2, (2.0, 0.0, 0.0), 0.0, 0.2))
+    pushing = env.batch.bind("xfrc_applied")[:, ROBOT.base_body, :3]
+    env.step(np.zeros((2, A)))
+    before = pushing.copy()
+    assert before.any(axis=1).all()
+    env.change(0, {"push_impulse": np.zeros((MAX_PUSHES, 3))})
+    env.step(np.zeros((2, A)))
+    assert not pushing[0].any()
+    np.testing.assert_array_equal(pushing[1], before[1])
 
 
 def test_a_push_cut_short_by_the_end_counts_as_far_as_it_came() -> None:

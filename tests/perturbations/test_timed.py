@@ -290,6 +290,26 @@ def test_episodes_beside_one_with_an_effect_are_those_without_it(name: str) -> N
         assert same == (step < BEGIN), step
 
 
+@pytest.mark.parametrize("name", ["arm_pushed", "gripper_lost", "grip_slips", "occlusion"])
+def test_what_is_changed_to_happen_no_more_ends_at_once(name: str) -> None:
+    long = {f"{name}_begin": BEGIN * DT, f"{name}_seconds": 10.0}
+    worst = {**severe(name, EFFECT[name].severities[-1]), **long}
+    env = environment(given(2, worst, worst))
+    rest(env, BEGIN + 2)
+
+    def acts() -> list[bool]:
+        force = env.batch.bind("xfrc_applied").any(axis=(1, 2))
+        limits = env.batch.expand("actuator_forcerange")[:, ROBOT.gripper, 1] == 0.0
+        friction = env.batch.expand("geom_friction")[:, ROBOT.pads, 0] < 0.1
+        hidden = env.effects.state_dict()["occlusion.hidden"]
+        return (force | limits | friction.any(axis=1) | hidden).tolist()
+
+    assert acts() == [True, True]
+    env.change(0, {f"{name}_seconds": 0.0})
+    rest(env, 1)
+    assert acts() == [False, True]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_written_where_nothing_happens(name: str) -> None:
     assert EFFECT[name].at(0.0, "any", np.random.default_rng(0), PLANT) == {}
