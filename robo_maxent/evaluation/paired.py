@@ -121,7 +121,10 @@ def mean_difference(
     parts = [success_difference(*group, comparisons).difference for group in groups]
     confidence = _simultaneous(comparisons)
     values, ends = np.array([p.value for p in parts]), np.array([p.interval for p in parts])
-    errors = [standard_error(one - other, own, confidence) for one, other, own in groups]
+    errors = [
+        standard_error(np.subtract(one, other, dtype=float), own, confidence)
+        for one, other, own in groups
+    ]
     low, high = mean_of_estimates(values, ends, np.array(errors), confidence)
     count = sum(part.count for part in parts)
     difference = Estimate(float(values.mean()), (max(low, -1.0), min(high, 1.0)), count)

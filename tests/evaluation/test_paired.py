@@ -147,6 +147,8 @@ def test_the_mean_of_one_group_is_that_group() -> None:
     found, one = mean_difference([alone]), success_difference(*alone)
     assert (found.first, found.second) == (one.first, one.second)
     assert found.difference.interval == pytest.approx(one.difference.interval)
+    first, second, starts = alone
+    assert mean_difference([(first == 1, second == 1, starts)]) == found
     several, most = mean_difference([alone], 12), success_difference(*alone, comparisons=12)
     assert several.difference.interval == pytest.approx(most.difference.interval)
 
