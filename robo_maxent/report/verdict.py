@@ -100,9 +100,12 @@ def _reach(axis: AxisAnalysis, curve: Curve) -> float:
 
 
 def _reference(axis: AxisAnalysis) -> float:
-    """The severity that an axis is compared by; the hardest, where it declares none."""
+    """The severity that an axis is compared by; the hardest, where the one declared is nominal.
+
+    The same of an axis that declares none.
+    """
     declared = axis.label.reference
-    return axis.severities[-1] if declared is None else declared
+    return axis.severities[-1] if declared is None or declared in axis.nominal else declared
 
 
 def _scales(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]:

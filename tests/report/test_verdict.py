@@ -112,6 +112,21 @@ def test_the_weakest_axis_is_the_one_that_falls_first_beside_its_reference() -> 
     assert "severities of payload, the weakest axis: 60 to 100 % [38, 100]." in words
 
 
+def test_where_the_reference_of_an_axis_is_nominal_its_hardest_severity_is_the_measure() -> None:
+    more = {"noun": "mass", "reference": 0.5, "severities": [0.1, 0.5, 1.0]}
+    of_mass = axis_label("object_mass", "Mass of the object", "kg", **more)
+    rows = [
+        row("object_mass", kg, kg < 1.0, sim=sim, params={} if kg == 0.5 else {"object_mass": kg})
+        for kg in (0.1, 0.5, 1.0)
+        for sim in range(40)
+    ]
+    suite = {"axes": [of_mass]}
+    analysis = analyse(rows, suite)
+    assert analysis.axes["object_mass"].nominal == (0.5,)
+    (of_walker,) = verdict.verdicts(analysis, suite)
+    assert "Weakest: mass (90 % lost between 0.5 and 1 kg" in of_walker.headline
+
+
 @pytest.mark.parametrize("hardest", [8.0, 100.0])
 def test_what_is_weakest_does_not_depend_on_how_far_an_axis_was_tested(hardest: float) -> None:
     """Scaled to their ranges, payload would fall at a fifth of its own, or earlier."""
