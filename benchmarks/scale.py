@@ -49,7 +49,8 @@ from robo_maxent.distributed.cluster import Cluster, connected
 from robo_maxent.distributed.stress import OnRay
 from robo_maxent.perturbations.base import Share
 from robo_maxent.report import html
-from robo_maxent.report.rows import StressEpisode, as_lines, lean
+from robo_maxent.report.row_table import RowTable
+from robo_maxent.report.rows import StressEpisode, as_lines
 from robo_maxent.robustness import plan, stress_test
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest
@@ -307,8 +308,8 @@ def remember(suite: Suite, with_report: bool) -> None:
         }
         if with_report:
             seen = html.Read()
-            lean_rows = [lean(row) for row in seen.watched(stress_test.rows_of(out))]
-            html.write(lean_rows, stress_test.read_description(out), out / "r.html", read=seen)
+            table = RowTable(seen.watched(stress_test.rows_of(out)))
+            html.write(table, stress_test.read_description(out), out / "r.html", read=seen)
             result |= {
                 "report_peak_mb": peak_mb(),
                 "report_mb": (out / "r.html").stat().st_size / 1e6,

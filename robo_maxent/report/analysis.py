@@ -18,14 +18,14 @@ from robo_maxent.evaluation.paired import (
     mean_difference,
     success_difference,
 )
-from robo_maxent.report.axis_rows import AxisRows, Rows, modes_of, rows_by_axis, undisturbed_of
+from robo_maxent.report.axis_rows import AxisRows, RowIndex, Rows
 from robo_maxent.report.curves import Curve, is_ordered
 from robo_maxent.report.failures import Failures
 from robo_maxent.report.grips import GripAnalysis, grips
 from robo_maxent.report.places import PlaceMap, place_maps
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
+from robo_maxent.report.row_table import RowTable
 from robo_maxent.report.rows import (
-    BROKEN,
     NOMINAL,
     AxisLabel,
     StressEpisode,
@@ -33,16 +33,20 @@ from robo_maxent.report.rows import (
     check,
     declared_axes,
     declared_plan,
-    distinct,
     is_disturbed,
     met,
-    of_suite,
     pair_key,
     start_of,
     survived,
 )
 from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share, start_numbers
 from robo_maxent.report.ways import WaysAnalysis, ways
+from robo_maxent.types import FloorPlan
+
+Hits = tuple[np.ndarray, np.ndarray]
+"""Success of episodes, and the same number for the same start, (n,) each."""
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Success of two policies in the same episodes, and their starts, (n,) each."""
 
 
 @dataclass(frozen=True)
@@ -135,104 +139,103 @@ def analyse(
     Args:
         rows: Episodes of one stress test, of any number of policies and baselines.
         suite: What was run, as the suite's file has it; nothing of it is required.
-        failures: Those worth watching, where the rows are lean; None: chosen among the rows.
+        failures: Those worth watching, where rows are of a table; None: chosen among the rows.
 
     Raises:
         UsageError: There is no row of a policy, or a row can't be reported on.
     """
     check(rows)
-    rows = of_suite(rows, suite)
-    policies, baselines = _policies(rows, suite)
-    modes, episodes = modes_of(rows, policies, baselines), distinct(rows)
-    undisturbed = undisturbed_of(episodes)
-    by_axis = rows_by_axis(rows, suite, modes, undisturbed)
-    in_both = sum({"mean", "sampled"} <= each.modes for each in by_axis.values())
-    axes = {name: _axis(each, policies, len(by_axis), in_both) for name, each in by_axis.items()}
-    recovery = (
-        recovery_times(each.label, each.severities, each.judged, policies)
-        for each in by_axis.values()
-    )
-    disturbed, plan = _disturbed(by_axis), declared_plan(suite)
-    held = (grips(each.label, each.severities, each.judged) for each in by_axis.values())
+    has_limits = bool(suite.get("limits"))
+    index = RowIndex(rows, has_limits)
+    policies, baselines = _policies(index, suite)
+    modes = index.modes(policies, baselines)
+    parts = _Parts(policies, baselines, len(index), index.in_both, declared_plan(suite))
+    for of_axis in index.axes(suite, modes):
+        parts.add(of_axis)
+    undisturbed = {way[0]: index.undisturbed(way) for way in modes.items()}
+    failures = failures or Failures(rows, with_rounds=has_limits)
     return Analysis(
         policies=policies,
         baselines=baselines,
-        episodes=len(episodes),
+        episodes=index.episodes,
         rows=len(rows),
-        axes=axes,
-        not_run=tuple(label for label in declared_axes(suite) if label.name not in axes),
-        nominal={
-            key[0]: share(map(met, undisturbed[key])) for key in modes.items() if key in undisturbed
+        axes=parts.axes,
+        not_run=tuple(label for label in declared_axes(suite) if label.name not in parts.axes),
+        nominal={policy: share(map(met, own)) for policy, own in undisturbed.items() if own},
+        overall={policy: shared_mean(parts.hits[policy]) for policy in parts.disturbed},
+        beside={
+            pair: mean_difference(groups, len(baselines)) for pair, groups in parts.pairs.items()
         },
-        overall={policy: _mean(by_axis, policy) for policy in disturbed},
-        beside=_beside(by_axis, policies, baselines),
-        broken=dict(
-            Counter(
-                row.policy
-                for row in episodes
-                if row.mode == modes[row.policy] and row.outcome in BROKEN
-            )
-        ),
-        breakdowns=tuple(
-            breakdown
-            for each in by_axis.values()
-            for breakdown in breakdowns(each.label, each.severities, _only(policies, each.judged))
-        ),
-        recovery=tuple(each for each in recovery if each),
-        grips=tuple(each for each in held if each),
-        places=tuple(place_maps(_only(policies, disturbed))),
-        ways=tuple(each for axis in by_axis.values() for each in ways(axis, plan, policies)),
-        adjusted=_adjusted(axes),
-        unpaired=_unpaired([row for row in episodes if not row.round], modes),
-        failures=tuple((failures or Failures(rows)).choose(suite)),
+        broken={way[0]: count for way in modes.items() if (count := index.broken[way])},
+        breakdowns=tuple(parts.breakdowns),
+        recovery=tuple(parts.recovery),
+        grips=tuple(parts.grips),
+        places=tuple(place_maps(_only(policies, parts.placed))),
+        ways=tuple(parts.ways),
+        adjusted=_adjusted(parts.axes),
+        unpaired=index.unpaired(modes),
+        failures=tuple(failures.choose(suite)),
     )
 
 
-def _policies(
-    rows: Sequence[StressEpisode], suite: Mapping[str, Any]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+class _Parts:
+    """What is said of one axis after the other, and what all together need of each."""
+
+    def __init__(
+        self,
+        policies: Sequence[str],
+        baselines: Sequence[str],
+        axes: int,
+        in_both: int,
+        plan: FloorPlan | None,
+    ) -> None:
+        self._policies, self._baselines, self._plan = policies, baselines, plan
+        self._count, self._in_both = axes, in_both
+        self.axes: dict[str, AxisAnalysis] = {}
+        self.recovery: list[RecoveryAnalysis] = []
+        self.breakdowns: list[BreakdownAnalysis] = []
+        self.grips: list[GripAnalysis] = []
+        self.ways: list[WaysAnalysis] = []
+        self.disturbed: dict[str, None] = {}  # policies and baselines that were, along some axis
+        self.hits: dict[str, list[Hits]] = defaultdict(list)  # of these, of each axis
+        self.pairs: dict[tuple[str, str], list[Pairs]] = defaultdict(list)  # with a baseline
+        self.placed: dict[str, RowTable] = defaultdict(RowTable)  # disturbed ones with places
+
+    def add(self, of_axis: AxisRows) -> None:
+        label, severities, judged = of_axis.label, of_axis.severities, of_axis.judged
+        self.axes[label.name] = _axis(of_axis, self._policies, self._count, self._in_both)
+        recovery = recovery_times(label, severities, judged, self._policies)
+        self.recovery += [recovery] if recovery else []
+        self.breakdowns += breakdowns(label, severities, _only(self._policies, judged))
+        held = grips(label, severities, judged)
+        self.grips += [held] if held else []
+        self.ways += ways(of_axis, self._plan, self._policies)
+        disturbed = {policy: [*filter(is_disturbed, rows)] for policy, rows in judged.items()}
+        for policy, rows in disturbed.items():
+            if rows:
+                self.hits[policy].append(_hits(rows))
+            if rows and label.name != NOMINAL:
+                self.disturbed.setdefault(policy)
+                placed = (row for row in rows if row.places)
+                self.placed[policy].extend(placed)
+        for policy, baseline in product(self._policies, self._baselines):
+            pairs = _pairs(disturbed.get(policy, ()), disturbed.get(baseline, ()))
+            if pairs:
+                self.pairs[policy, baseline].append(pairs)
+
+
+def _policies(index: RowIndex, suite: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Policies, in the order of the suite, and baselines."""
-    present = dict.fromkeys(row.policy for row in rows if row.mode != "baseline")
+    present = dict.fromkeys(index.policies)
     listed = (entry.get("label") for entry in suite.get("policies") or ())
     policies = tuple(dict.fromkeys(label for label in listed if label in present) | present)
-    baselines = dict.fromkeys(row.policy for row in rows if row.mode == "baseline")
     if not policies:
         raise UsageError("no row is of a policy: baselines alone are nothing to report on")
-    if both := sorted(set(policies) & set(baselines)):
+    if both := sorted(index.baselines & present.keys()):
         raise UsageError(
             f"{both[0]!r} is the name of a policy and of a baseline; rename the policy"
         )
-    return policies, tuple(sorted(baselines))
-
-
-def _disturbed(by_axis: Mapping[str, AxisRows]) -> dict[str, Rows]:
-    """Rows of all axes, of policies and baselines, but those of undisturbed episodes."""
-    disturbed: dict[str, Rows] = defaultdict(list)
-    for name, of_axis in by_axis.items():
-        for policy, rows in of_axis.judged.items() if name != NOMINAL else ():
-            disturbed[policy] += filter(is_disturbed, rows)
-    return {policy: rows for policy, rows in disturbed.items() if rows}
-
-
-def _mean(by_axis: Mapping[str, AxisRows], policy: str) -> Proportion:
-    """Mean over axes of the success of a policy's disturbed episodes, of which there are some."""
-    of_axes = ([*filter(is_disturbed, each.judged.get(policy, ()))] for each in by_axis.values())
-    return shared_mean([_hits(rows) for rows in of_axes if rows])
-
-
-def _beside(
-    by_axis: Mapping[str, AxisRows], policies: Sequence[str], baselines: Sequence[str]
-) -> dict[tuple[str, str], MeanDifference]:
-    """Each policy beside each baseline with which it has a disturbed episode in common."""
-    beside = {}
-    for policy, baseline in product(policies, baselines):
-        judged = (
-            [each.judged.get(who, ()) for who in (policy, baseline)] for each in by_axis.values()
-        )
-        of_axes = [_pairs(*(filter(is_disturbed, rows) for rows in both)) for both in judged]
-        if groups := [pairs for pairs in of_axes if pairs]:
-            beside[policy, baseline] = mean_difference(groups, len(baselines))
-    return beside
+    return policies, tuple(sorted(index.baselines))
 
 
 def _success(rows: Sequence[StressEpisode]) -> Proportion:
@@ -240,9 +243,8 @@ def _success(rows: Sequence[StressEpisode]) -> Proportion:
     return shared_proportion(*_hits(rows))
 
 
-def _hits(rows: Sequence[StressEpisode]) -> tuple[np.ndarray, np.ndarray]:
-    """Success of episodes, and the same number for the same start, (n,) each."""
-    return np.array([*map(met, rows)], float), start_numbers(map(start_of, rows))
+def _hits(rows: Sequence[StressEpisode]) -> Hits:
+    return np.array([*map(met, rows)], bool), start_numbers(map(start_of, rows))
 
 
 def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int, in_both: int) -> AxisAnalysis:
@@ -285,10 +287,8 @@ def _compare(
     return None if pairs is None else success_difference(*pairs, comparisons)
 
 
-def _pairs(
-    first: Iterable[StressEpisode], second: Iterable[StressEpisode]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Success of both in the same episodes, and their starts, (n,) each; None: there are none."""
+def _pairs(first: Iterable[StressEpisode], second: Iterable[StressEpisode]) -> Pairs | None:
+    """The episodes that both have; None: there are none."""
     partners = {pair_key(row): row for row in second}
     pairs = [(row, partners[pair_key(row)]) for row in first if pair_key(row) in partners]
     if not pairs:
@@ -304,14 +304,6 @@ def _sampled(of_axis: AxisRows, policy: str, axes: int) -> Sampled | None:
     if not mean or not sampled:
         return None
     return Sampled(_success(mean), _success(sampled), _compare(sampled, mean, axes))
-
-
-def _unpaired(episodes: Iterable[StressEpisode], modes: Mapping[str, str]) -> int:
-    """Episodes of further policies, as they are judged, that the first one was not run in."""
-    first, *others = (policy for policy, mode in modes.items() if mode != "baseline")
-    judged = [row for row in episodes if modes[row.policy] == row.mode]
-    known = {pair_key(row) for row in judged if row.policy == first}
-    return sum(row.policy in others and pair_key(row) not in known for row in judged)
 
 
 def _adjusted(axes: Mapping[str, AxisAnalysis]) -> dict[tuple[str, str], float]:

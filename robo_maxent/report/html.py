@@ -142,7 +142,7 @@ def write(
     """Write the report of a stress test, atomically.
 
     Args:
-        rows: Episodes, of one stress test; lean ones with ``read``.
+        rows: Episodes, of one stress test; with ``read`` they may be a :class:`RowTable`.
         suite: What was run, as the suite's file has it; what it lacks is shown as not recorded.
         path: The HTML file; its directory is made.
         clips: Videos of rows, by the name of the row. None: there are none.
@@ -186,7 +186,7 @@ def render(
     worst_case: Section | None = None,
     digest: str | None = None,
 ) -> str:
-    """The HTML text; ``digest`` is the fingerprint of the whole rows, where these are lean."""
+    """The HTML text; ``digest`` is the fingerprint of the whole rows, where these are a table."""
     if (format_ := suite.get("format", SUITE_FORMAT)) != SUITE_FORMAT:
         raise UsageError(f"the suite has format {format_}; this report reads {SUITE_FORMAT}")
     cards, problems = _cards(analysis, rows, suite, clips or {})
@@ -348,7 +348,8 @@ def _cards(
 ) -> tuple[list[Card], tuple[str, ...]]:
     """Filmed rows first, then other failures worth watching; and what is wrong with the clips."""
     known = {identity(row): row for row in analysis.failures}
-    known |= {n: row for row in rows if (n := identity(row)) in clips and n not in known}
+    if sought := clips.keys() - known.keys():
+        known |= {name: row for row in rows if (name := identity(row)) in sought}
     chosen = {name: known[name] for name in clips if name in known}
     chosen |= {name: row for row in analysis.failures if (name := identity(row)) not in chosen}
     films = {name: _film(clips[name]) for name in chosen if name in clips}

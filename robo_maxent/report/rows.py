@@ -6,7 +6,6 @@ is kept as one JSON object a line.
 
 import json
 import math
-import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -386,51 +385,6 @@ def distinct(rows: Iterable[StressEpisode]) -> list[StressEpisode]:
         key = pair_key(row) if is_disturbed(row) else start_of(row)
         episodes.setdefault((row.policy, row.mode, *key), row)
     return list(episodes.values())
-
-
-def of_suite(rows: Sequence[StressEpisode], suite: Mapping[str, Any]) -> Sequence[StressEpisode]:
-    """The rows, of which those of a suite of limits are all its own, whatever their round.
-
-    There a round asks for more of the same, and not for what one policy needs.
-    """
-    return [replace(row, round=0) for row in rows] if suite.get("limits") else rows
-
-
-EMPTY: dict[str, Any] = {}
-"""Shared by all lean rows."""
-
-
-def lean(row: StressEpisode) -> StressEpisode:
-    """The same row without what no number of a report is counted from.
-
-    It takes a fraction of the memory. Of its parameters the names stay, for they say that it was
-    disturbed.
-    """
-    words = ("task", "policy", "axis", "mode", "case", "unit", "outcome")
-    return replace(
-        row,
-        **{word: sys.intern(getattr(row, word)) for word in words},
-        terrain=row.terrain and sys.intern(row.terrain),
-        metrics=row.metrics if row.path else EMPTY,  # they say which way it took
-        params=_names(tuple(row.params)),
-        realized=EMPTY,
-        places=row.places or EMPTY,
-        reward=0.0,
-        tracking_before=None,
-        tracking_after=None,
-        command=None,
-        progress=None,
-        distance=None,
-        energy=None,
-        cost_of_transport=None,
-        torque_violation=None,
-        limit_violation=None,
-    )
-
-
-@lru_cache
-def _names(params: tuple[str, ...]) -> dict[str, Any]:
-    return dict.fromkeys(params)
 
 
 def _typed(kind: type[T], saved: Any, what: str) -> T:

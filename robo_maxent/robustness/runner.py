@@ -22,7 +22,8 @@ from robo_maxent import kept
 from robo_maxent.envs.own_tasks import identified
 from robo_maxent.errors import UsageError
 from robo_maxent.files import write_atomically
-from robo_maxent.report.rows import SUITE_FORMAT, StressEpisode, lean
+from robo_maxent.report.row_table import RowTable
+from robo_maxent.report.rows import SUITE_FORMAT, StressEpisode
 from robo_maxent.robustness import acceptance, calibration, refinement, traced_rollout
 from robo_maxent.robustness.axes import AnyTask, describe
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
@@ -257,10 +258,10 @@ class _OfLimits:
     """Says what to run next to decide limits."""
 
     def __init__(self, suite: Suite, rows: Iterable[StressEpisode]) -> None:
-        self._suite, self._rows = suite, [*map(lean, rows)]
+        self._suite, self._rows = suite, RowTable(rows)
 
     def add(self, rows: Iterable[StressEpisode]) -> None:
-        self._rows += map(lean, rows)
+        self._rows.extend(rows)
 
     def conditions(self, task: AnyTask, number: int) -> list[Condition]:
         return acceptance.next_conditions(self._suite, task, self._rows, number)

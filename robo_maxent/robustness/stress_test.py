@@ -20,7 +20,8 @@ from robo_maxent.report import html, worst_case, worst_case_section
 from robo_maxent.report.analysis import Analysis
 from robo_maxent.report.failures import SHOWN
 from robo_maxent.report.limits import JudgedLimit, judged
-from robo_maxent.report.rows import StressEpisode, check_suite, identity, lean
+from robo_maxent.report.row_table import RowTable
+from robo_maxent.report.rows import StressEpisode, check_suite, identity
 from robo_maxent.robustness import runner
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
@@ -85,7 +86,7 @@ def stress_test(
         raise UsageError(f"clips must be at least 0, got {clips}")
     path = runner.run(suite, task, policies, out, seed, threads, command, progress, executor)
     description, seen = read_description(out), html.Read(max(clips, SHOWN), bool(suite.limits))
-    rows = [lean(row) for row in seen.watched(rows_of(out))]
+    rows = RowTable(seen.watched(rows_of(out)))
     films, why = _films(seen.failures.choose(description)[:clips], task, policies, filming)
     if not clips:
         why = "No films were asked for."

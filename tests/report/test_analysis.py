@@ -4,6 +4,7 @@ import json
 import math
 import tracemalloc
 from dataclasses import asdict, replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -17,13 +18,13 @@ from robo_maxent.report import curves
 from robo_maxent.report.analysis import analyse
 from robo_maxent.report.curves import SEED, curve, outcome_table
 from robo_maxent.report.failures import Failures, choose_failures
+from robo_maxent.report.row_table import RowTable
 from robo_maxent.report.rows import (
     Grip,
     StressEpisode,
     distinct,
     identity,
     is_disturbed,
-    lean,
     met,
     severities_of,
 )
@@ -504,18 +505,17 @@ def test_an_axis_without_a_title_is_refused() -> None:
 # -- a million rows --------------------------------------------------------------
 
 
-def test_a_lean_row_takes_half_a_kilobyte_and_a_copy_for_another_axis_less() -> None:
+def test_a_table_of_rows_takes_few_bytes_a_row() -> None:
     saved = row().to_json()
+    rows = (StressEpisode.from_json(saved | {"sim": 10**6 + n}) for n in range(2000))
+    table = RowTable(islice(rows, 100))
     tracemalloc.start()
     try:
-        rows = [lean(StressEpisode.from_json(saved | {"sim": 10**6 + n})) for n in range(2000)]
-        size = tracemalloc.get_traced_memory()[0] / len(rows)
-        copies = [replace(each, axis="payload") for each in rows]
-        more = tracemalloc.get_traced_memory()[0] / len(copies) - size
+        table.extend(rows)
+        size = tracemalloc.get_traced_memory()[0] / len(table)
     finally:
         tracemalloc.stop()
-    assert size < 512
-    assert more < 400
+    assert size < 64
 
 
 def test_a_row_as_json_is_what_the_dataclass_says_of_it() -> None:
@@ -524,10 +524,22 @@ def test_a_row_as_json_is_what_the_dataclass_says_of_it() -> None:
         assert json.dumps(each.to_json()) == json.dumps(asdict(each))
 
 
-def test_lean_rows_tell_the_same() -> None:
+def test_a_table_gives_back_what_is_counted_of_each_row() -> None:
+    held = replace(row(sim=3), grip=Grip(1.0, True, 0.5, 2.0), places={"object": (0.5, -0.1)})
+    went = row(sim=4, path=((0.0, 1.0), (2.0, 3.0)), metrics={"left": None})
+    given = [row(), push(0.3, 0.4, 1.0, 7), held, went, row(success=None), row(params={"a": 2.0})]
+    table = RowTable(given)
+    kept = [replace(each, reward=0.0, params=dict.fromkeys(each.params)) for each in given]
+    assert list(table) == kept
+    assert [table[-1], *table[1:3]] == [kept[-1], *kept[1:3]]
+    with pytest.raises(IndexError):
+        table[len(given)]
+
+
+def test_a_table_tells_the_same_as_its_rows() -> None:
     rows, suite = evaluation((Actor("walker", "mean", 0.0), Actor("still", "baseline", -0.3)), 20)
     whole = analyse(rows, suite)
-    assert analyse([*map(lean, rows)], suite, Failures(rows)) == whole
+    assert analyse(RowTable(rows), suite, Failures(rows)) == whole
     assert whole.failures[0].params
 
 

@@ -14,6 +14,7 @@ from hand_rows import LABELS, axis_label, declared, many, row
 from robo_maxent.errors import UsageError
 from robo_maxent.report import formatting, html, plots, verdict
 from robo_maxent.report.analysis import analyse
+from robo_maxent.report.row_table import RowTable
 from robo_maxent.report.rows import OUTCOMES, StressEpisode, identity
 
 WALKER = Actor("walker", "mean", 0.0)
@@ -75,6 +76,14 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path, full: Any) -> None:
     html.write(rows, suite, tmp_path / "deep/b.html")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "deep/b.html").read_bytes()
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["b.html"]
+
+
+def test_a_table_of_rows_gives_the_same_bytes(tmp_path: Path, full: Any) -> None:
+    rows, suite = full
+    html.write(rows, suite, tmp_path / "rows.html")
+    read = html.Read()
+    html.write(RowTable(read.watched(rows)), suite, tmp_path / "table.html", read=read)
+    assert (tmp_path / "table.html").read_bytes() == (tmp_path / "rows.html").read_bytes()
 
 
 def test_the_file_needs_nothing_else(tmp_path: Path, full: Any) -> None:
