@@ -79,9 +79,9 @@ def summarize(
 ) -> Summary:
     """Statistics over the runs of each arm, and comparisons with the first arm.
 
-    Runs are compared by success where the task knows it, else by return, each a mean over the same
-    fresh episodes. An arm of which a run failed, or is not finished, is not compared: the runs that
-    are left out may be the bad ones.
+    Runs are compared by success where all of them know it, else by return, each a mean over the
+    same fresh episodes. An arm of which a run failed, or is not finished, is not compared: the runs
+    that are left out may be the bad ones.
 
     Args:
         arms: The first is the one that others are compared with.
@@ -91,9 +91,8 @@ def summarize(
     results = {
         arm.name: [s.result for s in standings.get(arm.name, ()) if s.result] for arm in arms
     }
-    by = "return"
-    if any(result.success is not None for each in results.values() for result in each):
-        by = "success"
+    knows = [result.success is not None for each in results.values() for result in each]
+    by = "success" if knows and all(knows) else "return"
     scores = {
         name: np.array([r.mean_return if by == "return" else r.success for r in each], float)
         for name, each in results.items()

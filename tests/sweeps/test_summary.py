@@ -53,6 +53,16 @@ def test_five_clear_runs_of_five_are_told_apart_and_a_few_are_not() -> None:
     assert result.best is result.arms[1]
 
 
+def test_runs_of_which_one_knows_no_success_are_compared_by_return() -> None:
+    """An id may say of some episodes only whether they succeeded."""
+    arms, base = ARMS[:2], [1.0, 2.0, 3.0, 4.0, 5.0]
+    better = [*runs(np.add(base, 10.0).tolist(), 0.5)[:4], *runs([15.0])]
+    standings = {arms[0].name: runs(base, 0.5), arms[1].name: better}
+    result = summarize(arms, standings, 5)
+    assert result.by == "return"
+    assert verdicts(result) == [None, "better"]
+
+
 def test_an_arm_of_which_a_run_failed_is_not_compared() -> None:
     base = [1.0, 2.0, 3.0, 4.0, 5.0]
     result = found(base, [11.0, 12.0, 13.0, 14.0, None])
