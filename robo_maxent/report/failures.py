@@ -67,13 +67,6 @@ class Failures:
         return list(islice(by_turns, self._most))
 
 
-def choose_failures(
-    rows: Iterable[StressEpisode], suite: Mapping[str, Any], count: int = SHOWN
-) -> list[StressEpisode]:
-    """Failed episodes worth watching, as :class:`Failures` chooses them."""
-    return Failures(rows, count, bool(suite.get("limits"))).choose(suite)
-
-
 def _by_turns(
     kept: Mapping[tuple[float, str], Sequence[StressEpisode]], severities: Sequence[float]
 ) -> list[StressEpisode]:

@@ -17,7 +17,7 @@ from robo_maxent.evaluation.severity import severity_curve
 from robo_maxent.report import curves
 from robo_maxent.report.analysis import analyse
 from robo_maxent.report.curves import SEED, curve, outcome_table
-from robo_maxent.report.failures import Failures, choose_failures
+from robo_maxent.report.failures import Failures
 from robo_maxent.report.row_table import RowTable
 from robo_maxent.report.rows import (
     Grip,
@@ -63,7 +63,7 @@ def test_what_is_nominal_follows_from_the_parameters_and_not_from_the_place_on_t
     assert axis.nominal == (0.8,)
     assert (axis.disturbed["walker"].share, axis.disturbed["walker"].count) == (0.4, 10)
     assert (found.nominal["walker"].share, found.nominal["walker"].count) == (1.0, 5)
-    assert {r.severity for r in choose_failures(rows, declared(friction=(1.0, 0.8, 0.1)))} == {
+    assert {r.severity for r in Failures(rows).choose(declared(friction=(1.0, 0.8, 0.1)))} == {
         1.0,
         0.1,
     }
@@ -107,7 +107,7 @@ def test_a_curve_has_all_undisturbed_episodes_where_it_is_nominal() -> None:
 
 def test_the_failures_of_undisturbed_episodes_are_watched_where_nothing_else_was_run() -> None:
     rows = many(2, 3, axis="nominal", severity=0.0)
-    assert [r.sim for r in choose_failures(rows, {})] == [2]
+    assert [r.sim for r in Failures(rows).choose({})] == [2]
 
 
 def test_an_axis_says_which_way_is_harder_where_the_conditions_do_not() -> None:
@@ -419,7 +419,7 @@ def test_failures_to_watch_begin_with_the_mildest_disturbance_and_take_turns() -
         *many(0, 9, axis="slip", policy="zero action", mode="baseline"),
     ]
     suite = {"conditions": [{"axis": "push", "severity": s} for s in (0.0, 1.0, 2.0)]}
-    chosen = [(r.axis, r.severity, r.case) for r in choose_failures(rows, suite, 5)]
+    chosen = [(r.axis, r.severity, r.case) for r in Failures(rows, 5).choose(suite)]
     assert chosen == [
         ("push", 1.0, "left"),
         ("payload", 3.0, ""),

@@ -9,7 +9,7 @@ from hand_rows import many, row
 from robo_maxent.evaluation.severity import fall
 from robo_maxent.perturbations.base import Axis
 from robo_maxent.report.analysis import analyse
-from robo_maxent.report.failures import choose_failures
+from robo_maxent.report.failures import Failures
 from robo_maxent.robustness.axes import disturbances
 from robo_maxent.robustness.refinement import Outcomes, next_conditions, next_severity
 from robo_maxent.robustness.suites import SUITES
@@ -146,7 +146,7 @@ def test_rows_of_a_round_count_for_the_curve_alone() -> None:
     assert axis.disturbed == plain.axes["payload"].disturbed
     assert refined.overall == plain.overall
     assert refined.failures == plain.failures
-    assert choose_failures([row(round=1, success=False), *grid], suite) == list(plain.failures)
+    assert Failures([row(round=1, success=False), *grid]).choose(suite) == list(plain.failures)
 
 
 def test_a_row_that_lacks_its_round_is_no_traceback() -> None:
