@@ -240,7 +240,9 @@ class MujocoVecEnv(Generic[E, S]):
     def change(self, sim: int, values: Values) -> None:
         """Change parameters of a running episode, which act from the next control step on.
 
-        The model is written from its compiled defaults again; what had begun goes on.
+        The model is written from its compiled defaults again; what had begun goes on. An effect
+        that remembers, such as a delay, knows the control steps since it was activated: where it is
+        to know all, activate it before :meth:`reset`.
 
         Raises:
             UsageError: There is no such parameter, or its value is not allowed.

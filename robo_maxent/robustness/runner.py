@@ -258,10 +258,10 @@ class _OfLimits:
     """Says what to run next to decide limits."""
 
     def __init__(self, suite: Suite, rows: Iterable[StressEpisode]) -> None:
-        self._suite, self._rows = suite, RowTable(rows)
+        self._suite, self._rows = suite, [*RowTable(rows)]  # without what nobody counts
 
     def add(self, rows: Iterable[StressEpisode]) -> None:
-        self._rows.extend(rows)
+        self._rows += RowTable(rows)
 
     def conditions(self, task: AnyTask, number: int) -> list[Condition]:
         return acceptance.next_conditions(self._suite, task, self._rows, number)
