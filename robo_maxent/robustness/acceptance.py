@@ -141,8 +141,7 @@ def template(task: AnyTask) -> str:
     ]
     for name, disturbance in disturbances(task).items():
         axis = disturbance.axis
-        reference = axis.severities[0] if name == NOMINAL else axis.reference
-        severity = axis.severities[-1] if reference is None else reference
+        severity = axis.severities[0] if name == NOMINAL else _reference(disturbance, task)
         unit = f", {axis.unit}" if axis.unit else ""
         lines += ["", "[[limit]]", f'axis = "{name}"  # {axis.summary}']
         lines += [f"severity = {severity:g}  # {_span(axis)}{unit}", "share = 0.9"]
@@ -187,7 +186,7 @@ def _checked(where: str, limit: Limit, disturbance: Disturbance, task: AnyTask) 
         )
     if limit.case is not None and limit.case not in axis.cases:
         raise UnknownNameError(f"case of {axis.name} ({where})", limit.case, axis.cases)
-    if axis.name != NOMINAL and not axis.is_ground and _is_nominal(limit, disturbance, task):
+    if axis.name != NOMINAL and _is_nominal(severity, _cases(axis, limit)[0], disturbance, task):
         raise UsageError(
             f"{where}: nothing is different at severity {severity:g} of {axis.name}: give the axis "
             f"{NOMINAL}, or another severity"
@@ -195,12 +194,22 @@ def _checked(where: str, limit: Limit, disturbance: Disturbance, task: AnyTask) 
     return limit
 
 
-def _is_nominal(limit: Limit, disturbance: Disturbance, task: AnyTask) -> bool:
-    """Whether the parameters at the severity of a limit are those of undisturbed episodes."""
+def _reference(disturbance: Disturbance, task: AnyTask) -> float:
+    """A severity that use may well bring; the hardest, where none is known, or that is nominal."""
+    axis = disturbance.axis
+    case = (axis.cases or ("",))[0]
+    if axis.reference is None or _is_nominal(axis.reference, case, disturbance, task):
+        return axis.severities[-1]
+    return axis.reference
+
+
+def _is_nominal(severity: float, case: str, disturbance: Disturbance, task: AnyTask) -> bool:
+    """Whether nothing is different at a severity; the ground is, whatever its level."""
+    if disturbance.axis.is_ground:
+        return False
     nominal = episode_params.nominal(task.perturbations, task.robot, 1)
     plant, sims = Plant(task.robot, task.control_dt), np.zeros(1, np.int64)
-    case = _cases(disturbance.axis, limit)[0]
-    return not disturbance.params(task, plant, limit.severity, case, sims, 0).differing(nominal)
+    return not disturbance.params(task, plant, severity, case, sims, 0).differing(nominal)
 
 
 def _require_known(where: str | Path, of: str, said: Mapping[str, Any], kind: Any) -> None:

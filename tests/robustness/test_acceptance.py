@@ -9,6 +9,7 @@ from command_line import call
 from hand_rows import many, row
 
 from robo_maxent.errors import UsageError
+from robo_maxent.perturbations.friction import FootFriction
 from robo_maxent.report.limits import HOLDS, MISSED, UNCERTAIN, Limit, accepted, judged
 from robo_maxent.robustness import acceptance
 from robo_maxent.robustness.suites import MOST
@@ -128,6 +129,15 @@ def test_the_template_is_a_file_of_limits(tmp_path: Path, name: str) -> None:
     read = suite(tmp_path, acceptance.template(task), task)
     assert read.limits[0].axis == "nominal"
     assert len(read.limits) > 1
+
+
+def test_the_template_asks_for_no_severity_at_which_nothing_is_different(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = float(TASK.robot.model.geom_friction[TASK.robot.foot_geoms[0], 0])
+    monkeypatch.setattr(FootFriction, "reference", own)
+    read = suite(tmp_path, acceptance.template(TASK), TASK)
+    assert [limit.severity for limit in read.limits if limit.axis == "friction"] == [0.1]
 
 
 def test_rounds_go_on_with_new_starts_until_a_limit_is_decided(tmp_path: Path) -> None:
