@@ -142,7 +142,7 @@ def write(
     """Write the report of a stress test, atomically.
 
     Args:
-        rows: Episodes, of one stress test; with ``read`` they may be a :class:`RowTable`.
+        rows: Episodes, of one stress test; with ``read`` they may be those of a ``RowTable``.
         suite: What was run, as the suite's file has it; what it lacks is shown as not recorded.
         path: The HTML file; its directory is made.
         clips: Videos of rows, by the name of the row. None: there are none.
