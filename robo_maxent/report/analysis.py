@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from robo_maxent.evaluation.paired import (
     mean_difference,
     success_difference,
 )
-from robo_maxent.report.axis_rows import AxisRows, RowIndex, Rows
+from robo_maxent.report.axis_rows import AxisRows, RowIndex
 from robo_maxent.report.curves import Curve, is_ordered
 from robo_maxent.report.failures import Failures
 from robo_maxent.report.grips import GripAnalysis, grips
@@ -43,6 +43,7 @@ from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share, star
 from robo_maxent.report.ways import WaysAnalysis, ways
 from robo_maxent.types import FloorPlan
 
+T = TypeVar("T", bound=Sequence[StressEpisode])
 Hits = tuple[np.ndarray, np.ndarray]
 """Success of episodes, and the same number for the same start, (n,) each."""
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -150,8 +151,8 @@ def analyse(
     policies, baselines = _policies(index, suite)
     modes = index.modes(policies, baselines)
     parts = _Parts(policies, baselines, len(index), index.in_both, declared_plan(suite))
-    for of_axis in index.axes(suite, modes):
-        parts.add(of_axis)
+    for label in index.labels(suite):
+        parts.add(index.rows_of(label, suite, modes))  # and forget them
     undisturbed = {way[0]: index.undisturbed(way) for way in modes.items()}
     failures = failures or Failures(rows, with_rounds=has_limits)
     return Analysis(
@@ -216,8 +217,7 @@ class _Parts:
                 self.hits[policy].append(_hits(rows))
             if rows and label.name != NOMINAL:
                 self.disturbed.setdefault(policy)
-                placed = (row for row in rows if row.places)
-                self.placed[policy].extend(placed)
+                self.placed[policy].extend(row for row in rows if row.places)
         for policy, baseline in product(self._policies, self._baselines):
             pairs = _pairs(disturbed.get(policy, ()), disturbed.get(baseline, ()))
             if pairs:
@@ -316,6 +316,6 @@ def _adjusted(axes: Mapping[str, AxisAnalysis]) -> dict[tuple[str, str], float]:
     return dict(zip(p_values, adjusted, strict=True))
 
 
-def _only(policies: Sequence[str], rows: Mapping[str, Rows]) -> dict[str, Rows]:
+def _only(policies: Sequence[str], rows: Mapping[str, T]) -> dict[str, T]:
     """The rows of policies, in their order, without those of baselines."""
     return {policy: rows[policy] for policy in policies if policy in rows}

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -139,19 +139,24 @@ class RowIndex:
         modes = ({mode for _, mode in ways} for ways in self._of_axis.values())
         return sum({"mean", "sampled"} <= each for each in modes)
 
-    def axes(self, suite: Mapping[str, Any], modes: Mapping[str, str]) -> Iterator[AxisRows]:
-        """The rows of each axis, in the order in which axes are shown, one after the other."""
-        for name, label in labels_of(suite, self._of_axis).items():
-            in_mode = {way: self._whole(way, places) for way, places in self._of_axis[name].items()}
-            more = {
-                policy: self._whole((policy, "mean"), places)
-                for (policy, _), places in self._of_rounds[name].items()
-            }
-            judged = {way[0]: in_mode[way] for way in modes.items() if way in in_mode}
-            every = [row for rows in in_mode.values() for row in rows]
-            unit = label.unit or next((row.unit for row in every if row.unit), "")
-            severities = severities_of(name, every, suite)
-            yield AxisRows(replace(label, unit=unit), severities, judged, in_mode, more)
+    def labels(self, suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:
+        """Those of all axes, in the order in which they are shown."""
+        return tuple(labels_of(suite, self._of_axis).values())
+
+    def rows_of(
+        self, label: AxisLabel, suite: Mapping[str, Any], modes: Mapping[str, str]
+    ) -> AxisRows:
+        """The rows of an axis, made now."""
+        name = label.name
+        in_mode = {way: self._whole(way, places) for way, places in self._of_axis[name].items()}
+        more = {
+            policy: self._whole((policy, "mean"), places)
+            for (policy, _), places in self._of_rounds[name].items()
+        }
+        judged = {way[0]: in_mode[way] for way in modes.items() if way in in_mode}
+        unit = label.unit or next((row.unit for r in in_mode.values() for row in r if row.unit), "")
+        severities = severities_of(name, (row for r in in_mode.values() for row in r), suite)
+        return AxisRows(replace(label, unit=unit), severities, judged, in_mode, more)
 
     def _whole(self, way: Way, places: Places) -> Rows:
         """Rows of an axis, with all undisturbed episodes at its nominal severities."""
