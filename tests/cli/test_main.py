@@ -240,7 +240,7 @@ def test_in_a_terminal_tasks_stand_under_what_they_are_about(
     lines = call(capsys, "tasks")[1].splitlines()
     titles = [line for line in lines if not line.startswith("  ")]
     assert titles == [*FAMILIES, "Of Gymnasium", "Your own", "Trained already"]
-    assert lines[-1].startswith("  pretrained:NAME ")
+    assert lines[-1].startswith("  pretrained:quadruped-rough-scan ")
 
 
 def test_doctor_names_what_installs_each_extra(monkeypatch: pytest.MonkeyPatch) -> None:
