@@ -6,7 +6,7 @@ it expects. Here it is an X, which is unset where nothing is said.
 
 from dataclasses import replace
 from types import NoneType, UnionType
-from typing import Any, Union, get_args
+from typing import Any, Union, cast, get_args
 
 from tyro.constructors import (
     ConstructorRegistry,
@@ -29,7 +29,7 @@ def _or_left_out(
     present = tuple(each for each in get_args(info.type) if each is not NoneType)
     if info.type_origin not in (Union, UnionType) or present == get_args(info.type):
         return None
-    value = Union[present]  # noqa: UP007  # of as many types as there are
+    value = cast(Any, Union[present])  # noqa: UP007  # of as many types as there are
     spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(value, info.markers))
     if isinstance(spec, UnsupportedTypeAnnotationError):
         return spec
