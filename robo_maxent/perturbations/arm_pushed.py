@@ -3,7 +3,9 @@
 import numpy as np
 
 from robo_maxent.perturbations.base import Axis, Ranges, Running, Share, Values, horizontal
+from robo_maxent.perturbations.mass import scaled_axis
 from robo_maxent.perturbations.timed import NEVER, DirectedEffect
+from robo_maxent.sim.hand_strength import hand_strength
 from robo_maxent.sim.robot import ManipulationState, Robot, RobotState
 from robo_maxent.types import Arrow
 
@@ -15,7 +17,8 @@ RGBA, RADIUS = (0.85, 0.0, 0.4, 1.0), 0.01
 class ArmPushed(DirectedEffect):
     """A constant horizontal force on the hand for a while, N, world frame.
 
-    The arm of ``arm.xml`` gives way by 1 to 7 cm at 20 to 80 N for 0.2 s.
+    The arm of ``arm.xml`` gives way by 1 to 7 cm at 20 to 80 N for 0.2 s. Forces on another go with
+    what its motors hold.
     """
 
     name = "arm_pushed"
@@ -38,18 +41,25 @@ class ArmPushed(DirectedEffect):
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """From four sides."""
-        return (
-            self.from_sides(
-                suites={
-                    "quick": Share(8, 2, severities=(0.0, 60.0, 120.0, 240.0)),
-                    "full": Share(26, 5),
-                },
-            ),
+        axis = self.from_sides(
+            suites={
+                "quick": Share(8, 2, severities=(0.0, 60.0, 120.0, 240.0)),
+                "full": Share(26, 5),
+            },
         )
+        return (scaled_axis(axis, hand_strength(robot)),)
+
+    def level(self, name: str, robot: Robot) -> Ranges:
+        """In proportion to what the arm holds."""
+        ranges, scale = self.levels.get(name, {}), hand_strength(robot)
+        if not ranges or scale == 1.0:
+            return ranges
+        low, high = self.ranges[self.size]
+        return {**ranges, self.size: (scale * low, scale * high)}
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """30 N."""
-        return 30.0 * share
+        """30 N, for the shipped arm."""
+        return 30.0 * share * hand_strength(robot)
 
     def push(self, direction: float, impulse: float, seconds: float) -> Values:
         """A constant force for so long."""

@@ -60,7 +60,7 @@ class CentreOfMass(Perturbation):
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """In proportion to the size of the robot."""
-        return (_scaled_axis(self.axis(), size_scale(robot)),)
+        return (scaled_axis(self.axis(), size_scale(robot)),)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """No shift."""
@@ -123,7 +123,7 @@ class Payload(ScalarEffect):
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
         """In proportion to the mass of the robot."""
-        return (_scaled_axis(self.axis(), mass_scale(robot)),)
+        return (scaled_axis(self.axis(), mass_scale(robot)),)
 
     def combined(self, share: float, robot: Robot) -> float | None:
         """A quarter of the reference robot."""
@@ -193,7 +193,7 @@ def _scaled_ranges(ranges: Ranges, scale: float) -> Ranges:
     return {name: (scale * low, scale * high) for name, (low, high) in ranges.items()}
 
 
-def _scaled_axis(axis: Axis, scale: float) -> Axis:
+def scaled_axis(axis: Axis, scale: float) -> Axis:
     """An axis with all severities in proportion to a robot."""
     assert axis.reference is not None
     shares = {

@@ -106,9 +106,8 @@ class ObjectSize(Perturbation):
     def limits(self, robot: Robot) -> Mapping[str, Range]:
         """A gripper takes what it opens for, with a little room."""
         widest = 3.0
-        if robot.gripper >= 0:
-            joint = robot.model.actuator_trnid[robot.gripper, 0]
-            widest = ROOM * float(robot.model.jnt_range[joint, 1] / robot.object_half.max())
+        if robot.fingers is not None:
+            widest = ROOM * float(robot.fingers.widest / robot.object_half.max())
         return {"object_size": (0.4, round(widest, 3))}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:

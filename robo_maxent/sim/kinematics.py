@@ -24,7 +24,12 @@ class Chain:
     """The hinges between the world and a site, as the compiled model has them."""
 
     def __init__(
-        self, model: mujoco.MjModel, site: str, joints: Sequence[str], home: np.ndarray
+        self,
+        model: mujoco.MjModel,
+        site: str,
+        joints: Sequence[str],
+        home: np.ndarray,
+        upright: np.ndarray | None = None,
     ) -> None:
         """Read the chain.
 
@@ -34,6 +39,9 @@ class Chain:
             joints: All joints between the world and the site, from the base on; all hinges.
             home: Pose that spare joints drift to, and whose orientation of the site is kept where
                 none is given, rad, (J,).
+            upright: Axis of the site, a unit vector in its frame, (3,): only that is turned as it
+                shall be, and turns about it are free, since chains of five hinges can't do more;
+                None: the whole orientation.
 
         Raises:
             RobotError: The joints are not those of the chain, or one is no hinge.
@@ -48,6 +56,7 @@ class Chain:
         self._offsets, self._turns = _links(model, model.site(site).id, ids)
         self.home_rotation = self.pose(self.home[None])[1][0]
         """Orientation of the site in the home pose, columns are its axes, world frame, (3, 3)."""
+        self._upright = upright
 
     def pose(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pose of the site.
@@ -101,7 +110,13 @@ class Chain:
         jacobian = _jacobian(at, anchors, axes)  # (J, 6, N)
         wanted = np.broadcast_to(target, (len(q), 3, 3)).transpose(2, 1, 0)
         # The sine of the angle between them, about the axis that turns one into the other.
-        turn = 0.5 * _cross(columns, wanted).sum(axis=0)  # (3, N)
+        if self._upright is None:
+            turn = 0.5 * _cross(columns, wanted).sum(axis=0)  # (3, N)
+        else:
+            upright = self._upright[:, None, None]
+            kept, aim = (upright * columns).sum(axis=0), (upright * wanted).sum(axis=0)  # (3, N)
+            turn = _cross(kept, aim)
+            jacobian[:, 3:] -= aim * (aim * jacobian[:, 3:]).sum(axis=1, keepdims=True)
         error = np.concatenate([position.T - at, turn])  # (6, N)
         homing = HOMING * (self.home[:, None] - q.T)  # (J, N)
         error -= (jacobian * homing[:, None]).sum(axis=0)

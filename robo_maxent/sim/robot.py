@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from robo_maxent.errors import RobotError
+from robo_maxent.sim.fingers import Fingers
 from robo_maxent.sim.legs import leg_length
 from robo_maxent.sim.mjcf import ModelSource, undecorate
 from robo_maxent.sim.physics import Batch, mujoco
@@ -60,6 +61,9 @@ class RobotSpec:
     """Body of the hand, which pushes act on if there is no floating base."""
     pads: tuple[str, ...] = ()
     """Geoms that the hand holds by."""
+    openings: tuple[tuple[float, float], ...] = ()
+    """Position of the gripper's joint, m or rad -> half of the gap between the fingers, m, from
+    closed to opened; empty: the position is half of the gap."""
     walls: tuple[str, ...] = ()
     """Boxes along the axes of the world, which do not move."""
     lids: tuple[str, ...] = ()
@@ -202,6 +206,7 @@ class Robot:
         self.lid_boxes = tuple(self._covered(self._first_geom(lid)) for lid in self.lids)
         """What each covers once it is raised."""
         self.gripper = -1 if spec.gripper is None else self._id("actuator", spec.gripper)
+        self.fingers = self._fingers()
         self._hand = 0 if spec.hand is None else self._id("body", spec.hand)
         if spec.objects:
             self._columns |= {
@@ -371,6 +376,12 @@ class Robot:
         gain, bias = model.actuator_gainprm[acts, 0], model.actuator_biasprm[acts, 1]
         of_position = (gain != 0.0) & (bias == -gain) & (model.actuator_gear[acts, 0] == 1.0)
         return of_position & (model.actuator_dyntype[acts] == mujoco.mjtDyn.mjDYN_NONE.value)
+
+    def _fingers(self) -> Fingers | None:
+        if self.gripper < 0:
+            return None
+        joint = int(self.model.actuator_trnid[self.gripper, 0])
+        return Fingers(self.model, joint, self.spec.openings)
 
     def _floating(self, body: str) -> "_Base":
         number = self._id("body", body)
