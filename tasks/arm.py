@@ -1,20 +1,25 @@
 """What the tasks of the arm have in common: the hand, the table, the objects, what is seen.
 
 The hand points down. An action moves a target for it, which is integrated rather than measured, by
-up to 3 cm along each axis, and opens or closes the gripper; joint targets follow by inverse
-kinematics. Each task has a page of its own for its goals, its reward and its starts.
+up to 3 cm along each axis, and opens or closes the gripper, if there is one; joint targets follow
+by inverse kinematics. Each task has a page of its own for its goals, its reward and its starts.
+
+Where things are is said for the shipped arm; for another, places and heights go with the size that
+its page gives. What is a matter of objects and accuracy stays as it is: tolerance, steps, noise.
 """
 
 import copy
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, Self
 
 import numpy as np
 
 from robo_maxent.assets import path
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import EpisodeState, Initial
+from robo_maxent.errors import RobotError
 from robo_maxent.perturbations.actuators import DeadJoint, LockedJoint, MotorStrength
 from robo_maxent.perturbations.arm_pushed import ArmPushed
 from robo_maxent.perturbations.camera import CameraDelay, Occlusion
@@ -31,13 +36,15 @@ from robo_maxent.perturbations.table import (
     TableTilt,
     rotation,
 )
+from robo_maxent.robots.arm_page import ArmPage
+from robo_maxent.robots.page import Page, wrong_kind
+from robo_maxent.sim.hand_space import FULL, STARTS
 from robo_maxent.sim.kinematics import Chain
 from robo_maxent.sim.robot import ManipulationState, RobotSpec
 from robo_maxent.sim.rotations import axes, product, turned
 from robo_maxent.spaces import Box, Field, columns
 from robo_maxent.types import Act
 
-JOINTS = tuple(f"joint{number}" for number in range(1, 8))
 ARM = RobotSpec(
     path("arm.xml"),
     sites={"hand": "grasp"},
@@ -91,7 +98,6 @@ WORKSPACE = np.array([[0.28, -0.36, -0.12], [0.78, 0.36, 0.45]])  # m, of the ta
 
 # Where episodes begin and end, world frame, m.
 OBJECTS = np.array([[0.40, -0.20], [0.62, 0.20]])
-STARTS = np.array([[0.36, -0.24, 0.02], [0.66, 0.24, 0.32]])  # of the hand
 START_COUNT = 1024
 CLEARANCE = (0.10, 0.35)  # m of the hand above the table, where it begins apart from the object
 NEAR = (0.02, 0.08)  # m of the hand above the top of the object, where it begins over it
@@ -109,12 +115,16 @@ DEVIATIONS = {"distance": "m"}  # from the goal
 # Reflection in the plane ahead: vectors keep x and z; of the axes of a body, the second one turns.
 POLAR, AXES = (1, -1, 1), (1, -1, 1, -1, 1, -1)
 CAMERA = 0.003  # m, half-width of the noise of a position that a camera sees
+GRIPPER = (
+    Field("gripper opening", "m", 1, (1,)),
+    Field("target of the gripper opening", "m", 1, (1,)),
+)
+OPENING = Field("opening of the gripper", "2 cm", 1, (1,))
 HAND = (
     Field("hand", "m", 3, POLAR),
     Field("hand velocity", "m/s", 3, POLAR),
     Field("lead of the target of the hand", "m", 3, POLAR),
-    Field("gripper opening", "m", 1, (1,)),
-    Field("target of the gripper opening", "m", 1, (1,)),
+    *GRIPPER,
 )
 OBJECT = (
     Field("object as seen", "m", 3, POLAR, noise=CAMERA),
@@ -143,9 +153,9 @@ class Handling(EpisodeState):
     target: np.ndarray
     """Target of the hand, world frame, m, (N, 3)."""
     joints: np.ndarray
-    """Joint targets, rad, (N, 7)."""
+    """Joint targets, rad, (N, J)."""
     opening: np.ndarray
-    """Target of each finger, m from the middle, (N,)."""
+    """Target of each finger, m from the middle, (N,); 0 without a gripper."""
     hand: np.ndarray
     """Where the hand was at the last observation, world frame, m, (N, 3)."""
     object: np.ndarray
@@ -189,10 +199,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
     perturbations = EFFECTS
     default_randomization = VARIED
     observation = SEEN + TRUTH
-    action = (
-        Field("motion of the hand", "3 cm", 3, POLAR),
-        Field("opening of the gripper", "2 cm", 1, (1,)),
-    )
+    action = (Field("motion of the hand", "3 cm", 3, POLAR), OPENING)
     substeps = SUBSTEPS
     episode_steps = 50
     reward_range = (0.0, 1.0)
@@ -200,33 +207,95 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
     deviation_units = DEVIATIONS
     assisted = False
     """Episodes may begin in the middle of the task, as they do in training."""
+    needs_gripper = False
+    """Nothing can be done here without one."""
+    size = 1.0
+    """Of places and heights, over those of the shipped arm."""
+
+    def fit(self, page: Page) -> None:
+        """Take the arm of a page: its size, and its gripper, or none."""
+        if not isinstance(page, ArmPage):
+            raise wrong_kind(page, self.name)
+        self.size, self.action_of = page.size, f" of {page.name}"
+        if page.gripper is not None:
+            return
+        if self.needs_gripper:
+            raise RobotError(
+                f"{page.name} has no gripper, and {self.name} needs one. It can do arm-reach, "
+                "arm-reach-joints and arm-push"
+            )
+        self.perturbations = tuple(
+            each for each in self.perturbations if "gripper" not in each.needs
+        )
+        self.observation = tuple(part for part in self.observation if part not in GRIPPER)
+        self.action = tuple(part for part in self.action if part != OPENING)
+        assert self.goal is not None
+        reward: Any = self.goal.reward  # of all tasks of arms it takes where fields stand
+        self.goal = replace(self.goal, reward=partial(reward, at=self.columns))
+
+    action_of = ""
+    """What is said behind the names of actions: whose they are, if not of the shipped arm."""
 
     @property
     def action_space(self) -> Box:
         """Motion of the target of the hand, m, and of the fingers, m."""
-        names = ("hand x", "hand y", "hand z", "gripper")
-        return Box(names, np.zeros(4), np.array([STEP, STEP, STEP, OPENING_STEP]))
+        return self._space(("hand x", "hand y", "hand z"), [STEP, STEP, STEP])
+
+    def _space(self, names: Sequence[str], scale: list[float]) -> Box:
+        """These actions, and that of the gripper."""
+        if self.robot.fingers is not None:
+            names, scale = (*names, "gripper"), [*scale, OPENING_STEP]
+        own = tuple(name + self.action_of for name in names)
+        return Box(own, np.zeros(len(scale)), np.array(scale))
+
+    @cached_property
+    def columns(self) -> dict[str, slice]:
+        """Name of a field of the observation -> where it stands."""
+        return columns(self.observation)
+
+    @property
+    def joint_count(self) -> int:
+        """Joints of the arm, J, which come before that of the gripper."""
+        return len(self.robot.joints) - (self.robot.fingers is not None)
+
+    @cached_property
+    def home(self) -> np.ndarray:
+        """Angles of the arm in the home pose, rad, (J,)."""
+        return self.robot.home_pose[: self.joint_count]
 
     @cached_property
     def chain(self) -> Chain:
         """From the base to the hand."""
-        return Chain(
-            self.robot.model, self.robot.spec.sites["hand"], JOINTS, self.robot.home_pose[:7]
-        )
+        robot, count = self.robot, self.joint_count
+        end = robot.model, robot.spec.sites["hand"], robot.joints[:count], self.home
+        whole = Chain(*end)
+        return whole if count >= FULL else Chain(*end, upright=whole.home_rotation[2])
 
     @cached_property
     def starts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of the hand that episodes begin in, m, (M, 3), and the joints, rad, (M, 7)."""
-        wanted = np.random.default_rng(0).uniform(*STARTS, size=(START_COUNT, 3))
-        home = np.tile(self.robot.home_pose[:7], (START_COUNT, 1))
+        """Positions of the hand that episodes begin in, m, (M, 3), and the joints, rad, (M, J)."""
+        wanted = np.random.default_rng(0).uniform(*self.size * STARTS, size=(START_COUNT, 3))
+        home = np.tile(self.home, (START_COUNT, 1))
         joints = self.chain.solve(home, wanted, steps=40)
         reached = self.chain.pose(joints)[0]
         return reached, joints
 
+    @cached_property
+    def objects(self) -> np.ndarray:
+        """Corners of where objects and goals are put, world x and y, m, (2, 2)."""
+        return self.size * OBJECTS
+
     @property
     def widest(self) -> float:
-        """Of the opening of a finger, m from the middle."""
-        return float(self.robot.joint_range[-1, 1])
+        """Of the opening of a finger, m from the middle; 0 without a gripper."""
+        fingers = self.robot.fingers
+        return 0.0 if fingers is None else fingers.widest
+
+    def opening(self, state: ManipulationState) -> np.ndarray:
+        """Of a finger, m from the middle, (N,); 0 without a gripper."""
+        fingers = self.robot.fingers
+        position = state.joint_position[:, -1]
+        return np.zeros(len(position)) if fingers is None else fingers.opening(position)
 
     def in_training(self) -> Self:
         """The same task, begun in its middle at times."""
@@ -240,7 +309,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         own = {name: np.zeros((n, 3)) for name in vectors}
         own |= {name: np.zeros(n) for name in ("opening", "distance", "goal_above")}
         own |= {name: np.zeros((n, 2)) for name in ("object_place", "goal_place")}
-        own["joints"] = np.zeros((n, 7))
+        own["joints"] = np.zeros((n, self.joint_count))
         return Handling.blank(n, self.action_size, **own)
 
     def control(
@@ -248,12 +317,19 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
     ) -> np.ndarray:
         """Move the targets of hand and gripper, and the joints after them."""
         hand = state.site_position["hand"]
-        target = np.clip(episode.target + STEP * action[:, :3], *WORKSPACE)
+        target = np.clip(episode.target + STEP * action[:, :3], *self.size * WORKSPACE)
         episode.target[:] = hand + np.clip(target - hand, -LEASH, LEASH)
         episode.joints[:] = self.chain.step(episode.joints, episode.target)
-        opening = episode.opening + OPENING_STEP * action[:, 3]
+        return self._with_fingers(episode, action)
+
+    def _with_fingers(self, episode: Handling, action: np.ndarray) -> np.ndarray:
+        """Move the target of the gripper by the last action: controls of all actuators, (N, A)."""
+        fingers = self.robot.fingers
+        if fingers is None:
+            return episode.joints.copy()
+        opening = episode.opening + OPENING_STEP * action[:, -1]
         episode.opening[:] = np.clip(opening, 0.0, self.widest)
-        return np.concatenate([episode.joints, episode.opening[:, None]], axis=1)
+        return np.concatenate([episode.joints, fingers.position(episode.opening)[:, None]], axis=1)
 
     def observe(self, episode: Handling, state: ManipulationState) -> np.ndarray:
         """The hand, the object, the goal, and for critics what only a simulator knows."""
@@ -262,8 +338,7 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
             hand,  # 3
             episode.hand_velocity,  # 3
             episode.target - hand,  # 3
-            state.joint_position[:, 7:],  # 1
-            episode.opening[:, None],  # 1
+            *self._gripper_parts(episode, state),  # 1, 1, or nothing
             thing,  # 3
             thing - hand,  # 3
             axes(state.object_orientation[:, 0]),  # 6
@@ -276,6 +351,11 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
             *self.table_parts(episode, state),  # 4
         ]
         return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def _gripper_parts(self, episode: Handling, state: ManipulationState) -> list[np.ndarray]:
+        if self.robot.fingers is None:
+            return []
+        return [self.opening(state)[:, None], episode.opening[:, None]]
 
     def table_parts(self, episode: Handling, state: ManipulationState) -> list[np.ndarray]:
         """What only a simulator knows of the tables, (N, ...) each."""
@@ -355,11 +435,12 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         holds = grips & (see["gripper opening"][:, 0] < 1.5 * half + 0.002) & (target < 0.6 * half)
         over = to_object + np.where(aside < ALIGNED, 0.0, APPROACH)[:, None] * [0.0, 0.0, 1.0]
         way = np.where(holds[:, None], see["goal"] - see["object as seen"], over)
-        return steered(see, way, np.where(grips, -1.0, 1.0))
+        return self.steered(see, way, np.where(grips, -1.0, 1.0))
 
     def seen(self, obs: np.ndarray) -> dict[str, np.ndarray]:
         """What a policy sees, by the name of the field, (N, ...)."""
-        return {part.name: obs[:, COLUMNS[part.name]] for part in SEEN}
+        seen = [part.name for part in self.observation if not part.privileged]
+        return {name: obs[:, self.columns[name]] for name in seen}
 
     def half_heights(self, see: dict[str, np.ndarray]) -> np.ndarray:
         """From the middle of the objects to the surface that they lie on, m, (N,)."""
@@ -431,18 +512,19 @@ class ArmTask(MujocoTask[Handling, ManipulationState]):
         episode.object_place[sim], episode.goal_place[sim] = pose[0][:2], goal[:2]
         episode.distance[sim] = np.inf
         episode.goal_above[sim] = goal[2] - surface.height(goal[0], goal[1])
-        robot, qpos = self.robot, self.robot.home_qpos.copy()
-        qpos[robot.qpos_adr[:7]] = joints
-        qpos[robot.qpos_adr[7] :][:2] = fingers
+        robot, qpos, ctrl = self.robot, self.robot.home_qpos.copy(), joints
+        qpos[robot.qpos_adr[: len(joints)]] = joints
+        if robot.fingers is not None:
+            robot.fingers.place(qpos, fingers)
+            ctrl = np.append(joints, robot.fingers.position(episode.opening[sim]))
         qpos[robot.object_qpos[0] :][:7] = np.concatenate(pose)
-        ctrl = np.append(joints, episode.opening[sim])
         return Initial(qpos, ctrl=ctrl, mocap_pos=goal[None])
 
-
-def steered(see: dict[str, np.ndarray], way: np.ndarray, grip: np.ndarray) -> np.ndarray:
-    """Actions that lead the hand by a way, m, (N, 3), with the fingers moved, in [-1, 1], (N,)."""
-    move = (way - see["lead of the target of the hand"]) / STEP
-    return np.clip(np.column_stack([move, grip]), -1.0, 1.0).astype(np.float32)
+    def steered(self, see: dict[str, np.ndarray], way: np.ndarray, grip: np.ndarray) -> np.ndarray:
+        """Actions, (N, A), that lead the hand by a way, m, (N, 3), and the fingers, (N,)."""
+        move = (way - see["lead of the target of the hand"]) / STEP
+        parts = [move] if self.robot.fingers is None else [move, grip]
+        return np.clip(np.column_stack(parts), -1.0, 1.0).astype(np.float32)
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -456,8 +538,7 @@ def met(achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
 
 
 COLUMNS = columns(ArmTask.observation)
-"""Name of a field of the observation -> where it stands."""
-_HAND, _OBJECT, _GOAL = (COLUMNS[name] for name in ("hand", "object", "goal"))
+"""Name of a field of the observation of an arm with a gripper -> where it stands."""
 
 
 def bring_terms(hand: np.ndarray, thing: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
@@ -470,7 +551,9 @@ def bring_terms(hand: np.ndarray, thing: np.ndarray, goal: np.ndarray) -> dict[s
     }
 
 
-def bring_reward(obs: np.ndarray, action: np.ndarray, after: np.ndarray) -> np.ndarray:
+def bring_reward(
+    obs: np.ndarray, action: np.ndarray, after: np.ndarray, at: Mapping[str, slice] = COLUMNS
+) -> np.ndarray:
     """Their sum, of observations: those after the step, (B, O), to (B,)."""
-    terms = bring_terms(after[:, _HAND], after[:, _OBJECT], after[:, _GOAL])
+    terms = bring_terms(*(after[:, at[name]] for name in ("hand", "object", "goal")))
     return sum(terms.values(), np.zeros(len(after)))

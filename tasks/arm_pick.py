@@ -14,7 +14,6 @@ from robo_maxent.spaces import GoalSpec
 from robo_maxent.tasks.arm import (
     CLEARANCE,
     NEAR,
-    OBJECTS,
     RELATIVE,
     ArmTask,
     Handling,
@@ -36,18 +35,19 @@ class ArmPick(ArmTask):
 
     name = "arm-pick"
     summary = "an arm picks objects up from uneven tables and brings them to goals, half in the air"
+    needs_gripper = True
     goal = GoalSpec("object", "goal", bring_reward, met, RELATIVE, share=0.0)
 
     def holding(self, episode: Handling, state: ManipulationState) -> np.ndarray:
         """The object is between the fingers, which are as far apart as it is wide, or nearly."""
         away = apart(state.object_position[:, 0], state.site_position["hand"])
         half = self.robot.object_half[0, 1] * episode.params["object_size"][:, 0]
-        return (away < HELD_WITHIN) & (state.joint_position[:, 7] < HELD_WIDTH * half)
+        return (away < HELD_WITHIN) & (self.opening(state) < HELD_WIDTH * half)
 
     def reset(self, episode: Handling, sim: int, rng: np.random.Generator) -> Initial:
         """Put the object on the table, in training at times into the gripper or below it."""
         surface, above = self.surface(episode, sim), self.half_height(episode, sim)
-        goal = self.lying(surface, rng.uniform(*OBJECTS), above, 0.0)[0]
+        goal = self.lying(surface, rng.uniform(*self.objects), above, 0.0)[0]
         lifted, in_air = rng.uniform(*AIR), rng.random() < AIR_SHARE
         goal[2] += lifted * in_air
         chance, facing = rng.random(), rng.uniform(-np.pi, np.pi)
@@ -61,6 +61,6 @@ class ArmPick(ArmTask):
             place = self.starts[0][start][:2] + rng.uniform(-0.02, 0.02, 2)
         else:
             start = self.hand_above(surface, CLEARANCE, rng)
-            place = rng.uniform(*OBJECTS)
+            place = rng.uniform(*self.objects)
         pose = self.lying(surface, place, above, facing)
         return self.begin(episode, sim, surface, start, pose, goal)

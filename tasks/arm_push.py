@@ -12,20 +12,18 @@ from robo_maxent.tasks.arm import (
     ALIGNED,
     APPROACH,
     CLEARANCE,
-    OBJECTS,
     RELATIVE,
     ArmTask,
     Handling,
     bring_reward,
     met,
-    steered,
 )
 
 LEAST_WAY = 0.08  # m from the object to the goal
 BESIDE_SHARE = 0.5  # of the episodes in training, which begin with the hand beside the object
 BESIDE = (0.005, 0.04)  # m between the two then
 BESIDE_ABOVE = (0.025, 0.06)  # m above the table: the tips are lower, and to the side
-HAND_HALF = (0.009, 0.056)  # m, of the opened fingers, along x and y
+HAND_HALF = (0.009, 0.016)  # m, of the hand along x and y; the latter beside the opening, if any
 BEHIND = 0.03  # m behind the object that a script pushes from, to its side
 PACE = 0.5  # of the way that is left, that a script leads the hand by
 MISSED = 0.02  # m beside it: more, and it comes again from above
@@ -43,16 +41,17 @@ class ArmPush(ArmTask):
     def reset(self, episode: Handling, sim: int, rng: np.random.Generator) -> Initial:
         """Put the object and the goal on the table, apart from each other."""
         surface, above = self.surface(episode, sim), self.half_height(episode, sim)
-        place, start = rng.uniform(*OBJECTS), self.hand_above(surface, CLEARANCE, rng)
+        place, start = rng.uniform(*self.objects), self.hand_above(surface, CLEARANCE, rng)
         if self.assisted and rng.random() < BESIDE_SHARE:
             start = self.hand_above(surface, BESIDE_ABOVE, rng)
             hand = self.starts[0][start][:2]
             ahead = (place - hand) / np.linalg.norm(place - hand)
-            between = np.abs(ahead) @ HAND_HALF + np.sqrt(2.0) * above + rng.uniform(*BESIDE)
+            half = np.array([HAND_HALF[0], self.widest + HAND_HALF[1]])
+            between = np.abs(ahead) @ half + np.sqrt(2.0) * above + rng.uniform(*BESIDE)
             place = hand + between * ahead
-        target = rng.uniform(*OBJECTS)
+        target = rng.uniform(*self.objects)
         while np.linalg.norm(target - place) < LEAST_WAY:
-            target = rng.uniform(*OBJECTS)
+            target = rng.uniform(*self.objects)
         goal = self.lying(surface, target, above, 0.0)[0]
         pose = self.lying(surface, place, above, rng.uniform(-np.pi, np.pi))
         return self.begin(episode, sim, surface, start, pose, goal)
@@ -75,4 +74,4 @@ class ArmPush(ArmTask):
         level = np.where(is_behind | pushes, 0.0, APPROACH) - from_object[:, 2]
         level_way = forward[:, None] * ahead - across
         way = np.column_stack([level_way, level]) * (left > ARRIVED)[:, None]
-        return steered(see, way, -np.ones(len(obs)))
+        return self.steered(see, way, -np.ones(len(obs)))

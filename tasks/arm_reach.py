@@ -1,5 +1,7 @@
 """Reach for a point above a table; nothing is handled, but what stands there may be in the way."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from robo_maxent.envs.task import Initial
@@ -8,20 +10,16 @@ from robo_maxent.spaces import GoalSpec
 from robo_maxent.tasks.arm import (
     CLEARANCE,
     COLUMNS,
-    OBJECTS,
     RELATIVE,
     TOLERANCE,
     ArmTask,
     Handling,
     apart,
     met,
-    steered,
 )
 
 ABOVE = (0.03, 0.30)  # m of the goal above the table
 SLOPE = 5.0  # 1/m, of the reward for nearness
-
-_HAND, _GOAL = COLUMNS["hand"], COLUMNS["goal"]
 
 
 def terms(hand: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
@@ -33,9 +31,11 @@ def terms(hand: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def reward(obs: np.ndarray, action: np.ndarray, after: np.ndarray) -> np.ndarray:
+def reward(
+    obs: np.ndarray, action: np.ndarray, after: np.ndarray, at: Mapping[str, slice] = COLUMNS
+) -> np.ndarray:
     """The same of observations: those after the step, (B, O), to (B,)."""
-    return sum(terms(after[:, _HAND], after[:, _GOAL]).values(), np.zeros(len(after)))
+    return sum(terms(after[:, at["hand"]], after[:, at["goal"]]).values(), np.zeros(len(after)))
 
 
 class ArmReach(ArmTask):
@@ -48,8 +48,9 @@ class ArmReach(ArmTask):
     def reset(self, episode: Handling, sim: int, rng: np.random.Generator) -> Initial:
         """Put the goal above the table, and the object somewhere on it."""
         surface, above = self.surface(episode, sim), self.half_height(episode, sim)
-        goal = self.lying(surface, rng.uniform(*OBJECTS), rng.uniform(*ABOVE), 0.0)[0]
-        pose = self.lying(surface, rng.uniform(*OBJECTS), above, rng.uniform(-np.pi, np.pi))
+        place, lifted = rng.uniform(*self.objects), self.size * rng.uniform(*ABOVE)
+        goal = self.lying(surface, place, lifted, 0.0)[0]
+        pose = self.lying(surface, rng.uniform(*self.objects), above, rng.uniform(-np.pi, np.pi))
         start = self.hand_above(surface, CLEARANCE, rng)
         return self.begin(episode, sim, surface, start, pose, goal)
 
@@ -68,7 +69,7 @@ class ArmReach(ArmTask):
     def script(self, obs: np.ndarray) -> np.ndarray:
         """Go to the goal, (N, 4)."""
         see = self.seen(obs)
-        return steered(see, see["goal"] - see["hand"], np.zeros(len(obs)))
+        return self.steered(see, see["goal"] - see["hand"], np.zeros(len(obs)))
 
     def reward_terms(
         self, episode: Handling, state: ManipulationState, action: np.ndarray

@@ -1,16 +1,19 @@
 """Reach by moving joints rather than the hand, to compare the two.
 
-What differs from ``arm-reach``: an action moves the targets of the seven joints, which are
+What differs from ``arm-reach``: an action moves the targets of the arm's joints, which are
 integrated, and nothing keeps the hand pointing down. A policy sees the joints too.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from robo_maxent.robots.arm_page import ArmPage
+from robo_maxent.robots.page import Page
 from robo_maxent.sim.robot import ManipulationState
-from robo_maxent.spaces import Box, Field, columns
+from robo_maxent.spaces import Box, Field
 from robo_maxent.tasks.arm import (
-    JOINTS,
-    OPENING_STEP,
+    OPENING,
     SEEN,
     TRUTH,
     Handling,
@@ -26,7 +29,7 @@ OWN = (
     Field("joints from home", "rad", 7, TURNS),
     Field("lead of the targets of the joints", "rad", 7, TURNS),
 )
-_SEEN = sum(part.size for part in SEEN)
+MOTION = Field("motion of the joints", "0.1 rad", 7, TURNS)
 
 
 class ArmReachJoints(ArmReach):
@@ -35,41 +38,55 @@ class ArmReachJoints(ArmReach):
     name = "arm-reach-joints"
     summary = "the same, with actions that move joints rather than the hand"
     observation = (*SEEN, *OWN, *TRUTH)
-    action = (
-        Field("motion of the joints", "0.1 rad", 7, TURNS),
-        Field("opening of the gripper", "2 cm", 1, (1,)),
-    )
+    action = (MOTION, OPENING)
+
+    def fit(self, page: Page) -> None:
+        """Take the arm of a page, with as many joints as it has.
+
+        Few arms are mirror images of themselves in their ready pose, so none is taken for one: then
+        nothing is mirrored in learning.
+        """
+        if isinstance(page, ArmPage):
+            self.observation = tuple(_fitted(part, page) for part in self.observation)
+            self.action = tuple(_fitted(part, page) for part in self.action)
+        super().fit(page)
 
     @property
     def action_space(self) -> Box:
         """Motion of the targets of the joints, rad, and of the fingers, m."""
-        scale = np.array([JOINT_STEP] * len(JOINTS) + [OPENING_STEP])
-        return Box((*JOINTS, "gripper"), np.zeros(8), scale)
+        names = self.robot.joints[: self.joint_count]
+        return self._space(names, [JOINT_STEP] * len(names))
 
     def control(
         self, episode: Handling, state: ManipulationState, action: np.ndarray
     ) -> np.ndarray:
         """Move the targets of the joints; the target of the hand is where they lead it."""
-        now = state.joint_position[:, :7]
-        target = np.clip(episode.joints + JOINT_STEP * action[:, :7], *self.robot.joint_range[:7].T)
+        count = self.joint_count
+        now, limits = state.joint_position[:, :count], self.robot.joint_range[:count].T
+        target = np.clip(episode.joints + JOINT_STEP * action[:, :count], *limits)
         episode.joints[:] = now + np.clip(target - now, -LEASH, LEASH)
         episode.target[:] = self.chain.pose(episode.joints)[0]
-        opening = episode.opening + OPENING_STEP * action[:, 7]
-        episode.opening[:] = np.clip(opening, 0.0, self.widest)
-        return np.concatenate([episode.joints, episode.opening[:, None]], axis=1)
+        return self._with_fingers(episode, action)
 
     def observe(self, episode: Handling, state: ManipulationState) -> np.ndarray:
         """The joints too."""
-        obs, now = super().observe(episode, state), state.joint_position[:, :7]
-        own = [now - self.robot.home_pose[:7], episode.joints - now]
-        parts = [obs[:, :_SEEN], *own, obs[:, _SEEN:]]
+        obs, now = super().observe(episode, state), state.joint_position[:, : self.joint_count]
+        own, before = [now - self.home, episode.joints - now], self.columns[OWN[0].name].start
+        parts = [obs[:, :before], *own, obs[:, before:]]
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def script(self, obs: np.ndarray) -> np.ndarray:
-        """Go to the goal by inverse kinematics, (N, 8)."""
-        see, at = self.seen(obs), columns(self.observation)
-        joints = obs[:, at[OWN[0].name]] + self.robot.home_pose[:7]
+        """Go to the goal by inverse kinematics, (N, A)."""
+        see, count = self.seen(obs), self.joint_count
+        joints = see[OWN[0].name] + self.home
         wanted = self.chain.solve(joints, see["goal"].astype(float), steps=SCRIPT_STEPS)
-        move = (wanted - joints - obs[:, at[OWN[1].name]]) / JOINT_STEP
-        action = np.column_stack([move, np.zeros(len(obs))])
+        move = (wanted - joints - see[OWN[1].name]) / JOINT_STEP
+        action = np.column_stack([move, np.zeros((len(obs), self.action_size - count))])
         return np.clip(action, -1.0, 1.0).astype(np.float32)
+
+
+def _fitted(part: Field, page: ArmPage) -> Field:
+    """A field with an element for each joint of an arm."""
+    if part not in (*OWN, MOTION):
+        return part
+    return replace(part, size=len(page.joints.names), sign=None)

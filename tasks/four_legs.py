@@ -26,7 +26,8 @@ from robo_maxent.perturbations.gravity import GravityTilt
 from robo_maxent.perturbations.mass import CentreOfMass, Payload
 from robo_maxent.perturbations.pushes import Pushes
 from robo_maxent.perturbations.sensing import SensorNoise
-from robo_maxent.robots.page import LEGS, RobotPage
+from robo_maxent.robots.page import Page, wrong_kind
+from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
 from robo_maxent.sim.robot import LeggedState, RobotSpec
 from robo_maxent.spaces import Field
 
@@ -83,11 +84,13 @@ class OnFourLegs(MujocoTask[E, LeggedState]):
     action_scale = ACTION_SCALE
     substeps = SUBSTEPS
 
-    def fit(self, page: RobotPage) -> None:
+    def fit(self, page: Page) -> None:
         """Take the robot of a page.
 
         Its actions reach as far as the page says, times what this task has over walking.
         """
+        if not isinstance(page, QuadrupedPage):
+            raise wrong_kind(page, self.name)
         ranges = np.tile(page.joints.action, len(LEGS))  # (A,)
         wider = self.action_scale / ACTION_SCALE if len(ranges) == len(ACTION_SCALE) else 1.0
         self.action_scale = wider * ranges
@@ -107,7 +110,7 @@ class OnFourLegs(MujocoTask[E, LeggedState]):
         return qpos
 
 
-def _fitted(field: Field, page: RobotPage) -> Field:
+def _fitted(field: Field, page: QuadrupedPage) -> Field:
     """A field with an element for each joint of a robot, and their signs in a mirror."""
     if field.name not in OF_JOINTS:
         return field

@@ -20,7 +20,7 @@ from robo_maxent.perturbations.base import Perturbation
 from robo_maxent.perturbations.params import EpisodeParams, require_distinct
 from robo_maxent.perturbations.ranges import Randomization, randomization
 from robo_maxent.robots.own_robot import OwnRobot, open_robot
-from robo_maxent.robots.page import RobotPage, page_file
+from robo_maxent.robots.page import Page, page_file, wrong_kind
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.body_scale import BodyScale
 from robo_maxent.sim.physics import mujoco
@@ -93,9 +93,9 @@ class MujocoTask(Task[E, S]):
         self._own_robot: OwnRobot | None = None
         if robot_file is not None:
             self._own_robot = open_robot(Path(robot_file))
-            self.robot_spec = self._own_robot.spec(own_spec)
             if self._own_robot.page is not None:
                 self.fit(self._own_robot.page)
+            self.robot_spec = self._own_robot.spec(own_spec)
         self.terrain = terrain
         self.robot = self._loaded()
         if self._own_robot is not None and self._own_robot.page is None:
@@ -106,16 +106,13 @@ class MujocoTask(Task[E, S]):
         chosen = self.default_randomization if randomization is None else randomization
         self.randomization = self.ranges(chosen)
 
-    def fit(self, page: RobotPage) -> None:
+    def fit(self, page: Page) -> None:
         """Take the robot of a page in the place of the task's own.
 
         Raises:
             RobotError: The task is not for such robots.
         """
-        raise RobotError(
-            f"{page.name} is a quadruped, and {self.name} is for another kind of robot: give MJCF "
-            "with the names of the task's own"
-        )
+        raise wrong_kind(page, self.name)
 
     @cached_property
     def scale(self) -> BodyScale:

@@ -1,4 +1,4 @@
-"""A robot in its standing pose: as it looks, and what of it touches, from the side and in front."""
+"""A robot in its home pose: as it looks, and what of it touches, from the side and in front."""
 
 import os
 
@@ -18,6 +18,8 @@ VIEWS = {"looks": (135.0, -20.0), "side": (90.0, 0.0), "front": (180.0, 0.0)}
 """Azimuth and elevation of the camera, degrees; x is forward."""
 DISTANCE = 3.6
 """Of the camera, over the size of the robot."""
+ARM_VIEW = 0.85
+"""What the views of an arm show, over the extent of its world."""
 TOUCHING = (1, 3)
 """Geom groups of what touches, beside the ground's, 0."""
 
@@ -40,10 +42,8 @@ def draw(spec: RobotSpec, path: str | os.PathLike[str]) -> None:
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, robot.home)
     mujoco.mj_forward(model, data)
-    feet = data.geom_xpos[robot.foot_geoms]
-    size = float(np.linalg.norm(np.ptp(feet, axis=0)[:2]) + robot.home_height)
     camera = mujoco.MjvCamera()
-    camera.lookat[:] = data.xpos[robot.base_body] * [1.0, 1.0, 0.7]
+    camera.lookat[:], size = _framed(robot, data)
     camera.distance = DISTANCE * size / 2
     renderer = mujoco.Renderer(model, PANEL, PANEL)
     panels = []
@@ -55,6 +55,15 @@ def draw(spec: RobotSpec, path: str | os.PathLike[str]) -> None:
         renderer.close()
     with atomic_path(path) as temporary:
         Image.fromarray(np.concatenate(panels, axis=1)).save(temporary, format="png")
+
+
+def _framed(robot: Robot, data: mujoco.MjData) -> tuple[np.ndarray, float]:
+    """What the camera looks at, m, (3,), and how large that is, m; of an arm, as its world says."""
+    if robot.spec.base is None:
+        return robot.model.stat.center, ARM_VIEW * float(robot.model.stat.extent)
+    feet = data.geom_xpos[robot.foot_geoms]
+    size = float(np.linalg.norm(np.ptp(feet, axis=0)[:2]) + robot.home_height)
+    return data.xpos[robot.base_body] * [1.0, 1.0, 0.7], size
 
 
 def _shown(touching: bool) -> mujoco.MjvOption:

@@ -8,7 +8,7 @@ import numpy as np
 
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.findings import Finding, few
-from robo_maxent.robots.page import LEGS
+from robo_maxent.robots.quadruped_page import LEGS
 from robo_maxent.sim.legs import LATERAL, chain, leg_length
 from robo_maxent.sim.physics import mujoco
 
@@ -122,18 +122,32 @@ def _ancestors(model: mujoco.MjModel, body: int) -> list[int]:
     return found
 
 
-def _trunk(model: mujoco.MjModel, tips: Sequence[int]) -> int:
-    """The body that most chains of hinges stand out of."""
+def has_legs(model: mujoco.MjModel) -> bool:
+    """Whether four chains of hinges or more stand out of a body that no longer chain leads to."""
+    hubs = _hubs(model, _tips(model))
+    hub, count = hubs.most_common(1)[0] if hubs else (0, 0)
+    return hub > 0 and count >= len(LEGS)
+
+
+def _hubs(model: mujoco.MjModel, tips: Sequence[int]) -> Counter[int]:
+    """Body that chains of hinges stand out of -> how many do."""
     hubs: Counter[int] = Counter()
     for tip in tips:
         moving = [body for body in _ancestors(model, tip)[:-1] if _is_moving(model, body)]
         hubs[int(model.body_parentid[moving[-1]])] += 1
+    return hubs
+
+
+def _trunk(model: mujoco.MjModel, tips: Sequence[int]) -> int:
+    """The body that most chains of hinges stand out of."""
+    hubs = _hubs(model, tips)
     hub, count = hubs.most_common(1)[0] if hubs else (0, 0)
     if hub == 0 or count < len(LEGS):
         chains = [f"{model.body(tip).name} ({len(_hinges(model, 0, tip))} hinges)" for tip in tips]
         raise RobotError(
-            "Found no body with four legs, which are chains of at least two hinges. Chains: "
-            f"{few(chains, 12) or 'none'}. Name the parts: --base BODY --feet FR FL RR RL"
+            "Found no body with four legs, which are chains of at least two hinges, and no arm, "
+            f"which is a chain of five to seven. Chains: {few(chains, 12) or 'none'}. Name the "
+            "parts: --base BODY --feet FR FL RR RL, or --hand BODY of an arm"
         )
     if [count for _, count in hubs.most_common()].count(count) > 1:
         names = [model.body(hub).name for hub, n in hubs.most_common() if n == count]

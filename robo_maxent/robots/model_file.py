@@ -26,6 +26,8 @@ from robo_maxent.sim.physics import mujoco
 
 MESHES = (".stl", ".obj", ".msh")
 """Endings of the meshes that MuJoCo reads."""
+WEIGHTLESS = 1e-6
+"""Whatever moves and is lighter than this has no mass to speak of, kg."""
 SEARCHED = 20_000
 """Files around a model that are looked through for a mesh, at most."""
 
@@ -113,16 +115,20 @@ def _strip(spec: mujoco.MjSpec) -> None:
 
 
 def _compiled(spec: mujoco.MjSpec, findings: list[Finding]) -> mujoco.MjModel:
-    """The compiled model; where moving links have no mass, they get a little.
+    """The compiled model; where moving links have no mass, or hardly any, they get a little.
 
     Raises:
         ValueError: It does not compile all the same.
     """
     try:
-        return spec.compile()
+        compiled = spec.compile()
     except ValueError as error:
         if "mjMINVAL" not in str(error):
             raise
+    else:
+        moving = (compiled.body_jntnum > 0) & (compiled.body_subtreemass < WEIGHTLESS)
+        if not moving.any():
+            return compiled
     spec.compiler.boundmass, spec.compiler.boundinertia = LEAST_MASS, LEAST_INERTIA
     compiled = spec.compile()
     light = np.flatnonzero(compiled.body_mass[1:] <= LEAST_MASS) + 1

@@ -15,10 +15,14 @@ from typing import Any
 
 from robo_maxent.errors import RobotError
 from robo_maxent.from_json import typed
+from robo_maxent.robots.arm_page import ArmPage
+from robo_maxent.robots.arm_parts import arm_alone
+from robo_maxent.robots.arm_world import ArmWorld
 from robo_maxent.robots.model_file import locate, open_model
-from robo_maxent.robots.page import LEGS, RobotPage, page_file, read_page, write_page
+from robo_maxent.robots.page import Page, page_file, read_page, write_page
 from robo_maxent.robots.page_world import PageWorld
-from robo_maxent.robots.parts import parts_of
+from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
+from robo_maxent.robots.quadruped_parts import quadruped_alone
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.robot import RobotSpec
 
@@ -34,7 +38,7 @@ class OwnRobot:
 
     mjcf: Mjcf
     """Its parts alone, if it has a page; or else MJCF with the names of the task's own robot."""
-    page: RobotPage | None = None
+    page: Page | None = None
     archive: bytes | None = None
     """What it was read from, if that is an archive."""
 
@@ -60,15 +64,27 @@ class OwnRobot:
         return buffer.getvalue()
 
     def spec(self, own: RobotSpec) -> RobotSpec:
-        """What a task has to know of it, in the place of its own robot."""
+        """What a task of such robots has to know of it, in the place of its own robot."""
         if self.page is None:
             return replace(own, model=self.mjcf)
+        if isinstance(self.page, QuadrupedPage):
+            return replace(
+                own,
+                model=PageWorld(self.mjcf, self.page, own),
+                base=self.page.base,
+                feet=LEGS,
+                actuators=self.page.joint_names,
+            )
+        world, gripper = ArmWorld(self.mjcf, self.page, own), self.page.gripper
+        if gripper is None:
+            return replace(own, model=world, hand=self.page.hand.body, gripper=None, pads=())
         return replace(
             own,
-            model=PageWorld(self.mjcf, self.page, own),
-            base=self.page.base,
-            feet=LEGS,
-            actuators=self.page.joint_names,
+            model=world,
+            hand=self.page.hand.body,
+            gripper=gripper.joint,
+            pads=world.pads,
+            openings=tuple(zip(gripper.positions, gripper.openings, strict=True)),
         )
 
 
@@ -100,7 +116,9 @@ def open_robot(named: str | Path) -> OwnRobot:
         raise RobotError(f"{path} is no TOML: {error}") from error
     page = read_page(text, str(path))
     model = open_model(locate(page.model, path.parent))
-    return OwnRobot(parts_of(model.spec, page), page)
+    if isinstance(page, ArmPage):
+        return OwnRobot(arm_alone(model.spec, page), page)
+    return OwnRobot(quadruped_alone(model.spec, page), page)
 
 
 def _from_zip(path: Path) -> OwnRobot:

@@ -1,94 +1,25 @@
 """One page about a robot: a TOML beside its file, which says what no model says.
 
-``robo-maxent robot check`` writes it, with the numbers that it proposes; all may be changed.
+``robo-maxent robot check`` writes it, with the numbers that it proposes; all may be changed. What
+stands in it goes by the kind of robot: ``kind = "arm"``, or nothing, which is a quadruped.
 """
 
-import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
-
-import numpy as np
 
 from robo_maxent.errors import RobotError
 from robo_maxent.from_json import typed
+from robo_maxent.robots.arm_page import ArmPage, check_arm, write_arm
+from robo_maxent.robots.page_toml import known_keys, unknown_keys
+from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage, check_quadruped, write_quadruped
 
-LEGS = ("FR", "FL", "RR", "RL")
-"""Front or rear, right or left."""
-
-
-@dataclass(frozen=True)
-class Feet:
-    """What the feet have in common. They are spheres, whose friction is that of their contacts."""
-
-    radius: float
-    """m."""
-    friction: float
-    """Sliding."""
+Page = QuadrupedPage | ArmPage
+KINDS: dict[str, type[Page]] = {"quadruped": QuadrupedPage, "arm": ArmPage}
+"""What a page may have as its kind -> what it holds then."""
 
 
-@dataclass(frozen=True)
-class Joints:
-    """What the joints of all legs have in common, from the trunk down to the foot, k each."""
-
-    kp: tuple[float, ...]
-    """Stiffness of the position servos, N·m/rad."""
-    kd: tuple[float, ...]
-    """Their damping, N·m·s/rad."""
-    torque: tuple[float, ...]
-    """The most that each gives, N·m."""
-    action: tuple[float, ...]
-    """How far action 1 moves the target from the standing pose, rad."""
-    mirror: tuple[int, ...] = ()
-    """1 or -1 each: what an angle of a left leg is, seen in a mirror, as one of the right leg;
-    empty: left and right differ, so that nothing is mirrored in learning."""
-
-
-@dataclass(frozen=True)
-class Leg:
-    """One leg."""
-
-    joints: tuple[str, ...]
-    """Names of its joints, from the trunk down, k."""
-    stand: tuple[float, ...]
-    """Their angles in the standing pose, rad, k."""
-    foot: str
-    """Body that the foot is part of."""
-    at: tuple[float, float, float]
-    """Centre of the foot in the frame of that body, m."""
-
-
-@dataclass(frozen=True)
-class RobotPage:
-    """A quadruped, as its page has it."""
-
-    name: str
-    model: str
-    """Its MJCF or URDF: a path, relative to the page, or PACKAGE:PATH of an installed package."""
-    base: str
-    """Body that the legs stand out of; x is forward, y left, z up."""
-    height: float
-    """Of the base in the standing pose, m."""
-    feet: Feet
-    joints: Joints
-    legs: Mapping[str, Leg]
-    """FR, FL, RR and RL."""
-
-    @property
-    def joint_names(self) -> tuple[str, ...]:
-        """Joints of all legs, one leg after the other, A."""
-        return tuple(joint for leg in LEGS for joint in self.legs[leg].joints)
-
-    @property
-    def stand(self) -> np.ndarray:
-        """Their angles in the standing pose, rad, (A,)."""
-        return np.array([angle for leg in LEGS for angle in self.legs[leg].stand])
-
-
-def read_page(text: str, source: str) -> RobotPage:
+def read_page(text: str, source: str) -> Page:
     """A page from its TOML.
 
     Args:
@@ -101,125 +32,35 @@ def read_page(text: str, source: str) -> RobotPage:
     """
     try:
         content = tomllib.loads(text)
-        if unknown := sorted(_unknown(RobotPage, content, "")):
-            known = [key for kind in (RobotPage, Feet, Joints, Leg) for key in _keys(kind)]
-            raise ValueError(f"unknown keys: {', '.join(unknown)}. Known: {', '.join(known)}")
-        page: RobotPage = typed(RobotPage, content, "the page")
-        _check(page)
+        word = content.pop("kind", "quadruped")
+        if not isinstance(word, str) or word not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {word!r}")
+        kind = KINDS[word]
+        if unknown := sorted(unknown_keys(kind, content, {"legs": LEGS})):
+            known = ", ".join(known_keys(kind))
+            raise ValueError(f"unknown keys: {', '.join(unknown)}. Known: {known}")
+        page: Page = typed(kind, content, "the page")
+        if isinstance(page, ArmPage):
+            check_arm(page)
+        else:
+            check_quadruped(page)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise RobotError(f"{source}: {error}") from error
     return page
 
 
-def _keys(kind: type) -> list[str]:
-    return [field.name for field in fields(kind)]
+def wrong_kind(page: Page, task: str) -> RobotError:
+    """What is said of a page whose robot a task can't take."""
+    noun, tasks = ("an arm", "arm-") if isinstance(page, ArmPage) else ("a quadruped", "quadruped-")
+    return RobotError(
+        f"{page.name} is {noun}, and {task} is for another kind of robot. It fits the tasks whose "
+        f"names begin with {tasks}"
+    )
 
 
-def _unknown(kind: Any, content: Any, place: str) -> Iterator[str]:
-    """Keys of a table that its type has not, with their place."""
-    if not isinstance(content, Mapping) or not is_dataclass(kind):
-        return
-    hints = get_type_hints(kind)
-    for key, value in content.items():
-        name = f"{place}{key}"
-        if key not in hints:
-            yield name
-        elif key == "legs" and isinstance(value, Mapping):
-            for leg, inner in value.items():
-                if leg in LEGS:
-                    yield from _unknown(Leg, inner, f"{name}.{leg}.")
-                else:
-                    yield f"{name}.{leg}"
-        else:
-            yield from _unknown(hints[key], value, f"{name}.")
-
-
-def _check(page: RobotPage) -> None:
-    """Refuse what no quadruped can have.
-
-    Raises:
-        ValueError: A number is missing, or out of range.
-    """
-    if missing := [leg for leg in LEGS if leg not in page.legs]:
-        raise ValueError(f"legs lacks {', '.join(missing)}: a quadruped has {', '.join(LEGS)}")
-    _check_counts(page)
-    names = page.joint_names
-    if len(set(names)) < len(names):
-        raise ValueError("a joint stands in two legs")
-    if not set(page.joints.mirror) <= {1, -1}:
-        raise ValueError(f"joints.mirror must be 1 or -1 each, got {list(page.joints.mirror)}")
-    positive = {"height": (page.height,), "feet.radius": (page.feet.radius,)}
-    positive |= {f"joints.{key}": getattr(page.joints, key) for key in ("kp", "torque", "action")}
-    others = {"joints.kd": page.joints.kd, "feet.friction": (page.feet.friction,)}
-    for key, numbers in (positive | others).items():
-        if not all(0.0 < n < np.inf or (key in others and n == 0.0) for n in numbers):
-            least = "at least 0" if key in others else "above 0"
-            raise ValueError(f"{key} must be {least}, got {list(numbers)}")
-    places = [*page.stand, *(number for leg in LEGS for number in page.legs[leg].at)]
-    if not np.isfinite(places).all():
-        raise ValueError("stand and at must be finite numbers")
-
-
-def _check_counts(page: RobotPage) -> None:
-    """Refuse legs of different numbers of joints.
-
-    Raises:
-        ValueError: There are some.
-    """
-    each = len(page.joints.kp)
-    for key, values in vars(page.joints).items():
-        if not each or (len(values) != each and not (key == "mirror" and not values)):
-            raise ValueError(
-                f"joints.{key} must have one number for each joint of a leg, as kp has {each}; "
-                f"got {len(values)}"
-            )
-    for leg in LEGS:
-        lengths = len(page.legs[leg].joints), len(page.legs[leg].stand)
-        if lengths != (each, each):
-            raise ValueError(
-                f"legs.{leg} must have {each} joints and as many angles to stand, as joints.kp "
-                f"has; got {lengths[0]} and {lengths[1]}"
-            )
-
-
-def write_page(page: RobotPage) -> str:
+def write_page(page: Page) -> str:
     """The TOML of a page, with what each number is."""
-    lines = [
-        "# What robo-maxent has to know of this robot beside its model. Written by",
-        "# 'robo-maxent robot check'; all of it may be changed. SI units, angles in rad.",
-        "",
-        f"name = {_toml(page.name)}",
-        f"model = {_toml(page.model)}",
-        f"base = {_toml(page.base)}  # x is forward, y left, z up",
-        f"height = {_toml(page.height)}  # of the base, standing, m",
-        "",
-        "[feet]  # spheres; their friction is that of the contact, whatever they stand on",
-        f"radius = {_toml(page.feet.radius)}",
-        f"friction = {_toml(page.feet.friction)}",
-        "",
-        "[joints]  # of every leg, from the trunk down",
-        f"kp = {_toml(page.joints.kp)}  # N·m/rad",
-        f"kd = {_toml(page.joints.kd)}  # N·m·s/rad",
-        f"torque = {_toml(page.joints.torque)}  # at most, N·m",
-        f"action = {_toml(page.joints.action)}  # target from standing at action 1, rad",
-        f"mirror = {_toml(page.joints.mirror)}  # sign of an angle seen in a mirror; []: no mirror",
-    ]
-    for name in LEGS:
-        leg = page.legs[name]
-        lines += [
-            "",
-            f"[legs.{name}]",
-            f"joints = {_toml(leg.joints)}",
-            f"stand = {_toml(leg.stand)}",
-            f"foot = {_toml(leg.foot)}  # body",
-            f"at = {_toml(leg.at)}  # centre of the foot in it, m",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    """Text, a number or a list of such; TOML writes them as JSON does."""
-    return json.dumps(value, ensure_ascii=False)
+    return write_arm(page) if isinstance(page, ArmPage) else write_quadruped(page)
 
 
 def page_file(named: str | os.PathLike[str], folder: Path | None = None) -> Path:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.robots.page import LEGS, RobotPage
-from robo_maxent.robots.parts import Selection, compiled_text, emit
+from robo_maxent.robots.parts import SENSED_GROUP, Selection, compiled_text, emit, without_looks
+from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
 from robo_maxent.sim.body_scale import REFERENCE_LEG
 from robo_maxent.sim.legs import leg_length
 from robo_maxent.sim.mjcf import DECORATION_GROUP, Mjcf
@@ -16,8 +16,6 @@ from robo_maxent.sim.robot import RobotSpec
 
 TOUCH_SITE = 1.3
 """Radius of the site that senses the contact of a foot, over the foot's."""
-SENSED_GROUP = 5
-"""Geom group of sites, which is not drawn."""
 FOOT = {"solref": (0.02, 1.0), "solimp": (0.9, 0.95, 0.002, 0.5, 2.0), "priority": 1, "condim": 3}
 """Contact of a foot: that of the shipped quadruped, see ``assets/NOTICE.md``."""
 RUBBER = (0.07, 0.07, 0.08, 1.0)
@@ -28,7 +26,7 @@ LIGHT = ("pos", "dir", "mode", "type", "diffuse", "ambient", "specular", "castsh
 class PageWorld:
     """What a ``RobotSpec`` has for a model where the robot is that of a page."""
 
-    def __init__(self, parts: Mjcf, page: RobotPage, own: RobotSpec) -> None:
+    def __init__(self, parts: Mjcf, page: QuadrupedPage, own: RobotSpec) -> None:
         """Join them; the world is written when it is asked for.
 
         Args:
@@ -55,7 +53,7 @@ class PageWorld:
         page, parts = self._page, self._parts.spec()
         shown = any(geom.group == DECORATION_GROUP for geom in parts.geoms)
         if not decorations:
-            _undecorate(parts)
+            without_looks(parts)
         model = parts.compile()
         data = mujoco.MjData(model)
         mujoco.mj_kinematics(model, data)
@@ -79,16 +77,7 @@ class PageWorld:
         return compiled_text(world, files)
 
 
-def _undecorate(parts: mujoco.MjSpec) -> None:
-    """Delete what only the eye sees, with its meshes."""
-    for geom in [geom for geom in parts.geoms if geom.group == DECORATION_GROUP]:
-        parts.delete(geom)
-    used = {geom.meshname for geom in parts.geoms}
-    for mesh in [mesh for mesh in parts.meshes if mesh.name not in used]:
-        parts.delete(mesh)
-
-
-def _size(model: mujoco.MjModel, page: RobotPage) -> float:
+def _size(model: mujoco.MjModel, page: QuadrupedPage) -> float:
     """Length of the robot's legs over that of the shipped quadruped's."""
     base = model.body(page.base).id
     lengths = [
@@ -140,7 +129,7 @@ def _world(own: RobotSpec, size: float) -> tuple[mujoco.MjSpec, Any]:
     return world, looks
 
 
-def _add_feet(world: mujoco.MjSpec, page: RobotPage, hidden: bool) -> None:
+def _add_feet(world: mujoco.MjSpec, page: QuadrupedPage, hidden: bool) -> None:
     """A sphere and a site for each foot."""
     for name, leg in page.legs.items():
         body = world.body(leg.foot)
@@ -199,7 +188,7 @@ def _add_sensors(world: mujoco.MjSpec, base: mujoco.MjsBody) -> None:
             )
 
 
-def _add_servos(world: mujoco.MjSpec, page: RobotPage) -> None:
+def _add_servos(world: mujoco.MjSpec, page: QuadrupedPage) -> None:
     """A position servo at every joint of a leg, of its name."""
     joints = page.joints
     for leg in LEGS:
@@ -215,7 +204,7 @@ def _add_servos(world: mujoco.MjSpec, page: RobotPage) -> None:
             servo.set_to_position(kp=kp, kv=kd)
 
 
-def _add_home(world: mujoco.MjSpec, page: RobotPage, home: str) -> None:
+def _add_home(world: mujoco.MjSpec, page: QuadrupedPage, home: str) -> None:
     """The keyframe of the standing pose; the robot's are all the joints that there are."""
     angles = dict(zip(page.joint_names, page.stand.tolist(), strict=True))
     names = [joint.name for joint in world.joints]

@@ -5,28 +5,22 @@ from the file of a user the parts alone, which a run keeps, and from these the r
 of a task.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.anatomy import surface
 from robo_maxent.robots.findings import few
-from robo_maxent.robots.page import LEGS, RobotPage
-from robo_maxent.sim.legs import LATERAL
 from robo_maxent.sim.mjcf import DECORATION_GROUP, Mjcf
 from robo_maxent.sim.physics import mujoco
 
 HIDDEN_GROUP, SHOWN_GROUP = 3, 1
 """Geom groups of what touches: not drawn where there is something for the eye, or else drawn."""
-UNLIMITED = {"side": 1.0, "bend": 2.5}
-"""Joints without limits get these, around the standing pose, rad."""
-CLEARANCE = 2e-3
-"""What is nearer to the ground than this in the standing pose, a foot aside, loses contact, m."""
-SAME_PLACE = 0.3
-"""A sphere is the foot of the page within this, over its radius."""
+SENSED_GROUP = 5
+"""Geom group of sites, which is not drawn."""
 HULL = 64
 """Vertices that the hull of a mesh with contact has at most."""
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
@@ -49,117 +43,71 @@ class Selection:
     """Geoms that only the eye sees."""
     limits: Mapping[int, tuple[float, float]]
     """Joint -> range where the model has none, rad."""
+    place: tuple[np.ndarray, np.ndarray] | None = None
+    """Where the root is fixed, m, (3,), and how it is turned, quaternion, (4,); None: it floats."""
+    joint_options: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    geom_options: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """What of a joint or a geom is otherwise than usual."""
 
 
-def parts_of(spec: mujoco.MjSpec, page: RobotPage) -> Mjcf:
-    """The robot of a page alone, from the model that the page names.
+def alone(spec: mujoco.MjSpec, name: str, selection: Selection) -> Mjcf:
+    """A robot without its world, from the model that its page names.
 
-    Joints of no leg are fixed where the first keyframe has them, or else the file.
-
-    Raises:
-        RobotError: The page names a part that the model has not.
+    Joints that are no part of it are fixed where the first keyframe has them, or else the file.
     """
     model = spec.compile()
-    check_names(model, page)
-    selection = _selected(model, page)
+    data = at_rest(model, selection.joints)
+    made, files = mujoco.MjSpec(), {}
+    made.modelname, made.compiler.degree = name, False
+    emit(made, model, spec, data, selection, lambda path: Path(path).read_bytes(), files)
+    return Mjcf(compiled_text(made, files), files=files)
+
+
+def at_rest(model: mujoco.MjModel, moving: Set[int]) -> mujoco.MjData:
+    """The first keyframe, or else the file's pose, with the joints that move at their zero."""
     data = mujoco.MjData(model)
     if model.nkey:
         data.qpos[:] = model.key_qpos[0]
-    moving = sorted(selection.joints)
-    data.qpos[model.jnt_qposadr[moving]] = model.qpos0[model.jnt_qposadr[moving]]
+    own = model.jnt_qposadr[sorted(moving)]
+    data.qpos[own] = model.qpos0[own]
     mujoco.mj_kinematics(model, data)
-    alone, files = mujoco.MjSpec(), {}
-    alone.modelname, alone.compiler.degree = page.name, False
-    emit(alone, model, spec, data, selection, lambda name: Path(name).read_bytes(), files)
-    return Mjcf(compiled_text(alone, files), files=files)
+    return data
 
 
-def check_names(model: mujoco.MjModel, page: RobotPage) -> None:
+def require_parts(
+    model: mujoco.MjModel, page: str, bodies: Mapping[str, Sequence[str]], joints: Sequence[str]
+) -> None:
     """Refuse a page that names what its model has not.
+
+    Args:
+        model: Compiled.
+        page: Name of its robot.
+        bodies: What they are for -> names.
+        joints: Names.
 
     Raises:
         RobotError: So it is; the message lists what there is.
     """
-    bodies = [model.body(i).name for i in range(model.nbody)]
-    joints = [model.joint(i).name for i in range(model.njnt)]
-    named = {"base": [page.base], "foot": [page.legs[leg].foot for leg in LEGS]}
-    for what, names in named.items():
-        if lacking := [name for name in names if name not in bodies]:
+    present = [model.body(i).name for i in range(model.nbody)]
+    for what, names in bodies.items():
+        if lacking := [name for name in names if name not in present]:
             raise RobotError(
-                f"The page of {page.name} names a {what} that its model lacks: {few(lacking)}. "
-                f"Bodies: {few(bodies[1:], 60)}"
+                f"The page of {page} names a {what} that its model lacks: {few(lacking)}. "
+                f"Bodies: {few(present[1:], 60)}"
             )
-    if lacking := [name for name in page.joint_names if name not in joints]:
+    present = [model.joint(i).name for i in range(model.njnt)]
+    if lacking := [name for name in joints if name not in present]:
         raise RobotError(
-            f"The page of {page.name} names joints that its model lacks: {few(lacking, 60)}. "
-            f"Joints: {few(joints, 60)}"
+            f"The page of {page} names joints that its model lacks: {few(lacking, 60)}. "
+            f"Joints: {few(present, 60)}"
         )
 
 
-def _selected(model: mujoco.MjModel, page: RobotPage) -> Selection:
-    base = model.body(page.base).id
-    own = {
-        geom for geom in range(model.ngeom) if _hangs_on(model, base, int(model.geom_bodyid[geom]))
-    }
-    contact = {g for g in own if model.geom_contype[g] or model.geom_conaffinity[g]}
-    eye = own - contact
-    feet = {geom for geom in contact if _is_foot(model, page, geom)}
-    low = grounded(model, page)
-    touching = contact - feet - low
-    return Selection(
-        base=base,
-        joints={model.joint(name).id for name in page.joint_names},
-        touching=touching,
-        shown=eye if eye else low,
-        limits=_limits(model, page),
-    )
-
-
-def _hangs_on(model: mujoco.MjModel, base: int, body: int) -> bool:
+def hangs_on(model: mujoco.MjModel, base: int, body: int) -> bool:
+    """Whether a body is another one, or moves with it."""
     while body not in (base, 0):
         body = int(model.body_parentid[body])
     return body == base
-
-
-def _is_foot(model: mujoco.MjModel, page: RobotPage, geom: int) -> bool:
-    """Whether a geom is the sphere that the page has as a foot."""
-    if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_SPHERE.value:
-        return False
-    body, reach = model.body(int(model.geom_bodyid[geom])).name, SAME_PLACE * page.feet.radius
-    places = [np.array(leg.at) for leg in page.legs.values() if leg.foot == body]
-    return any(np.linalg.norm(model.geom_pos[geom] - place) < reach for place in places)
-
-
-def grounded(model: mujoco.MjModel, page: RobotPage) -> set[int]:
-    """Geoms with contact, but for the feet, that reach the ground in the standing pose."""
-    data = mujoco.MjData(model)
-    for name, angle in zip(page.joint_names, page.stand, strict=True):
-        data.qpos[model.jnt_qposadr[model.joint(name).id]] = angle
-    mujoco.mj_kinematics(model, data)
-    base = model.body(page.base).id
-    up, at = data.xmat[base].reshape(3, 3)[:, 2], data.xpos[base]
-    return {
-        geom
-        for geom in range(model.ngeom)
-        if (model.geom_contype[geom] or model.geom_conaffinity[geom])
-        and _hangs_on(model, base, int(model.geom_bodyid[geom]))
-        and not _is_foot(model, page, geom)
-        and float(((surface(model, data, geom) - at) @ up).min()) + page.height < CLEARANCE
-    }
-
-
-def _limits(model: mujoco.MjModel, page: RobotPage) -> dict[int, tuple[float, float]]:
-    data = mujoco.MjData(model)
-    mujoco.mj_kinematics(model, data)
-    lateral = data.xmat[model.body(page.base).id].reshape(3, 3)[:, 1]
-    limits = {}
-    for name, angle in zip(page.joint_names, page.stand.tolist(), strict=True):
-        joint = model.joint(name).id
-        if not model.jnt_limited[joint]:
-            bends = abs(data.xaxis[joint] @ lateral) > LATERAL
-            reach = UNLIMITED["bend" if bends else "side"]
-            limits[joint] = (angle - reach, angle + reach)
-    return limits
 
 
 # Writing.
@@ -186,7 +134,7 @@ def emit(
         files: What the world's meshes are read from, by name; it is added to.
 
     Returns:
-        The body of the base, with a free joint.
+        The body of the base, with a free joint unless it is fixed.
     """
     base, bodies = selection.base, {}
     for body in range(base, model.nbody):
@@ -194,21 +142,35 @@ def emit(
         if body != base and parent not in bodies:
             continue
         above = made.worldbody if body == base else bodies[parent]
-        pos, quat = (np.zeros(3), IDENTITY) if body == base else _relative(data, parent, body)
+        root = selection.place or (np.zeros(3), IDENTITY)
+        pos, quat = root if body == base else _relative(data, parent, body)
         bodies[body] = _body(above, model, body, pos, quat)
-        if body == base:
+        if selection.place is not None:
+            bodies[body].gravcomp = 1.0  # as the makers of arms do
+        elif body == base:
             bodies[body].add_freejoint(name="base")
         first = int(model.body_jntadr[body])
         for joint in range(first, first + int(model.body_jntnum[body])):
             if joint in selection.joints:
-                _joint(bodies[body], model, joint, selection.limits.get(joint))
+                options = selection.joint_options.get(joint, {})
+                _joint(bodies[body], model, joint, selection.limits.get(joint), options)
         for geom in np.flatnonzero(model.geom_bodyid == body).tolist():
             if geom in selection.touching | selection.shown:
-                _geom(bodies[body], model, geom, geom in selection.touching, bool(selection.shown))
+                touches, options = geom in selection.touching, selection.geom_options.get(geom, {})
+                _geom(bodies[body], model, geom, touches, bool(selection.shown), options)
                 if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH.value:
                     mesh = spec.mesh(model.mesh(model.geom_dataid[geom]).name)
                     _mesh(made, mesh, geom in selection.touching, read, files)
     return bodies[base]
+
+
+def without_looks(parts: mujoco.MjSpec) -> None:
+    """Delete what only the eye sees, with its meshes."""
+    for geom in [geom for geom in parts.geoms if geom.group == DECORATION_GROUP]:
+        parts.delete(geom)
+    used = {geom.meshname for geom in parts.geoms}
+    for mesh in [mesh for mesh in parts.meshes if mesh.name not in used]:
+        parts.delete(mesh)
 
 
 def compiled_text(spec: mujoco.MjSpec, files: Mapping[str, bytes]) -> str:
@@ -239,27 +201,37 @@ def _body(
 
 
 def _joint(
-    body: mujoco.MjsBody, model: mujoco.MjModel, joint: int, limits: tuple[float, float] | None
+    body: mujoco.MjsBody,
+    model: mujoco.MjModel,
+    joint: int,
+    limits: tuple[float, float] | None,
+    options: Mapping[str, Any],
 ) -> None:
     dof, address = int(model.jnt_dofadr[joint]), int(model.jnt_qposadr[joint])
-    body.add_joint(
-        name=model.joint(joint).name,
-        type=mujoco.mjtJoint(int(model.jnt_type[joint])),
-        pos=model.jnt_pos[joint],
-        axis=model.jnt_axis[joint],
-        range=model.jnt_range[joint] if limits is None else limits,
-        limited=mujoco.mjtLimited.mjLIMITED_TRUE,
-        ref=float(model.qpos0[address]),
-        springref=float(model.qpos_spring[address]),
-        stiffness=float(model.jnt_stiffness[joint]),
-        damping=float(model.dof_damping[dof]),
-        armature=float(model.dof_armature[dof]),
-        frictionloss=float(model.dof_frictionloss[dof]),
-    )
+    values = {
+        "name": model.joint(joint).name,
+        "type": mujoco.mjtJoint(int(model.jnt_type[joint])),
+        "pos": model.jnt_pos[joint],
+        "axis": model.jnt_axis[joint],
+        "range": model.jnt_range[joint] if limits is None else limits,
+        "limited": mujoco.mjtLimited.mjLIMITED_TRUE,
+        "ref": float(model.qpos0[address]),
+        "springref": float(model.qpos_spring[address]),
+        "stiffness": float(model.jnt_stiffness[joint]),
+        "damping": float(model.dof_damping[dof]),
+        "armature": float(model.dof_armature[dof]),
+        "frictionloss": float(model.dof_frictionloss[dof]),
+    }
+    body.add_joint(**(values | dict(options)))
 
 
 def _geom(
-    body: mujoco.MjsBody, model: mujoco.MjModel, geom: int, touches: bool, others: bool
+    body: mujoco.MjsBody,
+    model: mujoco.MjModel,
+    geom: int,
+    touches: bool,
+    others: bool,
+    options: Mapping[str, Any],
 ) -> None:
     """A geom; what touches is drawn where nothing else is."""
     material = int(model.geom_matid[geom])
@@ -269,21 +241,22 @@ def _geom(
         number = int(model.geom_dataid[geom])
         mesh = model.mesh(number).name
         pos, quat = _unmoved(pos, quat, model.mesh_pos[number], model.mesh_quat[number])
-    body.add_geom(
-        name=f"part {geom}",
-        type=kind,
-        size=model.geom_size[geom] if not mesh else np.zeros(3),
-        pos=pos,
-        quat=quat,
-        meshname=mesh,
-        mass=0.0,
-        contype=0,
-        conaffinity=int(touches),
-        condim=3,
-        friction=model.geom_friction[geom],
-        group=(HIDDEN_GROUP if others else SHOWN_GROUP) if touches else DECORATION_GROUP,
-        rgba=model.geom_rgba[geom] if material < 0 else model.mat_rgba[material],
-    )
+    values = {
+        "name": f"part {geom}",
+        "type": kind,
+        "size": model.geom_size[geom] if not mesh else np.zeros(3),
+        "pos": pos,
+        "quat": quat,
+        "meshname": mesh,
+        "mass": 0.0,
+        "contype": 0,
+        "conaffinity": int(touches),
+        "condim": 3,
+        "friction": model.geom_friction[geom],
+        "group": (HIDDEN_GROUP if others else SHOWN_GROUP) if touches else DECORATION_GROUP,
+        "rgba": model.geom_rgba[geom] if material < 0 else model.mat_rgba[material],
+    }
+    body.add_geom(**(values | dict(options)))
 
 
 def _unmoved(

@@ -8,7 +8,7 @@ import numpy as np
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.anatomy import Anatomy, LegParts
 from robo_maxent.robots.findings import Finding
-from robo_maxent.robots.page import LEGS
+from robo_maxent.robots.quadruped_page import LEGS
 from robo_maxent.sim.physics import mujoco
 
 HIP_HEIGHT = float(np.cos(0.9))

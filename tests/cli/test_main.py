@@ -15,6 +15,7 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
+import small_arms
 import small_robots
 import torch
 from command_line import call
@@ -494,6 +495,23 @@ def test_a_robot_is_checked_trained_and_stressed_without_an_edit(
     assert (code, "No robot 'small': pages here: none" in err) == (1, True)
 
 
+def test_an_arm_is_checked_trained_and_evaluated_without_an_edit(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("six.xml").write_text(small_arms.six())
+    checked = result(capsys, "robot", "check", "six.xml")
+    assert (checked["page"], checked["hand_edits"]) == ("six.toml", 0)
+    assert 0.7 < checked["reach"] < 0.9
+    assert Path(checked["picture"]).read_bytes().startswith(b"\x89PNG")
+    assert "train arm-reach --robot six.toml" in call(capsys, "robot", "check", "six.toml")[2]
+    budget = ["--steps", "16", "--envs", "8", "--evaluation-episodes", "1", "--out", "run"]
+    result(capsys, "train", "arm-reach", "--robot", "six", *budget)
+    for file in ("six.xml", "six.toml"):
+        Path(file).unlink()
+    result(capsys, "evaluate", "run", "--episodes", "1")
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -502,6 +520,8 @@ def test_a_robot_is_checked_trained_and_stressed_without_an_edit(
         (["small.xml", "--base", "trunk"], "The robot has no body 'trunk' for its base. It has: w"),
         (["small.xml", "--feet", "a", "b"], "--feet takes four bodies, FR FL RR RL, got 2"),
         (["small.xml", "--feet", *"abcd"], "The robot has no body 'a' for its foot"),
+        (["small.xml", "--feet", *"abcd", "--hand", "a"], "a quadruped has --feet, and an arm a"),
+        (["small.xml", "--hand", "a"], "The robot has no body 'a'. It has: torso, FL_hip"),
         (["empty.xml"], "Found no body with four legs"),
         (["page.toml"], "page.toml: unknown keys: colour. Known: name, model, base"),
         (["page.toml", "--name", "a"], "a page says its own --name"),

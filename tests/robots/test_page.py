@@ -4,18 +4,10 @@ from pathlib import Path
 import pytest
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.page import (
-    LEGS,
-    Feet,
-    Joints,
-    Leg,
-    RobotPage,
-    page_file,
-    read_page,
-    write_page,
-)
+from robo_maxent.robots.page import page_file, read_page, write_page
+from robo_maxent.robots.quadruped_page import LEGS, Feet, Joints, Leg, QuadrupedPage
 
-PAGE = RobotPage(
+PAGE = QuadrupedPage(
     name='a "small" one',
     model="small.xml",
     base="torso",

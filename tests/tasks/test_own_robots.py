@@ -11,8 +11,9 @@ from robo_maxent.envs.interface import layout_of
 from robo_maxent.errors import PolicyError, RobotError
 from robo_maxent.perturbations.mass import CentreOfMass
 from robo_maxent.perturbations.params import nominal
-from robo_maxent.robots.page import LEGS, RobotPage, write_page
+from robo_maxent.robots.page import write_page
 from robo_maxent.robots.proposal import propose
+from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
 from robo_maxent.sim.body_scale import BodyScale
 from robo_maxent.sim.capture_impulse import capture_impulse
 from robo_maxent.sim.robot import LeggedState
@@ -23,9 +24,10 @@ from robo_maxent.tasks.quadruped import QuadrupedFlat
 TASKS = ("quadruped-flat", "quadruped-rough", "quadruped-rough-scan", "quadruped-getup")
 
 
-def paged(folder: Path, text: str, name: str = "small") -> tuple[Path, RobotPage]:
+def paged(folder: Path, text: str, name: str = "small") -> tuple[Path, QuadrupedPage]:
     (folder / f"{name}.xml").write_text(text)
     page = propose(folder / f"{name}.xml", f"{name}.xml", name).page
+    assert isinstance(page, QuadrupedPage)
     (folder / f"{name}.toml").write_text(write_page(page))
     return folder / f"{name}.toml", page
 

@@ -1,0 +1,35 @@
+"""What a file says of the motors at its joints."""
+
+import numpy as np
+
+from robo_maxent.sim.physics import mujoco
+
+
+def torque_limit(model: mujoco.MjModel, joint: int) -> float:
+    """The most that the file lets an actuator, or a joint, give, N·m; infinite: it does not say."""
+    limits = [np.inf]
+    if model.jnt_actfrclimited[joint]:
+        limits.append(float(np.abs(model.jnt_actfrcrange[joint]).min()))
+    at_joint = mujoco.mjtTrn.mjTRN_JOINT.value
+    for actuator in range(model.nu):
+        if model.actuator_trntype[actuator] != at_joint:
+            continue
+        if model.actuator_trnid[actuator, 0] != joint:
+            continue
+        gear = abs(float(model.actuator_gear[actuator, 0]))
+        if model.actuator_forcelimited[actuator]:
+            limits.append(gear * float(np.abs(model.actuator_forcerange[actuator]).min()))
+        if model.actuator_ctrllimited[actuator] and is_motor(model, actuator):
+            gain = abs(float(model.actuator_gainprm[actuator, 0]))
+            limits.append(gear * gain * float(np.abs(model.actuator_ctrlrange[actuator]).min()))
+    return min(limit for limit in limits if limit > 0.0)
+
+
+def is_motor(model: mujoco.MjModel, actuator: int) -> bool:
+    """Whether an actuator takes a torque."""
+    return model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE.value
+
+
+def rounded(value: float, digits: int = 3) -> float:
+    """A number of so many significant digits."""
+    return float(f"{value:.{digits}g}")

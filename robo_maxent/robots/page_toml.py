@@ -1,0 +1,58 @@
+"""What the pages of all kinds of robots have in common as TOML."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
+
+HEAD = (
+    "# What robo-maxent has to know of this robot beside its model. Written by",
+    "# 'robo-maxent robot check'; all of it may be changed. SI units, angles in rad.",
+    "",
+)
+"""How a page begins."""
+
+
+def toml(value: Any) -> str:
+    """Text, a number or a list of such; TOML writes them as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def known_keys(kind: Any) -> list[str]:
+    """Keys of the table that a dataclass describes, then of those in it."""
+    inner = [part for hint in get_type_hints(kind).values() for part in _tables(hint)]
+    return [field.name for field in fields(kind)] + [k for part in inner for k in known_keys(part)]
+
+
+def _tables(hint: Any) -> list[Any]:
+    """Dataclasses among what a type may be or hold."""
+    return [part for part in (hint, *get_args(hint)) if is_dataclass(part)]
+
+
+def unknown_keys(
+    kind: Any, content: Any, named: Mapping[str, tuple[str, ...]], place: str = ""
+) -> Iterator[str]:
+    """Keys of a table that its type has not, with their place.
+
+    Args:
+        kind: The dataclass that describes it.
+        content: The table.
+        named: Key of a table of tables -> the names that these may have.
+        place: Of the table in the page, with a dot behind.
+    """
+    if not isinstance(content, Mapping) or not is_dataclass(kind):
+        return
+    hints = get_type_hints(kind)
+    for key, value in content.items():
+        name = f"{place}{key}"
+        inner = _tables(hints[key]) if key in hints else []
+        if key not in hints:
+            yield name
+        elif get_origin(hints[key]) is Mapping and inner and isinstance(value, Mapping):
+            for part, table in value.items():
+                if part in named[key]:
+                    yield from unknown_keys(inner[0], table, named, f"{name}.{part}.")
+                else:
+                    yield f"{name}.{part}"
+        elif inner:
+            yield from unknown_keys(inner[0], value, named, f"{name}.")

@@ -1,0 +1,32 @@
+"""What is proposed for a model: a page, and what is wrong."""
+
+from dataclasses import dataclass
+
+from robo_maxent.robots.findings import Finding
+from robo_maxent.robots.page import Page
+from robo_maxent.sim.physics import mujoco
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A page for a model, and what is wrong with the model."""
+
+    page: Page
+    findings: tuple[Finding, ...]
+    mass: float
+    """Of all that moves, kg."""
+    length: float
+    """Of the legs of a quadruped, or how far an arm reaches, m."""
+
+    @property
+    def by_hand(self) -> tuple[Finding, ...]:
+        """What its user has to mend."""
+        return tuple(finding for finding in self.findings if finding.by_hand)
+
+
+def other_world(model: mujoco.MjModel) -> Finding:
+    """What becomes of the world that a file has."""
+    return Finding(
+        f"a time step of {1e3 * model.opt.timestep:g} ms and solver options of its own",
+        "the task's world, with its ground, time step and solver",
+    )

@@ -1,0 +1,160 @@
+"""The page of a quadruped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from robo_maxent.robots.page_toml import HEAD, toml
+
+LEGS = ("FR", "FL", "RR", "RL")
+"""Front or rear, right or left."""
+
+
+@dataclass(frozen=True)
+class Feet:
+    """What the feet have in common. They are spheres, whose friction is that of their contacts."""
+
+    radius: float
+    """m."""
+    friction: float
+    """Sliding."""
+
+
+@dataclass(frozen=True)
+class Joints:
+    """What the joints of all legs have in common, from the trunk down to the foot, k each."""
+
+    kp: tuple[float, ...]
+    """Stiffness of the position servos, N·m/rad."""
+    kd: tuple[float, ...]
+    """Their damping, N·m·s/rad."""
+    torque: tuple[float, ...]
+    """The most that each gives, N·m."""
+    action: tuple[float, ...]
+    """How far action 1 moves the target from the standing pose, rad."""
+    mirror: tuple[int, ...] = ()
+    """1 or -1 each: what an angle of a left leg is, seen in a mirror, as one of the right leg;
+    empty: left and right differ, so that nothing is mirrored in learning."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One leg."""
+
+    joints: tuple[str, ...]
+    """Names of its joints, from the trunk down, k."""
+    stand: tuple[float, ...]
+    """Their angles in the standing pose, rad, k."""
+    foot: str
+    """Body that the foot is part of."""
+    at: tuple[float, float, float]
+    """Centre of the foot in the frame of that body, m."""
+
+
+@dataclass(frozen=True)
+class QuadrupedPage:
+    """A quadruped, as its page has it."""
+
+    name: str
+    model: str
+    """Its MJCF or URDF: a path, relative to the page, or PACKAGE:PATH of an installed package."""
+    base: str
+    """Body that the legs stand out of; x is forward, y left, z up."""
+    height: float
+    """Of the base in the standing pose, m."""
+    feet: Feet
+    joints: Joints
+    legs: Mapping[str, Leg]
+    """FR, FL, RR and RL."""
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Joints of all legs, one leg after the other, A."""
+        return tuple(joint for leg in LEGS for joint in self.legs[leg].joints)
+
+    @property
+    def stand(self) -> np.ndarray:
+        """Their angles in the standing pose, rad, (A,)."""
+        return np.array([angle for leg in LEGS for angle in self.legs[leg].stand])
+
+
+def check_quadruped(page: QuadrupedPage) -> None:
+    """Refuse what no quadruped can have.
+
+    Raises:
+        ValueError: A number is missing, or out of range.
+    """
+    if missing := [leg for leg in LEGS if leg not in page.legs]:
+        raise ValueError(f"legs lacks {', '.join(missing)}: a quadruped has {', '.join(LEGS)}")
+    _check_counts(page)
+    names = page.joint_names
+    if len(set(names)) < len(names):
+        raise ValueError("a joint stands in two legs")
+    if not set(page.joints.mirror) <= {1, -1}:
+        raise ValueError(f"joints.mirror must be 1 or -1 each, got {list(page.joints.mirror)}")
+    positive = {"height": (page.height,), "feet.radius": (page.feet.radius,)}
+    positive |= {f"joints.{key}": getattr(page.joints, key) for key in ("kp", "torque", "action")}
+    others = {"joints.kd": page.joints.kd, "feet.friction": (page.feet.friction,)}
+    for key, numbers in (positive | others).items():
+        if not all(0.0 < n < np.inf or (key in others and n == 0.0) for n in numbers):
+            least = "at least 0" if key in others else "above 0"
+            raise ValueError(f"{key} must be {least}, got {list(numbers)}")
+    places = [*page.stand, *(number for leg in LEGS for number in page.legs[leg].at)]
+    if not np.isfinite(places).all():
+        raise ValueError("stand and at must be finite numbers")
+
+
+def _check_counts(page: QuadrupedPage) -> None:
+    """Refuse legs of different numbers of joints.
+
+    Raises:
+        ValueError: There are some.
+    """
+    each = len(page.joints.kp)
+    for key, values in vars(page.joints).items():
+        if not each or (len(values) != each and not (key == "mirror" and not values)):
+            raise ValueError(
+                f"joints.{key} must have one number for each joint of a leg, as kp has {each}; "
+                f"got {len(values)}"
+            )
+    for leg in LEGS:
+        lengths = len(page.legs[leg].joints), len(page.legs[leg].stand)
+        if lengths != (each, each):
+            raise ValueError(
+                f"legs.{leg} must have {each} joints and as many angles to stand, as joints.kp "
+                f"has; got {lengths[0]} and {lengths[1]}"
+            )
+
+
+def write_quadruped(page: QuadrupedPage) -> str:
+    """The TOML of a page, with what each number is."""
+    lines = [
+        *HEAD,
+        f"name = {toml(page.name)}",
+        f"model = {toml(page.model)}",
+        f"base = {toml(page.base)}  # x is forward, y left, z up",
+        f"height = {toml(page.height)}  # of the base, standing, m",
+        "",
+        "[feet]  # spheres; their friction is that of the contact, whatever they stand on",
+        f"radius = {toml(page.feet.radius)}",
+        f"friction = {toml(page.feet.friction)}",
+        "",
+        "[joints]  # of every leg, from the trunk down",
+        f"kp = {toml(page.joints.kp)}  # N·m/rad",
+        f"kd = {toml(page.joints.kd)}  # N·m·s/rad",
+        f"torque = {toml(page.joints.torque)}  # at most, N·m",
+        f"action = {toml(page.joints.action)}  # target from standing at action 1, rad",
+        f"mirror = {toml(page.joints.mirror)}  # sign of an angle seen in a mirror; []: no mirror",
+    ]
+    for name in LEGS:
+        leg = page.legs[name]
+        lines += [
+            "",
+            f"[legs.{name}]",
+            f"joints = {toml(leg.joints)}",
+            f"stand = {toml(leg.stand)}",
+            f"foot = {toml(leg.foot)}  # body",
+            f"at = {toml(leg.at)}  # centre of the foot in it, m",
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import pytest
+from small_arms import proposed
+
+from robo_maxent.errors import RobotError
+from robo_maxent.robots.arm_page import ArmPage
+from robo_maxent.robots.own_robot import open_robot
+from robo_maxent.robots.page import read_page, write_page
+
+
+@pytest.fixture(scope="module")
+def page() -> ArmPage:
+    page = proposed("seven")[1].page
+    assert isinstance(page, ArmPage)
+    return page
+
+
+def test_what_is_written_is_read_again(page: ArmPage) -> None:
+    assert read_page(write_page(page), "a.toml") == page
+    bare = replace(page, gripper=None)
+    assert read_page(write_page(bare), "a.toml") == bare
+
+
+def test_keys_that_mean_nothing_are_listed_with_those_that_do(page: ArmPage) -> None:
+    text = (
+        write_page(page).replace("[joints]", "[joints]\nstiffness = 3").replace("size =", "scale =")
+    )
+    with pytest.raises(RobotError) as raised:
+        read_page(text, "a.toml")
+    start = "a.toml: unknown keys: joints.stiffness, scale. Known: name, model, base, mount, turn, "
+    assert str(raised.value).startswith(start)
+    assert "followers" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('kind = "arm"', 'kind = "leg"', "kind must be one of quadruped, arm, got 'leg'"),
+        ('kind = "arm"', "", "unknown keys: gripper, hand, joints.armature"),
+        ('base = "base"', "", "lacks 'base'"),
+        ("turn = 0.0", 'turn = "left"', "turn of the page must be a number"),
+        ("[hand]", "[hand]\nfoot = 1", "unknown keys: hand.foot"),
+        ("positions = [0.0, 0.035]", "positions = [0.0, 0.0]", "must go one way"),
+        ("openings = [0.0, 0.035]", "openings = [0.035, 0.0]", "must rise from 0 or more"),
+        (
+            "openings = [0.0, 0.035]",
+            "openings = [0.0]",
+            "must be as many, at least two; got 2 and 1",
+        ),
+        (
+            "ratios = [1.0]",
+            "ratios = []",
+            "followers, ratios and offsets must be as many, got 1, 0, 1",
+        ),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused(
+    page: ArmPage, old: str, new: str, says: str
+) -> None:
+    text = write_page(page)
+    assert old in text
+    with pytest.raises(RobotError) as raised:
+        read_page(text.replace(old, new), "a.toml")
+    assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"size": 3.0}, "size must be within [0.35, 2.5], got 3.0"),
+        ({"kp": (1.0,) * 6}, "joints.kp must have one number for each of joints.names, 7; got 6"),
+        ({"torque": (0.0,) * 7}, "joints.torque must be above 0"),
+        ({"names": ("a",) * 7}, "a joint stands twice"),
+        ({"names": ("a", "b")}, "joints.names must be 5 to 7 joints, got 2"),
+        ({"ready": (float("nan"),) * 7}, "must be finite numbers"),
+    ],
+)
+def test_numbers_that_no_arm_has_are_refused(
+    page: ArmPage, changes: dict[str, object], says: str
+) -> None:
+    own = {name: value for name, value in changes.items() if name == "size"}
+    joints = replace(page.joints, **{k: v for k, v in changes.items() if k != "size"})  # pyright: ignore[reportArgumentType]
+    text = write_page(replace(page, joints=joints, **own)).replace("NaN", "nan")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RobotError) as raised:
+        read_page(text, "a.toml")
+    assert says in str(raised.value)
+
+
+def test_a_page_that_its_model_does_not_fit_is_refused(page: ArmPage) -> None:
+    path, joints = proposed("seven")[0], page.joints
+    swapped = (joints.names[1], joints.names[0], *joints.names[2:])
+    beyond = (5.0, *joints.ready[1:])
+    for changed, says in (
+        (replace(page, base="foot"), "names a base that its model lacks: foot"),
+        (
+            replace(page, joints=replace(joints, names=swapped)),
+            "in their order: link1_joint, link2",
+        ),
+        (
+            replace(page, joints=replace(joints, ready=beyond)),
+            "link1_joint goes from -2.9 to 2.9 rad",
+        ),
+    ):
+        other = path.with_name("other.toml")
+        other.write_text(write_page(changed))
+        with pytest.raises(RobotError) as raised:
+            open_robot(other)
+        assert says in str(raised.value)
