@@ -122,7 +122,7 @@ def seven(fingers: str = SLIDING) -> str:
 
 
 def five() -> str:
-    """Five joints, which can't keep the heading of a hand, and two fingers that nothing joins."""
+    """Five joints, and two fingers that nothing joins."""
     text = six().replace('<joint name="j4" axis="0 0 1" range="-3 3"/>', "")
     drive = MOTOR.format(joint="j4", torque=12)
     text = text.replace(drive, "")

@@ -57,6 +57,7 @@ def table_world(own: RobotSpec, page: ArmPage, decorations: bool) -> mujoco.MjSp
         body, box = world.body(thing), world.geom(f"{thing}_box")
         factor = half / box.size[0] if half is not None and half < box.size[0] else 1.0
         box.size = factor * box.size
+        body.inertia = factor**2 * body.inertia  # of the same mass
         body.pos = (size * body.pos[0], size * body.pos[1], float(box.size[2]))
     return world
 

@@ -40,7 +40,7 @@ class Chain:
             home: Pose that spare joints drift to, and whose orientation of the site is kept where
                 none is given, rad, (J,).
             upright: Axis of the site, a unit vector in its frame, (3,): only that is turned as it
-                shall be, and turns about it are free, since chains of five hinges can't do more;
+                shall be, and turns about it are free, which asks less of chains of five hinges;
                 None: the whole orientation.
 
         Raises:

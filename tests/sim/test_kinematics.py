@@ -3,6 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
+import small_arms
 
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError
@@ -144,3 +145,20 @@ def test_a_chain_must_be_named_whole_and_be_made_of_hinges() -> None:
         Chain(ARM, "grasp", JOINTS[1:], HOME[1:])
     with pytest.raises(RobotError, match=r"'drawer'.*made of hinges. Its joints: a, b, c, d"):
         Chain(CROOKED, "drawer", ["a", "b", "c", "d"], np.zeros(4))
+
+
+def test_a_chain_without_a_last_roll_gets_there_if_the_heading_of_its_end_is_free() -> None:
+    text = small_arms.six().replace('<joint name="j6" axis="0 0 1"/>', "")
+    model = mujoco.MjModel.from_xml_string(text[: text.index("<actuator>")] + "</mujoco>")
+    end = model, "flange", ("j1", "j2", "j3", "j4", "j5")
+    home = np.array([0.0, 0.5, 1.3, 0.0, np.pi - 1.8])  # pointing down
+    whole = Chain(*end, home)
+    free = Chain(*end, home, upright=whole.home_rotation[2])
+    wanted = whole.pose(home[None] + [0.5, 0.0, 0.0, 0.0, 0.0])[0]
+    off = []
+    for chain in (free, whole):
+        place, turn = chain.pose(chain.solve(home[None], wanted, steps=60))
+        down = turn[0, :, :] @ whole.home_rotation[2]
+        off.append(float(np.linalg.norm(place - wanted) + np.arccos(min(down[2], 1.0))))  # m + rad
+    assert off[0] < 1e-3
+    assert off[1] > 0.05

@@ -225,3 +225,5 @@ def test_forces_on_the_hand_and_sizes_of_objects_fit_the_arm() -> None:
     assert 0.1 * 240.0 < force < 240.0
     assert ObjectSize().limits(own.robot)["object_size"][1] >= 1.6
     assert own.robot.object_half[0, 0] == pytest.approx(0.5625 * 0.035, abs=1e-5)
+    inertia, edge = own.robot.model.body_inertia[own.robot.object_bodies[0]], 1.125 * 0.035
+    np.testing.assert_allclose(inertia, 0.1 / 6.0 * edge**2, rtol=2e-3)
