@@ -24,7 +24,7 @@ CLOSE, UPRIGHT = 0.01, 0.05
 """The hand is where it should be within this, m, and points down within this, rad."""
 TURNS = (0.0, np.pi, np.pi / 2.0, -np.pi / 2.0)
 """How the base may be turned about the vertical, rad."""
-TURNED = 0.05
+TURNED = 1e-3
 """By so much a ready pose must be better for the base to be turned."""
 SHRINKING = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
 """Sizes of the space over the table that are tried, over that which the reach suggests."""
