@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.task import EpisodeState, Initial
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
 from robo_maxent.interop import onnx_export
@@ -175,7 +175,7 @@ class Lifting(Reach):
 
 def test_a_task_whose_arrays_are_not_as_declared_is_refused_by_name() -> None:
     message = r"arm-reach: observe gives shape \(2, 8\), its fields say \(2, 7\)"
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(EnvError, match=message):
         Observing().evaluation_env(2, seed=0).reset()
     with pytest.raises(UsageError, match=r"arm-reach: the robot has 2 actuators, .* shape \(3,\)"):
         Lifting()

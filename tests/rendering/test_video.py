@@ -259,12 +259,12 @@ def altered() -> tuple[video.Camera, MujocoVecEnv[Any, Any]]:
 
 
 def drawn(camera: video.Camera) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Place, orientation and size of the named geoms in the last picture."""
+    """Place, orientation and size of the named geoms of the physics in the last picture."""
     model, data = camera._world.model, camera._world.data
     return {
         model.geom(i).name: (data.geom_xpos[i].copy(), data.geom_xmat[i].copy(), model.geom_size[i])
         for i in range(model.ngeom)
-        if model.geom(i).name
+        if model.geom(i).name and model.geom_group[i] != DECORATION_GROUP
     }
 
 
