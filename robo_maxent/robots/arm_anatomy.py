@@ -185,18 +185,20 @@ def _bare_end(
     elif points:
         cloud = np.concatenate(points)
         far = cloud[np.argmax(np.linalg.norm(cloud - anchor, axis=1))]
-        ahead = _ahead(model, data, last, far)
+        ahead = pointing(model, data, last, far)
         point = anchor + max(float(((cloud - anchor) @ ahead).max()), 0.0) * ahead
         body, what = end, "the farthest that its last link reaches"
     else:
         point, body, what = data.xpos[end], end, f"the origin of {model.body(end).name}"
-    ahead = _ahead(model, data, last, point)
+    ahead = pointing(model, data, last, point)
     findings.append(Finding(f"no gripper: the arm ends at {what}", "a ball there, which can push"))
     across = np.cross(ahead, np.eye(3)[np.argmin(np.abs(ahead))])
     return body, point.copy(), ahead, across / np.linalg.norm(across)
 
 
-def _ahead(model: mujoco.MjModel, data: mujoco.MjData, last: int, point: np.ndarray) -> np.ndarray:
+def pointing(
+    model: mujoco.MjModel, data: mujoco.MjData, last: int, point: np.ndarray
+) -> np.ndarray:
     """Where the hand points, world frame: along the last axis if that rolls it."""
     axis, way = data.xaxis[last], point - data.xanchor[last]
     if np.linalg.norm(way) < 1e-4:  # the end is where the last joint is: away from what is above
@@ -225,7 +227,7 @@ def _between_fingers(
         np.concatenate([surface(model, data, geom) for geom in geoms]) for geoms in gripper.geoms
     )
     middle = (one.mean(axis=0) + other.mean(axis=0)) / 2.0
-    ahead = _ahead(model, data, last, middle)
+    ahead = pointing(model, data, last, middle)
     across = other.mean(axis=0) - one.mean(axis=0)
     across -= across @ ahead * ahead
     across /= np.linalg.norm(across)

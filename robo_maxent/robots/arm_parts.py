@@ -28,7 +28,8 @@ def arm_alone(spec: mujoco.MjSpec, page: ArmPage) -> Mjcf:
     or else the file.
 
     Raises:
-        RobotError: The page names a part that the model has not, or joints that are no chain.
+        RobotError: The page names a part that the model has not, joints that are no chain, or a
+            gripper that is not two moving fingers at its end.
     """
     model = spec.compile()
     bodies = {"base": [page.base], "hand": [page.hand.body]}
@@ -36,6 +37,7 @@ def arm_alone(spec: mujoco.MjSpec, page: ArmPage) -> Mjcf:
         bodies["finger"] = list(page.gripper.fingers)
     require_parts(model, page.name, bodies, (*page.joints.names, *gripper_joints(page)))
     _check_chain(model, page)
+    _check_fingers(model, page)
     return alone(spec, page.name, _selected(model, page))
 
 
@@ -84,6 +86,78 @@ def _check_chain(model: mujoco.MjModel, page: ArmPage) -> None:
             )
 
 
+def _check_fingers(model: mujoco.MjModel, page: ArmPage) -> None:
+    """Refuse a hand that is not at the end, and a gripper that is not two moving fingers on it.
+
+    Raises:
+        RobotError: So it is.
+    """
+    end = int(model.body_weldid[model.jnt_bodyid[model.joint(page.joints.names[-1]).id]])
+    if model.body_weldid[model.body(page.hand.body).id] != end:
+        raise RobotError(
+            f"hand.body of {page.name} must move with the last joint, {page.joints.names[-1]}, as "
+            f"{model.body(end).name} does; {page.hand.body} does not"
+        )
+    gripper, joints = page.gripper, gripper_joints(page)
+    if gripper is None:
+        return
+    if len({*joints, *page.joints.names}) < len(joints) + len(page.joints.names):
+        raise RobotError(
+            f"gripper.joint and gripper.followers of {page.name} must be different joints, and "
+            f"none of the arm's; got {', '.join(joints)}"
+        )
+    one, other = (model.body(name).id for name in gripper.fingers)
+    on_hand = all(finger != end and hangs_on(model, end, finger) for finger in (one, other))
+    if not on_hand or hangs_on(model, one, other) or hangs_on(model, other, one):
+        raise RobotError(
+            f"gripper.fingers of {page.name} must be two bodies that hang on "
+            f"{model.body(end).name}, each for itself; got {', '.join(gripper.fingers)}"
+        )
+    moved = [finger_of(model, page, int(model.jnt_bodyid[model.joint(j).id])) for j in joints]
+    shaped = [finger_of(model, page, int(body)) for body in model.geom_bodyid]
+    for finger, name in enumerate(gripper.fingers):
+        if finger not in moved:
+            raise RobotError(
+                f"The finger {name} of {page.name} is moved by no joint: name its joint in "
+                "gripper.followers, with its ratio and offset"
+            )
+        if finger not in shaped:
+            raise RobotError(f"The finger {name} of {page.name} has no shape to hold with")
+    if -1 in moved:
+        raise RobotError(f"{joints[moved.index(-1)]} of {page.name} moves none of its fingers")
+    _check_positions(model, page)
+
+
+def _check_positions(model: mujoco.MjModel, page: ArmPage) -> None:
+    """Refuse positions of a gripper to which its joints do not go.
+
+    Raises:
+        RobotError: So they are.
+    """
+    assert page.gripper is not None
+    for name, (least, most) in finger_ranges(page).items():
+        joint = model.joint(name).id
+        low, high = model.jnt_range[joint]
+        if model.jnt_limited[joint] and not (low - BEYOND <= least and most <= high + BEYOND):
+            raise RobotError(
+                f"gripper.positions of {page.name} can't be: {name} goes from {low:.3g} to "
+                f"{high:.3g}, and would from {least:.3g} to {most:.3g}"
+            )
+
+
+def finger_ranges(page: ArmPage) -> dict[str, tuple[float, float]]:
+    """Joint of the gripper -> between which positions it moves, m or rad."""
+    gripper = page.gripper
+    if gripper is None:
+        return {}
+    ends = gripper.positions
+    ranges = {gripper.joint: (min(ends), max(ends))}
+    for name, ratio, offset in zip(gripper.followers, gripper.ratios, gripper.offsets, strict=True):
+        places = [offset + ratio * end for end in ends]
+        ranges[name] = (min(places), max(places))
+    return ranges
+
+
 def _selected(model: mujoco.MjModel, page: ArmPage) -> Selection:
     base = model.body(page.base).id
     bodies = {body for body in range(1, model.nbody) if hangs_on(model, base, body)}
@@ -123,12 +197,5 @@ def _limits(model: mujoco.MjModel, page: ArmPage) -> dict[int, tuple[float, floa
     limits = {}
     for name, ready in zip(page.joints.names, page.joints.ready, strict=True):
         limits[model.joint(name).id] = (ready - np.pi, ready + np.pi)
-    if page.gripper is not None:
-        ends = page.gripper.positions
-        limits[model.joint(page.gripper.joint).id] = (min(ends), max(ends))
-        for name, ratio, offset in zip(
-            page.gripper.followers, page.gripper.ratios, page.gripper.offsets, strict=True
-        ):
-            places = [offset + ratio * end for end in ends]
-            limits[model.joint(name).id] = (min(places), max(places))
+    limits |= {model.joint(name).id: ends for name, ends in finger_ranges(page).items()}
     return {joint: ends for joint, ends in limits.items() if not model.jnt_limited[joint]}

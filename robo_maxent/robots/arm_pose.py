@@ -110,6 +110,10 @@ class AtTable:
         """Places of the world in the frame of the base, m, (N, 3)."""
         return (places - self.mount) @ self._turn
 
+    def world(self, places: np.ndarray) -> np.ndarray:
+        """Places in the frame of the base in that of the world, m, (3,) or (N, 3)."""
+        return places @ self._turn.T + self.mount
+
     def misses(self, q: np.ndarray, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """How far the hand is from places, m, and how far from pointing down, rad: (N, 2)."""
         position, rotation = self._plain.pose(q)
@@ -123,7 +127,7 @@ class AtTable:
         data = mujoco.MjData(self._model)
         data.qpos[self._model.jnt_qposadr[self._ids]] = q
         mujoco.mj_kinematics(self._model, data)
-        anchors = data.xanchor[self._ids] @ self._turn.T + self.mount
+        anchors = self.world(data.xanchor[self._ids])
         half = np.maximum(np.ptp(self.range, axis=1) / 2.0, 1e-6)
         near = (((q - self.middle) / half) ** 4).mean()
         aside = (np.abs(anchors[:, 1]) / reach).mean()
@@ -230,7 +234,11 @@ def _ready(
             q = table.chain(example).solve(example[None], table.local(place), wanted, STEPS)
             ready = np.clip(np.round(q[0], 4), *table.range.T)
             near = np.abs(q - example).max() < NEARBY
-            if near and _fits(table, q, place, wanted) and _gets_around(table, ready, size):
+            if (
+                near
+                and _fits(table, q, place, wanted)
+                and share_reached(table, ready, size) >= SHARE
+            ):
                 return -1.0, ready
     rng, found = np.random.default_rng(0), list[tuple[float, np.ndarray]]()
     low, high = table.range.T
@@ -242,7 +250,7 @@ def _ready(
         found += [(table.cost(pose, far), pose) for pose in good]
     for cost, pose in _distinct(sorted(found, key=lambda each: each[0]))[:CANDIDATES]:
         ready = np.clip(np.round(pose, 4), *table.range.T)
-        if _gets_around(table, ready, size):
+        if share_reached(table, ready, size) >= SHARE:
             return cost, ready
     return None
 
@@ -260,11 +268,11 @@ def _fits(table: AtTable, q: np.ndarray, places: np.ndarray, wanted: np.ndarray)
     return bool((table.misses(q, places, wanted) < [CLOSE, UPRIGHT]).all())
 
 
-def _gets_around(table: AtTable, ready: np.ndarray, size: float) -> bool:
-    """Whether the hand gets from the ready pose to nearly all places over the table."""
+def share_reached(table: AtTable, ready: np.ndarray, size: float) -> float:
+    """Of the places over the table, that which the hand gets to from the ready pose."""
     places = size * np.array([*product(*np.linspace(STARTS[0], STARTS[1], SIDE).T)])  # (SIDE^3, 3)
     chain = table.chain(ready)
     q = np.tile(ready, (len(places), 1))
     q = chain.solve(q, table.local(places), chain.home_rotation, PLACE_STEPS)
     misses = table.misses(q, places, chain.home_rotation)
-    return float((misses < [CLOSE, UPRIGHT]).all(axis=1).mean()) >= SHARE
+    return float((misses < [CLOSE, UPRIGHT]).all(axis=1).mean())

@@ -165,7 +165,7 @@ def _geoms(model: mujoco.MjModel, finger: int) -> tuple[int, ...]:
     return tuple(touching or own)
 
 
-def _gap(
+def gap(
     model: mujoco.MjModel, data: mujoco.MjData, geoms: tuple[tuple[int, ...], tuple[int, ...]]
 ) -> float:
     """Between the fingers, m; 0: they touch."""
@@ -187,7 +187,7 @@ def _both_open(
     data, ranges, gaps = mujoco.MjData(model), model.jnt_range[joints], {}
     for ends in ((0, 0), (0, 1), (1, 0), (1, 1)):
         data.qpos[model.jnt_qposadr[joints]] = ranges[[0, 1], ends]
-        gaps[ends] = _gap(model, data, geoms)
+        gaps[ends] = gap(model, data, geoms)
     one, other = max(gaps, key=lambda ends: gaps[ends])
     closed, opened = ranges[[0, 1], [1 - one, 1 - other]], ranges[[0, 1], [one, other]]
     return (float(closed[0]), float(opened[0])), (float(closed[1]), float(opened[1]))
@@ -199,7 +199,7 @@ def _measured(model: mujoco.MjModel, part: GripperParts) -> GripperParts | str:
     gaps = np.zeros(SAMPLES)
     for number, place in enumerate(places.tolist()):
         part.put(model, data, place)
-        gaps[number] = _gap(model, data, part.geoms)
+        gaps[number] = gap(model, data, part.geoms)
     if gaps[0] > gaps[-1]:
         places, gaps = places[::-1], gaps[::-1]
     widest = int(np.argmax(gaps))

@@ -54,7 +54,10 @@ def locate(name: str, folder: Path) -> Path:
     """
     package, colon, inside = name.partition(":")
     if colon and package.isidentifier() and len(package) > 1:
-        found = importlib.util.find_spec(package)
+        try:
+            found = importlib.util.find_spec(package)
+        except ValueError:  # a module without a place, such as __main__
+            found = None
         if found is None or found.origin is None:
             raise RobotError(
                 f"{name} is a file of the package {package}, which is not installed: "

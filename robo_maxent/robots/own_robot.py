@@ -15,6 +15,7 @@ from typing import Any
 
 from robo_maxent.errors import RobotError
 from robo_maxent.from_json import typed
+from robo_maxent.robots.arm_fit import check_fit
 from robo_maxent.robots.arm_page import ArmPage
 from robo_maxent.robots.arm_parts import arm_alone
 from robo_maxent.robots.arm_world import ArmWorld
@@ -117,7 +118,9 @@ def open_robot(named: str | Path) -> OwnRobot:
     page = read_page(text, str(path))
     model = open_model(locate(page.model, path.parent))
     if isinstance(page, ArmPage):
-        return OwnRobot(arm_alone(model.spec, page), page)
+        parts = arm_alone(model.spec, page)
+        check_fit(parts, page)
+        return OwnRobot(parts, page)
     return OwnRobot(quadruped_alone(model.spec, page), page)
 
 

@@ -39,6 +39,8 @@ def read_page(text: str, source: str) -> Page:
         if unknown := sorted(unknown_keys(kind, content, {"legs": LEGS})):
             known = ", ".join(known_keys(kind))
             raise ValueError(f"unknown keys: {', '.join(unknown)}. Known: {known}")
+        if content.get("name") == "":
+            raise ValueError("name must not be empty")
         page: Page = typed(kind, content, "the page")
         if isinstance(page, ArmPage):
             check_arm(page)

@@ -88,12 +88,12 @@ def require_parts(
     Raises:
         RobotError: So it is; the message lists what there is.
     """
-    present = [model.body(i).name for i in range(model.nbody)]
+    present = [model.body(i).name for i in range(1, model.nbody)]
     for what, names in bodies.items():
         if lacking := [name for name in names if name not in present]:
             raise RobotError(
                 f"The page of {page} names a {what} that its model lacks: {few(lacking)}. "
-                f"Bodies: {few(present[1:], 60)}"
+                f"Bodies: {few(present, 60)}"
             )
     present = [model.joint(i).name for i in range(model.njnt)]
     if lacking := [name for name in joints if name not in present]:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from small_arms import proposed
@@ -107,3 +108,56 @@ def test_a_page_that_its_model_does_not_fit_is_refused(page: ArmPage) -> None:
         with pytest.raises(RobotError) as raised:
             open_robot(other)
         assert says in str(raised.value)
+
+
+def test_an_arm_without_a_name_is_refused(page: ArmPage) -> None:
+    with pytest.raises(RobotError, match=r"^a\.toml: name must not be empty$"):
+        read_page(write_page(replace(page, name="")), "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "says"),
+    [
+        ("", {"base": "world"}, "names a base that its model lacks: world. Bodies: base, link1"),
+        ("", {"size": 2.5}, "z 0.18 m, and must be within 0.25 m of x 1.25, y 0.00, z 0.50 m"),
+        ("", {"turn": 3.1416}, "the hand is at x -0.46"),
+        ("", {"mount": (0.0, 0.0, -3.0)}, "z -2.82 m, and must be within 0.091 m of x 0.46"),
+        ("joints", {"ready": (0.0, 1.8, 0.0, 0.6, 0.0, 0.1, 0.1)}, "is not ready: with joints."),
+        (
+            "joints",
+            {"ready": (0.0, 0.7, 0.0, 1.77, 0.0, 0.97, 0.0)},
+            "the hand points 0.3 rad away",
+        ),
+        ("hand", {"body": "left_finger"}, "must move with the last joint, link7_joint, as link7"),
+        ("gripper", {"followers": (), "ratios": (), "offsets": ()}, "right_finger of seven is mo"),
+        ("gripper", {"followers": ("left",)}, "must be different joints, and none of the arm's"),
+        ("gripper", {"joint": "link7_joint"}, "must be different joints, and none of the arm's"),
+        ("gripper", {"fingers": ("left_finger",) * 2}, "must be two bodies that hang on link7, e"),
+        ("gripper", {"fingers": ("base", "link1")}, "got base, link1"),
+        ("gripper", {"positions": (0.0, 3.0)}, "left goes from 0 to 0.035, and would from 0 to 3"),
+        ("gripper", {"openings": (0.0, 9.0)}, "which is [0.0, 0.035] m at these gripper.positions"),
+    ],
+)
+def test_a_page_with_which_an_arm_could_do_nothing_is_refused(
+    page: ArmPage, part: str, changes: dict[str, Any], says: str
+) -> None:
+    inner: Any = getattr(page, part) if part else page
+    changed = replace(inner, **changes)
+    other = proposed("seven")[0].with_name("other.toml")
+    other.write_text(write_page(replace(page, **{part: changed}) if part else changed))
+    with pytest.raises(RobotError) as raised:
+        open_robot(other)
+    assert says in str(raised.value)
+
+
+def test_a_hand_that_does_not_get_around_is_refused(page: ArmPage) -> None:
+    path = proposed("seven")[0]
+    narrow = path.with_name("narrow.urdf")
+    turns = 'lower="-2.9" upper="2.9"'
+    text = path.with_suffix(".urdf").read_text()
+    assert turns in text
+    narrow.write_text(text.replace(turns, 'lower="-0.1" upper="0.1"'))
+    other = path.with_name("other.toml")
+    other.write_text(write_page(replace(page, model=narrow.name)))
+    with pytest.raises(RobotError, match=r"its hand reaches \d+ % of the places over a table of s"):
+        open_robot(other)
