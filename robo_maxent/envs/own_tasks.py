@@ -125,6 +125,14 @@ def load_installed(entry: EntryPoint) -> TaskClass:
     return kind
 
 
+def _needless(kind: type) -> tuple[str, ...]:
+    """What a class need not declare, since its own methods take the place of those that read it."""
+    readers = ("action_space", "control")
+    if all(getattr(kind, name, None) is not getattr(MujocoTask, name) for name in readers):
+        return ("action_scale",)
+    return ()
+
+
 def require_task(kind: Any, word: str) -> None:
     """Check that a class is a task.
 
@@ -144,7 +152,8 @@ def require_task(kind: Any, word: str) -> None:
             "or of robo_maxent.envs.gym_task.NamedGymTask where its world is a Gymnasium "
             "environment"
         )
-    lacking = [name for name in _DECLARED[base] if not hasattr(kind, name)]
+    needless = _needless(kind)
+    lacking = [name for name in _DECLARED[base] if not hasattr(kind, name) and name not in needless]
     if lacking := lacking + sorted(getattr(kind, "__abstractmethods__", ())):
         raise UsageError(f"{word} is no task yet: it lacks {', '.join(lacking)}")
     for count in _COUNTS[base]:

@@ -16,9 +16,11 @@ from small_policy import small_policy
 import robo_maxent
 from robo_maxent import tasks
 from robo_maxent.cli import arguments
+from robo_maxent.envs.own_tasks import require_task
 from robo_maxent.errors import UnknownNameError, UsageError
 from robo_maxent.report.rows import identity
 from robo_maxent.robustness import stress_test
+from robo_maxent.tasks import TASKS
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.run_directory import describe
 
@@ -251,3 +253,9 @@ def test_registered_it_has_an_id_of_gymnasium_and_a_name(here: Path) -> None:
 def test_what_makes_it_in_another_process_is_its_class() -> None:
     make = arguments.maker(OWN, {"randomization": "none"})
     assert pickle.loads(pickle.dumps(make))().name == "mine"
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_task_derived_from_one_of_ours_is_a_task(name: str) -> None:
+    derived = type("Derived", (TASKS[name],), {"name": "derived"})
+    require_task(derived, "own_page:Derived")
