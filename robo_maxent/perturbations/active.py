@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import EnvError, UsageError
 from robo_maxent.perturbations.base import Perturbation, Running
 from robo_maxent.perturbations.model_fields import ModelFields, Simulations
 from robo_maxent.perturbations.params import Effects, EpisodeParams
@@ -110,9 +110,19 @@ class ActiveEffects:
             effect.start(running, ids, qpos)
 
     def received(self, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """What reaches the motors of the actions sent, (N, A)."""
+        """What reaches the motors of the actions sent, (N, A).
+
+        Raises:
+            EnvError: An effect returns no such actions.
+        """
         for effect, running in self._active:
-            action = effect.on_action(running, action, steps)
+            received = effect.on_action(running, action, steps)
+            if np.shape(received) != action.shape:
+                raise EnvError(
+                    f"on_action of {effect.name} must return actions of shape {action.shape}, and "
+                    f"returned {type(received).__name__} of shape {np.shape(received)}."
+                )
+            action = received
         return action
 
     def before_step(self, state: RobotState, steps: np.ndarray) -> None:
@@ -126,15 +136,34 @@ class ActiveEffects:
             effect.after_step(running)
 
     def sensed(self, state: RobotState) -> RobotState:
-        """What the sensors measure of a state, noise aside."""
+        """What the sensors measure of a state, noise aside.
+
+        Raises:
+            EnvError: An effect returns no state.
+        """
         for effect, running in self._active:
-            state = effect.on_state(running, state)
+            sensed = effect.on_state(running, state)
+            if not isinstance(sensed, type(state)):
+                raise EnvError(
+                    f"on_state of {effect.name} must return a {type(state).__name__}, and returned "
+                    f"{type(sensed).__name__}."
+                )
+            state = sensed
         return state
 
     def add_noise(self, obs: np.ndarray, steps: np.ndarray) -> None:
-        """Add what sensors add to observations, (N, O), in place."""
+        """Add what sensors add to observations, (N, O), in place.
+
+        Raises:
+            EnvError: An effect returns observations, which nobody would see.
+        """
         for effect, running in self._active:
-            effect.on_observation(running, obs, steps)
+            returned: object = effect.on_observation(running, obs, steps)
+            if returned is not None:
+                raise EnvError(
+                    f"on_observation of {effect.name} must change the observations in place, and "
+                    "return nothing."
+                )
 
     def arrows(self, state: RobotState, sim: int, step: int) -> list[Arrow]:
         """What a picture of one simulation should show."""

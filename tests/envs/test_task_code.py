@@ -13,7 +13,9 @@ from robo_maxent.envs import task_code
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.envs.task import Initial
 from robo_maxent.errors import EnvError, UsageError
+from robo_maxent.perturbations.blocked import Blocked
 from robo_maxent.perturbations.params import nominal
+from robo_maxent.perturbations.sensing import SensorNoise
 from robo_maxent.tasks.point_fork import PointFork
 
 N = 2
@@ -61,9 +63,9 @@ def stepped(task: Sound) -> MujocoVecEnv[Any, Any]:
     [
         (
             Blind,
-            r"^Blind\.observe raised ValueError: operands .* \(3,2\) \(2,2\)  ?\(FILE:23, calle",
+            r"^Blind\.observe raised ValueError: operands .* \(3,2\) \(2,2\)  ?\(FILE:25, calle",
         ),
-        (Leaving, r"^Leaving\.reward_terms raised SystemExit: 3 \(FILE:39\)\.$"),
+        (Leaving, r"^Leaving\.reward_terms raised SystemExit: 3 \(FILE:41\)\.$"),
     ],
 )
 def test_an_exception_of_a_task_is_said_with_method_and_line(task: type[Sound], says: str) -> None:
@@ -127,6 +129,22 @@ def returning(method: str, value: Any) -> type[Sound]:
 def test_what_a_task_returns_is_checked(method: str, value: Any, says: str) -> None:
     with pytest.raises(EnvError, match=says):
         stepped(returning(method, value)()).metrics()
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "says"),
+    [
+        ("on_action", np.zeros((N, 1)), r"shape \(2, 2\), and returned ndarray of shape \(2, 1\)"),
+        ("on_action", None, r"on_action of sensor_noise must .* returned NoneType of shape \(\)"),
+        ("on_state", None, "must return a RobotState, and returned NoneType"),
+        ("on_observation", np.zeros((N, 9)), "must change the observations in place, and return"),
+    ],
+)
+def test_what_an_effect_returns_is_checked(method: str, value: Any, says: str) -> None:
+    effect = type("Odd", (SensorNoise,), {method: lambda self, *args: value})()
+    task = type("Windy", (Sound,), {"perturbations": (Blocked(), effect)})(randomization="hard")
+    with pytest.raises(EnvError, match=says):
+        stepped(task)
 
 
 @pytest.mark.parametrize("value", [True, np.zeros(N, bool)])
