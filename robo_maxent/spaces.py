@@ -300,8 +300,15 @@ class Layout:
                 raise PolicyError(
                     f"This policy, trained on {self.task!r}, does not fit {other.task!r}: "
                     f"its {name.replace('_', ' ')} {_difference(own, theirs[name])}."
-                    + (OTHER_ROBOT if self.task == other.task and name in OF_ROBOT else "")
+                    + (OTHER_ROBOT if self._is_of_other_robot(other) else "")
                 )
+
+    def _is_of_other_robot(self, other: "Layout") -> bool:
+        """Whether a layout is that of the same task, or of one like it, for another robot."""
+        moves = [[vars(layout)[name] for name in OF_ROBOT] for layout in (self, other)]
+        return moves[0] != moves[1] and (
+            self.task == other.task or self.observation == other.observation
+        )
 
     def to_json(self) -> str:
         """One JSON object, for the metadata of a policy file."""

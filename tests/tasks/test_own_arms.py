@@ -201,6 +201,12 @@ def test_a_policy_of_another_arm_is_refused() -> None:
     ours, theirs = layout_of(make("arm-reach")), layout_of(of("seven"))
     with pytest.raises(PolicyError, match="trained with another robot"):
         ours.require(theirs)
+    with pytest.raises(PolicyError, match=r"its observation .* trained with another robot"):
+        ours.require(layout_of(of("six")))
+    with pytest.raises(
+        PolicyError, match=r"does not fit 'arm-push': .* trained with another robot"
+    ):
+        theirs.require(layout_of(make("arm-push")))
 
 
 @pytest.mark.parametrize("name", ["six", "seven"])
