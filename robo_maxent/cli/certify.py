@@ -50,6 +50,11 @@ class Certify(OfOnePolicy):
         from robo_maxent.robustness import acceptance
 
         use_threads(self.threads)
+        if self.template and (self.limits or self.out):
+            raise UsageError(
+                "--template prints a file of limits, and tries nothing: leave out --limits and "
+                "--out; to keep it, write > limits.toml"
+            )
         if self.limits is None and not self.template:
             raise UsageError(
                 "name the file of limits with --limits FILE.toml; one to begin with: robo-maxent "

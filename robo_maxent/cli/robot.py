@@ -65,6 +65,8 @@ class Robot:
             raise UsageError(f"--feet takes four bodies, FR FL RR RL, got {len(self.feet)}")
         if self.feet is not None and self.hand is not None:
             raise UsageError("a quadruped has --feet, and an arm a --hand: give one of them")
+        if self.out is not None and self.out.suffix != ".toml":
+            raise UsageError(f"--out is a page, so its name ends with .toml; got {self.out}")
         model = locate(self.file, Path())
         name = self.name or model.stem
         page = self.out or Path(f"{name}.toml")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -128,9 +129,17 @@ class MujocoTask(Task[E, S]):
         try:
             return Robot(load(self.robot_spec.model, pool=self.terrain), self.robot_spec)
         except RobotError as error:
-            if self.robot_file is None:
+            if self._own_robot is None:
                 raise
-            raise RobotError(f"{self.robot_file}: {error}") from error
+            raise RobotError(f"{self.robot_file}: {error}{self._page_hint()}") from error
+
+    def _page_hint(self) -> str:
+        """What else there is for a model that lacks the names of the task's own robot."""
+        assert self._own_robot is not None
+        if self._own_robot.page is not None or type(self).fit is MujocoTask.fit:
+            return ""
+        file = quote(str(self.robot_file))
+        return f" A robot with names of its own needs a page: robo-maxent robot check {file}"
 
     def ranges(self, given: Randomization | str | Mapping[str, Any]) -> Randomization:
         """What a level, or ranges by name, mean for this task.

@@ -11,6 +11,7 @@ import sys
 import tomllib
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -485,6 +486,14 @@ def test_a_robot_is_checked_trained_and_stressed_without_an_edit(
     assert Path(checked["picture"]).read_bytes().startswith(b"\x89PNG")
     code, _, err = call(capsys, "robot", "check", "small.xml")
     assert (code, "small.toml is there already" in err) == (2, True)
+    code, _, err = call(capsys, "robot", "check", "small.xml", "--out", "page")
+    assert (code, "its name ends with .toml; got page" in err) == (2, True)
+    assert not Path("page").exists()
+    monkeypatch.setitem(sys.modules, "placeless", ModuleType("placeless"))
+    code, _, err = call(capsys, "robot", "check", "placeless:small.xml")
+    assert (code, "the package placeless, which is not installed" in err) == (1, True)
+    code, _, err = call(capsys, "train", "quadruped-flat", "--robot", "small.xml", "--steps", "16")
+    assert (code, "needs a page: robo-maxent robot check small.xml" in err) == (1, True)
     assert result(capsys, "robot", "check", "small.toml")["robot"] == "small"
     budget = ["--steps", "16", "--envs", "8", "--evaluation-episodes", "1", "--out", "run"]
     result(capsys, "train", "quadruped-flat", "--robot", "small", *budget)

@@ -234,3 +234,5 @@ def test_certify_says_whether_all_limits_hold(
     code, _, said = call(capsys, "certify", "run")
     assert code == 2
     assert "robo-maxent certify run --template > limits.toml" in said
+    code, _, said = call(capsys, "certify", "run", "--template", "--out", "limits.toml")
+    assert (code, "leave out --limits and --out; to keep it, write >" in said) == (2, True)
