@@ -34,8 +34,8 @@ class Diagnostics:
     """Mean difference of the two critics, over the standard deviation of their values."""
     action_size: int = 1
     """Elements of an action that the entropy is of; 1 of a discrete one."""
-    setting: str = "--target-entropy-per-action"
-    """What sets the target entropy."""
+    discrete: bool = False
+    """Whether an action is a number; one that is all but certain counts as at its limit."""
     ends: Ends | None = None
     """How the support of categorical critics fits; None: they are scalar."""
 
@@ -51,16 +51,19 @@ class Diagnostics:
 
     def _rules(self) -> dict[str, tuple[bool, str]]:
         lack = self.target_entropy - self.entropy
+        setting = "--target-entropy-ratio" if self.discrete else "--target-entropy-per-action"
+        certain = "of the states leave one action all but certain: little is tried. Raise"
+        switches = "of the actions are at their limits: the policy switches rather than steers. "
+        switches += "Widen the action range, or raise"
         return {
             "entropy_share": (
                 self.entropy_share > MUCH,
                 f"{100 * self.entropy_share:.0f} % of the target values is entropy: rewards hardly "
-                f"count. Lower {self.setting}, or scale rewards up.",
+                f"count. Lower {setting}, or scale rewards up.",
             ),
             "saturated": (
                 self.saturated > MUCH,
-                f"{100 * self.saturated:.0f} % of the actions are at their limits: the policy "
-                f"switches rather than steers. Widen the action range, or raise {self.setting}.",
+                f"{100 * self.saturated:.0f} % {certain if self.discrete else switches} {setting}.",
             ),
             "entropy": (
                 lack > LACK * self.action_size,

@@ -72,7 +72,7 @@ class DiscreteSac(Sac):
             entropy_share=float(bonus / (bonus + size).clamp_min(1e-8)),
             saturated=float(certain.float().mean()),
             twin_gap=float((first - second).abs().mean() / spread),
-            setting="--target-entropy-ratio",
+            discrete=True,
             ends=self._ends(batch),
         )
 

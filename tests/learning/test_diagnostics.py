@@ -160,7 +160,11 @@ def test_a_learner_of_discrete_actions_is_looked_at_too() -> None:
     assert found.saturated == 0.0
     with torch.no_grad():
         sac.actor.flat[-4:] = torch.tensor([9.0, 0.0, 0.0, 0.0])
-    assert sac.diagnose(some).saturated == 1.0
+    certain = sac.diagnose(some)
+    assert certain.saturated == 1.0
+    words = certain.alarms()["saturated"]
+    assert words.startswith("100 % of the states leave one action all but certain")
+    assert words.endswith("--target-entropy-ratio.")
     assert "--target-entropy-ratio" in replace(found, entropy_share=0.9).alarms()["entropy_share"]
 
 
