@@ -10,9 +10,8 @@ from robo_maxent.robots.arm_page import ArmPage
 from robo_maxent.robots.arm_parts import finger_of
 from robo_maxent.robots.parts import SENSED_GROUP, Selection, compiled_text, emit, without_looks
 from robo_maxent.robots.table_world import table_world
-from robo_maxent.sim.mjcf import Mjcf
+from robo_maxent.robots.written_world import WrittenWorld
 from robo_maxent.sim.physics import mujoco
-from robo_maxent.sim.robot import RobotSpec
 
 PAD = {
     "contype": 2,
@@ -43,23 +42,8 @@ FOLLOWING = {"solref": (0.008, 1.0), "solimp": (0.99, 0.999, 0.001, 0.5, 2.0)}
 """How stiffly a finger follows the other one: as that of the shipped arm."""
 
 
-class ArmWorld:
-    """What a ``RobotSpec`` has for a model where the arm is that of a page."""
-
-    def __init__(self, parts: Mjcf, page: ArmPage, own: RobotSpec) -> None:
-        """Join them; the world is written when it is asked for.
-
-        Args:
-            parts: The arm alone, as :func:`arm_alone` wrote it.
-            page: Its page.
-            own: The task's own arm, in its world.
-        """
-        self._parts, self._page, self._own = parts, page, own
-
-    def spec(self, decorations: bool) -> mujoco.MjSpec:
-        """The world, with or without what only the eye sees."""
-        text = self._whole if decorations else self._bare
-        return mujoco.MjSpec.from_string(text, assets=dict(self._parts.files))
+class ArmWorld(WrittenWorld[ArmPage]):
+    """The same of an arm, at its table."""
 
     @cached_property
     def pads(self) -> tuple[str, ...]:
@@ -70,14 +54,6 @@ class ArmWorld:
             for geom in range(model.ngeom)
             if finger_of(model, self._page, int(model.geom_bodyid[geom])) >= 0
         )
-
-    @cached_property
-    def _bare(self) -> str:
-        return self._written(decorations=False)
-
-    @cached_property
-    def _whole(self) -> str:
-        return self._written(decorations=True)
 
     def _written(self, decorations: bool) -> str:
         page, parts = self._page, self._parts.spec()

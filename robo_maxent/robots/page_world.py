@@ -1,6 +1,5 @@
 """The world of a task with the robot of a page in the place of its own."""
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from robo_maxent.robots.parts import SENSED_GROUP, Selection, compiled_text, emit, without_looks
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
+from robo_maxent.robots.written_world import WrittenWorld
 from robo_maxent.sim.body_scale import REFERENCE_LEG
 from robo_maxent.sim.legs import leg_length
 from robo_maxent.sim.mjcf import DECORATION_GROUP, Mjcf
@@ -23,31 +23,8 @@ CAMERA = ("pos", "quat", "mode", "fovy")
 LIGHT = ("pos", "dir", "mode", "type", "diffuse", "ambient", "specular", "castshadow")
 
 
-class PageWorld:
-    """What a ``RobotSpec`` has for a model where the robot is that of a page."""
-
-    def __init__(self, parts: Mjcf, page: QuadrupedPage, own: RobotSpec) -> None:
-        """Join them; the world is written when it is asked for.
-
-        Args:
-            parts: The robot alone, as :func:`parts_of` wrote it.
-            page: Its page.
-            own: The task's own robot, in its world.
-        """
-        self._parts, self._page, self._own = parts, page, own
-
-    def spec(self, decorations: bool) -> mujoco.MjSpec:
-        """The world, with or without what only the eye sees."""
-        text = self._whole if decorations else self._bare
-        return mujoco.MjSpec.from_string(text, assets=dict(self._parts.files))
-
-    @cached_property
-    def _bare(self) -> str:
-        return self._written(decorations=False)
-
-    @cached_property
-    def _whole(self) -> str:
-        return self._written(decorations=True)
+class PageWorld(WrittenWorld[QuadrupedPage]):
+    """The same of a quadruped."""
 
     def _written(self, decorations: bool) -> str:
         page, parts = self._page, self._parts.spec()
