@@ -10,8 +10,10 @@ from robo_maxent.robots.arm_anatomy import pointing
 from robo_maxent.robots.arm_page import ArmPage
 from robo_maxent.robots.arm_parts import finger_of
 from robo_maxent.robots.arm_pose import AtTable, share_reached
-from robo_maxent.robots.arm_world import ready_pose
+from robo_maxent.robots.arm_world import finger_armature, ready_pose
+from robo_maxent.robots.drives import moved_inertia
 from robo_maxent.robots.gripper_parts import gap
+from robo_maxent.robots.servo_fit import Servos, check_servos
 from robo_maxent.sim.hand_space import READY
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
@@ -36,13 +38,30 @@ def check_fit(parts: Mjcf, page: ArmPage) -> None:
 
     Raises:
         RobotError: In the ready pose the hand is not over the middle of the table or does not
-            point down, it does not get around there, or the fingers open otherwise.
+            point down, it does not get around there, the fingers open otherwise, or its servos
+            could not move it.
     """
     spec = parts.spec(decorations=False)
     spec.body(page.hand.body).add_site(name="grasp", pos=page.hand.at)
     model = spec.compile()
     _check_ready(model, page)
     _check_openings(model, page)
+    _check_drives(model, page)
+
+
+def _check_drives(model: mujoco.MjModel, page: ArmPage) -> None:
+    joints, gripper = page.joints, page.gripper
+    own = model.dof_armature[[model.joint(name).dofadr[0] for name in joints.names]]
+    inertia = moved_inertia(model, joints.names, np.array(joints.ready)) - own + joints.armature
+    kp, kd, torque = (np.array(values) for values in (joints.kp, joints.kd, joints.torque))
+    check_servos(page.name, Servos("joints", joints.names, kp, kd, torque, "torque", inertia))
+    if gripper is None:
+        return
+    own = model.dof_armature[model.joint(gripper.joint).dofadr]
+    opened = np.array(gripper.positions[-1:])
+    finger = moved_inertia(model, [gripper.joint], opened) - own + finger_armature(page)
+    kp, kd, force = (np.array([value]) for value in (gripper.kp, gripper.kd, gripper.force))
+    check_servos(page.name, Servos("gripper", [gripper.joint], kp, kd, force, "force", finger))
 
 
 def _check_ready(model: mujoco.MjModel, page: ArmPage) -> None:

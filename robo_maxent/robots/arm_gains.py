@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_maxent.robots.drives import is_motor, rounded, torque_limit
+from robo_maxent.robots.drives import is_motor, moved_inertia, rounded, torque_limit
 from robo_maxent.robots.findings import Finding, few
 from robo_maxent.sim.physics import mujoco
 
@@ -52,7 +52,7 @@ def propose_gains(
         joints: Names, from the base to the hand.
         ready: rad, (J,).
     """
-    inertia, lift = _inertia(alone, joints, ready), _lift(alone, joints)
+    inertia, lift = moved_inertia(alone, joints, ready), _lift(alone, joints)
     rows, guessed, kept, driven = [], [], [], []
     for number, name in enumerate(joints):
         joint = file.joint(name).id
@@ -130,17 +130,6 @@ def _drive(model: mujoco.MjModel, joint: int) -> str:
 def _is_sane(kp: float, kd: float, damping: float, inertia: float) -> bool:
     rate, time = float(np.sqrt(kp / inertia)), (kd + damping) / kp
     return SANE_RATES[0] <= rate <= SANE_RATES[1] and SANE_TIMES[0] <= time <= SANE_TIMES[1]
-
-
-def _inertia(model: mujoco.MjModel, joints: tuple[str, ...], ready: np.ndarray) -> np.ndarray:
-    """Inertia that each joint moves in the ready pose, the others being held, kg m², (J,)."""
-    ids = [model.joint(joint).id for joint in joints]
-    data = mujoco.MjData(model)
-    data.qpos[model.jnt_qposadr[ids]] = ready
-    mujoco.mj_forward(model, data)
-    whole = np.zeros((model.nv, model.nv))
-    mujoco.mj_fullM(model, data, whole)
-    return np.diag(whole)[model.jnt_dofadr[ids]]
 
 
 def _lift(model: mujoco.MjModel, joints: tuple[str, ...]) -> np.ndarray:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_maxent.robots.page_toml import HEAD, toml
+from robo_maxent.robots.page_toml import HEAD, LARGEST_FRICTION, check_numbers, toml
 
 JOINTS = (5, 7)
 """How few and how many joints an arm may have."""
 SIZES = (0.35, 2.5)
 """How small and how large the world of an arm may be, over that of the shipped arm."""
+MOST = {"joints.armature": 100.0, "gripper.friction": LARGEST_FRICTION}
+"""Key -> what it may be at most, kg m² and a ratio; other bounds go by what a joint moves."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,7 @@ def check_arm(page: ArmPage) -> None:
         _check_gripper(page.gripper)
         positive |= {f"gripper.{key}": (getattr(page.gripper, key),) for key in ("kp", "force")}
         others |= {f"gripper.{key}": (getattr(page.gripper, key),) for key in ("kd", "friction")}
-    for key, numbers in (positive | others).items():
-        if not all(0.0 < n < np.inf or (key in others and n == 0.0) for n in numbers):
-            least = "at least 0" if key in others else "above 0"
-            raise ValueError(f"{key} must be {least}, got {list(numbers)}")
+    check_numbers(positive, others, MOST)
     if not np.isfinite([*joints.ready, *page.mount, page.turn, *page.hand.at]).all():
         raise ValueError("ready, mount, turn and at must be finite numbers")
 

@@ -122,12 +122,17 @@ def _joint_options(model: mujoco.MjModel, page: ArmPage) -> dict[int, dict[str, 
     for name in finger_places(page, 0.0):
         lever = finger_lever(page) ** 2
         options[model.joint(name).id] = {
-            "armature": FINGER_ARMATURE * lever,
+            "armature": finger_armature(page),
             "damping": FINGER_DAMPING * lever,
             "stiffness": 0.0,
             "frictionloss": 0.0,
         }
     return options
+
+
+def finger_armature(page: ArmPage) -> float:
+    """Inertia of the motor, seen at the joint of a finger, kg m², or kg of a slide."""
+    return FINGER_ARMATURE * finger_lever(page) ** 2
 
 
 def finger_lever(page: ArmPage) -> float:

@@ -1,5 +1,7 @@
 """What a file says of the motors at its joints."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from robo_maxent.sim.physics import mujoco
@@ -28,6 +30,23 @@ def torque_limit(model: mujoco.MjModel, joint: int) -> float:
 def is_motor(model: mujoco.MjModel, actuator: int) -> bool:
     """Whether an actuator takes a torque."""
     return model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE.value
+
+
+def moved_inertia(model: mujoco.MjModel, joints: Sequence[str], pose: np.ndarray) -> np.ndarray:
+    """Inertia that each of J joints moves in a pose, the others being held, kg m², (J,).
+
+    Args:
+        model: The robot.
+        joints: Names of hinges and slides, J.
+        pose: Their positions, rad or m, (J,); other joints are where the model has them.
+    """
+    ids = [model.joint(joint).id for joint in joints]
+    data = mujoco.MjData(model)
+    data.qpos[model.jnt_qposadr[ids]] = pose
+    mujoco.mj_forward(model, data)
+    whole = np.zeros((model.nv, model.nv))
+    mujoco.mj_fullM(model, data, whole)
+    return np.diag(whole)[model.jnt_dofadr[ids]]
 
 
 def rounded(value: float, digits: int = 3) -> float:

@@ -22,6 +22,7 @@ from robo_maxent.robots.arm_world import ArmWorld
 from robo_maxent.robots.model_file import locate, open_model
 from robo_maxent.robots.page import Page, page_file, read_page, write_page
 from robo_maxent.robots.page_world import PageWorld
+from robo_maxent.robots.quadruped_fit import check_quadruped_fit
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
 from robo_maxent.robots.quadruped_parts import quadruped_alone
 from robo_maxent.sim.mjcf import Mjcf
@@ -121,7 +122,9 @@ def open_robot(named: str | Path) -> OwnRobot:
         parts = arm_alone(model.spec, page)
         check_fit(parts, page)
         return OwnRobot(parts, page)
-    return OwnRobot(quadruped_alone(model.spec, page), page)
+    parts = quadruped_alone(model.spec, page)
+    check_quadruped_fit(parts, page)
+    return OwnRobot(parts, page)
 
 
 def _from_zip(path: Path) -> OwnRobot:

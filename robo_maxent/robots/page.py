@@ -4,19 +4,22 @@
 stands in it goes by the kind of robot: ``kind = "arm"``, or nothing, which is a quadruped.
 """
 
+import difflib
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from robo_maxent.errors import RobotError
 from robo_maxent.from_json import typed
 from robo_maxent.robots.arm_page import ArmPage, check_arm, write_arm
-from robo_maxent.robots.page_toml import known_keys, unknown_keys
+from robo_maxent.robots.page_toml import known_keys, toml, unknown_keys
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage, check_quadruped, write_quadruped
 
 Page = QuadrupedPage | ArmPage
 KINDS: dict[str, type[Page]] = {"quadruped": QuadrupedPage, "arm": ArmPage}
 """What a page may have as its kind -> what it holds then."""
+NOUNS = {"quadruped": "a quadruped", "arm": "an arm"}
 
 
 def read_page(text: str, source: str) -> Page:
@@ -32,13 +35,7 @@ def read_page(text: str, source: str) -> Page:
     """
     try:
         content = tomllib.loads(text)
-        word = content.pop("kind", "quadruped")
-        if not isinstance(word, str) or word not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {word!r}")
-        kind = KINDS[word]
-        if unknown := sorted(unknown_keys(kind, content, {"legs": LEGS})):
-            known = ", ".join(known_keys(kind))
-            raise ValueError(f"unknown keys: {', '.join(unknown)}. Known: {known}")
+        kind = KINDS[_kind(content.pop("kind", None), content)]
         if content.get("name") == "":
             raise ValueError("name must not be empty")
         page: Page = typed(kind, content, "the page")
@@ -51,12 +48,42 @@ def read_page(text: str, source: str) -> Page:
     return page
 
 
+def _kind(said: Any, content: dict[str, Any]) -> str:
+    """Of which kind a page is, all of whose keys mean something.
+
+    Args:
+        said: What it says as its kind; None: nothing.
+        content: The rest of the page.
+
+    Raises:
+        ValueError: There is no such kind, the page is one of another kind, or it has keys that
+            mean nothing.
+    """
+    word = "quadruped" if said is None else said
+    if not isinstance(word, str) or word not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {word!r}")
+    unknown = {
+        name: sorted(unknown_keys(kind, content, {"legs": LEGS})) for name, kind in KINDS.items()
+    }
+    nearest = min(KINDS, key=lambda name: (len(unknown[name]), name != word))
+    if nearest != word:
+        found = "is missing" if said is None else f"is {toml(said)}"
+        raise ValueError(
+            f"kind {found}, but the other keys are those of {NOUNS[nearest]}: "
+            f"begin the page with kind = {toml(nearest)}"
+        )
+    if unknown[word]:
+        known = ", ".join(known_keys(KINDS[word]))
+        raise ValueError(f"unknown keys: {', '.join(unknown[word])}. Known: {known}")
+    return word
+
+
 def wrong_kind(page: Page, task: str) -> RobotError:
     """What is said of a page whose robot a task can't take."""
-    noun, tasks = ("an arm", "arm-") if isinstance(page, ArmPage) else ("a quadruped", "quadruped-")
+    word = "arm" if isinstance(page, ArmPage) else "quadruped"
     return RobotError(
-        f"{page.name} is {noun}, and {task} is for another kind of robot. It fits the tasks whose "
-        f"names begin with {tasks}"
+        f"{page.name} is {NOUNS[word]}, and {task} is for another kind of robot. It fits the tasks "
+        f"whose names begin with {word}-"
     )
 
 
@@ -69,7 +96,7 @@ def page_file(named: str | os.PathLike[str], folder: Path | None = None) -> Path
     """The file that ``--robot`` names: itself, or the page of that name here.
 
     Raises:
-        RobotError: There is none; the message lists the pages that there are.
+        RobotError: There is none; the message has pages with names like it, and what lists all.
     """
     path, here = Path(named), folder or Path()
     if path.is_file() or path.suffix:
@@ -77,9 +104,10 @@ def page_file(named: str | os.PathLike[str], folder: Path | None = None) -> Path
     for candidate in (here / f"{named}.toml", here / "robots" / f"{named}.toml"):
         if candidate.is_file():
             return candidate
-    pages = sorted(page.stem for place in (here, here / "robots") for page in place.glob("*.toml"))
-    pages = [page for page in pages if page != "pyproject"]
+    names = sorted({page.stem for page in (*here.glob("*.toml"), *here.glob("robots/*.toml"))})
+    close = difflib.get_close_matches(str(named), names, n=3)
+    meant = f" Did you mean {' or '.join(close)}?" if close else ""
     raise RobotError(
-        f"No robot {str(named)!r}: pages here: {', '.join(pages) or 'none'}. Write one: "
-        "robo-maxent robot check FILE"
+        f"No robot {str(named)!r}: there is no {named}.toml here or in robots/.{meant} List what "
+        "there is: ls *.toml robots/*.toml. Write a page: robo-maxent robot check FILE"
     )

@@ -1,7 +1,8 @@
 """What the pages of all kinds of robots have in common as TOML."""
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -11,6 +12,33 @@ HEAD = (
     "",
 )
 """How a page begins."""
+
+
+LARGEST_FRICTION = 5.0
+"""Sliding; rubber on asphalt is near 1."""
+
+
+def check_numbers(
+    positive: Mapping[str, Sequence[float]],
+    others: Mapping[str, Sequence[float]],
+    most: Mapping[str, float],
+) -> None:
+    """Refuse numbers that are out of range.
+
+    Args:
+        positive: Key of the page -> what must be above 0.
+        others: The same, of what may be 0 as well.
+        most: Key -> what it may be at most, where there is such a bound.
+
+    Raises:
+        ValueError: A number is out of range, or none.
+    """
+    for key, numbers in {**positive, **others}.items():
+        top, may_be_0 = most.get(key, sys.float_info.max), key in others
+        if not all(0.0 < number <= top or (may_be_0 and number == 0.0) for number in numbers):
+            allowed = "at least 0" if may_be_0 else "above 0"
+            allowed += f" and at most {top:g}" if key in most else ""
+            raise ValueError(f"{key} must be {allowed}, got {list(numbers)}")
 
 
 def toml(value: Any) -> str:

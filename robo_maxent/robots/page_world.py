@@ -7,9 +7,9 @@ import numpy as np
 
 from robo_maxent.robots.parts import SENSED_GROUP, Selection, compiled_text, emit, without_looks
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
+from robo_maxent.robots.quadruped_parts import mean_leg_length
 from robo_maxent.robots.written_world import WrittenWorld
 from robo_maxent.sim.body_scale import REFERENCE_LEG
-from robo_maxent.sim.legs import leg_length
 from robo_maxent.sim.mjcf import DECORATION_GROUP, Mjcf
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import RobotSpec
@@ -56,12 +56,7 @@ class PageWorld(WrittenWorld[QuadrupedPage]):
 
 def _size(model: mujoco.MjModel, page: QuadrupedPage) -> float:
     """Length of the robot's legs over that of the shipped quadruped's."""
-    base = model.body(page.base).id
-    lengths = [
-        leg_length(model, base, model.body(leg.foot).id, np.array(leg.at))
-        for leg in page.legs.values()
-    ]
-    return float(np.mean(lengths)) / REFERENCE_LEG or 1.0
+    return mean_leg_length(model, page) / REFERENCE_LEG or 1.0
 
 
 def _world(own: RobotSpec, size: float) -> tuple[mujoco.MjSpec, Any]:

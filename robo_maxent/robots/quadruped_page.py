@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_maxent.robots.page_toml import HEAD, toml
+from robo_maxent.robots.page_toml import HEAD, LARGEST_FRICTION, check_numbers, toml
 
 LEGS = ("FR", "FL", "RR", "RL")
 """Front or rear, right or left."""
+MOST = {"feet.friction": LARGEST_FRICTION, "joints.action": 6.28}
+"""Key -> what it may be at most: a ratio, and a whole turn in rad. Other bounds go by what a joint
+moves."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,7 @@ def check_quadruped(page: QuadrupedPage) -> None:
     positive = {"height": (page.height,), "feet.radius": (page.feet.radius,)}
     positive |= {f"joints.{key}": getattr(page.joints, key) for key in ("kp", "torque", "action")}
     others = {"joints.kd": page.joints.kd, "feet.friction": (page.feet.friction,)}
-    for key, numbers in (positive | others).items():
-        if not all(0.0 < n < np.inf or (key in others and n == 0.0) for n in numbers):
-            least = "at least 0" if key in others else "above 0"
-            raise ValueError(f"{key} must be {least}, got {list(numbers)}")
+    check_numbers(positive, others, MOST)
     places = [*page.stand, *(number for leg in LEGS for number in page.legs[leg].at)]
     if not np.isfinite(places).all():
         raise ValueError("stand and at must be finite numbers")

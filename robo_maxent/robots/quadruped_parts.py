@@ -5,7 +5,7 @@ import numpy as np
 from robo_maxent.robots.anatomy import surface
 from robo_maxent.robots.parts import Selection, alone, hangs_on, require_parts
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
-from robo_maxent.sim.legs import LATERAL
+from robo_maxent.sim.legs import LATERAL, leg_length
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
 
@@ -29,6 +29,13 @@ def quadruped_alone(spec: mujoco.MjSpec, page: QuadrupedPage) -> Mjcf:
     bodies = {"base": [page.base], "foot": [page.legs[leg].foot for leg in LEGS]}
     require_parts(model, page.name, bodies, page.joint_names)
     return alone(spec, page.name, _selected(model, page))
+
+
+def mean_leg_length(model: mujoco.MjModel, page: QuadrupedPage) -> float:
+    """Of the four legs of a page, m; 0: none of their joints bends them."""
+    base, legs = model.body(page.base).id, page.legs.values()
+    ends = [(model.body(leg.foot).id, np.array(leg.at)) for leg in legs]
+    return float(np.mean([leg_length(model, base, body, at) for body, at in ends]))
 
 
 def _selected(model: mujoco.MjModel, page: QuadrupedPage) -> Selection:

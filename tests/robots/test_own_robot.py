@@ -1,4 +1,5 @@
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -188,3 +189,32 @@ def test_public_quadrupeds_need_nothing_by_hand(folder: str) -> None:
     stands = np.array([page.legs[leg].stand for leg in ("FR", "RR")])
     bend = stands[:, 2] * np.sign(stands[0, 2])
     assert (np.abs(bend) > 1.0).all()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("kp", "[1e9, 1e9, 1e9]", "joints.kp of small is 1e+09 for FR_abduct, which moves"),
+        ("kp", "[1e-9, 1e-9, 1e-9]", "joints.kp of small is 1e-09 for FR_abduct, which moves"),
+        ("kd", "[1e9, 1e9, 1e9]", "joints.kd of small is 1e+09 for FR_abduct, which moves"),
+        ("torque", "[1e9, 1e9, 1e9]", "joints.torque of small is 1e+09 for FR_abduct"),
+        ("torque", "[20.0, 20.0, 1e-9]", "joints.torque of small is 1e-09 for FR_knee"),
+        ("height", "2.7", "its feet are in the air. With these angles height must be within 0.04"),
+        ("height", "0.1", "its feet are in the ground. With these angles height must be within"),
+        (
+            "radius",
+            "2.0",
+            "feet.radius of small is 2 m, and must be at most 0.1 m with legs",
+        ),
+    ],
+)
+def test_a_page_with_which_a_quadruped_could_not_walk_is_refused(
+    tmp_path: Path, key: str, value: str, says: str
+) -> None:
+    page = small_robots.write_page(tmp_path / "here")
+    text, count = re.subn(rf"(?m)^{key} = [^#\n]*", f"{key} = {value}  ", page.read_text())
+    assert count == 1
+    page.write_text(text)
+    with pytest.raises(RobotError) as raised:
+        open_robot(page)
+    assert says in str(raised.value)

@@ -58,6 +58,17 @@ def test_keys_that_mean_nothing_are_listed_with_those_that_do() -> None:
         ('"FL_abduct", ', "", "legs.FL must have 3 joints and as many angles to stand"),
         ("stand = [0.0, 0.9, -1.8]", "stand = [inf, 0.9, -1.8]", "must be finite numbers"),
         ("height = 0.2689", "height = ", "Invalid value"),
+        (
+            "friction = 0.6",
+            "friction = 60.0",
+            "feet.friction must be at least 0 and at most 5",
+        ),
+        ("action = [0.5", "action = [50.0", "joints.action must be above 0 and at most 6.28, got"),
+        (
+            'name = "',
+            'kind = "arm"\nname = "',
+            'kind is "arm", but the other keys are those of a q',
+        ),
     ],
 )
 def test_a_page_that_says_no_quadruped_is_refused(old: str, new: str, says: str) -> None:
@@ -74,5 +85,19 @@ def test_a_page_is_found_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "other.toml").write_text(TEXT)
     assert page_file("small", tmp_path) == tmp_path / "robots" / "small.toml"
     assert page_file(Path("some/where.xml"), tmp_path) == Path("some/where.xml")
-    with pytest.raises(RobotError, match=r"No robot 'big': pages here: other, small. Write one: "):
-        page_file("big", tmp_path)
+    with pytest.raises(RobotError) as raised:
+        page_file("smal", tmp_path)
+    assert "No robot 'smal': there is no smal.toml here or in robots/." in str(raised.value)
+    assert "Did you mean small?" in str(raised.value)
+
+
+def test_a_robot_that_is_not_found_lists_no_more_than_names_like_its_own(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"dog{number}.toml").write_text(TEXT)
+    with pytest.raises(RobotError) as raised:
+        page_file("dogg", tmp_path)
+    assert str(raised.value).count("dog") <= 5
+    assert "List what there is: ls *.toml robots/*.toml." in str(raised.value)
+    with pytest.raises(RobotError) as raised:
+        page_file("nosuch", tmp_path)
+    assert "dog" not in str(raised.value)
