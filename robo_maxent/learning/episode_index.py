@@ -6,6 +6,8 @@ import numpy as np
 
 OPEN = -1
 """In the place of a position, while the episode of a row runs."""
+ROW_BYTES = 2 * 4 + 3 * 8
+"""Memory for each row of the ring: two places in the list, and three positions."""
 
 
 class EpisodeIndex:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from robo_maxent.errors import UsageError
-from robo_maxent.learning.episode_index import EpisodeIndex
+from robo_maxent.learning.episode_index import ROW_BYTES, EpisodeIndex
 from robo_maxent.learning.hindsight import Columns, Hindsight
 
 
@@ -33,9 +33,9 @@ class ReplayBatch:
     """1 where the episode ended in a state without a future, (B,)."""
 
 
-def row_bytes(obs_size: int, action_size: int) -> int:
-    """Memory of one stored transition, bytes."""
-    return 4 * (2 * obs_size + action_size + 2)
+def row_bytes(obs_size: int, action_size: int, relabelled: bool = False) -> int:
+    """Memory of one stored transition, bytes; what is relabelled has its place in an index, too."""
+    return 4 * (2 * obs_size + action_size + 2) + (ROW_BYTES if relabelled else 0)
 
 
 class ReplayBuffer:

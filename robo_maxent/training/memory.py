@@ -7,6 +7,7 @@ from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.training.config import TrainConfig
+from robo_maxent.training.run_state import relabelling
 
 BASE_MEMORY = 500_000_000
 """Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
@@ -19,8 +20,11 @@ def memory_needed(task: EnvFactory, config: TrainConfig, resumed: Path | None = 
         task: What to learn.
         config: How.
         resumed: The run to continue, whose saved replay is in memory twice as it is loaded.
+
+    Raises:
+        UsageError: Goals shall be relabelled, and the task has none.
     """
-    replay = config.replay_capacity * row_bytes(task.observation_size, task.action_space.columns)
+    replay = config.replay_capacity * _row(task, config)
     if resumed is not None:
         sizes = [file.stat().st_size for file in (resumed / "checkpoint").glob("*/*")]
         replay = max(replay, 2 * max(sizes, default=0))
@@ -41,8 +45,18 @@ def require_memory(task: EnvFactory, config: TrainConfig, resumed: Path | None) 
                 f"{available / 1e9:.1f} GB are available. End other programs, or continue on a "
                 "larger machine."
             )
-        fitting = max(int(config.replay_capacity * (available / needed) * 0.8), 1)
+        fitting = int(0.9 * (available - BASE_MEMORY) / _row(task, config))
+        advice = (
+            f"Use --replay-capacity {fitting} or less." if fitting > 0 else "End other programs."
+        )
         raise UsageError(
             f"This run needs about {needed / 1e9:.1f} GB of memory, of which "
-            f"{available / 1e9:.1f} GB are available. Use --replay-capacity {fitting} or less."
+            f"{available / 1e9:.1f} GB are available. "
+            f"{advice}"
         )
+
+
+def _row(task: EnvFactory, config: TrainConfig) -> int:
+    """Memory of a transition, bytes, with its place in the index of episodes if there is one."""
+    relabelled = relabelling(task, config.relabelled) is not None
+    return row_bytes(task.observation_size, task.action_space.columns, relabelled)

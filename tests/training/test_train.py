@@ -28,12 +28,13 @@ from robo_maxent.errors import CheckpointError, EnvError, UsageError
 from robo_maxent.files import locked
 from robo_maxent.learning import hardware, native
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.episode_index import ROW_BYTES, EpisodeIndex
 from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.tasks import make
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig, preset
-from robo_maxent.training.memory import BASE_MEMORY, memory_needed
+from robo_maxent.training.memory import BASE_MEMORY, memory_needed, require_memory
 from robo_maxent.training.metrics import STEP, MetricsLog, read
 from robo_maxent.training.run_directory import claimed, read_config, resumed
 from robo_maxent.training.train import Run, train
@@ -639,6 +640,29 @@ def test_a_replay_that_does_not_fit_is_refused_with_advice(tmp_path: Path) -> No
     with pytest.raises(UsageError, match=r"needs about .* GB .*--replay-capacity \d+ or less"):
         train(make("quadruped-flat"), config(replay_capacity=10**12), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_replay_that_is_advised_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, large = make("quadruped-flat"), config(replay_capacity=10_000_000)
+    monkeypatch.setattr(machine, "available_memory", lambda: BASE_MEMORY + 100_000_000)
+    with pytest.raises(UsageError) as raised:
+        require_memory(task, large, None)
+    advised = int(str(raised.value).split("--replay-capacity ")[1].split()[0])
+    require_memory(task, replace(large, replay_capacity=advised), None)
+    assert memory_needed(task, replace(large, replay_capacity=advised)) > BASE_MEMORY + 80_000_000
+    monkeypatch.setattr(machine, "available_memory", lambda: BASE_MEMORY // 2)
+    with pytest.raises(UsageError, match=r"End other programs\.$"):
+        require_memory(task, large, None)
+
+
+def test_a_run_with_goals_needs_memory_for_the_index_of_its_episodes() -> None:
+    task, small = make("arm-reach"), config(replay_capacity=1000)
+    plain = replace(small, relabelled=0.0)
+    assert memory_needed(task, replace(small, relabelled=0.8)) == (
+        memory_needed(task, plain) + 1000 * ROW_BYTES
+    )
+    arrays = [each for each in vars(EpisodeIndex(1000)).values() if isinstance(each, np.ndarray)]
+    assert sum(each.nbytes for each in arrays) == 1000 * ROW_BYTES
 
 
 def test_a_resume_needs_its_saved_replay_twice(
