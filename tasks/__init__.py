@@ -115,6 +115,9 @@ def make(name: str, **options: Any) -> MujocoTask[Any, Any] | NamedGymTask:
 
     Raises:
         UnknownNameError: No such task; the message lists those there are.
-        UsageError: It can't be found, or is no task.
+        UsageError: It can't be found, is no task, or has not such options; the message lists those
+            that it has.
     """
-    return find(name)(**options)
+    kind = find(name)
+    own_tasks.require_options(kind, options, name)
+    return kind(**options)

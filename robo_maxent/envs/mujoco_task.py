@@ -88,7 +88,18 @@ class MujocoTask(Task[E, S]):
             randomization: What differs between episodes: ranges, or the name of a level; None: the
                 task's own choice.
             terrain: Patches in the place of the plane of the robot file.
+
+        Raises:
+            RobotError: The robot can't be taken.
+            UsageError: Another argument is not allowed.
         """
+        if not isinstance(robot_file, str | os.PathLike | None):
+            raise RobotError(
+                "robot_file must be a path or the name of a page, or None for the task's own "
+                f"robot; got {robot_file!r}"
+            )
+        if not isinstance(terrain, TerrainPool | None):
+            raise UsageError(f"terrain must be a TerrainPool or None, got {terrain!r}")
         self.robot_file = robot_file
         own_spec = self.robot_spec
         self._own_robot: OwnRobot | None = None

@@ -4,6 +4,7 @@ An installed package can give its tasks names, by entry points of the group ``ro
 whose names are those of the tasks. Nothing is imported before it is asked for.
 """
 
+import difflib
 import importlib
 import inspect
 import operator
@@ -76,6 +77,29 @@ def made(
         raise
     except ANY_ERROR as error:  # someone else's code
         raise UsageError(f"{word} can't be made: {one_line(error)}") from error
+
+
+def require_options(kind: TaskClass, options: Mapping[str, Any], word: str) -> None:
+    """Check that a task has what options are given.
+
+    Args:
+        kind: Its class.
+        options: What would be passed on to it.
+        word: How the message calls it.
+
+    Raises:
+        UsageError: It has not; the message lists what it has.
+    """
+    known = inspect.signature(kind).parameters
+    takes_any = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+    unknown = [] if takes_any else sorted(options.keys() - set(known))
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UsageError(
+            f"{word} has no option {', '.join(map(repr, unknown))}.{hint} Those of it are "
+            f"{', '.join(sorted(known)) or 'none'}."
+        )
 
 
 def is_class(word: str) -> bool:

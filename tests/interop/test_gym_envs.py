@@ -16,7 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
-from robo_maxent.errors import UsageError
+from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.interop.gym_envs import TaskEnv, TaskVectorEnv
 from robo_maxent.interop.gym_registration import env_id
 from robo_maxent.tasks import TASKS, make
@@ -67,6 +67,29 @@ def test_make_and_make_vec_in_a_fresh_process(prefix: str, tmp_path: Path) -> No
         "assert 'torch' not in __import__('sys').modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"robot": "dog.toml"},
+            r"has no option 'robot'. Did you mean 'robot_file'?",
+        ),
+        ({"nosuch": 1}, r"has no option 'nosuch'. Those of it are randomization, robot_file, terr"),
+        ({"robot_file": "nosuch"}, r"No robot 'nosuch': there is no nosuch.toml here or in robots"),
+        ({"robot_file": 3}, "robot_file must be a path or the name of a page, or None for the tas"),
+        ({"terrain": "stairs"}, "terrain must be a TerrainPool or None, got 'stairs'"),
+    ],
+)
+def test_options_of_the_task_are_checked_in_our_words(
+    options: dict[str, Any], message: str
+) -> None:
+    name = "robo_maxent/QuadrupedFlat-v0"
+    for make_env in (gymnasium.make, gymnasium.make_vec):
+        with pytest.raises(RoboMaxentError) as raised:
+            make_env(name, **options)
+        assert message in str(raised.value)
 
 
 def test_no_time_limit_is_put_on_top_of_that_of_the_task() -> None:
