@@ -26,10 +26,16 @@ def first_difference(theirs: Any, ours: Any, whose: str, name: str = "") -> str:
         if before != now:
             theirs_only = _some([one for one in before if one not in now])
             ours_only = _some([one for one in now if one not in before])
-            return f"its {name} have {theirs_only} where {whose} have {ours_only}"
+            has = have(name)
+            return f"its {name} {has} {theirs_only} where {whose} {has} {ours_only}"
         place = next(i for i, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
         return first_difference(theirs[place], ours[place], whose, f"{name} {now[place]}")
     return f"its {name} is {reprlib.repr(theirs)}, {whose} is {reprlib.repr(ours)}"
+
+
+def have(name: str) -> str:
+    """What goes with a name: "have" with one in the plural, such as "joints", or else "has"."""
+    return "have" if name.split(" of ")[0].endswith("s") else "has"
 
 
 def _named(element: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from robo_maxent.differences import have
 from robo_maxent.errors import PolicyError, UsageError
 from robo_maxent.from_json import typed
 
@@ -299,7 +300,7 @@ class Layout:
             if name != "task" and own != theirs[name]:
                 raise PolicyError(
                     f"This policy, trained on {self.task!r}, does not fit {other.task!r}: "
-                    f"its {name.replace('_', ' ')} {_difference(own, theirs[name])}."
+                    f"its {_difference(name.replace('_', ' '), own, theirs[name])}."
                     + (OTHER_ROBOT if self._is_of_other_robot(other) else "")
                 )
 
@@ -336,20 +337,24 @@ class Layout:
         return layout
 
 
-def _difference(own: Any, theirs: Any) -> str:
+def _difference(name: str, own: Any, theirs: Any) -> str:
     """How a field of a layout differs from a task's, on one line whatever its length."""
     if not isinstance(own, tuple):
-        return f"is {own}, the task's is {theirs}"
+        return f"{name} is {own}, the task's is {theirs}"
+    has = have(name)
     own_only = [part for part in own if part not in theirs]
     theirs_only = [part for part in theirs if part not in own]
     if own_only or theirs_only:
-        return f"has {_few(own_only)} where the task's has {_few(theirs_only)}"
+        return f"{name} {has} {_few(own_only)} where the task's {has} {_few(theirs_only)}"
     if len(own) != len(theirs):
-        return f"has {len(own)} elements, the task's has {len(theirs)}"
+        return f"{name} {has} {len(own)} elements, the task's {has} {len(theirs)}"
     place = next(
         i for i, (ours, other) in enumerate(zip(own, theirs, strict=True)) if ours != other
     )
-    return f"has another order: element {place + 1} is {own[place]}, the task's is {theirs[place]}"
+    return (
+        f"{name} {has} another order: element {place + 1} is {own[place]}, the task's is "
+        f"{theirs[place]}"
+    )
 
 
 def _few(parts: Sequence[Any], most: int = 3) -> str:

@@ -123,7 +123,7 @@ def test_each_row_acts_by_itself(policy: Policy, layout: Layout) -> None:
         ({"action_scale": (0.5, 1.0) * 4}, "action scale has 12 elements, the task's has 8."),
         (
             {"joints": ("a", "b", "c", "d", "FR_hip")},
-            "joints has FR_thigh, FR_calf, FL_hip and 8 more where the task's has a, b, c and 1 mo",
+            "joints have FR_thigh, FR_calf, FL_hip and 8 more where the task's have a, b, c and 1 ",
         ),
         (
             {"observation": SCAN},
@@ -142,7 +142,7 @@ def test_a_task_that_differs_is_refused(
 
 
 def test_another_order_is_refused(policy: Policy, layout: Layout) -> None:
-    message = r"joints has another order: element 1 is FR_hip, the task's is RL_calf"
+    message = r"joints have another order: element 1 is FR_hip, the task's is RL_calf"
     with pytest.raises(PolicyError, match=message):
         policy.require(replace(layout, joints=layout.joints[::-1]))
 
