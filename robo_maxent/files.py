@@ -105,8 +105,31 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         A path of the same suffix, whose file is gone afterwards.
 
     Raises:
-        OSError: It can't be written.
+        OSError: It can't be written; the error names the file that was asked for.
     """
+    of_it: list[str | None] = [None]  # a full disk is said without any name
+    try:
+        with _written(path) as temporary:
+            of_it.append(str(temporary))
+            yield temporary
+    except OSError as error:
+        if error.errno is None or error.filename not in of_it:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def refusal(error: Exception) -> str:
+    """What the operating system refused, on one line, with the paths; of others what they say."""
+    if not isinstance(error, OSError):
+        return str(error)
+    paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return f"{reason}: {' -> '.join(paths)}" if paths else reason
+
+
+@contextmanager
+def _written(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """The same as :func:`atomic_path`, whose errors may name the temporary file, or none."""
     if _is_stream(Path(path)):
         with tempfile.TemporaryDirectory() as directory:
             temporary = Path(directory, Path(path).name)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from robo_maxent.errors import UsageError
-from robo_maxent.files import FileKind, atomic_path, locked, require_place, write_atomically
+from robo_maxent.files import (
+    FileKind,
+    atomic_path,
+    locked,
+    refusal,
+    require_place,
+    write_atomically,
+)
 
 ROWS = FileKind("rows", rb'\{"task": (?!.*"axis")', ".jsonl")
 GONE = 4_194_304  # more than any process number of Linux
@@ -106,3 +113,13 @@ def test_a_locked_directory_is_free_again_once_released(tmp_path: Path) -> None:
         locked(tmp_path, "another trains there")
     lock.release()
     locked(tmp_path, "busy").release()
+
+
+@pytest.mark.parametrize("name", [None, "temporary", "other"])
+def test_what_can_not_be_written_is_named_and_what_else_fails_is_named_as_it_is(
+    tmp_path: Path, name: str | None
+) -> None:
+    with pytest.raises(OSError, match="No space left") as raised, atomic_path(tmp_path / "a") as to:
+        raise OSError(28, "No space left", str(to) if name == "temporary" else name)
+    assert raised.value.filename == ("other" if name == "other" else str(tmp_path / "a"))
+    assert refusal(raised.value) == f"No space left: {raised.value.filename}"

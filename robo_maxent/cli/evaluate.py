@@ -267,8 +267,10 @@ def stressed(
         say(f"What was finished is kept in {out}. Continue: {command}")
         raise
     except (OSError, LostError) as error:
+        from robo_maxent.files import refusal
+
         raise RoboMaxentError(
-            f"{error}. What was finished is kept in {out}. Continue: {command}"
+            f"{refusal(error)}. What was finished is kept in {out}. Continue: {command}"
         ) from error
 
 

@@ -43,6 +43,7 @@ from robo_maxent.cli.train import Train
 from robo_maxent.cli.tune import Tune
 from robo_maxent.cli.worst_case import WorstCase
 from robo_maxent.errors import EnvWarning, RoboMaxentError, UnknownNameError, UsageError
+from robo_maxent.files import refusal
 from robo_maxent.training.config import Preset, TrainConfig, preset
 
 _python_format = warnings.formatwarning
@@ -290,9 +291,7 @@ def _described(error: OSError | UnicodeEncodeError) -> str:
     """What the operating system refused, on one line, with the paths that it is about."""
     if isinstance(error, UnicodeEncodeError):  # of a path, since what is printed is replaced
         return f"{error}; use a locale with all letters: LC_ALL=C.UTF-8"
-    paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return f"{reason}: {' -> '.join(paths)}" if paths else reason
+    return refusal(error)
 
 
 @contextmanager

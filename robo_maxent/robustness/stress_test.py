@@ -15,6 +15,7 @@ from robo_maxent.envs.gym_trial_env import GymTrialEnv
 from robo_maxent.envs.own_tasks import saved_code, word_for
 from robo_maxent.errors import RoboMaxentError, UsageError
 from robo_maxent.evaluation.rollout import begin, policy_view
+from robo_maxent.files import refusal
 from robo_maxent.rendering import gym_video, video
 from robo_maxent.report import html, worst_case, worst_case_section
 from robo_maxent.report.analysis import Analysis
@@ -254,5 +255,5 @@ def _films(
                 if filming:
                     filming(number + 1, len(chosen))
         except (RoboMaxentError, OSError) as error:
-            return films, f"Failures could not be filmed: {error}"
+            return films, f"Failures could not be filmed: {refusal(error)}"
     return films, ""

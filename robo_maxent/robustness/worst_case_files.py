@@ -11,7 +11,7 @@ import numpy as np
 from robo_maxent import kept
 from robo_maxent.envs.own_tasks import code_of, identified
 from robo_maxent.errors import RoboMaxentError
-from robo_maxent.files import FileKind, require_place, write_atomically
+from robo_maxent.files import FileKind, refusal, require_place, write_atomically
 from robo_maxent.report import html
 from robo_maxent.report.rows import SUITE_FORMAT, WORST_CASE, StressEpisode, identity
 from robo_maxent.report.worst_case import (
@@ -146,7 +146,7 @@ def _films(
         try:
             stress_test.film(row, starts.task, starts.policy, path)
         except (RoboMaxentError, OSError) as error:
-            return paths, f"Failures could not be filmed: {error}"
+            return paths, f"Failures could not be filmed: {refusal(error)}"
         paths.append(path)
         if filming:
             filming(number, len(rows))

@@ -14,6 +14,7 @@ for the day that the disk damages the latest.
 """
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -91,18 +92,20 @@ def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
                 "One written before is intact; free some disk space and continue from it with "
                 "--resume."
             )
-        raise CheckpointError(f"Can't write the checkpoint {target}: {error}. {way_on}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise CheckpointError(f"Can't write the checkpoint {target}: {why}. {way_on}") from error
     return target
 
 
 def _save_learner(learner: Mapping[str, Any], path: Path) -> None:
-    """Write tensors into an open file: given a name, torch says of a full disk "unexpected pos".
+    """Write tensors by way of memory: of a full disk, torch says "unexpected pos".
 
     Raises:
         OSError: The disk is full, or the file can't be written.
     """
-    with path.open("wb") as file:
-        torch.save(learner, file)
+    buffer = io.BytesIO()
+    torch.save(learner, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def load(directory: Path) -> Checkpoint:
