@@ -10,6 +10,9 @@ from robo_maxent.errors import IncompatibleVersionsError, UsageError
 
 TESTED = {"mujoco": "3.17.0", "dm-control": "1.0.50", "gymnasium-robotics": "1.4.2"}
 """The set that the test suite runs on."""
+SHADOWED, INSTALL = "this checkout shadows the installed package", "pip install -e ."
+"""What is wrong, and its fix, where there is no ``robo_maxent.tasks``: it lies elsewhere in a clone
+that is not installed."""
 
 _LIMITS: dict[str, tuple[tuple[int, ...], tuple[int, ...], str]] = {
     "mujoco": ((3, 17), (4,), "3.17 brings mujoco.batch; 4.0 computes wrong accelerations"),

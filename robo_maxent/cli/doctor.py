@@ -3,7 +3,7 @@
 MuJoCo is imported only once the installed versions are known to work together.
 """
 
-import importlib
+import importlib.util
 import os
 import platform
 import re
@@ -105,6 +105,8 @@ def _simulations() -> Check:
         importlib.import_module("robo_maxent.sim.physics")
     except RenderingError as error:
         return Check("simulations", False, f"not tried: {error}")
+    if importlib.util.find_spec("robo_maxent.tasks") is None:
+        return Check("simulations", False, versions.SHADOWED, versions.INSTALL)
     names = [
         name for package, ids in SAMPLES.items() if versions.installed(package) for name in ids
     ]

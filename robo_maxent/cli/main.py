@@ -22,7 +22,7 @@ from typing import Annotated, Any, Union, get_args
 
 import tyro
 
-from robo_maxent import __version__
+from robo_maxent import __version__, versions
 from robo_maxent.cli import arguments
 from robo_maxent.cli.arguments import Result
 from robo_maxent.cli.certify import Certify
@@ -224,7 +224,7 @@ def _run(args: list[str]) -> tuple[Result | None, int]:
     except ModuleNotFoundError as error:
         if error.name not in ("robo_maxent.tasks", "robo_maxent.assets"):
             raise
-        return _failure("this checkout shadows the installed package; run: pip install -e .", 1)
+        return _failure(f"{versions.SHADOWED}; run: {versions.INSTALL}", 1)
     except RoboMaxentError as error:
         return _failure(str(error), error.exit_code)
     except (OSError, UnicodeEncodeError) as error:

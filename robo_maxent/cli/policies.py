@@ -243,10 +243,12 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
     if path.is_dir():
         saved = read_config(path)
         if not (path / POLICY).is_file():
+            way_on = "train on: robo-maxent train --resume"
+            if not (path / "checkpoint" / "latest").is_file():
+                way_on = "if it was killed, begin anew with its recipe: robo-maxent train --config"
             raise PolicyError(
                 f"{named} has no {POLICY} yet: it is written at the first evaluation. "
-                "Wait for that, or train on: robo-maxent train --resume "
-                f"{quote(str(named))} --minutes 5"
+                f"Wait for that, or {way_on} {quote(str(named))} --minutes 5"
             )
         policy = Policy.load(path / POLICY)
         if saved["task"] != policy.layout.task:

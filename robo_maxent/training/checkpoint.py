@@ -119,7 +119,11 @@ def load(directory: Path) -> Checkpoint:
     """
     latest = _latest(directory)
     if latest is None:
-        raise CheckpointError(f"There is no checkpoint in {directory}.")
+        again = f"robo-maxent train --config {quote(str(directory.parent))} --minutes 5"
+        raise CheckpointError(
+            f"There is no checkpoint in {directory}: the run was ended before its first one. Begin "
+            f"a new run with its recipe: {again}"
+        )
     path = directory / latest
     try:
         if not _NAME.fullmatch(latest):

@@ -320,6 +320,14 @@ def test_doctor_makes_a_step_of_what_versions_only_promise(monkeypatch: pytest.M
     assert check.fix.startswith("pip install mujoco==")
 
 
+def test_doctor_says_that_a_clone_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    check = doctor._simulations()
+    assert not check.ok
+    assert check.found == "this checkout shadows the installed package"
+    assert check.fix == "pip install -e ."
+
+
 def test_train_resume_evaluate_record(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -449,7 +457,12 @@ def test_a_run_without_a_policy_yet_says_how_to_get_one(
     (tmp_path / "config.json").write_text((run_directory / "config.json").read_text())
     code, _, err = call(capsys, "evaluate", str(tmp_path))
     assert code == 1
-    assert "written at the first evaluation. Wait for that, or train on" in err
+    assert "written at the first evaluation. Wait for that, or if it was killed, begin anew" in err
+    assert f"with its recipe: robo-maxent train --config {tmp_path} --minutes 5" in err
+    shutil.copytree(run_directory / "checkpoint", tmp_path / "checkpoint")
+    code, _, err = call(capsys, "evaluate", str(tmp_path))
+    assert code == 1
+    assert f"Wait for that, or train on: robo-maxent train --resume {tmp_path} --minutes 5" in err
 
 
 def test_a_robot_of_ones_own_is_remembered_by_the_run(

@@ -386,6 +386,14 @@ def test_a_full_disk_is_called_so(size: int) -> None:
         checkpoint._save_learner({"weights": torch.zeros(size)}, Path("/dev/full"))
 
 
+def test_a_run_that_was_killed_before_its_first_checkpoint_says_how_to_begin_anew(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(CheckpointError) as raised:
+        checkpoint.load(tmp_path / "a run" / "checkpoint")
+    assert f"robo-maxent train --config '{tmp_path}/a run' --minutes 5" in str(raised.value)
+
+
 @pytest.mark.parametrize("name", ["learner.pt", "env.npz", "replay.npz", "loop.json"])
 def test_a_truncated_checkpoint_is_reported_in_one_line(tmp_path: Path, name: str) -> None:
     trainer = run_steps(tmp_path, 12)
