@@ -514,7 +514,7 @@ def test_a_robot_is_checked_trained_and_stressed_without_an_edit(
         Path(file).unlink()
     result(capsys, "evaluate", "run", "--episodes", "1")
     code, _, err = call(capsys, "evaluate", "run", "--robot", "small", "--episodes", "1")
-    assert (code, "No robot 'small': pages here: none" in err) == (1, True)
+    assert (code, "No robot 'small': there is no small.toml here" in err) == (1, True)
 
 
 def test_an_arm_is_checked_trained_and_evaluated_without_an_edit(

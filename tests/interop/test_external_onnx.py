@@ -82,7 +82,7 @@ def test_what_was_exported_knows_its_task_and_refuses_another_layout(
         policy.normalizer,
     )
     onnx_export.write(other, tmp_path / "swapped.onnx", np.random.default_rng(0))
-    with pytest.raises(PolicyError, match="does not fit 'quadruped-flat': its joints has another"):
+    with pytest.raises(PolicyError, match="does not fit 'quadruped-flat': its joints have another"):
         external_policies.load(str(tmp_path / "swapped.onnx"), task)
 
 
