@@ -1,16 +1,19 @@
 """Where a command computes: in its own process, or on Ray."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from robo_maxent import machine
 from robo_maxent.errors import UsageError
 
 if TYPE_CHECKING:
     from robo_maxent.distributed.actors import RayActors
     from robo_maxent.distributed.cluster import Cluster
     from robo_maxent.distributed.runs import RayWorkers
+    from robo_maxent.envs.interface import EnvFactory
     from robo_maxent.robustness.shards import Executor
+    from robo_maxent.sweeps.run import Order
 
 
 @contextmanager
@@ -44,6 +47,30 @@ def run_workers(on: str | None) -> "Iterator[RayWorkers | None]":
 
     with _told(on) as cluster:
         yield RayWorkers(cluster)
+
+
+def room(
+    asked: int, orders: "Sequence[Order]", task: "EnvFactory", workers: "RayWorkers | None"
+) -> tuple[int, int]:
+    """How many runs to do at a time, and how many threads each has that does not say.
+
+    Args:
+        asked: So many at a time, where it is not 0.
+        orders: The runs.
+        task: Their task.
+        workers: Who does them on Ray; None: processes of this machine do.
+
+    Raises:
+        UsageError: They do not fit in the memory of this machine, or one on no node.
+    """
+    from robo_maxent.sweeps.runner import jobs_for
+
+    if workers is None:
+        jobs = jobs_for(asked, orders, task)
+        return jobs, max(machine.cpus() // jobs, 1)
+    workers.require_room(max(order.config.threads for order in orders))
+    jobs = asked or workers.cpus
+    return jobs, max(min(workers.cpus // jobs, workers.cpus_of_a_node), 1)
 
 
 def check_actors(on: str | None, count: int | None) -> None:

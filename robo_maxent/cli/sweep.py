@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from robo_maxent import kept, machine
+from robo_maxent import kept
 from robo_maxent.cli.arguments import (
     Json,
     Of,
@@ -24,7 +24,7 @@ from robo_maxent.cli.arguments import (
     maker,
 )
 from robo_maxent.cli.names import in_file_name
-from robo_maxent.cli.on import run_workers
+from robo_maxent.cli.on import room, run_workers
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
@@ -97,7 +97,7 @@ class Sweep:
         """Do the runs that are not finished, and say what came of all."""
         from robo_maxent.cli.runs_table import do
         from robo_maxent.sweeps.directory import held
-        from robo_maxent.sweeps.runner import jobs_for, with_threads
+        from robo_maxent.sweeps.runner import with_threads
 
         task, arms = make(self.task, self.options.given), self._arms()
         for arm in arms:
@@ -111,9 +111,8 @@ class Sweep:
             for arm in arms  # in turn, so that whatever disturbs the machine disturbs all alike
         ]
         with run_workers(self.on) as workers:
-            cpus = workers.cpus if workers else machine.cpus()
-            jobs = self.jobs or cpus if workers else jobs_for(self.jobs, orders, task)
-            orders = [with_threads(order, jobs, cpus) for order in orders]
+            jobs, threads = room(self.jobs, orders, task, workers)
+            orders = [with_threads(order, threads) for order in orders]
             with held(out, self._plan(task, arms), ("seeds", self.seeds)) as before:
                 kept.write(task.kept, out)
                 if workers:

@@ -5,16 +5,16 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from robo_maxent import kept, machine
+from robo_maxent import kept
 from robo_maxent.cli.arguments import (
     Json,
     Of,
+    On,
     Recipe,
     Result,
     TaskOptions,
@@ -23,12 +23,14 @@ from robo_maxent.cli.arguments import (
     maker,
 )
 from robo_maxent.cli.names import in_file_name
+from robo_maxent.cli.on import room, run_workers
 from robo_maxent.cli.sweep import Jobs, again, cost, planned, require_trainable
 from robo_maxent.errors import UsageError
 from robo_maxent.training.config import Preset, TrainConfig
 
 if TYPE_CHECKING:
     from robo_maxent.envs.interface import EnvFactory, StressTask
+    from robo_maxent.sweeps.processes import Workers
     from robo_maxent.sweeps.run import Order
     from robo_maxent.sweeps.study import Study, Trial
 
@@ -62,6 +64,7 @@ class Tune:
     out: Path | None = None
     """Directory of the search; by default runs/TASK/tune."""
     jobs: Jobs = 0
+    on: On = None
     episodes: int = 100
     """Fresh episodes that judge each finished trial by its mean return."""
     options: Of = field(default_factory=TaskOptions)
@@ -72,12 +75,10 @@ class Tune:
 
     def run(self) -> Result:
         """Do the trials that are not done, and say what came of all."""
-        from robo_maxent.cli.progress import say
-        from robo_maxent.cli.runs_table import RunsTable
         from robo_maxent.spaces import Discrete
         from robo_maxent.sweeps import space
         from robo_maxent.sweeps.directory import held
-        from robo_maxent.sweeps.runner import Runner, Standing, jobs_for
+        from robo_maxent.sweeps.runner import with_threads
         from robo_maxent.sweeps.settings import Arm, changed
         from robo_maxent.sweeps.study import Study
 
@@ -89,36 +90,65 @@ class Tune:
         for changes in space.corners(searched):
             require_trainable(task, Arm("", changes, changed(self.config, changes)))
         out = self.out or Path("runs") / in_file_name(task.name) / "tune"
-        make_task = maker(self.task, kept.placed(kept.named(self.options.given, task.kept), out))
-        jobs = jobs_for(self.jobs, [self._order(0, {}, make_task, out, 1)] * self.trials, task)
-        plan = self._plan(task, ranges)
-        with held(out, plan, ("trials", self.trials)):
-            kept.write(task.kept, out)
-            study = Study(out, searched, self.config.seed)
-            done = sum(trial.state != "running" for trial in study.trials())
-            left = self.trials - done
-            say(f"{self.trials} trials of {self.task}, {done} of them done: {', '.join(ranges)}.")
-            say(f"  {cost([self.config] * left, jobs)} Bad ones end early.")
-            self._warn_of_few_evaluations()
-            title = f"search on {task.name}"
-            with RunsTable(title, left, lambda standing: standing.state) as table:
+        place = out.resolve() if self.on else out
+        make_task = maker(self.task, kept.placed(kept.named(self.options.given, task.kept), place))
+        with run_workers(self.on) as workers:
+            first = self._order(0, {}, make_task, place)
+            jobs, threads = room(self.jobs, [first] * self.trials, task, workers)
 
-                def show(standing: Standing) -> None:
-                    heard = study.hear(standing)
-                    if heard.state == "pruned" and standing.state == "running":
-                        runner.stop(standing.order.name)
-                    else:
-                        table.show(heard)
+            def order(number: int, changes: Mapping[str, Any]) -> "Order":
+                return with_threads(self._order(number, changes, make_task, place), threads)
 
-                order = partial(self._order, make_task=make_task, out=out, jobs=jobs)
-                with Runner(jobs, show, tell=say) as runner:
-                    runner.run(study.orders(self.trials, order))
-            return self._conclude(study, out, task.name)
+            with held(out, self._plan(task, ranges), ("trials", self.trials)):
+                kept.write(task.kept, out)
+                if workers:
+                    workers.require_shared(place)
+                study = Study(out, searched, self.config.seed)
+                left = self._greet(study, ranges, jobs)
+                self._search(study, order, jobs, f"search on {task.name}", left, workers)
+                return self._conclude(study, out, task.name)
+
+    def _search(
+        self,
+        study: "Study",
+        order: "Callable[[int, Mapping[str, Any]], Order]",
+        jobs: int,
+        title: str,
+        left: int,
+        workers: "Workers | None",
+    ) -> None:
+        """Do trials, of which so many are left, and end the bad ones early."""
+        from robo_maxent.cli.progress import say
+        from robo_maxent.cli.runs_table import RunsTable
+        from robo_maxent.sweeps.runner import Runner, Standing
+
+        with RunsTable(title, left, lambda standing: standing.state) as table:
+
+            def show(standing: Standing) -> None:
+                heard = study.hear(standing)
+                if heard.state == "pruned" and standing.state == "running":
+                    runner.stop(standing.order.name)
+                else:
+                    table.show(heard)
+
+            with Runner(jobs, show, workers, say) as runner:
+                runner.run(study.orders(self.trials, order))
+
+    def _greet(self, study: "Study", ranges: Sequence[str], jobs: int) -> int:
+        """Say what will be done, and how long it takes; how many trials are left."""
+        from robo_maxent.cli.progress import say
+
+        done = sum(trial.state != "running" for trial in study.trials())
+        left = self.trials - done
+        say(f"{self.trials} trials of {self.task}, {done} of them done: {', '.join(ranges)}.")
+        say(f"  {cost([self.config] * left, jobs)} Bad ones end early.")
+        self._warn_of_few_evaluations()
+        return left
 
     def _require_sense(self) -> None:
-        for name in ("trials", "episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, least in {"trials": 1, "episodes": 1, "jobs": 0}.items():
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.trials > SEEDS:
             raise UsageError(f"trials must be at most {SEEDS:,}, got {self.trials}")
         if not self.config.evaluation_episodes:
@@ -141,15 +171,13 @@ class Tune:
         changes: Mapping[str, Any],
         make_task: "Callable[[], EnvFactory]",
         out: Path,
-        jobs: int,
     ) -> "Order":
         from robo_maxent.sweeps.run import Order
-        from robo_maxent.sweeps.runner import with_threads
         from robo_maxent.sweeps.settings import changed
         from robo_maxent.sweeps.study import NAME
 
         seed = FIRST_SEED + SEEDS * self.config.seed + number
-        order = Order(
+        return Order(
             NAME.format(number),
             make_task,
             replace(changed(self.config, changes), seed=seed),
@@ -157,7 +185,6 @@ class Tune:
             self.episodes,
             EVALUATION_SEED,
         )
-        return with_threads(order, jobs, machine.cpus())
 
     def _plan(self, task: "StressTask[Any]", ranges: Sequence[str]) -> Result:
         """What decides the trials: the same when the search is continued."""

@@ -69,8 +69,17 @@ class Cluster:
     @property
     def cpus(self) -> int:
         """How many CPUs all nodes have together, busy or not; 0: there is no node just now."""
+        return sum(self._cpus)
+
+    @property
+    def cpus_of_a_node(self) -> int:
+        """How many CPUs the node with most of them has: what wants more is never begun."""
+        return max(self._cpus, default=0)
+
+    @property
+    def _cpus(self) -> list[int]:
         alive = (node for node in self.ray.nodes() if node["Alive"])
-        return int(sum(node["Resources"].get("CPU", 0) for node in alive))
+        return [int(node["Resources"].get("CPU", 0)) for node in alive]
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Training runs as tasks of Ray, which write to a disk that all nodes share."""
 
+import secrets
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -31,6 +32,26 @@ class RayWorkers:
         """How many CPUs all nodes have together."""
         return self._cluster.cpus
 
+    @property
+    def cpus_of_a_node(self) -> int:
+        """How many CPUs the node with most of them has."""
+        return self._cluster.cpus_of_a_node
+
+    def require_room(self, threads: int) -> None:
+        """Check that a node can do a run with so many threads; 0: as many as there is room for.
+
+        Raises:
+            UsageError: None has as many CPUs, so that the run would wait for ever.
+        """
+        most = self.cpus_of_a_node
+        if most == 0:
+            raise UsageError(f"{self._cluster.where} has no node with a CPU: add one")
+        if threads > most:
+            raise UsageError(
+                f"a run with --threads {threads} needs a node with {threads} CPUs, and none of "
+                f"{self._cluster.where} has more than {most}: say --threads {most} or less"
+            )
+
     def require_shared(self, directory: Path) -> None:
         """Check that every node sees a directory, as a node must that is to write a run there.
 
@@ -39,17 +60,23 @@ class RayWorkers:
         """
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        answers, sees = {}, _looker(directory)
-        for node, address in self._cluster.nodes.items():
-            there = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-            task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(sees)
-            answers[address] = task.remote()
-        for address, answer in answers.items():
-            if not self._ray.get(answer):
-                raise UsageError(
-                    f"node {address} does not see {directory}, where runs are to be written: give "
-                    "an --out on a disk that all nodes share"
-                )
+        # Nodes that are installed alike have directories of the same name, each its own.
+        mark = directory / f".seen-by-all-{secrets.token_hex(8)}"
+        mark.touch()
+        try:
+            answers, sees = {}, _looker(mark)
+            for node, address in self._cluster.nodes.items():
+                there = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+                task = self._ray.remote(num_cpus=0, scheduling_strategy=there)(sees)
+                answers[address] = task.remote()
+            for address, answer in answers.items():
+                if not self._ray.get(answer):
+                    raise UsageError(
+                        f"node {address} does not see {directory}, where runs are to be written: "
+                        "give an --out on a disk that all nodes share"
+                    )
+        finally:
+            mark.unlink()
 
     def start(self, order: Order) -> None:
         """Begin a run on whatever node has room for it."""
@@ -94,10 +121,10 @@ class RayWorkers:
             return Ended(error=f"its node or its process died more than {RETRIES} times: {why}")
 
 
-def _looker(directory: Path) -> Callable[[], bool]:
-    """A function that says whether it is called where a directory is seen."""
-    path = str(directory)
-    return lambda: Path(path).is_dir()
+def _looker(file: Path) -> Callable[[], bool]:
+    """A function that says whether it is called where a file is seen."""
+    path = str(file)
+    return lambda: Path(path).is_file()
 
 
 def _work(order: Order, said: Any) -> Ended:

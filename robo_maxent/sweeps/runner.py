@@ -158,17 +158,11 @@ def jobs_for(asked: int, orders: Sequence[Order], task: EnvFactory) -> int:
     return asked or min(machine.cpus(), len(orders), fitting)
 
 
-def with_threads(order: Order, jobs: int, cpus: int) -> Order:
-    """A run with its share of the CPUs, unless its configuration says how many threads it has.
-
-    Args:
-        order: The run.
-        jobs: Runs at a time.
-        cpus: How many CPUs there are where they are done.
-    """
+def with_threads(order: Order, threads: int) -> Order:
+    """A run with so many threads, unless its configuration says how many it has."""
     if order.config.threads:
         return order
-    return replace(order, config=replace(order.config, threads=max(cpus // jobs, 1)))
+    return replace(order, config=replace(order.config, threads=threads))
 
 
 def _ended(standing: Standing, ended: Ended) -> Standing:
