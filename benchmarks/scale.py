@@ -12,6 +12,8 @@ Two nodes of one CPU each, on this machine, against this process with two thread
     learner_waits_1, _2 share of the time that this learner waited for blocks
     driver_mb_per_100k  how much larger 100,000 rows make the process that hands them out
     report_mb_per_100k  and the one that writes their report (not with --quick)
+    one_axis_mb_per_100k  the same of rows that are all of one axis, with two pushes each (not
+                        with --quick)
 
 The memory is measured with rows that are made up, at two sizes, each in a process of its own. What
 many cores would do is projected from what tasks take, what they send and what the driver does for
@@ -50,7 +52,7 @@ from robo_maxent.distributed.stress import OnRay
 from robo_maxent.perturbations.base import Share
 from robo_maxent.report import html
 from robo_maxent.report.row_table import RowTable
-from robo_maxent.report.rows import StressEpisode, as_lines
+from robo_maxent.report.rows import Push, StressEpisode, as_lines
 from robo_maxent.robustness import plan, stress_test
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest
@@ -72,6 +74,8 @@ LIMIT = 900.0
 """Wall-clock that any part may take, s."""
 SHORT = 200
 """Control steps of an episode with --quick, where a suite is run here and through Ray."""
+ONE_AXIS = "push"
+"""The axis that has all rows of a suite where that is measured."""
 FACTOR = 100
 """Of episodes in the projection: a full suite of a million."""
 
@@ -282,11 +286,31 @@ class MadeUp:
                     sim=int(sim),
                     success=condition.severity == 0 or int(sim) % 3 > 0,
                     params={} if len(stands) > 1 else {"payload": condition.severity},
+                    pushes=pushes_of(condition.axis, int(sim)),
                 )
                 for sim, stands in zip(order.episodes.sims, order.episodes.conditions, strict=True)
                 for condition in stands
             ]
             yield order, Outcome(len(rows), as_lines(rows), order.known)
+
+
+def pushes_of(axis: str, sim: int) -> tuple[Push, ...]:
+    """Two pushes that are made up, where an axis has some: every third is not recovered from."""
+    if axis != ONE_AXIS:
+        return ()
+    recovered, seconds = sim % 3 > 0, 0.02 * (sim % 100)
+    time = seconds if recovered else None
+    return tuple(
+        Push(begin, 5.0, 0.01 * (sim % 628), 0.001 * (sim % 1000), recovered, time, time)
+        for begin in (2.0, 5.0)
+    )
+
+
+def suite_called(name: str) -> Suite:
+    """A suite of all axes by its name, or of one."""
+    if name != ONE_AXIS:
+        return find(name)
+    return Suite(name, "", {"nominal": Share(5, 1), name: Share(100, 20)})
 
 
 def remember(suite: Suite, with_report: bool) -> None:
@@ -421,7 +445,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.remember:
         name, factor = arguments.remember
-        remember(find(name).times(int(factor)), arguments.report)
+        remember(suite_called(name).times(int(factor)), arguments.report)
         return
     quick, task = arguments.quick, make(arguments.task)
     limit, result = LIMIT / 3 if quick else LIMIT, dict[str, Any]()
@@ -441,6 +465,10 @@ def main() -> None:
         with part("memory", limit):
             # The smaller one has shards of the usual size already.
             result |= memory(*(("quick", (4, 8), False) if quick else ("full", (2, 10), True)))
+        if not quick:
+            with part("memory of one axis", limit):
+                of_one = memory(ONE_AXIS, (2, 10), True)
+                result["one_axis_mb_per_100k"] = of_one["report_mb_per_100k"]
         with part("what a shard takes", limit):
             costs = measure_costs(cluster, task, result["driver_seconds_per_shard"])
     shards = sum(len(list(each.batches())) for each in _million(task))

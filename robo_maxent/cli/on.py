@@ -118,5 +118,6 @@ def _told(on: str) -> "Iterator[Cluster]":
 
     with connected(on) as cluster:
         nodes = "1 node" if len(cluster.nodes) == 1 else f"{len(cluster.nodes)} nodes"
-        say(f"  Ray on {cluster.where}: {nodes}, {cluster.cpus} CPUs")
+        cpus = "1 CPU" if cluster.cpus == 1 else f"{cluster.cpus} CPUs"
+        say(f"  Ray on {cluster.where}: {nodes}, {cpus}")
         yield cluster

@@ -107,12 +107,16 @@ def connected(on: str) -> Iterator[Cluster]:
         yield Cluster(ray, on)
         return
     try:
+        # A thread of Ray's prints what becomes of nodes, with their logs, to our standard output,
+        # which is that of --json; there is no option against it.
+        ray._private.worker._worker_logs_enabled = False
         _join(ray, on)
         cluster = Cluster(ray, "this machine" if on == HERE else on)
         require_same_versions(cluster)
         yield cluster
     finally:
         ray.shutdown()
+        ray._private.worker._worker_logs_enabled = True
 
 
 def check_address(on: str) -> None:

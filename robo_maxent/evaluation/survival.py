@@ -136,8 +136,8 @@ def _inflation(
 
     With all watched for as long, the share still waiting is that of a simple count.
     """
-    waiting = (times[:, None] > at) | ~came[:, None]  # (n, T)
-    return np.array([len(times) / effective_count(column, starts) for column in waiting.T])
+    waits = ((times > time) | ~came for time in at)  # one (n,) after the other: T may be large
+    return np.array([len(times) / effective_count(each, starts) for each in waits])
 
 
 def _widened(

@@ -1,7 +1,7 @@
 """Rows of a stress test -> everything that a report says about them, as numbers."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeVar
@@ -22,9 +22,9 @@ from robo_maxent.report.axis_rows import AxisRows, RowIndex
 from robo_maxent.report.curves import Curve, is_ordered
 from robo_maxent.report.failures import Failures
 from robo_maxent.report.grips import GripAnalysis, grips
-from robo_maxent.report.places import PlaceMap, place_maps
+from robo_maxent.report.places import Placed, PlaceMap, place_maps
 from robo_maxent.report.recovery_times import RecoveryAnalysis, recovery_times
-from robo_maxent.report.row_table import RowTable
+from robo_maxent.report.row_table import RowGroup, RowTable, joint_starts
 from robo_maxent.report.rows import (
     NOMINAL,
     AxisLabel,
@@ -35,15 +35,13 @@ from robo_maxent.report.rows import (
     declared_plan,
     is_disturbed,
     met,
-    pair_key,
-    start_of,
     survived,
 )
-from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share, start_numbers
+from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share
 from robo_maxent.report.ways import WaysAnalysis, ways
 from robo_maxent.types import FloorPlan
 
-T = TypeVar("T", bound=Sequence[StressEpisode])
+T = TypeVar("T")
 Hits = tuple[np.ndarray, np.ndarray]
 """Success of episodes, and the same number for the same start, (n,) each."""
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -147,12 +145,12 @@ def analyse(
     """
     check(rows)
     has_limits = bool(suite.get("limits"))
-    index = RowIndex(rows, has_limits)
+    index = RowIndex(rows if isinstance(rows, RowTable) else RowTable(rows), has_limits)
     policies, baselines = _policies(index, suite)
     modes = index.modes(policies, baselines)
     parts = _Parts(policies, baselines, len(index), index.in_both, declared_plan(suite))
     for label in index.labels(suite):
-        parts.add(index.rows_of(label, suite, modes))  # and forget them
+        parts.add(index.rows_of(label, suite, modes))
     undisturbed = {way[0]: index.undisturbed(way) for way in modes.items()}
     failures = failures or Failures(rows, with_rounds=has_limits)
     return Analysis(
@@ -162,7 +160,9 @@ def analyse(
         rows=len(rows),
         axes=parts.axes,
         not_run=tuple(label for label in declared_axes(suite) if label.name not in parts.axes),
-        nominal={policy: share(map(met, own)) for policy, own in undisturbed.items() if own},
+        nominal={
+            policy: share(own.each(met).tolist()) for policy, own in undisturbed.items() if own
+        },
         overall={policy: shared_mean(parts.hits[policy]) for policy in parts.disturbed},
         beside={
             pair: mean_difference(groups, len(baselines)) for pair, groups in parts.pairs.items()
@@ -200,7 +200,7 @@ class _Parts:
         self.disturbed: dict[str, None] = {}  # policies and baselines that were, along some axis
         self.hits: dict[str, list[Hits]] = defaultdict(list)  # of these, of each axis
         self.pairs: dict[tuple[str, str], list[Pairs]] = defaultdict(list)  # with a baseline
-        self.placed: dict[str, RowTable] = defaultdict(RowTable)  # disturbed ones with places
+        self.placed: dict[str, Placed] = defaultdict(Placed)  # where disturbed ones began
 
     def add(self, of_axis: AxisRows) -> None:
         label, severities, judged = of_axis.label, of_axis.severities, of_axis.judged
@@ -211,15 +211,16 @@ class _Parts:
         held = grips(label, severities, judged)
         self.grips += [held] if held else []
         self.ways += ways(of_axis, self._plan, self._policies)
-        disturbed = {policy: [*filter(is_disturbed, rows)] for policy, rows in judged.items()}
+        disturbed = {policy: rows.only(is_disturbed) for policy, rows in judged.items()}
         for policy, rows in disturbed.items():
             if rows:
                 self.hits[policy].append(_hits(rows))
             if rows and label.name != NOMINAL:
                 self.disturbed.setdefault(policy)
-                self.placed[policy].extend(row for row in rows if row.places)
+                if policy in self._policies:
+                    self.placed[policy].extend(rows)
         for policy, baseline in product(self._policies, self._baselines):
-            pairs = _pairs(disturbed.get(policy, ()), disturbed.get(baseline, ()))
+            pairs = _pairs(disturbed.get(policy), disturbed.get(baseline))
             if pairs:
                 self.pairs[policy, baseline].append(pairs)
 
@@ -238,24 +239,29 @@ def _policies(index: RowIndex, suite: Mapping[str, Any]) -> tuple[tuple[str, ...
     return policies, tuple(sorted(index.baselines))
 
 
-def _success(rows: Sequence[StressEpisode]) -> Proportion:
+def _success(rows: RowGroup) -> Proportion:
     """Of episodes at several severities, which share their starts."""
     return shared_proportion(*_hits(rows))
 
 
-def _hits(rows: Sequence[StressEpisode]) -> Hits:
-    return np.array([*map(met, rows)], bool), start_numbers(map(start_of, rows))
+def _share_met(rows: RowGroup) -> Proportion:
+    """Of episodes of which no two share a start."""
+    return share(rows.each(met).tolist())
+
+
+def _hits(rows: RowGroup) -> Hits:
+    return rows.each(met).astype(bool), rows.starts()
 
 
 def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int, in_both: int) -> AxisAnalysis:
     """What one of several axes shows, some of which were run with mean and with sampled actions."""
     judged = of_axis.judged
-    counted = {policy: [*filter(belongs, rows)] for policy, rows in judged.items()}
+    counted = {policy: rows.only(belongs) for policy, rows in judged.items()}
     disturbed = {policy: rows for policy, rows in counted.items() if rows}
     tested = _only(policies, disturbed)
-    first = disturbed.get(policies[0], [])
+    first = disturbed.get(policies[0])
     differences = {
-        policy: _compare(tested.get(policy, []), first, axes * (len(policies) - 1))
+        policy: _compare(tested.get(policy), first, axes * (len(policies) - 1))
         for policy in policies[1:]
     }
     baselines = [who for who in disturbed if who not in policies]
@@ -272,7 +278,7 @@ def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int, in_both: int) -
         success={policy: of_axis.curve(policy, met) for policy in judged},
         survived={policy: of_axis.curve(policy, survived) for policy in judged},
         disturbed={policy: _success(rows) for policy, rows in disturbed.items()},
-        outcomes={p: dict(Counter(row.outcome for row in rows)) for p, rows in tested.items()},
+        outcomes={policy: rows.count(lambda kind: kind.outcome) for policy, rows in tested.items()},
         sampled={policy: pair for policy, pair in sampled.items() if pair},
         differences={policy: each for policy, each in differences.items() if each},
         baseline_differences={key: each for key, each in baseline_differences.items() if each},
@@ -280,27 +286,30 @@ def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int, in_both: int) -
 
 
 def _compare(
-    first: Iterable[StressEpisode], second: Iterable[StressEpisode], comparisons: int
+    first: RowGroup | None, second: RowGroup | None, comparisons: int
 ) -> SuccessDifference | None:
     """Success of the same episodes, first less second; None: they have none in common."""
     pairs = _pairs(first, second)
     return None if pairs is None else success_difference(*pairs, comparisons)
 
 
-def _pairs(first: Iterable[StressEpisode], second: Iterable[StressEpisode]) -> Pairs | None:
-    """The episodes that both have; None: there are none."""
-    partners = {pair_key(row): row for row in second}
-    pairs = [(row, partners[pair_key(row)]) for row in first if pair_key(row) in partners]
-    if not pairs:
+def _pairs(first: RowGroup | None, second: RowGroup | None) -> Pairs | None:
+    """The episodes that both have, in the order of the first; None: there are none."""
+    if not first or not second:
         return None
-    one, two = zip(*pairs, strict=True)
+    names = joint_starts([first, second], lambda kind: (kind.axis, kind.severity, kind.case))
+    partners = np.full(max(each.max() for each in names) + 1, -1)
+    partners[names[1]] = np.arange(len(second))
+    partner = partners[names[0]]
+    if (partner < 0).all():
+        return None
+    one, two = first.where(partner >= 0), second.where(partner[partner >= 0])
     return _hits(one)[0], *_hits(two)
 
 
 def _sampled(of_axis: AxisRows, policy: str, axes: int) -> Sampled | None:
-    mean, sampled = (
-        [*filter(belongs, of_axis.in_mode.get((policy, mode), ()))] for mode in ("mean", "sampled")
-    )
+    in_modes = (of_axis.in_mode.get((policy, mode)) for mode in ("mean", "sampled"))
+    mean, sampled = (rows and rows.only(belongs) for rows in in_modes)
     if not mean or not sampled:
         return None
     return Sampled(_success(mean), _success(sampled), _compare(sampled, mean, axes))

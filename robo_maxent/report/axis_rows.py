@@ -1,34 +1,26 @@
 """Rows of a stress test -> those of each axis, by policy: what all numbers are counted from."""
 
-from array import array
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from robo_maxent.report.curves import Curve, Hit, curve, is_ordered
-from robo_maxent.report.row_table import Selection
+from robo_maxent.report.row_table import RowGroup, RowTable, joined, joint_starts
 from robo_maxent.report.rows import (
     BROKEN,
     AxisLabel,
-    Start,
     StressEpisode,
     is_disturbed,
     labels_of,
     nominal_severities,
-    pair_key,
-    severities_of,
-    start_of,
-    with_all_undisturbed,
+    ordered,
 )
 
-Rows = list[StressEpisode]
 Way = tuple[str, str]
 """Policy, and how it acts."""
-Places: TypeAlias = "array[int]"
-"""Of rows among all."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +30,22 @@ class AxisRows:
     label: AxisLabel
     severities: tuple[float, ...]
     """From mild to hard."""
-    judged: dict[str, Rows]
+    judged: dict[str, RowGroup]
     """Policy or baseline -> rows that it is judged by: of its mean action, where it was run so."""
-    in_mode: dict[tuple[str, str], Rows]
+    in_mode: dict[Way, RowGroup]
     """Policy and mode -> rows."""
-    refined: dict[str, Rows]
+    refined: dict[str, RowGroup]
     """Policy -> rows at severities where only it was asked: they count for its curves alone."""
 
     def curve(self, policy: str, hit: Hit) -> Curve:
         """The curve of a policy or baseline, with its rounds where severities are in order."""
         rows, severities = self.judged[policy], self.severities
-        more = self.refined.get(policy, [])
+        more = self.refined.get(policy)
         if more and is_ordered(severities):
             less_is_worse = severities[-1] < severities[0]
-            between = {row.severity for row in more}
+            between = {kind.severity for kind, _ in more.present()}
             severities = tuple(sorted({*severities, *between}, reverse=less_is_worse))
-            rows = [*rows, *more]
+            rows = joined([rows, more])
         return curve(rows, severities, hit, self.label.is_scale)
 
     @property
@@ -64,55 +56,51 @@ class AxisRows:
     @property
     def nominal(self) -> tuple[float, ...]:
         """Severities at which nothing is different about any episode."""
-        every = [row for rows in self.in_mode.values() for row in rows]
+        every = (kind for rows in self.in_mode.values() for kind, _ in rows.present())
         nominal = nominal_severities(every)
         return tuple(severity for severity in self.severities if severity in nominal)
 
 
 class RowIndex:
-    """Where the rows of each axis are among all, and what one look at all of them tells.
+    """Which rows of a table each axis has, and what one look at all of them tells."""
 
-    Rows are made for one axis at a time, and not kept.
-    """
-
-    def __init__(self, rows: Sequence[StressEpisode], with_rounds: bool) -> None:
+    def __init__(self, table: RowTable, with_rounds: bool) -> None:
         """Look at all rows, of which none is there twice.
 
         Args:
-            rows: Of one stress test.
+            table: Of one stress test.
             with_rounds: Whether rows of rounds count as all others do: in a suite of limits a round
                 asks for more of the same, and not for what one policy needs.
         """
-        self._rows = rows
+        rows = table.all()
         self.policies: dict[str, bool] = {}
         """Those that are no baselines, as they come first -> whether their mean action was run."""
         self.baselines: set[str] = set()
+        for kind, _ in rows.present():
+            if kind.mode == "baseline":
+                self.baselines.add(kind.policy)
+            else:
+                self.policies[kind.policy] = self.policies.get(kind.policy) or kind.mode == "mean"
+
+        def is_refined(kind: StressEpisode) -> bool:
+            return kind.round > 0 and not with_rounds
+
+        self._of_axis = _by_axis(rows.only(lambda kind: not is_refined(kind)))
+        self._of_rounds = _by_axis(rows.only(is_refined))
+        self._undisturbed: dict[Way, RowGroup] = {}
+        self._run: dict[Way, RowGroup] = {}  # episodes, those of rounds left out
         self.episodes = 0
         """That were run: an undisturbed one has as many rows as there are nominal severities."""
         self.broken: Counter[Way] = Counter()
         """Policy and mode -> episodes whose outcome says nothing of how hard they were."""
-        self._of_axis: dict[str, dict[Way, Places]] = defaultdict(_places)
-        self._of_rounds: dict[str, dict[Way, Places]] = defaultdict(_places)
-        self._undisturbed: dict[Way, Places] = _places()
-        self._keys: dict[Way, array[int]] = defaultdict(lambda: array("q"))  # since names are large
-        known: dict[Way, set[Start]] = defaultdict(set)  # starts of undisturbed episodes
-        for place, row in enumerate(rows):
-            way = row.policy, row.mode
-            if row.mode == "baseline":
-                self.baselines.add(row.policy)
-            else:
-                self.policies[row.policy] = self.policies.get(row.policy) or row.mode == "mean"
-            is_refined = row.round > 0 and not with_rounds
-            (self._of_rounds if is_refined else self._of_axis)[row.axis][way].append(place)
-            if not is_disturbed(row):
-                if start_of(row) in known[way]:
-                    continue
-                known[way].add(start_of(row))
-                self._undisturbed[way].append(place)
-            self.episodes += 1
-            self.broken[way] += row.outcome in BROKEN
-            if not is_refined:
-                self._keys[way].append(hash(pair_key(row)))
+        for way in dict.fromkeys(_way(kind) for kind, _ in rows.present()):
+            own = rows.only(lambda kind, way=way: _way(kind) == way).compact()
+            undisturbed = _distinct(own.only(lambda kind: not is_disturbed(kind)))
+            run = joined([own.only(is_disturbed), undisturbed])
+            self._undisturbed[way] = undisturbed
+            self._run[way] = run.only(lambda kind: not is_refined(kind))
+            self.episodes += len(run)
+            self.broken[way] = int(run.each(lambda kind: kind.outcome in BROKEN).sum())
 
     def modes(self, policies: Iterable[str], baselines: Iterable[str]) -> dict[str, str]:
         """Policy or baseline -> the way to act that it is judged by."""
@@ -121,13 +109,16 @@ class RowIndex:
 
     def unpaired(self, modes: Mapping[str, str]) -> int:
         """Episodes of further policies, as they are judged, that the first one was not run in."""
-        first, *others = (way for way in modes.items() if way[1] != "baseline")
-        missing = (~np.isin(self._keys[other], self._keys[first]) for other in others)
-        return sum(int(each.sum()) for each in missing)
+        first, *others = (self._run[way] for way in modes.items() if way[1] != "baseline")
+        missing = 0
+        for other in others:
+            ours, theirs = joint_starts([first, other], _condition)
+            missing += int((~np.isin(theirs, ours)).sum())
+        return missing
 
-    def undisturbed(self, way: Way) -> Sequence[StressEpisode]:
+    def undisturbed(self, way: Way) -> RowGroup:
         """The undisturbed episodes of a policy and a mode."""
-        return Selection(self._rows, self._undisturbed.get(way, array("Q")))
+        return self._undisturbed[way]
 
     def __len__(self) -> int:
         """How many axes there are."""
@@ -146,23 +137,59 @@ class RowIndex:
     def rows_of(
         self, label: AxisLabel, suite: Mapping[str, Any], modes: Mapping[str, str]
     ) -> AxisRows:
-        """The rows of an axis, made now."""
+        """The rows of an axis."""
         name = label.name
-        in_mode = {way: self._whole(way, places) for way, places in self._of_axis[name].items()}
-        more = {
-            policy: self._whole((policy, "mean"), places)
-            for (policy, _), places in self._of_rounds[name].items()
-        }
+        in_mode = {way: self._whole(way, rows) for way, rows in self._of_axis[name].items()}
+        of_rounds = self._of_rounds.get(name, {})
+        more = {way[0]: self._whole((way[0], "mean"), rows) for way, rows in of_rounds.items()}
         judged = {way[0]: in_mode[way] for way in modes.items() if way in in_mode}
-        unit = label.unit or next((row.unit for r in in_mode.values() for row in r if row.unit), "")
-        severities = severities_of(name, (row for r in in_mode.values() for row in r), suite)
+        kinds = [kind for rows in in_mode.values() for kind, _ in rows.present()]
+        unit = label.unit or next((kind.unit for kind in kinds if kind.unit), "")
+        severities = ordered(name, (kind.severity for kind in kinds), suite)
         return AxisRows(replace(label, unit=unit), severities, judged, in_mode, more)
 
-    def _whole(self, way: Way, places: Places) -> Rows:
-        """Rows of an axis, with all undisturbed episodes at its nominal severities."""
-        rows = [self._rows[place] for place in places]
-        return with_all_undisturbed(rows, self.undisturbed(way))
+    def _whole(self, way: Way, rows: RowGroup) -> RowGroup:
+        """Rows of an axis, with all undisturbed episodes of the policy at its nominal severities.
+
+        A suite lists few of them there, but all are of one condition.
+        """
+        like: dict[float, StressEpisode] = {}  # the first row of each severity
+        for kind, _ in rows.present():
+            like.setdefault(kind.severity, kind)
+        nominal = nominal_severities(kind for kind, _ in rows.present())
+        undisturbed = self._undisturbed.get(way)
+        listed = [
+            undisturbed.changed(lambda kind, one=one: _at(kind, one))
+            for severity, one in like.items()
+            if severity in nominal and undisturbed is not None
+        ]
+        return joined([*listed, rows.only(lambda kind: kind.severity not in nominal)]).compact()
 
 
-def _places() -> dict[Way, Places]:
-    return defaultdict(lambda: array("Q"))
+def _way(kind: StressEpisode) -> Way:
+    return kind.policy, kind.mode
+
+
+def _condition(kind: StressEpisode) -> tuple[str, float, str]:
+    return kind.axis, kind.severity, kind.case
+
+
+def _at(kind: StressEpisode, one: StressEpisode) -> StressEpisode:
+    """An undisturbed episode where another stands."""
+    return replace(kind, axis=one.axis, severity=one.severity, case=one.case, unit=one.unit)
+
+
+def _by_axis(rows: RowGroup) -> dict[str, dict[Way, RowGroup]]:
+    """The rows of each axis, policy and mode, in the order in which they come first."""
+    keys = dict.fromkeys((kind.axis, _way(kind)) for kind, _ in rows.present())
+    number = {key: place for place, key in enumerate(keys)}
+    of_row = rows.each(lambda kind: number.get((kind.axis, _way(kind)), -1))
+    groups: dict[str, dict[Way, RowGroup]] = {}
+    for (axis, way), place in number.items():
+        groups.setdefault(axis, {})[way] = rows.where(of_row == place).compact()
+    return groups
+
+
+def _distinct(rows: RowGroup) -> RowGroup:
+    """The first row of each start."""
+    return rows.where(np.unique(rows.starts(), return_index=True)[1])

@@ -1,13 +1,14 @@
 """Rows of an axis -> the share of episodes along its severities, its area, where it falls."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from robo_maxent.evaluation.intervals import Proportion, proportion
 from robo_maxent.evaluation.severity import Area, Fall, severity_curve
-from robo_maxent.report.rows import StressEpisode, pair_key
+from robo_maxent.report.row_table import RowGroup
+from robo_maxent.report.rows import StressEpisode
 
 RESAMPLES = 2000
 """Of a curve, of which a report has a hundred; ends then vary by 2 % of an interval's length."""
@@ -62,7 +63,7 @@ def is_ordered(severities: Sequence[float]) -> bool:
 
 
 def curve(
-    rows: Sequence[StressEpisode],
+    rows: RowGroup,
     order: Sequence[float],
     hit: Hit,
     is_scale: bool = True,
@@ -75,7 +76,7 @@ def curve(
         hit: What the share is of.
         is_scale: Whether severities are more and less of something, rather than different things.
     """
-    run = {row.severity for row in rows}
+    run = {kind.severity for kind, _ in rows.present()}
     severities = tuple(severity for severity in order if severity in run)
     table = outcome_table(rows, severities, hit)
     if is_scale and is_ordered(severities):
@@ -87,17 +88,15 @@ def curve(
     return Curve(severities, tuple(shares), None, None)
 
 
-def outcome_table(
-    rows: Iterable[StressEpisode], severities: Sequence[float], hit: Hit
-) -> np.ndarray:
+def outcome_table(rows: RowGroup, severities: Sequence[float], hit: Hit) -> np.ndarray:
     """Outcome of each start at each severity, (S, K): 1, 0, or NaN where it was not run.
 
     The episodes of a start, named by case, seed, simulation and index, differ in severity only.
     """
-    place = {severity: column for column, severity in enumerate(severities)}
-    outcomes: dict[tuple[object, ...], list[float]] = {}
-    for row in rows:
-        _, severity, *start = pair_key(row)
-        of_start = outcomes.setdefault(tuple(start), [np.nan] * len(severities))
-        of_start[place[severity]] = float(hit(row))
-    return np.array(list(outcomes.values()), float).reshape(-1, len(severities))
+    column = {severity: number for number, severity in enumerate(severities)}
+    starts = rows.starts(lambda kind: kind.case)
+    columns = rows.each(lambda kind: column.get(kind.severity, -1))
+    assert (columns >= 0).all()
+    table = np.full((starts.max(initial=-1) + 1, len(severities)), np.nan)
+    table[starts, columns] = rows.each(hit)
+    return table

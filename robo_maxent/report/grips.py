@@ -1,5 +1,6 @@
 """Disturbances while something was held -> how often it was lost, how soon it was held again."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from robo_maxent.evaluation.intervals import Proportion, proportion
 from robo_maxent.evaluation.survival import WaitingTimes, waiting_times
-from robo_maxent.report.rows import AxisLabel, Grip, StressEpisode
+from robo_maxent.report.row_table import RowGroup
+from robo_maxent.report.rows import AxisLabel
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class GripAnalysis:
 def grips(
     label: AxisLabel,
     severities: Sequence[float],
-    judged: Mapping[str, Sequence[StressEpisode]],
+    judged: Mapping[str, RowGroup],
 ) -> GripAnalysis | None:
     """Losses along an axis; None: nothing was held there when a disturbance began.
 
@@ -49,20 +51,22 @@ def grips(
     return GripAnalysis(label, some) if some else None
 
 
-def _of_severities(
-    rows: Sequence[StressEpisode], severities: Sequence[float]
-) -> dict[float, Regrasp]:
-    held = {
-        severity: [row.grip for row in rows if row.severity == severity and row.grip is not None]
-        for severity in severities
-    }
-    return {severity: _regrasp(listed) for severity, listed in held.items() if listed}
+def _of_severities(rows: RowGroup, severities: Sequence[float]) -> dict[float, Regrasp]:
+    row, columns = array("q"), [array("d") for _ in range(3)]
+    for place, parts in rows.parts():
+        if (grip := parts.grip) is not None:
+            row.append(place)
+            values = grip.lost, np.nan if grip.seconds is None else grip.seconds, grip.watched
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+    of_grip = rows.each(lambda kind: kind.severity)[np.asarray(row, np.int64)]
+    held = np.array(columns)  # (3, g)
+    at = {severity: held[:, of_grip == severity] for severity in severities}
+    return {severity: _regrasp(*each) for severity, each in at.items() if each.shape[1]}
 
 
-def _regrasp(held: Sequence[Grip]) -> Regrasp:
-    lost = [grip for grip in held if grip.lost]
-    times = None
-    if lost:
-        seconds = np.array([np.nan if g.seconds is None else g.seconds for g in lost])
-        times = waiting_times(seconds, np.array([grip.watched for grip in lost]))
-    return Regrasp(proportion(len(lost), len(held)), times)
+def _regrasp(lost: np.ndarray, seconds: np.ndarray, watched: np.ndarray) -> Regrasp:
+    """Of some grips: whether each was lost, when it was held again, how long it was watched."""
+    gone = lost == 1.0
+    times = waiting_times(seconds[gone], watched[gone]) if gone.any() else None
+    return Regrasp(proportion(int(gone.sum()), len(lost)), times)

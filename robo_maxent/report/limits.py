@@ -2,9 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal
 
 from robo_maxent.evaluation.sequential import lower_bound, shown_above, shown_below
@@ -93,23 +92,25 @@ class JudgedLimit:
         return f"{math.floor(1000 * self.shown) / 10:.1f} %"
 
 
-def judged(limit: Limit, rows: Sequence[StressEpisode]) -> JudgedLimit:
+def judged(limit: Limit, rows: Iterable[StressEpisode]) -> JudgedLimit:
     """A limit by the rows of one policy, looked at after each round in turn.
 
     The first look that shows something decides: what comes after it, for the sake of another limit
     at the same severity, neither adds nor takes away. So does a round that was not of all cases
     alike, for a limit that is.
     """
-    own = sorted((row for row in rows if limit.is_of(row)), key=lambda row: row.round)
-    cases = {row.case for row in own}
+    asked: dict[int, Counter[str]] = {}  # round -> case -> episodes
+    met_in = Counter[int]()
+    for row in filter(limit.is_of, rows):
+        asked.setdefault(row.round, Counter())[row.case] += 1
+        met_in[row.round] += limit.met_by(row)
+    cases = set().union(*asked.values())
     hits = count = 0
     verdict = UNCERTAIN
-    for _, of_round in groupby(own, key=lambda row: row.round):
-        asked = list(of_round)
-        of_case = Counter(row.case for row in asked)
+    for number, of_case in sorted(asked.items()):
         if of_case.keys() != cases or len(set(of_case.values())) > 1:
             continue
-        hits, count = hits + sum(map(limit.met_by, asked)), count + len(asked)
+        hits, count = hits + met_in[number], count + of_case.total()
         verdict = _verdict(limit, hits, count)
         if verdict != UNCERTAIN:
             break

@@ -49,6 +49,8 @@ def figure(each: PlaceMap) -> Figure:
     title = f"Where the {each.of} began: {each.policy}"
     label = f"{each.policy}: success by where the {each.of} was as the episode began"
     note = "m ahead and to the left of the base; each dot is a start from which episodes failed"
+    if len(each.failures) < each.failed:
+        note += f" ({len(each.failures)} of {each.failed:,})"
     picture = svg.picture(WIDTH, ground.bottom + BELOW, label, *parts, kind="map")
     return Figure(title, note, picture, _table(each))
 

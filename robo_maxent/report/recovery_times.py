@@ -1,14 +1,15 @@
 """Pushes of an axis -> how long it took to recover from them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from robo_maxent.evaluation.recovery import WITHIN
 from robo_maxent.evaluation.survival import WaitingTimes, waiting_times
-from robo_maxent.report.rows import AxisLabel, Push, StressEpisode, start_of
-from robo_maxent.report.tables import PUSHED, pushes, start_numbers
+from robo_maxent.report.row_table import RowGroup
+from robo_maxent.report.rows import AxisLabel
+from robo_maxent.report.tables import PUSHED, Pushes, pushes
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class RecoveryAnalysis:
 def recovery_times(
     label: AxisLabel,
     severities: Sequence[float],
-    judged: Mapping[str, Sequence[StressEpisode]],
+    judged: Mapping[str, RowGroup],
     policies: Sequence[str],
 ) -> RecoveryAnalysis | None:
     """Recovery times of an axis that declares a breakdown of its pushes; None: it has none.
@@ -48,36 +49,21 @@ def recovery_times(
         policy: _by_severity(pushed[policy], severities) for policy in policies if policy in pushed
     }
     times = {policy: _times(own) for policy, own in pushed.items()}
-    compared = {policy: _waiting(own, _common_seconds) for policy, own in pushed.items()}
+    compared = {policy: _waiting(own, own.common_seconds) for policy, own in pushed.items()}
     return RecoveryAnalysis(label, times, compared, by_severity)
 
 
-def _by_severity(
-    pushed: Sequence[tuple[StressEpisode, Push]], severities: Sequence[float]
-) -> dict[float, WaitingTimes]:
-    parts = {s: [pair for pair in pushed if pair[0].severity == s] for s in severities}
+def _by_severity(pushed: Pushes, severities: Sequence[float]) -> dict[float, WaitingTimes]:
+    parts = {severity: pushed.at(severity) for severity in severities}
     return {severity: _times(part) for severity, part in parts.items() if part}
 
 
-def _times(pushed: Sequence[tuple[StressEpisode, Push]]) -> WaitingTimes:
-    """Recovery times of pushes by the safe set of their policy."""
-    return _waiting(pushed, _own_seconds)
+def _times(pushed: Pushes) -> WaitingTimes:
+    """Recovery times by the safe set of their policy; one without recovery has none."""
+    return _waiting(pushed, np.where(pushed.recovered == 1.0, pushed.seconds, np.nan))
 
 
-def _own_seconds(push: Push) -> float:
-    """NaN of one that was not recovered from, whatever it says."""
-    return push.seconds if push.recovered and push.seconds is not None else np.nan
-
-
-def _common_seconds(push: Push) -> float:
-    return np.nan if push.common_seconds is None else push.common_seconds
-
-
-def _waiting(
-    pushed: Sequence[tuple[StressEpisode, Push]], time: Callable[[Push], float]
-) -> WaitingTimes:
-    seconds = np.array([time(push) for _, push in pushed])
+def _waiting(pushed: Pushes, seconds: np.ndarray) -> WaitingTimes:
     # Whole control steps are looked at, and the last may end a little after the window.
-    watched = np.nanmax([WITHIN, *seconds])
-    starts = start_numbers(start_of(row) for row, _ in pushed)
-    return waiting_times(seconds, watched, starts=starts)
+    watched = np.nanmax([WITHIN, *np.unique(seconds)])
+    return waiting_times(seconds, watched, starts=pushed.start)

@@ -9,7 +9,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -319,19 +319,12 @@ def survived(row: StressEpisode) -> bool:
     return row.survived
 
 
-def severities_of(
-    axis: str, rows: Iterable[StressEpisode], suite: Mapping[str, Any]
-) -> tuple[float, ...]:
-    """Severities of an axis that were run, from mild to hard.
+def ordered(axis: str, run: Iterable[float], suite: Mapping[str, Any]) -> tuple[float, ...]:
+    """The severities of an axis that were run, from mild to hard.
 
     They have the order of the suite's conditions, else that which the axis declares, else that of
     the rows.
     """
-    return ordered(axis, (row.severity for row in rows if row.axis == axis), suite)
-
-
-def ordered(axis: str, run: Iterable[float], suite: Mapping[str, Any]) -> tuple[float, ...]:
-    """The severities of an axis that were run in the order of :func:`severities_of`."""
     conditions = (c for c in suite.get("conditions") or () if c.get("axis") == axis)
     listed = [float(condition["severity"]) for condition in conditions]
     listed += labels_of(suite, [axis])[axis].severities
@@ -353,24 +346,6 @@ def nominal_severities(rows: Iterable[StressEpisode]) -> set[float]:
     listed = list(rows)
     disturbed = {row.severity for row in listed if is_disturbed(row)}
     return {row.severity for row in listed} - disturbed
-
-
-def with_all_undisturbed(
-    rows: Sequence[StressEpisode], undisturbed: Sequence[StressEpisode]
-) -> list[StressEpisode]:
-    """The rows of an axis, with all undisturbed episodes of the policy at its nominal severities.
-
-    A suite lists few of them there, but all are of one condition.
-    """
-    like = {row.severity: row for row in reversed(rows)}
-    nominal = nominal_severities(rows)
-    listed = [
-        replace(row, axis=one.axis, severity=severity, case=one.case, unit=one.unit)
-        for severity, one in reversed(like.items())
-        if severity in nominal
-        for row in undisturbed
-    ]
-    return listed + [row for row in rows if row.severity not in nominal]
 
 
 def belongs(row: StressEpisode) -> bool:

@@ -4,21 +4,16 @@ Which ones there are, the axes declare: see :class:`robo_maxent.types.Breakdown`
 """
 
 import math
-from collections import defaultdict
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from robo_maxent.evaluation.intervals import Proportion, proportion
-from robo_maxent.report.rows import (
-    AxisLabel,
-    Push,
-    Start,
-    StressEpisode,
-    is_disturbed,
-    met,
-)
+from robo_maxent.report.row_table import RowGroup
+from robo_maxent.report.rows import AxisLabel, Start, is_disturbed, met
 from robo_maxent.types import Breakdown
 
 SECTORS = 8
@@ -62,7 +57,7 @@ class BreakdownAnalysis:
 def breakdowns(
     label: AxisLabel,
     severities: Sequence[float],
-    judged: Mapping[str, Sequence[StressEpisode]],
+    judged: Mapping[str, RowGroup],
 ) -> list[BreakdownAnalysis]:
     """The breakdowns that an axis declares, without those that have nothing to show.
 
@@ -82,11 +77,9 @@ def breakdowns(
     return analyses
 
 
-def grid(
-    breakdown: Breakdown, rows: Iterable[StressEpisode], severities: Sequence[float]
-) -> Grid | None:
+def grid(breakdown: Breakdown, rows: RowGroup, severities: Sequence[float]) -> Grid | None:
     """Shares of one policy's disturbed episodes; None: none says what they are broken down by."""
-    disturbed = [*filter(is_disturbed, rows)]
+    disturbed = rows.only(is_disturbed)
     if breakdown.by == "push direction":
         return by_push_direction(disturbed, severities)
     if breakdown.by == "push phase":
@@ -94,41 +87,89 @@ def grid(
     return by_case(disturbed, severities)
 
 
-def by_case(rows: Sequence[StressEpisode], severities: Sequence[float]) -> Grid | None:
+def by_case(rows: RowGroup, severities: Sequence[float]) -> Grid | None:
     """Success by case and severity; None: no episode has a case."""
-    if not any(row.case for row in rows):
+    cases = rows.count(lambda kind: kind.case)
+    if not any(cases):
         return None
-    hits: dict[tuple[Place, float], list[bool]] = defaultdict(list)
-    for row in rows:
-        hits[row.case or ANY, row.severity].append(met(row))
-    return _grid(hits, dict.fromkeys(case for case, _ in hits), severities)
+    counts, hits = Counter[tuple[Place, float]](), Counter[tuple[Place, float]]()
+    for kind, count in rows.present():
+        counts[kind.case or ANY, kind.severity] += count
+        hits[kind.case or ANY, kind.severity] += count * met(kind)
+    return _grid(hits, counts, [case or ANY for case in cases], severities)
 
 
-def by_push_direction(rows: Iterable[StressEpisode], severities: Sequence[float]) -> Grid | None:
+def by_push_direction(rows: RowGroup, severities: Sequence[float]) -> Grid | None:
     """Pushes recovered from, by the eighth of a turn that they drive the robot in."""
-    hits: dict[tuple[Place, float], list[bool]] = defaultdict(list)
-    for row, push in pushes(rows):
-        hits[sector(push.direction), row.severity].append(push.recovered)
-    return _grid(hits, range(SECTORS), severities)
+    found = pushes(rows)
+    return _by_sector(found, found.direction, 2 * math.pi, severities)
 
 
-def by_push_phase(rows: Iterable[StressEpisode], severities: Sequence[float]) -> Grid | None:
+def by_push_phase(rows: RowGroup, severities: Sequence[float]) -> Grid | None:
     """The same by the eighth of the stride that they begin in; None: the robot never walked."""
-    hits: dict[tuple[Place, float], list[bool]] = defaultdict(list)
-    for row, push in pushes(rows):
-        if push.phase is not None:
-            hits[sector(push.phase, 1.0), row.severity].append(push.recovered)
-    return _grid(hits, range(SECTORS), severities)
+    found = pushes(rows)
+    return _by_sector(found, found.phase, 1.0, severities)
 
 
-def pushes(rows: Iterable[StressEpisode]) -> list[tuple[StressEpisode, Push]]:
-    """Every push that has an impulse, with its episode."""
-    return [(row, push) for row in rows for push in row.pushes if push.impulse]
+def _by_sector(
+    found: "Pushes", places: np.ndarray, turn: float, severities: Sequence[float]
+) -> Grid | None:
+    known = ~np.isnan(places)
+    sectors = sector(places[known], turn).tolist()
+    of_push = found.severity[known].tolist()
+    counts = Counter[tuple[Place, float]](zip(sectors, of_push, strict=True))
+    recovered = found.recovered[known].tolist()
+    hits = Counter(
+        (s, severity) for s, severity, hit in zip(sectors, of_push, recovered, strict=True) if hit
+    )
+    return _grid(hits, counts, range(SECTORS), severities)
 
 
-def sector(place: float, turn: float = 2 * math.pi) -> int:
+@dataclass(frozen=True)
+class Pushes:
+    """Pushes in columns, (p,) each; NaN where something is not known."""
+
+    severity: np.ndarray
+    """Of their episodes."""
+    start: np.ndarray
+    """The same number for those of the same start."""
+    direction: np.ndarray
+    phase: np.ndarray
+    recovered: np.ndarray
+    seconds: np.ndarray
+    common_seconds: np.ndarray
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.severity)
+
+    def at(self, severity: float) -> "Pushes":
+        """Those of a severity."""
+        columns = vars(self).items()
+        return Pushes(**{name: column[self.severity == severity] for name, column in columns})
+
+
+def pushes(rows: RowGroup) -> Pushes:
+    """Every push that has an impulse."""
+    row, known = array("q"), [array("d") for _ in range(5)]
+    for place, parts in rows.parts():
+        for push in parts.pushes:
+            if push.impulse:
+                row.append(place)
+                values = (push.direction, push.phase, push.recovered)
+                for column, value in zip(
+                    known, (*values, push.seconds, push.common_seconds), strict=True
+                ):
+                    column.append(np.nan if value is None else value)
+    places = np.asarray(row, np.int64)
+    severity = rows.each(lambda kind: kind.severity)[places]
+    columns = [np.asarray(column) for column in known]
+    return Pushes(severity, rows.starts()[places], *columns)
+
+
+def sector(place: np.ndarray | float, turn: float = 2 * math.pi) -> np.ndarray:
     """Which eighth of a turn is nearest: of directions, rad, 0 ahead and 2 left."""
-    return round(place / (turn / SECTORS)) % SECTORS
+    return np.rint(np.asarray(place) / (turn / SECTORS)).astype(int) % SECTORS
 
 
 def share(hits: Iterable[bool]) -> Proportion:
@@ -144,10 +185,11 @@ def start_numbers(starts: Iterable[Start]) -> np.ndarray:
 
 
 def _grid(
-    hits: Mapping[tuple[Place, float], list[bool]],
+    hits: Mapping[tuple[Place, float], int],
+    counts: Mapping[tuple[Place, float], int],
     rows: Iterable[Place],
     severities: Iterable[float],
 ) -> Grid | None:
-    cells = {place: share(listed) for place, listed in hits.items()}
+    cells = {place: proportion(hits.get(place, 0), count) for place, count in counts.items()}
     columns = {column for _, column in cells}
     return Grid(tuple(rows), tuple(s for s in severities if s in columns), cells) if cells else None

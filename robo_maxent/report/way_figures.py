@@ -16,8 +16,6 @@ from robo_maxent.types import FloorPlan, Rectangle
 WIDTH, EDGE = 300.0, 8.0
 MARGIN = 0.05
 """Of what is shown, on every side."""
-MOST = 60
-"""Paths in a picture; more would hide each other."""
 END = 3.2
 ACTING = {"sampled": "sampled actions", "mean": "the mean action"}
 """How a policy acted, in words."""
@@ -79,13 +77,12 @@ def _figure(each: WaysAnalysis, case: CasePaths, floor: _Floor) -> Figure:
     parts = [element("rect", **_placed(wall, floor), class_="wall") for wall in each.plan.walls]
     parts += _lid(each.plan.lids[closed], floor) if closed in each.plan.lids else []
     parts += _goal(each.plan, floor)
-    shown = case.paths[:MOST]
     # Failures last, so that nothing hides them.
-    for path, succeeded in sorted(shown, key=lambda pair: not pair[1]):
+    for path, succeeded in sorted(case.paths, key=lambda pair: not pair[1]):
         parts += _path(path, succeeded, floor)
     note = f"{percent(case.success)} arrived; took {taken}"
-    if len(shown) < len(case.paths):
-        note += f"; {len(shown)} paths shown"
+    if len(case.paths) < case.success.count:
+        note += f"; {len(case.paths)} paths shown"
     label = f"{each.policy}, {ACTING[each.mode]}, {title.lower()}: {note}"
     picture = svg.picture(WIDTH, floor.height, label, *parts, kind="map")
     table = Table(
@@ -97,7 +94,7 @@ def _figure(each: WaysAnalysis, case: CasePaths, floor: _Floor) -> Figure:
 
 
 def _floor(each: WaysAnalysis) -> _Floor:
-    """Metres are as long in either direction; all paths of the policy are within."""
+    """Metres are as long in either direction; all paths that are shown are within."""
     plan = each.plan
     (goal_x, goal_y), radius = plan.goal, plan.goal_radius
     corners = [(goal_x - radius, goal_y - radius), (goal_x + radius, goal_y + radius)]

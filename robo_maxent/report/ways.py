@@ -1,16 +1,20 @@
 """Episodes of a task that has several ways: which they took, and where they went."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from robo_maxent.evaluation.intervals import Estimate, Proportion, mode_entropy, proportion
 from robo_maxent.report.axis_rows import AxisRows
-from robo_maxent.report.rows import AxisLabel, Points, StressEpisode, is_disturbed, met
-from robo_maxent.report.tables import share
+from robo_maxent.report.row_table import RowGroup
+from robo_maxent.report.rows import AxisLabel, Points, is_disturbed, met
 from robo_maxent.types import FloorPlan
 
 WAYS_TO_ACT = "sampled", "mean"
 """In the order in which they are shown."""
+MOST = 60
+"""Paths of a case that are kept for its picture; more would hide each other."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class CasePaths:
     """Of the axis; "" where nothing is different."""
     success: Proportion
     paths: tuple[tuple[Points, bool], ...]
-    """Path of each, and whether it succeeded."""
+    """Paths of the first ones, and whether each succeeded."""
     taken: tuple[int, int, int]
     """Episodes that took the first way, the other, neither."""
 
@@ -71,48 +75,44 @@ def ways(of_axis: AxisRows, plan: FloorPlan | None, policies: Sequence[str]) -> 
     analyses = []
     for policy in policies:
         in_mode = {
-            mode: placed
+            mode: cases
             for mode in WAYS_TO_ACT
-            if (placed := _placed(of_axis.in_mode.get((policy, mode), ())))
+            if (rows := of_axis.in_mode.get((policy, mode))) and (cases := _cases(rows, plan))
         }
         if in_mode:
             mode = next(iter(in_mode))
-            cases = _cases(in_mode[mode], plan)
-            analyses.append(
-                WaysAnalysis(of_axis.label, policy, mode, plan, _splits(in_mode, plan), cases)
-            )
+            splits = {mode: split for mode, each in in_mode.items() if (split := _split(each))}
+            analyses.append(WaysAnalysis(of_axis.label, policy, mode, plan, splits, in_mode[mode]))
     return analyses
 
 
-def _placed(rows: Sequence[StressEpisode]) -> list[StressEpisode]:
-    return [row for row in rows if row.path]
+def _split(cases: Sequence[CasePaths]) -> Split | None:
+    """How the undisturbed ones are divided; None: none took a way."""
+    first, other, neither = next((each.taken for each in cases if not each.case), (0, 0, 0))
+    return Split(proportion(first, first + other), neither) if first + other else None
 
 
-def _splits(in_mode: Mapping[str, Sequence[StressEpisode]], plan: FloorPlan) -> dict[str, Split]:
-    splits = {}
-    for mode, rows in in_mode.items():
-        first, other, neither = _taken([row for row in rows if not is_disturbed(row)], plan)
-        if first + other:
-            splits[mode] = Split(proportion(first, first + other), neither)
-    return splits
-
-
-def _cases(rows: Sequence[StressEpisode], plan: FloorPlan) -> tuple[CasePaths, ...]:
-    groups: dict[str, list[StressEpisode]] = {}
-    for row in rows:
-        groups.setdefault(row.case if is_disturbed(row) else "", []).append(row)
+def _cases(rows: RowGroup, plan: FloorPlan) -> tuple[CasePaths, ...]:
+    """The cases of episodes that have a path."""
+    names = [kind.case if is_disturbed(kind) else "" for kind in rows.kinds]
+    succeeded = rows.each(met)
+    hits: dict[str, Counter[bool]] = {}
+    paths: dict[str, list[tuple[Points, bool]]] = {}
+    chosen: dict[str, Counter[Any]] = {}
+    for place, parts in rows.parts():
+        if parts.path:
+            case, hit = names[rows.kind[place]], bool(succeeded[place])
+            hits.setdefault(case, Counter())[hit] += 1
+            chosen.setdefault(case, Counter())[parts.metrics.get(plan.chosen)] += 1
+            kept = paths.setdefault(case, [])
+            if len(kept) < MOST:
+                kept.append((parts.path, hit))
     return tuple(
         CasePaths(
             case,
-            share(map(met, listed)),
-            tuple((row.path, met(row)) for row in listed if row.path),
-            _taken(listed, plan),
+            proportion(count[True], count.total()),
+            tuple(paths[case]),
+            (chosen[case][1.0], chosen[case][0.0], chosen[case][None]),
         )
-        for case, listed in groups.items()
+        for case, count in hits.items()
     )
-
-
-def _taken(rows: Sequence[StressEpisode], plan: FloorPlan) -> tuple[int, int, int]:
-    """Episodes that took the first way, the other, neither."""
-    chosen = [row.metrics.get(plan.chosen) for row in rows]
-    return chosen.count(1.0), chosen.count(0.0), chosen.count(None)

@@ -251,6 +251,14 @@ def test_a_node_that_is_killed_loses_nothing_and_repeats_its_shard_only(
     assert here[1] < len(begun(tmp_path)) <= here[1] + len(notices)
 
 
+def test_what_ray_has_to_say_of_nodes_is_not_in_our_output(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"lines": ["a node is gone, and here are its logs"], "pid": "raylet", "is_err": False}
+    cluster.ray._private.worker.print_to_stdstream(said, ignore_prefix=False)  # as its thread does
+    assert capsys.readouterr().out == ""
+
+
 def test_a_driver_that_is_interrupted_goes_on_where_it_was(
     cluster: Cluster, here: tuple[dict[str, bytes], int], tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from robo_maxent.report import curves
 from robo_maxent.report.analysis import analyse
 from robo_maxent.report.curves import SEED, curve, outcome_table
 from robo_maxent.report.failures import Failures
-from robo_maxent.report.row_table import RowTable
+from robo_maxent.report.row_table import RowTable, numbered
 from robo_maxent.report.rows import (
     Grip,
     StressEpisode,
@@ -26,7 +26,7 @@ from robo_maxent.report.rows import (
     identity,
     is_disturbed,
     met,
-    severities_of,
+    ordered,
 )
 from robo_maxent.report.tables import sector
 
@@ -113,14 +113,14 @@ def test_the_failures_of_undisturbed_episodes_are_watched_where_nothing_else_was
 def test_an_axis_says_which_way_is_harder_where_the_conditions_do_not() -> None:
     rows = [*many(1, 3, severity=0.1), *many(3, 3, severity=1.0)]
     suite = {"axes": [axis_label("friction", "Friction", severities=[1.0, 0.5, 0.1])]}
-    assert severities_of("friction", rows, suite) == (1.0, 0.1)
+    assert ordered("friction", [row.severity for row in rows], suite) == (1.0, 0.1)
 
 
 def test_the_suite_says_which_way_is_harder() -> None:
     rows = [*many(1, 3, severity=0.1), *many(3, 3, severity=1.0)]
     suite = {"conditions": [{"axis": "friction", "severity": s} for s in (1.0, 0.5, 0.1)]}
-    assert severities_of("friction", rows, suite) == (1.0, 0.1)
-    assert severities_of("friction", rows, {}) == (0.1, 1.0)
+    assert ordered("friction", [row.severity for row in rows], suite) == (1.0, 0.1)
+    assert ordered("friction", [row.severity for row in rows], {}) == (0.1, 1.0)
 
 
 def test_surviving_is_success_where_a_task_knows_none() -> None:
@@ -352,9 +352,9 @@ def test_a_curve_has_its_area_and_its_fall() -> None:
 def test_a_curve_reaches_from_nominal_which_need_not_be_the_mildest() -> None:
     """Friction falls half way between 0.8, the robot's own, and 0.4: of the way to 0.3, 0.2/0.5."""
     rows = [r for s, n in ((1.0, 20), (0.8, 20), (0.4, 2)) for r in many(n, 20, severity=s)]
-    found = curve(rows, (1.0, 0.8, 0.4), met)
+    found = curve(RowTable(rows).all(), (1.0, 0.8, 0.4), met)
     assert found.reach(0.8, 0.3) == pytest.approx(0.4)
-    assert curve(rows[:20] + rows[40:], (1.0, 0.4), met).reach(0.6, 0.3) == 0.0
+    assert curve(RowTable(rows[:20] + rows[40:]).all(), (1.0, 0.4), met).reach(0.6, 0.3) == 0.0
 
 
 def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -> None:
@@ -379,7 +379,7 @@ def test_the_interval_of_a_curve_is_that_of_its_starts_met_at_every_severity() -
 
 def test_a_start_that_a_severity_lacks_counts_where_it_was_run() -> None:
     rows = [*many(8, 8, severity=1.0), *many(1, 4, severity=0.5)]
-    table = outcome_table(rows, (1.0, 0.5), met)
+    table = outcome_table(RowTable(rows).all(), (1.0, 0.5), met)
     assert np.nansum(table, axis=0).tolist() == [8.0, 1.0]
     assert np.isnan(table).sum(0).tolist() == [0, 4]
 
@@ -397,7 +397,7 @@ def test_a_curve_knows_whether_it_falls_within_its_range(
     reach: float,
 ) -> None:
     rows = [r for s, n in zip(severities, hits, strict=True) for r in many(n, 20, severity=s)]
-    found = curve(rows, severities, met)
+    found = curve(RowTable(rows).all(), severities, met)
     assert (found.holds, found.never) == (holds, never)
     assert found.reach(*severities) == pytest.approx(reach)
 
@@ -516,6 +516,31 @@ def test_a_table_of_rows_takes_few_bytes_a_row() -> None:
     finally:
         tracemalloc.stop()
     assert size < 64
+
+
+def test_counting_the_rows_of_one_axis_takes_few_bytes_a_row() -> None:
+    def peak(starts: int) -> tuple[int, int]:
+        table = RowTable(
+            row(severity=severity, success=sim % 7 > hard, sim=sim, policy=policy, mode=mode)
+            for sim in range(starts)
+            for hard, severity in enumerate((0.9, 0.5, 0.1))
+            for policy, mode in (("walker", "mean"), ("idle", "baseline"))
+        )
+        tracemalloc.start()
+        try:
+            analyse(table, {}, Failures())
+            return len(table), tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    (few, less), (many_rows, more) = peak(200), peak(1000)
+    assert (more - less) / (many_rows - few) < 150
+
+
+def test_rows_that_are_the_same_in_all_columns_have_the_same_number() -> None:
+    one, other = np.array([7, 3, 7, 3, 7]), np.array([2**62, 0, 1, 0, 2**62])
+    assert numbered(one, other).tolist() == [0, 1, 2, 1, 0]
+    assert numbered(np.array([], int)).tolist() == []
 
 
 def test_a_row_as_json_is_what_the_dataclass_says_of_it() -> None:

@@ -9,7 +9,8 @@ from hand_rows import axis_label, row
 from robo_maxent.evaluation.intervals import proportion
 from robo_maxent.report.analysis import analyse
 from robo_maxent.report.html import render
-from robo_maxent.report.places import ACROSS, AHEAD
+from robo_maxent.report.place_figures import figure
+from robo_maxent.report.places import ACROSS, AHEAD, MOST_MARKS
 from robo_maxent.report.rows import StressEpisode
 
 LABEL = axis_label("knock", "Knocked object", noun="a knock", severities=[0.0, 1.0])
@@ -51,6 +52,20 @@ def test_every_disturbed_start_is_counted_in_its_cell() -> None:
     assert of_object.cells == expected
     assert len(of_object.failures) == 2 * AHEAD
     assert all(left > 0.19 for _, left in of_object.failures)
+
+
+def test_a_map_marks_some_of_very_many_failures_and_says_how_many_there_are() -> None:
+    rng = np.random.default_rng(0)
+    places = rng.uniform(-0.3, 0.3, (2000, 2)).tolist()
+    rows = [
+        row("knock", 1.0, sim=sim, success=False, places={"object": tuple(place)})
+        for sim, place in enumerate(places)
+    ]
+    (of_object,) = analyse(rows, SUITE).places
+    assert of_object.failed == 2000
+    assert len(of_object.failures) == MOST_MARKS
+    assert {tuple(place) for place in places} >= set(of_object.failures)
+    assert "(400 of 2,000)" in figure(of_object).note
 
 
 def test_rows_keep_their_places() -> None:
