@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from robo_maxent.cli.arguments import TaskOptions
 from robo_maxent.cli.policies import policies_under_test
@@ -134,6 +135,7 @@ def main() -> None:
             policies = scripted()
         else:
             policies = trained(arguments.runs or runs_of_its_own(Path(out)))
+    torch.set_num_threads(1)  # as the command line does: more would wait for each other
     rows = []
     print(f"{'policy':<28}{'seed':>6}{'search':>9}{'random':>9}{'ratio':>8}{'rays':>9}")
     for task, policy in policies:

@@ -2,7 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from socket import gethostname
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 from robo_maxent import machine
-from robo_maxent.distributed.cluster import Cluster
+from robo_maxent.distributed.cluster import Cluster, LostError
 from robo_maxent.distributed.tasks import LONELY_SECONDS, LOOK_SECONDS, Notice, own_modules_travel
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import (
@@ -66,26 +67,33 @@ class RayActors:
     def start(self, task: EnvFactory, post: Post) -> None:
         """Begin an actor, also in the place of one that is gone; all have the same task."""
         self._end(post.number)
-        if self._task is None:
-            with own_modules_travel(self._ray):
-                self._task = self._ray.put(task)
-        handle = self._remote.remote()
-        self._handles[post.number] = handle
-        self._answers[post.number] = deque([handle.begin.remote(self._task, post)])
+        with self._reached():
+            if self._task is None:
+                with own_modules_travel(self._ray):
+                    self._task = self._ray.put(task)
+            handle = self._remote.remote()
+            self._handles[post.number] = handle
+            self._answers[post.number] = deque([handle.begin.remote(self._task, post)])
 
     def ask(self, number: int, weights: np.ndarray) -> None:
         """Ask an actor for one more block; the same array of weights is sent once."""
-        if self._sent[0] is not weights:
-            self._sent = weights, self._ray.put(weights)
-        self._answers[number].append(self._handles[number].block.remote(self._sent[1]))
+        with self._reached():
+            if self._sent[0] is not weights:
+                self._sent = weights, self._ray.put(weights)
+            self._answers[number].append(self._handles[number].block.remote(self._sent[1]))
 
     def wait(self, seconds: float) -> News | None:
         """What came of an actor, one thing at a time and in its order; None: nothing so long.
 
         Raises:
             RoboMaxentError: An actor met with an error that it would meet again.
-            ActorError: There has been no node for long, or one can't import what is needed.
+            ActorError: There has been no node for long, one can't import what is needed, or Ray
+                can't be reached any more.
         """
+        with self._reached():
+            return self._heard(seconds)
+
+    def _heard(self, seconds: float) -> News | None:
         if not self._ready:
             self._look()
             asked = {number: answers for number, answers in self._answers.items() if answers}
@@ -112,8 +120,21 @@ class RayActors:
         """End an actor, if it is there: one that only seems to be gone must not go on."""
         handle = self._handles.pop(number, None)
         if handle is not None:
-            self._ray.kill(handle)
+            self._cluster.let_go(lambda: self._ray.kill(handle))
         self._answers.pop(number, None)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Use Ray.
+
+        Raises:
+            ActorError: It can't be reached any more.
+        """
+        try:
+            with self._cluster.reached():
+                yield
+        except LostError as error:
+            raise ActorError(f"{error}.") from None  # nobody gains by its traceback
 
     def _answer(self, reference: Any) -> Begun | Block | Died:
         exceptions = self._ray.exceptions

@@ -18,7 +18,7 @@ import re
 import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,10 @@ SOURCES = (".py", ".c", ".h", ".xml")
 """What their files end in that decide a result."""
 
 _ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>[\w.-]+|\[[\da-fA-F:]+\]):(?P<port>\d{1,5})")
+
+
+class LostError(RoboMaxentError):
+    """Nobody is left to go on, or who tries is ended; what was finished is finished."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,33 @@ class Cluster:
         alive = (node for node in self.ray.nodes() if node["Alive"])
         return [int(node["Resources"].get("CPU", 0)) for node in alive]
 
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Use Ray, which may be gone meanwhile.
+
+        Raises:
+            LostError: It can't be reached any more.
+        """
+        exceptions = self.ray.exceptions
+        try:
+            yield
+        except exceptions.RayTaskError:  # what a task raised, though it be a ConnectionError too
+            raise
+        except (
+            ConnectionError,
+            exceptions.RaySystemError,
+            exceptions.RayActorError,  # that of a queue; what becomes of others is looked at
+        ) as error:
+            raise LostError(
+                f"{self.where} can't be reached any more ({_in_a_line(error)})"
+            ) from error
+
+    def let_go(self, end: Callable[[], object]) -> None:
+        """End something that runs there, unless that is out of reach."""
+        if self.ray.is_initialized():
+            with suppress(LostError), self.reached():
+                end()
+
 
 @contextmanager
 def connected(on: str) -> Iterator[Cluster]:
@@ -99,6 +130,8 @@ def connected(on: str) -> Iterator[Cluster]:
     """
     check_address(on)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or each start is reported
+    # A cluster that is gone would be looked for, without end, by whatever is asked of it next.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # and warned about
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own use of what is deprecated
@@ -263,4 +296,7 @@ def _require_answer(on: str) -> None:
 
 
 def _in_a_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400] or type(error).__name__
+    """What an error says; of a traceback in it, which Ray sends along, only the last line."""
+    before, traceback, after = str(error).partition("Traceback (most recent call last)")
+    text = f"{before} {after.strip().splitlines()[-1]}" if traceback and after.strip() else before
+    return " ".join(text.split())[:400] or type(error).__name__

@@ -82,11 +82,29 @@ class RayWorkers:
         """Begin a run on whatever node has room for it."""
         cpus = max(order.config.threads, 1)
         task = self._ray.remote(num_cpus=cpus, max_retries=RETRIES)(_work)
-        with own_modules_travel(self._ray):
+        with self._cluster.reached(), own_modules_travel(self._ray):
             self._running[task.remote(order, self._said)] = order.name
 
     def wait(self, seconds: float) -> list[News]:
         """What the runs say of themselves, and which tasks ended."""
+        with self._cluster.reached():
+            return self._news(seconds)
+
+    def stop(self, name: str) -> None:
+        """Interrupt a task, which ends a training in good order."""
+        for reference, running in self._running.items():
+            if running == name:
+                with self._cluster.reached():
+                    self._ray.cancel(reference, recursive=False)  # not the news it is sending
+
+    def close(self) -> None:
+        """End the tasks that there still are."""
+        for reference in self._running:
+            self._cluster.let_go(lambda task=reference: self._ray.cancel(task, force=True))
+        self._running.clear()
+        self._cluster.let_go(lambda: self._said.shutdown(force=True))
+
+    def _news(self, seconds: float) -> list[News]:
         ready, _ = self._ray.wait(list(self._running), timeout=seconds)
         running = set(self._running.values())
         count = self._said.qsize()
@@ -96,19 +114,6 @@ class RayWorkers:
         for reference in ready:
             news.append((self._running.pop(reference), self._ended(reference)))
         return news
-
-    def stop(self, name: str) -> None:
-        """Interrupt a task, which ends a training in good order."""
-        for reference, running in self._running.items():
-            if running == name:
-                self._ray.cancel(reference, recursive=False)  # not the news it is sending
-
-    def close(self) -> None:
-        """End the tasks that there still are."""
-        for reference in self._running:
-            self._ray.cancel(reference, force=True)
-        self._running.clear()
-        self._said.shutdown(force=True)
 
     def _ended(self, reference: Any) -> Ended:
         exceptions = self._ray.exceptions

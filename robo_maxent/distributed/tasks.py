@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from robo_maxent.distributed.cluster import Cluster
+from robo_maxent.distributed.cluster import Cluster, LostError
 from robo_maxent.errors import RoboMaxentError, UsageError
 
 T = TypeVar("T")
@@ -32,10 +32,6 @@ LONELY_SECONDS = 120.0
 LOOK_SECONDS = 2.0
 """Between two looks at which nodes there are."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
-class LostError(RoboMaxentError):
-    """Nobody is left to go on, or who tries is ended; what was finished is finished."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +106,8 @@ class Work(Generic[T, R]):
             notice: Called with a line for people about what went wrong and is done again.
 
         Raises:
-            LostError: A task ended several workers, or there is no node left that could do it.
+            LostError: A task ended several workers, there is no node left that could do it, or Ray
+                can't be reached any more.
             RoboMaxentError: The function raised one, or a node can't import it.
         """
         window: _Window[T, R] = _Window(self.cluster, self.shared, notice)
@@ -134,25 +131,36 @@ class _Window(Generic[T, R]):
         self._looked = self._seen = time.monotonic()
 
     def completed(self, orders: Iterator[T]) -> Iterator[tuple[T, R]]:
-        self._look()
+        with self._cluster.reached():
+            self._look()
         while True:
-            while len(self._running) < self._size and (new := self._next(orders)):
-                self._submit(new)
-            if not self._running:
+            with self._cluster.reached():
+                while len(self._running) < self._size and (new := self._next(orders)):
+                    self._submit(new)
+                finished = self._finished()
+            if not self._running and not finished and not self._again:
                 return
-            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=LOOK_SECONDS)
-            if time.monotonic() - self._looked > LOOK_SECONDS:
-                self._look()
-            for reference in ready:
-                own = self._running.pop(reference)
-                answer = self._answer(own, reference)
-                if answer is not None:
-                    yield own.order, answer.result
+            yield from finished
+
+    def _finished(self) -> list[tuple[T, R]]:
+        """Wait for a task, if there is any; it may have to be done again."""
+        if not self._running:
+            return []
+        ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=LOOK_SECONDS)
+        if time.monotonic() - self._looked > LOOK_SECONDS:
+            self._look()
+        results = []
+        for reference in ready:
+            own = self._running.pop(reference)
+            answer = self._answer(own, reference)
+            if answer is not None:
+                results.append((own.order, answer.result))
+        return results
 
     def cancel(self) -> None:
         """Let nobody go on with what is not wanted any more."""
         for reference in self._running:
-            self._ray.cancel(reference, force=True)
+            self._cluster.let_go(lambda task=reference: self._ray.cancel(task, force=True))
         self._running.clear()
 
     def _next(self, orders: Iterator[T]) -> "_Try[T] | None":

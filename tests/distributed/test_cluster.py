@@ -7,6 +7,8 @@ import subprocess
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -114,3 +116,65 @@ def test_a_checkout_and_an_installation_of_it_are_one_version(
 
     monkeypatch.setattr(importlib.util, "find_spec", found)
     assert describe() == here
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("Nobody\n answers", "Nobody answers"),
+        (
+            "Refused: Traceback (most recent call last):\n  File 'a.py', line 1\nE: no disk\n",
+            "Refused: E: no disk",
+        ),
+        ("", "RuntimeError"),
+    ],
+)
+def test_a_traceback_that_ray_sends_is_told_in_a_line(said: str, line: str) -> None:
+    assert cluster._in_a_line(RuntimeError(said)) == line
+
+
+class TaskError(Exception):
+    """As Ray's, which is an instance of what the task raised as well."""
+
+
+class TaskConnectionError(TaskError, ConnectionError):
+    pass
+
+
+def gone(initialized: bool = False) -> cluster.Cluster:
+    kinds = ("RaySystemError", "RayActorError")
+    exceptions = {kind: type(kind, (Exception,), {}) for kind in kinds} | {
+        "RayTaskError": TaskError
+    }
+    ray: Any = SimpleNamespace(
+        exceptions=SimpleNamespace(**exceptions), is_initialized=lambda: initialized
+    )
+    return cluster.Cluster(ray, "ray://head:10001")
+
+
+@pytest.mark.parametrize("kind", ["ConnectionError", "RaySystemError", "RayActorError"])
+def test_a_cluster_that_is_gone_is_said_to_be_so(kind: str) -> None:
+    there = gone()
+    error = getattr(there.ray.exceptions, kind, ConnectionError)
+    with (
+        pytest.raises(cluster.LostError, match=r"^ray://head:10001 can't be reached any more \(no"),
+        there.reached(),
+    ):
+        raise error("nobody is there")
+
+
+def test_what_a_task_meets_with_is_not_taken_for_that() -> None:
+    with pytest.raises(TaskConnectionError), gone().reached():
+        raise TaskConnectionError("a door is closed")
+
+
+@pytest.mark.parametrize(("initialized", "asked"), [(False, 0), (True, 1)])
+def test_nothing_waits_to_end_what_is_out_of_reach(initialized: bool, asked: int) -> None:
+    ends: list[str] = []
+
+    def end() -> None:
+        ends.append("asked")
+        raise ConnectionError
+
+    gone(initialized).let_go(end)
+    assert len(ends) == asked
