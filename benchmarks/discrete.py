@@ -17,10 +17,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.evaluation.rollout import evaluate
@@ -48,11 +49,23 @@ class Row:
     """Steps."""
     needs: str | None = None
     """Module that it can't be made without."""
+    random_steps: int | None = None
+    """Of the start; None: as many as the preset has."""
+    sac: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the learner that are not the preset's."""
 
 
 ROWS = {
     "cartpole": Row("CartPole-v1", 475.0, 50_000, 2_500),
-    "lunarlander": Row("LunarLander-v3", 200.0, 300_000, 10_000, needs="Box2D"),
+    "lunarlander": Row(
+        "LunarLander-v3",
+        200.0,
+        300_000,
+        10_000,
+        needs="Box2D",
+        random_steps=10_000,
+        sac={"normalize": False, "entropy_in_target": False},
+    ),
 }
 
 
@@ -77,7 +90,12 @@ def measure(name: str, row: Row, seed: int, threads: int, episodes: int = EPISOD
     """Train until the environment is solved or the steps are spent."""
     task, start = GymTask(row.env_id), time.perf_counter()
     config = replace(preset(task.preset), steps=row.steps, seed=seed, threads=threads)
-    config = replace(config, replay_capacity=row.steps)
+    config = replace(
+        config,
+        replay_capacity=row.steps,
+        random_steps=row.random_steps or config.random_steps,
+        sac=replace(config.sac, **row.sac),
+    )
     best, taken_at = -float("inf"), 0
     with tempfile.TemporaryDirectory() as scratch:
         kept, trainer = Path(scratch) / "best.safetensors", Trainer(task, config, Path(scratch))
