@@ -19,7 +19,8 @@ import numpy as np
 from robo_maxent.evaluation.intervals import proportion
 from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.sim.physics import mujoco
-from robo_maxent.tasks.arm import ARM, VARIED
+from robo_maxent.tasks.arm import ARM
+from robo_maxent.tasks.arm_effects import VARIED
 from robo_maxent.tasks.arm_pick import ArmPick
 
 HOLD_SECONDS, SETTLE_SECONDS = 10.0, 1.0

@@ -32,7 +32,7 @@ from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.stress_test import read
 from robo_maxent.robustness.suites import Suite
 from robo_maxent.tasks import make
-from robo_maxent.tasks.arm import VARIED
+from robo_maxent.tasks.arm_effects import VARIED
 from robo_maxent.training.config import preset
 
 TASK = "arm-pick"

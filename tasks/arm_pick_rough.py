@@ -1,8 +1,8 @@
-"""Pick an object up from a table with bumps, steps or grooves, and put it where it is wanted.
+"""Pick an object up from a table with bumps, steps or grooves, and bring it to a goal.
 
-What differs from ``arm-pick``: the table is one of a pool of height fields, which stands higher or
-lower but level, and an object may lie askew. A policy does not see the surface, only how the object
-lies on it; the critic sees the surface around the object.
+What differs from ``arm-pick``: the table is one of a pool of height fields, at different heights
+but never tilted, and an object may lie askew. A policy does not see the surface, only how the
+object lies on it; the critic sees the surface around the object.
 """
 
 import os
@@ -21,16 +21,18 @@ from robo_maxent.sim.rotations import yaw
 from robo_maxent.sim.table_surfaces import TABLE
 from robo_maxent.sim.terrain_pool import TerrainPool, origin
 from robo_maxent.spaces import Field
-from robo_maxent.tasks.arm import EFFECTS, SEEN, TRUTH, VARIED, Handling, Surface
+from robo_maxent.tasks.arm import EFFECTS, VARIED, Handling
+from robo_maxent.tasks.arm_observation import SEEN, TRUTH
 from robo_maxent.tasks.arm_pick import ArmPick
+from robo_maxent.tasks.tabletop import Surface
 
 KINDS = tuple(kind for kind in TABLE.trained if kind != "flat")  # at level 0 all are nearly flat
 
 RANGES = {name: given for name, given in VARIED.items() if name != "table_tilt"}
 
-DROP = 0.002  # m between the highest point below an object and its lower side, when it is let go
-# Points of the lower side that are looked at, of its half-width: 1 mm apart below the largest
-# object, between which no surface rises by as much as it is dropped from.
+DROP = 0.002  # m that an object falls when it is let go above the highest point below it
+# Points of the lower side of an object that are compared with the surface, in half-widths. Below
+# the largest object they are 1 mm apart, and no surface rises by DROP between two of them.
 SIDE = np.linspace(-1.0, 1.0, 61)
 
 # Points of the surface that the critic sees, from the object, m: ahead, to the left.
@@ -41,7 +43,7 @@ _FLIP = tuple(np.arange(len(AROUND)).reshape(3, 3)[:, ::-1].ravel().tolist())
 
 @dataclass(frozen=True)
 class Uneven(Surface):
-    """A patch of the pool."""
+    """The top of a table that is a patch of the pool."""
 
     pool: TerrainPool
     patch: int
@@ -54,13 +56,13 @@ class Uneven(Surface):
 
     @property
     def highest(self) -> Surface:
-        """The level at which its highest point is."""
+        """The level plane through its highest point."""
         top = float(self.pool.heights[self.patch].max())
         return Surface(self.middle + np.array([0.0, 0.0, top]), self.orientation)
 
 
 class ArmPickRough(ArmPick):
-    """Bring the object to the goal, from a table that is terrain."""
+    """Bring the object to the goal, from a table with an uneven surface."""
 
     name = "arm-pick-rough"
     summary = "the same from a table with bumps, steps or grooves, which it can't see"
@@ -102,7 +104,7 @@ class ArmPickRough(ArmPick):
 
     @cached_property
     def middle(self) -> np.ndarray:
-        """Of the table at height 0, where no effect raised it, world frame, m, (3,)."""
+        """Middle of the table before effects raise or lower it, world frame, m, (3,)."""
         return origin(self.robot.model, self.pool)
 
     def trial(self, terrain: TerrainPool | None = None) -> Self:
@@ -117,15 +119,8 @@ class ArmPickRough(ArmPick):
         level = np.array([[1.0, 0.0, 0.0, 0.0]])
         return Uneven(self.middle + raised, level, self.pool, int(episode.patch[sim]))
 
-    def hand_above(
-        self, surface: Surface, between: tuple[float, float], rng: np.random.Generator
-    ) -> int:
-        """One of the starts of the hand, so far above the highest point of the table, m."""
-        assert isinstance(surface, Uneven)
-        return super().hand_above(surface.highest, between, rng)
-
     def reset(self, episode: Handling, sim: int, rng: np.random.Generator) -> Initial:
-        """As on a level table, with an object that would be inside of it let fall from above it."""
+        """Begin as ``arm-pick`` does, and lift an object that would begin inside the surface."""
         initial = super().reset(episode, sim, rng)
         pose = initial.qpos[self.robot.object_qpos[0] :][:7]  # a view
         half = self.half_height(episode, sim)
@@ -134,7 +129,7 @@ class ArmPickRough(ArmPick):
         return initial
 
     def table_parts(self, episode: Handling, state: ManipulationState) -> list[np.ndarray]:
-        """What only a simulator knows of the tables, (N, ...) each."""
+        """What critics see of the tables, (N, ...) each."""
         thing, params = state.object_position[:, 0], episode.params
         x, y = (thing[:, axis, None] - self.middle[axis] + AROUND[:, axis] for axis in (0, 1))
         raised, friction = params["table_height"][:, None], params["table_friction"][:, None]

@@ -1,4 +1,4 @@
-"""Reach for a point above a table; nothing is handled, but what stands there may be in the way."""
+"""Reach for a point above a table, on which an object may be in the way."""
 
 from collections.abc import Mapping
 
@@ -7,23 +7,16 @@ import numpy as np
 from robo_maxent.envs.task import Initial
 from robo_maxent.sim.robot import ManipulationState
 from robo_maxent.spaces import GoalSpec
-from robo_maxent.tasks.arm import (
-    CLEARANCE,
-    COLUMNS,
-    RELATIVE,
-    TOLERANCE,
-    ArmTask,
-    Handling,
-    apart,
-    met,
-)
+from robo_maxent.tasks.arm import ArmTask, Handling
+from robo_maxent.tasks.arm_goals import RELATIVE, SLOPE, TOLERANCE, apart, met
+from robo_maxent.tasks.arm_observation import COLUMNS
+from robo_maxent.tasks.tabletop import CLEARANCE
 
 ABOVE = (0.03, 0.30)  # m of the goal above the table
-SLOPE = 5.0  # 1/m, of the reward for nearness
 
 
 def terms(hand: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
-    """Terms of the reward of positions, world frame, m, (N, 3): (N,) each."""
+    """Terms of the reward, (N,) each, of positions, world frame, m, (N, 3)."""
     distance = apart(hand, goal)
     return {
         "near": 0.5 * (1.0 - np.tanh(SLOPE * distance)),
@@ -34,7 +27,7 @@ def terms(hand: np.ndarray, goal: np.ndarray) -> dict[str, np.ndarray]:
 def reward(
     obs: np.ndarray, action: np.ndarray, after: np.ndarray, at: Mapping[str, slice] = COLUMNS
 ) -> np.ndarray:
-    """The same of observations: those after the step, (B, O), to (B,)."""
+    """Sum of the terms, (B,), from the observations after the step, (B, O)."""
     return sum(terms(after[:, at["hand"]], after[:, at["goal"]]).values(), np.zeros(len(after)))
 
 
@@ -49,8 +42,8 @@ class ArmReach(ArmTask):
         """Put the goal above the table, and the object somewhere on it."""
         surface, above = self.surface(episode, sim), self.half_height(episode, sim)
         place, lifted = rng.uniform(*self.objects), self.size * rng.uniform(*ABOVE)
-        goal = self.lying(surface, place, lifted, 0.0)[0]
-        pose = self.lying(surface, rng.uniform(*self.objects), above, rng.uniform(-np.pi, np.pi))
+        goal = surface.lying(place, lifted, 0.0)[0]
+        pose = surface.lying(rng.uniform(*self.objects), above, rng.uniform(-np.pi, np.pi))
         start = self.hand_above(surface, CLEARANCE, rng)
         return self.begin(episode, sim, surface, start, pose, goal)
 
@@ -59,7 +52,7 @@ class ArmReach(ArmTask):
         return state.site_position["hand"]
 
     def places(self, episode: Handling, sim: int) -> dict[str, tuple[float, float]]:
-        """Of the goal: the object does not matter."""
+        """Where the goal was; the object does not matter."""
         return {"goal": super().places(episode, sim)["goal"]}
 
     def terminated(self, episode: Handling, state: ManipulationState) -> np.ndarray:

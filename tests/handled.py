@@ -8,7 +8,8 @@ import numpy as np
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.params import EpisodeParams, nominal
 from robo_maxent.tasks import make
-from robo_maxent.tasks.arm import EFFECTS, VARIED, ArmTask
+from robo_maxent.tasks.arm import ArmTask
+from robo_maxent.tasks.arm_effects import EFFECTS, VARIED
 from robo_maxent.tasks.arm_pick import ArmPick
 from robo_maxent.tasks.arm_reach import ArmReach
 
@@ -51,7 +52,7 @@ def put(env: MujocoVecEnv[Any, Any], x: float, y: float, facing: float = 0.0) ->
     task: Any = env.task
     for sim in range(env.n):
         surface, above = task.surface(env.episode, sim), task.half_height(env.episode, sim)
-        pose = task.lying(surface, np.array([x, y]), above, facing)
+        pose = surface.lying(np.array([x, y]), above, facing)
         env.batch.bind("qpos")[sim, START : START + 7] = np.concatenate(pose)
     env.batch.bind("qvel")[:] = 0.0
     env.batch.forward()

@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.perturbations.base import Plant
 from robo_maxent.perturbations.table import SlipperyPatches, rotation
-from robo_maxent.tasks.arm import Surface
+from robo_maxent.tasks.tabletop import Surface
 
 G = 9.81
 DIRECTIONS = np.arange(8) * np.pi / 4

@@ -17,7 +17,7 @@ from robo_maxent.sim.table_surfaces import TABLE
 from robo_maxent.sim.terrain_pool import LEVELS, TerrainPool
 from robo_maxent.spaces import mirror
 from robo_maxent.tasks import make
-from robo_maxent.tasks.arm import VARIED
+from robo_maxent.tasks.arm_effects import VARIED
 from robo_maxent.tasks.arm_pick_rough import AROUND, DROP, KINDS, ArmPickRough
 
 TASK = ArmPickRough()

@@ -9,9 +9,11 @@ from handled import ARM_TASKS, CLOSE, START, begun, built, of_shape
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.tasks import make
-from robo_maxent.tasks.arm import FALLEN, OBJECTS, VARIED, apart
+from robo_maxent.tasks.arm_effects import VARIED
+from robo_maxent.tasks.arm_goals import apart
 from robo_maxent.tasks.arm_pick import AIR
 from robo_maxent.tasks.arm_reach import ABOVE
+from robo_maxent.tasks.tabletop import FALLEN, OBJECTS
 
 every_task = pytest.mark.parametrize("name", ARM_TASKS)
 

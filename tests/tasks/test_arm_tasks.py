@@ -8,11 +8,8 @@ from handled import ARM_TASKS, MOTION, START, begun, built, of_shape
 
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.spaces import Mirror, columns, mirror
-from robo_maxent.tasks.arm import (
-    TOLERANCE,
-    ArmTask,
-    apart,
-)
+from robo_maxent.tasks.arm import ArmTask
+from robo_maxent.tasks.arm_goals import TOLERANCE, apart
 from robo_maxent.types import Step
 
 every_task = pytest.mark.parametrize("name", ARM_TASKS)

@@ -23,7 +23,9 @@ from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import load
 from robo_maxent.spaces import columns
 from robo_maxent.tasks import make
-from robo_maxent.tasks.arm import GRIPPER, OBJECTS, apart
+from robo_maxent.tasks.arm_goals import apart
+from robo_maxent.tasks.arm_observation import GRIPPER
+from robo_maxent.tasks.tabletop import OBJECTS
 
 ARMS = ("six", "seven", "parallel", "five")
 
