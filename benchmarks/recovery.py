@@ -26,8 +26,8 @@ from robo_maxent.evaluation.paired import SuccessDifference, holm, success_diffe
 from robo_maxent.evaluation.survival import waiting_times
 from robo_maxent.learning.policy import Policy
 from robo_maxent.perturbations.base import Share
+from robo_maxent.report.breakdowns import start_numbers
 from robo_maxent.report.rows import NOMINAL, StressEpisode, pair_key, start_of
-from robo_maxent.report.tables import start_numbers
 from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.stress_test import read
 from robo_maxent.robustness.suites import Suite

@@ -92,7 +92,7 @@ def tried(name: str, folder: Path, seeds: Sequence[int], limit: float) -> Tried:
     from robo_maxent.errors import RobotError
     from robo_maxent.robots.model_file import locate
     from robo_maxent.robots.page import write_page
-    from robo_maxent.robots.proposal import propose
+    from robo_maxent.robots.propose import propose
     from robo_maxent.tasks import make
 
     named = ROBOTS[name]

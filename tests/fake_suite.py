@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from hand_rows import LABELS
 
-from robo_maxent.report.maps import DIRECTIONS
+from robo_maxent.report.breakdown_figures import DIRECTIONS
 from robo_maxent.report.rows import SUITE_FORMAT, Push, StressEpisode
 
 JOINTS = tuple(

@@ -5,8 +5,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from robo_maxent.robots.page import write_page
-from robo_maxent.robots.proposal import propose
-from robo_maxent.robots.proposed import Proposal
+from robo_maxent.robots.proposal import Proposal
+from robo_maxent.robots.propose import propose
 
 MOTOR = '<motor joint="{joint}" ctrlrange="-1 1" gear="{torque}"/>'
 TORQUES = (60, 60, 40, 12, 12, 8)

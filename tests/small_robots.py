@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from robo_maxent.robots import page as robot_page
-from robo_maxent.robots.proposal import propose
+from robo_maxent.robots.propose import propose
 
 LEG_PLACES = {
     "FL": (0.2, 0.1),

@@ -59,7 +59,7 @@ class Robot:
         from robo_maxent.robots.arm_page import ArmPage
         from robo_maxent.robots.model_file import locate
         from robo_maxent.robots.page import write_page
-        from robo_maxent.robots.proposal import propose
+        from robo_maxent.robots.propose import propose
 
         if self.feet is not None and len(self.feet) != LEGS:
             raise UsageError(f"--feet takes four bodies, FR FL RR RL, got {len(self.feet)}")

@@ -19,6 +19,7 @@ from robo_maxent.evaluation.paired import (
     success_difference,
 )
 from robo_maxent.report.axis_rows import AxisRows, RowIndex
+from robo_maxent.report.breakdowns import BreakdownAnalysis, breakdowns, share
 from robo_maxent.report.curves import Curve, is_ordered
 from robo_maxent.report.failures import Failures
 from robo_maxent.report.grips import GripAnalysis, grips
@@ -37,7 +38,6 @@ from robo_maxent.report.rows import (
     met,
     survived,
 )
-from robo_maxent.report.tables import BreakdownAnalysis, breakdowns, share
 from robo_maxent.report.ways import WaysAnalysis, ways
 from robo_maxent.types import FloorPlan
 

@@ -22,12 +22,12 @@ from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.recovery import HOLD, WITHIN
 from robo_maxent.files import write_atomically
 from robo_maxent.report import (
+    breakdown_figures,
+    curve_figures,
     figures,
     formatting,
-    maps,
     place_figures,
-    plots,
-    recovery_plots,
+    recovery_figures,
     verdict,
     way_figures,
 )
@@ -204,14 +204,14 @@ def render(
         words=formatting,
         figures=figures,
         tiles=verdict.tiles,
-        maps=maps,
-        plots=plots,
+        breakdown_figures=breakdown_figures,
+        curve_figures=curve_figures,
         styles=figures.styles(analysis),
         verdicts=verdict.verdicts(analysis, suite),
         caveats=(*_notes(suite), *caveats(analysis, unfilmed), *problems),
         ranking=_ranking(analysis),
-        scales=[plots.curves(axis, analysis, "success") for axis in scales],
-        scales_survived=[plots.curves(axis, analysis, "survived") for axis in scales],
+        scales=[curve_figures.curves(axis, analysis, "success") for axis in scales],
+        scales_survived=[curve_figures.curves(axis, analysis, "survived") for axis in scales],
         breakdowns=_breakdowns(analysis),
         recovery=_recovery(analysis),
         grips=_grips(analysis),
@@ -221,7 +221,9 @@ def render(
         outcomes=_outcomes(analysis),
         outcome_names=_outcome_names(analysis),
         outcome_class=outcome_class,
-        sampled=[figure for p in analysis.policies if (figure := plots.sampled(analysis, p))],
+        sampled=[
+            figure for p in analysis.policies if (figure := curve_figures.sampled(analysis, p))
+        ],
         cards=cards,
         fingerprint=digest or fingerprint(rows),
         within=WITHIN,
@@ -288,23 +290,24 @@ def _breakdowns(analysis: Analysis) -> list[AxisFigures]:
     shown = []
     for label, group in groupby(analysis.breakdowns, key=lambda each: each.label):
         of_axis = list(group)
-        pictures = tuple(figure for each in of_axis for figure in maps.figures(each))
-        is_wide = any(maps.is_polar(each.breakdown) for each in of_axis)
-        shown.append(AxisFigures(label.title, maps.introduction(of_axis), pictures, is_wide))
+        pictures = tuple(figure for each in of_axis for figure in breakdown_figures.figures(each))
+        is_wide = any(breakdown_figures.is_polar(each.breakdown) for each in of_axis)
+        words = breakdown_figures.introduction(of_axis)
+        shown.append(AxisFigures(label.title, words, pictures, is_wide))
     return shown
 
 
 def _recovery(analysis: Analysis) -> list[AxisFigures]:
     """The recovery times of each axis that has any."""
     return [
-        AxisFigures(each.label.title, "", tuple(recovery_plots.figures(each, analysis)))
+        AxisFigures(each.label.title, "", tuple(recovery_figures.figures(each, analysis)))
         for each in analysis.recovery
     ]
 
 
 def _grips(analysis: Analysis) -> list[AxisFigures]:
     """The losses of each axis that has any."""
-    shown = [(each.label.title, recovery_plots.grip_figures(each)) for each in analysis.grips]
+    shown = [(each.label.title, recovery_figures.grip_figures(each)) for each in analysis.grips]
     return [AxisFigures(title, "", tuple(figures)) for title, figures in shown if figures]
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from robo_maxent.report import svg
+from robo_maxent.report.breakdown_figures import shade, short
 from robo_maxent.report.figures import Figure, Table
 from robo_maxent.report.formatting import counted
-from robo_maxent.report.maps import shade, short
 from robo_maxent.report.places import PlaceMap
 from robo_maxent.report.svg import Scale, element
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from robo_maxent.evaluation.recovery import WITHIN
 from robo_maxent.evaluation.survival import WaitingTimes, waiting_times
+from robo_maxent.report.breakdowns import PUSHED, Pushes, pushes
 from robo_maxent.report.row_table import RowGroup
 from robo_maxent.report.rows import AxisLabel
-from robo_maxent.report.tables import PUSHED, Pushes, pushes
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.anatomy import surface
 from robo_maxent.robots.arm_page import JOINTS
-from robo_maxent.robots.findings import Finding, few
-from robo_maxent.robots.gripper_parts import GripperParts, find_gripper
-from robo_maxent.robots.parts import at_rest, hangs_on
+from robo_maxent.robots.geom_surface import surface
+from robo_maxent.robots.gripper_anatomy import GripperParts, find_gripper
+from robo_maxent.robots.proposal import Finding, few
+from robo_maxent.robots.robot_mjcf import at_rest, hangs_on
 from robo_maxent.sim.legs import chain
 from robo_maxent.sim.physics import mujoco
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.arm_page import SIZES
-from robo_maxent.robots.findings import Finding
+from robo_maxent.robots.proposal import Finding
 from robo_maxent.sim.hand_space import FULL, READY, STARTS
 from robo_maxent.sim.kinematics import Chain
 from robo_maxent.sim.physics import mujoco

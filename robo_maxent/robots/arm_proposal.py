@@ -5,16 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from robo_maxent.robots.arm_anatomy import ArmAnatomy, find_arm
-from robo_maxent.robots.arm_gains import propose_gains
 from robo_maxent.robots.arm_page import ArmJoints, ArmPage, Gripper, Hand
-from robo_maxent.robots.arm_parts import arm_alone
 from robo_maxent.robots.arm_pose import solve
-from robo_maxent.robots.drives import rounded, torque_limit
-from robo_maxent.robots.findings import Finding, few
-from robo_maxent.robots.gripper_parts import GripperParts
+from robo_maxent.robots.arm_selection import arm_alone
+from robo_maxent.robots.arm_servos import propose_gains
+from robo_maxent.robots.gripper_anatomy import GripperParts
 from robo_maxent.robots.model_file import ModelFile
-from robo_maxent.robots.parts import hangs_on
-from robo_maxent.robots.proposed import Proposal, other_world
+from robo_maxent.robots.motors import rounded, torque_limit
+from robo_maxent.robots.proposal import Finding, Proposal, few, other_world
+from robo_maxent.robots.robot_mjcf import hangs_on
 from robo_maxent.sim.physics import mujoco
 
 GRIP = {"kp": 3000.0, "kd": 60.0, "force": 30.0}

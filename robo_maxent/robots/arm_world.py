@@ -5,11 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.robots.anatomy import surface
 from robo_maxent.robots.arm_page import ArmPage
-from robo_maxent.robots.arm_parts import finger_of
-from robo_maxent.robots.parts import SENSED_GROUP, Selection, compiled_text, emit, without_looks
-from robo_maxent.robots.table_world import table_world
+from robo_maxent.robots.arm_selection import finger_of
+from robo_maxent.robots.arm_table import table_world
+from robo_maxent.robots.geom_surface import surface
+from robo_maxent.robots.robot_mjcf import (
+    SENSED_GROUP,
+    Selection,
+    compiled_text,
+    emit,
+    without_looks,
+)
 from robo_maxent.robots.written_world import WrittenWorld
 from robo_maxent.sim.physics import mujoco
 

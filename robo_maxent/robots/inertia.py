@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robo_maxent.robots.findings import Finding, few
+from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.sim.physics import mujoco
 
 LEAST_MASS, LEAST_INERTIA = 1e-3, 1e-6

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.findings import Finding, few
 from robo_maxent.robots.inertia import (
     LEAST_INERTIA,
     LEAST_MASS,
@@ -22,6 +21,7 @@ from robo_maxent.robots.inertia import (
     mend_inertias,
     rotation,
 )
+from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.sim.physics import mujoco
 
 MESHES = (".stl", ".obj", ".msh")

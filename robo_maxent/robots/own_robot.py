@@ -15,16 +15,16 @@ from typing import Any
 
 from robo_maxent.errors import RobotError
 from robo_maxent.from_json import typed
-from robo_maxent.robots.arm_fit import check_fit
 from robo_maxent.robots.arm_page import ArmPage
-from robo_maxent.robots.arm_parts import arm_alone
+from robo_maxent.robots.arm_page_check import check_fit
+from robo_maxent.robots.arm_selection import arm_alone
 from robo_maxent.robots.arm_world import ArmWorld
 from robo_maxent.robots.model_file import locate, open_model
 from robo_maxent.robots.page import Page, page_file, read_page, write_page
-from robo_maxent.robots.page_world import PageWorld
-from robo_maxent.robots.quadruped_fit import check_quadruped_fit
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
-from robo_maxent.robots.quadruped_parts import quadruped_alone
+from robo_maxent.robots.quadruped_page_check import check_quadruped_fit
+from robo_maxent.robots.quadruped_selection import quadruped_alone
+from robo_maxent.robots.quadruped_world import PageWorld
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.robot import RobotSpec
 

@@ -1,41 +1,50 @@
-"""What the page of a robot should say: proposed from its model, with all that is wrong with it."""
+"""What ``robot check`` proposes for a model: a page, and findings, each with its fix."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from robo_maxent.robots.anatomy import has_legs
-from robo_maxent.robots.arm_anatomy import is_arm
-from robo_maxent.robots.arm_proposal import propose_arm
-from robo_maxent.robots.model_file import open_model
-from robo_maxent.robots.proposed import Proposal
-from robo_maxent.robots.quadruped_proposal import propose_quadruped
-
-__all__ = ["Proposal", "propose"]
+from robo_maxent.robots.page import Page
+from robo_maxent.sim.physics import mujoco
 
 
-def propose(
-    path: Path,
-    named: str,
-    name: str,
-    base: str | None = None,
-    feet: Sequence[str] = (),
-    hand: str | None = None,
-) -> Proposal:
-    """The page of a robot: of an arm, if a chain of hinges ends in a hand, or of a quadruped.
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a task can't take as it is, or that its user should know."""
 
-    Args:
-        path: Its MJCF or URDF.
-        named: How the page shall name that.
-        name: Of the robot.
-        base: Body that the legs stand out of, or that the arm begins with; None: found.
-        feet: Bodies of the feet, FR, FL, RR and RL; empty: found. Whoever has some is a quadruped.
-        hand: Body that the arm ends with; None: found. Whoever has one is an arm.
+    what: str
+    """What is found, in words and numbers."""
+    fix: str
+    """What is done about it, or, if it is the user's to do, what to do."""
+    by_hand: bool = False
+    """Nothing here can mend it."""
 
-    Raises:
-        RobotError: It is neither, or nothing here can repair it.
-    """
-    file = open_model(path)
-    model = file.compiled
-    if hand is not None or (not feet and is_arm(model) and not has_legs(model)):
-        return propose_arm(file, named, name, base, hand)
-    return propose_quadruped(file, named, name, base, feet)
+
+@dataclass(frozen=True)
+class Proposal:
+    """A page for a model, and what is wrong with the model."""
+
+    page: Page
+    findings: tuple[Finding, ...]
+    mass: float
+    """Of all that moves, kg."""
+    length: float
+    """Of the legs of a quadruped, or how far an arm reaches, m."""
+
+    @property
+    def by_hand(self) -> tuple[Finding, ...]:
+        """What its user has to mend."""
+        return tuple(finding for finding in self.findings if finding.by_hand)
+
+
+def other_world(model: mujoco.MjModel) -> Finding:
+    """What becomes of the world that a file has."""
+    return Finding(
+        f"a time step of {1e3 * model.opt.timestep:g} ms and solver options of its own",
+        "the task's world, with its ground, time step and solver",
+    )
+
+
+def few(names: Sequence[str], most: int = 4) -> str:
+    """The first of some names, for people."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(name or "unnamed" for name in names[:most]) + more

@@ -10,14 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from robo_maxent.robots.anatomy import Anatomy, find_anatomy
-from robo_maxent.robots.drives import is_motor, rounded, torque_limit
-from robo_maxent.robots.findings import Finding, few
 from robo_maxent.robots.model_file import ModelFile
-from robo_maxent.robots.proposed import Proposal, other_world
+from robo_maxent.robots.motors import is_motor, rounded, torque_limit
+from robo_maxent.robots.proposal import Finding, Proposal, few, other_world
+from robo_maxent.robots.quadruped_anatomy import Anatomy, find_anatomy
 from robo_maxent.robots.quadruped_page import LEGS, Feet, Joints, Leg, QuadrupedPage
-from robo_maxent.robots.quadruped_parts import grounded
-from robo_maxent.robots.stance import Stance, solve
+from robo_maxent.robots.quadruped_selection import grounded
+from robo_maxent.robots.quadruped_stance import Stance, solve
 from robo_maxent.sim.body_scale import REFERENCE_LEG, REFERENCE_MASS
 from robo_maxent.sim.physics import mujoco
 

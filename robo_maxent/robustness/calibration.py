@@ -17,7 +17,7 @@ import numpy as np
 
 from robo_maxent.evaluation.recovery import SafeSet, calibrate
 from robo_maxent.perturbations import params as episode_params
-from robo_maxent.robustness import returns, traced_rollout
+from robo_maxent.robustness import success_by_return, traced_rollout
 from robo_maxent.robustness.baselines import baseline
 from robo_maxent.robustness.traced_rollout import Batch, Trace
 from robo_maxent.types import Episode
@@ -38,11 +38,11 @@ def calibrated(
         undisturbed = trace.undisturbed(list(episodes), batch.task.control_dt)
         safe_set = calibrate(list(trace.deviation_names), undisturbed) if undisturbed else None
         added[SAFE_SET] = {label: {mode: safe_set and safe_set.to_json()}}
-    if RETURN_NEEDED in known or not returns.knows_success(episodes):
+    if RETURN_NEEDED in known or not success_by_return.knows_success(episodes):
         random = known.get(RANDOM_RETURN)
         if random is None:
-            random = returns.mean_return(_random_episodes(batch))
-        least = returns.needed(returns.mean_return(episodes), random)
+            random = success_by_return.mean_return(_random_episodes(batch))
+        least = success_by_return.needed(success_by_return.mean_return(episodes), random)
         added |= {RANDOM_RETURN: random, RETURN_NEEDED: {label: {mode: least}}}
     return joined(known, added)
 
@@ -74,7 +74,7 @@ def explained(known: Calibration, task: str) -> str | None:
         for label, of_label in known[RETURN_NEEDED].items()
         for mode, value in of_label.items()
     }
-    return returns.explained(task, known[RANDOM_RETURN], shown)
+    return success_by_return.explained(task, known[RANDOM_RETURN], shown)
 
 
 def judged(
@@ -84,7 +84,7 @@ def judged(
     if RETURN_NEEDED not in known:
         return list(episodes), False
     least = _of(known, RETURN_NEEDED, way, first)
-    return [returns.judged(episode, least) for episode in episodes], True
+    return [success_by_return.judged(episode, least) for episode in episodes], True
 
 
 def safe_sets(known: Calibration, way: Way, first: str) -> tuple[SafeSet | None, SafeSet | None]:
@@ -102,7 +102,7 @@ def _of(known: Calibration, name: str, way: Way, first: str) -> Any:
 
 def _random_episodes(batch: Batch) -> list[Episode]:
     """Undisturbed episodes of random actions, the same for all policies."""
-    task, n = batch.task, returns.RANDOM_EPISODES
+    task, n = batch.task, success_by_return.RANDOM_EPISODES
     params = episode_params.nominal(task.perturbations, task.robot, n)
     undisturbed = Batch(task, params, np.arange(n), batch.seed, np.zeros(n, np.int64))
-    return traced_rollout.run(undisturbed, baseline(task, returns.RANDOM), "baseline")[0]
+    return traced_rollout.run(undisturbed, baseline(task, success_by_return.RANDOM), "baseline")[0]

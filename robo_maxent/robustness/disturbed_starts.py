@@ -10,7 +10,7 @@ from robo_maxent.evaluation.intervals import Proportion, proportion
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.report.rows import StressEpisode
-from robo_maxent.robustness import returns, traced_rollout
+from robo_maxent.robustness import success_by_return, traced_rollout
 from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.baselines import PolicyUnderTest, baseline
 from robo_maxent.robustness.disturbance_space import DisturbanceSpace
@@ -70,16 +70,16 @@ class DisturbedStarts:
     def calibrate(self, sims: np.ndarray) -> list[Episode]:
         """Undisturbed episodes, by which all are judged where the task knows no success."""
         episodes = self.undisturbed(sims)
-        self.by_return = not returns.knows_success(episodes)
+        self.by_return = not success_by_return.knows_success(episodes)
         if self.by_return:
-            chance = baseline(self.task, returns.RANDOM)
-            n = returns.RANDOM_EPISODES
+            chance = baseline(self.task, success_by_return.RANDOM)
+            n = success_by_return.RANDOM_EPISODES
             batch = self._batch(self._nominal(n), np.arange(n))
             at_random, _ = traced_rollout.run(batch, chance, "baseline", self.threads, self.dumps)
-            own, random = (returns.mean_return(each) for each in (episodes, at_random))
-            self.least_return = returns.needed(own, random)
+            own, random = (success_by_return.mean_return(each) for each in (episodes, at_random))
+            self.least_return = success_by_return.needed(own, random)
             least = {self.policy.label: self.least_return}
-            self.success_means = returns.explained(self.task.name, random, least)
+            self.success_means = success_by_return.explained(self.task.name, random, least)
         return [self._judged(episode) for episode in episodes]
 
     def test(self, space: DisturbanceSpace, sims: np.ndarray) -> "DisturbanceTest":
@@ -107,7 +107,7 @@ class DisturbedStarts:
         return episode_params.nominal(self.task.perturbations, self.task.robot, n)
 
     def _judged(self, episode: Episode) -> Episode:
-        return returns.judged(episode, self.least_return) if self.by_return else episode
+        return success_by_return.judged(episode, self.least_return) if self.by_return else episode
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from robo_maxent.evaluation.intervals import CensoredValue
 from robo_maxent.evaluation.severity import severity_curve
 from robo_maxent.report import curves
 from robo_maxent.report.analysis import analyse
+from robo_maxent.report.breakdowns import sector
 from robo_maxent.report.curves import SEED, curve, outcome_table
 from robo_maxent.report.failures import Failures
 from robo_maxent.report.row_table import RowTable, numbered
@@ -28,7 +29,6 @@ from robo_maxent.report.rows import (
     met,
     ordered,
 )
-from robo_maxent.report.tables import sector
 
 
 def test_shares_count_what_they_say() -> None:

@@ -12,7 +12,7 @@ from fake_suite import Actor, evaluation, label
 from hand_rows import LABELS, axis_label, declared, many, row
 
 from robo_maxent.errors import UsageError
-from robo_maxent.report import formatting, html, plots, verdict
+from robo_maxent.report import curve_figures, formatting, html, verdict
 from robo_maxent.report.analysis import analyse
 from robo_maxent.report.row_table import RowTable
 from robo_maxent.report.rows import OUTCOMES, StressEpisode, identity
@@ -417,12 +417,12 @@ def test_the_bar_of_a_fall_ends_at_the_frame_where_it_is_open(rising: bool) -> N
             for r in many(n, count, axis="payload", severity=s)
         ]
         found = analyse(rows, suite)
-        figure = plots.curves(found.axes["payload"], found, "success")
+        figure = curve_figures.curves(found.axes["payload"], found, "success")
         return [(min(ends), max(ends)) for ends in bars(str(figure.picture))]
 
-    left, right = plots.LEFT, plots.RIGHT
+    left, right = curve_figures.LEFT, curve_figures.RIGHT
     assert drawn(19, 19, 20) == [(left, right)]
-    inset = plots.INSET
+    inset = curve_figures.INSET
     assert drawn(18, 0, 20) == [(left, right - inset)]
     assert drawn(400, 0, 400) == [(left + inset, right - inset)]
     assert drawn(0, 0, 400) == [(left, left + inset)]

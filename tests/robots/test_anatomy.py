@@ -6,7 +6,7 @@ import small_robots
 from small_robots import LEG_PLACES, mjcf
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.anatomy import Anatomy, find_anatomy
+from robo_maxent.robots.quadruped_anatomy import Anatomy, find_anatomy
 from robo_maxent.robots.quadruped_page import LEGS
 from robo_maxent.sim.physics import mujoco
 

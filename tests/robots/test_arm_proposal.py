@@ -10,8 +10,8 @@ from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.arm_anatomy import find_arm
 from robo_maxent.robots.arm_page import ArmPage
-from robo_maxent.robots.proposal import propose
-from robo_maxent.robots.proposed import Proposal
+from robo_maxent.robots.proposal import Proposal
+from robo_maxent.robots.propose import propose
 from robo_maxent.robots.quadruped_page import QuadrupedPage
 from robo_maxent.sim.physics import mujoco
 

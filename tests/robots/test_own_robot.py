@@ -9,7 +9,8 @@ import small_robots
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.own_robot import open_robot
 from robo_maxent.robots.page import write_page
-from robo_maxent.robots.proposal import Proposal, propose
+from robo_maxent.robots.proposal import Proposal
+from robo_maxent.robots.propose import propose
 from robo_maxent.robots.quadruped_page import QuadrupedPage
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import load

@@ -6,10 +6,11 @@ from small_robots import DRIVE, mjcf, urdf
 
 from robo_maxent.assets import path as asset
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.anatomy import find_anatomy
-from robo_maxent.robots.proposal import Proposal, propose
+from robo_maxent.robots.proposal import Proposal
+from robo_maxent.robots.propose import propose
+from robo_maxent.robots.quadruped_anatomy import find_anatomy
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
-from robo_maxent.robots.stance import foot_places, solve
+from robo_maxent.robots.quadruped_stance import foot_places, solve
 from robo_maxent.sim.physics import mujoco
 
 

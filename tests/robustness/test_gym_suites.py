@@ -18,7 +18,7 @@ from robo_maxent.perturbations.base import Share
 from robo_maxent.perturbations.params import nominal
 from robo_maxent.report import html
 from robo_maxent.report.rows import NOMINAL, StressEpisode
-from robo_maxent.robustness import returns, traced_rollout
+from robo_maxent.robustness import success_by_return, traced_rollout
 from robo_maxent.robustness.axes import disturbances
 from robo_maxent.robustness.baselines import PolicyUnderTest
 from robo_maxent.robustness.episode_measures import outcome
@@ -194,15 +194,15 @@ def test_without_success_a_policy_keeps_its_lead_over_random_actions(balanced: P
 
 
 def test_neither_offset_nor_unit_of_a_reward_changes_what_is_needed() -> None:
-    assert returns.needed(900.0, 100.0) == 740.0
-    assert returns.needed(-150.0, -1200.0) == -360.0
+    assert success_by_return.needed(900.0, 100.0) == 740.0
+    assert success_by_return.needed(-150.0, -1200.0) == -360.0
     for offset, unit in ((1e3, 1.0), (-5.0, 7.0)):
-        moved = returns.needed(offset + unit * 30.0, offset + unit * 10.0)
+        moved = success_by_return.needed(offset + unit * 30.0, offset + unit * 10.0)
         assert moved == pytest.approx(offset + unit * 26.0)
 
 
 def test_a_policy_that_is_no_better_than_chance_succeeds_nowhere(tmp_path: Path) -> None:
-    assert returns.needed(5.0, 5.0) is None
+    assert success_by_return.needed(5.0, 5.0) is None
     idle = PolicyUnderTest("idle", lambda obs: np.ones((len(obs), 1)))
     stress_test(FEW, PENDULUM, [idle], tmp_path, clips=0)
     rows, described = read(tmp_path)
@@ -212,14 +212,14 @@ def test_a_policy_that_is_no_better_than_chance_succeeds_nowhere(tmp_path: Path)
 
 def test_a_low_return_is_told_from_a_fall() -> None:
     episode = Episode("t", 0, 0, 0, 9, 1.0, None, False, False, {}, {})
-    low = returns.judged(episode, 2.0)
+    low = success_by_return.judged(episode, 2.0)
     assert low.success is False
     assert outcome(low, None, moves=False, by_return=True) == "low return"
     assert outcome(replace(low, terminated=True), None, moves=False, by_return=True) == "fell"
     assert outcome(low, None, moves=False) == "stuck"
-    assert returns.judged(episode, 1.0).success
+    assert success_by_return.judged(episode, 1.0).success
     known = Episode("t", 0, 0, 0, 9, 1.0, True, True, False, {}, {})
-    assert returns.judged(known, 2.0).success
+    assert success_by_return.judged(known, 2.0).success
 
 
 def test_an_id_that_says_success_is_judged_by_that_though_it_ends_with_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from robo_maxent.perturbations.arm_pushed import ArmPushed
 from robo_maxent.perturbations.objects import ObjectSize
 from robo_maxent.perturbations.params import nominal
 from robo_maxent.robots.page import write_page
-from robo_maxent.robots.proposal import propose
+from robo_maxent.robots.propose import propose
 from robo_maxent.sim.hand_space import READY, STARTS
 from robo_maxent.sim.mjcf import DECORATION_GROUP
 from robo_maxent.sim.physics import mujoco

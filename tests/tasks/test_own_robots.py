@@ -12,7 +12,7 @@ from robo_maxent.errors import PolicyError, RobotError
 from robo_maxent.perturbations.mass import CentreOfMass
 from robo_maxent.perturbations.params import nominal
 from robo_maxent.robots.page import write_page
-from robo_maxent.robots.proposal import propose
+from robo_maxent.robots.propose import propose
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
 from robo_maxent.sim.body_scale import BodyScale
 from robo_maxent.sim.capture_impulse import capture_impulse

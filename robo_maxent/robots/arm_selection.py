@@ -4,7 +4,7 @@ import numpy as np
 
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.arm_page import ArmPage
-from robo_maxent.robots.parts import (
+from robo_maxent.robots.robot_mjcf import (
     HIDDEN_GROUP,
     SHOWN_GROUP,
     Selection,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.findings import few
+from robo_maxent.robots.proposal import few
 from robo_maxent.sim.mjcf import DECORATION_GROUP, Mjcf
 from robo_maxent.sim.physics import mujoco
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from robo_maxent.robots.anatomy import surface
-from robo_maxent.robots.parts import Selection, alone, hangs_on, require_parts
+from robo_maxent.robots.geom_surface import surface
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
+from robo_maxent.robots.robot_mjcf import Selection, alone, hangs_on, require_parts
 from robo_maxent.sim.legs import LATERAL, leg_length
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco

@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.anatomy import Anatomy, LegParts
-from robo_maxent.robots.findings import Finding
+from robo_maxent.robots.proposal import Finding
+from robo_maxent.robots.quadruped_anatomy import Anatomy, LegParts
 from robo_maxent.robots.quadruped_page import LEGS
 from robo_maxent.sim.physics import mujoco
 

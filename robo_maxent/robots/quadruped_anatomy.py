@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.findings import Finding, few
+from robo_maxent.robots.geom_surface import surface
+from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.robots.quadruped_page import LEGS
 from robo_maxent.sim.legs import LATERAL, chain, leg_length
 from robo_maxent.sim.physics import mujoco
@@ -264,42 +265,6 @@ def _foot(
 def _inside(data: mujoco.MjData, body: int, point: np.ndarray) -> np.ndarray:
     """A point of the world in the frame of a body."""
     return data.xmat[body].reshape(3, 3).T @ (point - data.xpos[body])
-
-
-def surface(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> np.ndarray:
-    """Points of a geom that enclose it, or nearly so, world frame, m, (P, 3)."""
-    kind, size = int(model.geom_type[geom]), model.geom_size[geom]
-    if kind == mujoco.mjtGeom.mjGEOM_MESH.value:
-        mesh = int(model.geom_dataid[geom])
-        first = int(model.mesh_vertadr[mesh])
-        local = model.mesh_vert[first : first + int(model.mesh_vertnum[mesh])].astype(float)
-    elif kind == mujoco.mjtGeom.mjGEOM_SPHERE.value:
-        local = size[0] * _BALL
-    elif kind == mujoco.mjtGeom.mjGEOM_CAPSULE.value:
-        ends = [np.array([0.0, 0.0, end * size[1]]) for end in (-1, 1)]
-        local = np.concatenate([size[0] * _BALL + end for end in ends])
-    elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER.value:
-        rim = size[0] * _BALL * np.array([1.0, 1.0, 0.0])
-        local = np.concatenate([rim + np.array([0, 0, end * size[1]]) for end in (-1, 1)])
-    elif kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID.value:
-        local = _BALL * size
-    else:
-        local = _CORNERS * size
-    return data.geom_xpos[geom] + local @ data.geom_xmat[geom].reshape(3, 3).T
-
-
-_CORNERS = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
-
-
-def _ball(count: int = 200) -> np.ndarray:
-    """Points spread evenly over the unit sphere by the golden angle, with its poles."""
-    height = np.linspace(-1.0, 1.0, count)
-    angle = np.pi * (3.0 - np.sqrt(5.0)) * np.arange(count)
-    around = np.sqrt(1.0 - height**2)
-    return np.stack([around * np.cos(angle), around * np.sin(angle), height], axis=1)
-
-
-_BALL = _ball()
 
 
 def _placed(model: mujoco.MjModel, legs: Sequence[LegParts]) -> dict[str, LegParts]:

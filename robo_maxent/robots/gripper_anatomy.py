@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robo_maxent.robots.findings import Finding, few
+from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.sim.physics import mujoco
 
 SAMPLES = 33

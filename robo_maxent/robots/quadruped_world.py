@@ -5,9 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.robots.parts import SENSED_GROUP, Selection, compiled_text, emit, without_looks
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
-from robo_maxent.robots.quadruped_parts import mean_leg_length
+from robo_maxent.robots.quadruped_selection import mean_leg_length
+from robo_maxent.robots.robot_mjcf import (
+    SENSED_GROUP,
+    Selection,
+    compiled_text,
+    emit,
+    without_looks,
+)
 from robo_maxent.robots.written_world import WrittenWorld
 from robo_maxent.sim.body_scale import REFERENCE_LEG
 from robo_maxent.sim.mjcf import DECORATION_GROUP, Mjcf

@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from robo_maxent.evaluation.intervals import Proportion
 from robo_maxent.report import svg
+from robo_maxent.report.breakdowns import PUSHED, SECTORS, BreakdownAnalysis, Grid, Place
 from robo_maxent.report.figures import Figure, Table
 from robo_maxent.report.formatting import counted, quantity
 from robo_maxent.report.rows import AxisLabel
 from robo_maxent.report.svg import element
-from robo_maxent.report.tables import PUSHED, SECTORS, BreakdownAnalysis, Grid, Place
 from robo_maxent.types import Breakdown
 
 SHADES = (0.25, 0.5, 0.75, 0.9, 0.97)

@@ -8,12 +8,12 @@ import numpy as np
 from robo_maxent.errors import RobotError
 from robo_maxent.robots.arm_anatomy import pointing
 from robo_maxent.robots.arm_page import ArmPage
-from robo_maxent.robots.arm_parts import finger_of
 from robo_maxent.robots.arm_pose import AtTable, share_reached
+from robo_maxent.robots.arm_selection import finger_of
 from robo_maxent.robots.arm_world import finger_armature, ready_pose
-from robo_maxent.robots.drives import moved_inertia
-from robo_maxent.robots.gripper_parts import gap
-from robo_maxent.robots.servo_fit import Servos, check_servos
+from robo_maxent.robots.gripper_anatomy import gap
+from robo_maxent.robots.motors import moved_inertia
+from robo_maxent.robots.servo_check import Servos, check_servos
 from robo_maxent.sim.hand_space import READY
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco

@@ -6,10 +6,10 @@ What is proposed does; this is for pages that were changed.
 import numpy as np
 
 from robo_maxent.errors import RobotError
-from robo_maxent.robots.drives import moved_inertia
+from robo_maxent.robots.motors import moved_inertia
 from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage
-from robo_maxent.robots.quadruped_parts import mean_leg_length
-from robo_maxent.robots.servo_fit import Servos, check_servos
+from robo_maxent.robots.quadruped_selection import mean_leg_length
+from robo_maxent.robots.servo_check import Servos, check_servos
 from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
 

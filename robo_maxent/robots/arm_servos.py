@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robo_maxent.robots.drives import is_motor, moved_inertia, rounded, torque_limit
-from robo_maxent.robots.findings import Finding, few
+from robo_maxent.robots.motors import is_motor, moved_inertia, rounded, torque_limit
+from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.sim.physics import mujoco
 
 SAG = 0.087
