@@ -1,4 +1,4 @@
-"""Code of whoever sits here: modules of the current directory are found, as with ``python``."""
+"""Imports from the current directory, as ``python`` has them, for code of the user."""
 
 import hashlib
 import importlib
@@ -25,7 +25,7 @@ def import_from_here(module: str) -> ModuleType:
 
 
 def own_file(module: str) -> dict[str, str]:
-    """Module -> SHA-256 of its file; empty where it is none, or is of an installed package."""
+    """Name of a module and SHA-256 of its file; empty if it has none, or is installed."""
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None or "site-packages" in Path(file).parts:
         return {}

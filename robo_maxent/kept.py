@@ -1,4 +1,4 @@
-"""Files of a user's that a run or a stress test keeps a copy of, so that it works anywhere.
+"""Copies of a user's files, which runs and stress tests keep so that they work anywhere.
 
 Options of a task name such files by a path. What is written down names the copy, which lies beside.
 """
@@ -17,7 +17,7 @@ Kept = Mapping[str, tuple[str, bytes]]
 
 
 def named(options: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
-    """Options that name copies in the place of files."""
+    """Options with names of copies in the place of file paths."""
     return {**options, **{option: name for option, (name, _) in kept.items()}}
 
 
@@ -33,7 +33,7 @@ def write(kept: Kept, directory: Path) -> None:
 
 
 def placed(options: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """Options as they were written down, with the paths of the copies in their directory."""
+    """Options as they were written down, with paths to the copies in their directory."""
     paths = {
         option: str(directory / options[option])
         for option in OPTIONS

@@ -9,13 +9,13 @@ from robo_maxent.errors import UsageError
 
 OWN_GROUPS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")
-"""Where Linux keeps the limits of control groups, by which containers are made."""
+"""Where Linux keeps the limits of control groups, which containers set."""
 
 _asked = 0
 
 
 def use_threads(count: int) -> None:
-    """Say how many threads this process computes with from now on; 0: one per CPU.
+    """Set how many threads this process computes with from now on; 0: one per CPU.
 
     Raises:
         UsageError: ``count`` is below 0.
@@ -74,7 +74,7 @@ def _groups(controller: str) -> list[Path]:
 
 
 def _number(group: Path, file: str, place: int = 0) -> int | None:
-    """A number in a file of a group; None: it has no such file, or says that there is no limit."""
+    """A number in a file of a control group; None if there is no such file or no limit."""
     try:
         word = (group / file).read_text().split()[place]
     except (OSError, IndexError):
@@ -83,7 +83,7 @@ def _number(group: Path, file: str, place: int = 0) -> int | None:
 
 
 def _reclaimable(group: Path) -> int:
-    """Bytes of files that are kept in memory as long as nobody needs it."""
+    """Memory of cached files, which is freed as soon as somebody needs it, bytes."""
     try:
         lines = (group / "memory.stat").read_text().splitlines()
     except OSError:

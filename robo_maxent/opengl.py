@@ -1,4 +1,4 @@
-"""What ``MUJOCO_GL`` says, in every spelling that MuJoCo reads; known before MuJoCo is imported."""
+"""Meaning of ``MUJOCO_GL``, in every spelling that MuJoCo reads, before MuJoCo is imported."""
 
 import os
 
@@ -20,7 +20,7 @@ _ONE = {name: name for name in (*BACKENDS, "cgl")} | {"glx": "glfw"}
 
 
 def wanted() -> tuple[str, ...]:
-    """The backends that may be used, the first that works; none where pictures are switched off.
+    """Backends that may be used, in the order to try them; empty if pictures are switched off.
 
     Raises:
         RenderingError: MUJOCO_GL is none of the words that MuJoCo knows.
@@ -39,7 +39,7 @@ def wanted() -> tuple[str, ...]:
 
 
 def settle() -> None:
-    """Let every library read MUJOCO_GL as MuJoCo does, which alone overlooks case and spaces.
+    """Normalize the spelling of MUJOCO_GL: libraries other than MuJoCo mind case and spaces.
 
     Raises:
         RenderingError: It is none of the words that MuJoCo knows.

@@ -1,4 +1,4 @@
-"""One tree of seeds: what is drawn for one purpose is never met for another.
+"""One tree of seeds, so that episodes drawn for one purpose are never met for another.
 
 A run, an evaluation, a stress test and a film may all be given the same seed by the user; each has
 a branch of its own below it, so that no policy is judged by the episodes that it was trained on.
@@ -15,18 +15,18 @@ from robo_maxent.errors import UsageError
 
 
 class Purpose(IntEnum):
-    """What episodes are for: the first branching of the tree."""
+    """Purpose of an episode: the first branching of the tree."""
 
     TRAINING = 0
     VALIDATION = 1
-    """The periodic evaluations of a training run, which choose the policy that is kept."""
+    """The periodic evaluations within a training run, which choose the policy that is kept."""
     EVALUATION = 2
     STRESS_TEST = 3
     FILM = 4
 
 
 def whole(seed: SupportsIndex) -> int:
-    """A seed as Python's own number, since NumPy's overflow in hashes and are no JSON.
+    """A seed as a Python integer: NumPy's integers overflow in hashes and are not valid JSON.
 
     Raises:
         UsageError: It is no whole number of at least 0.
@@ -41,7 +41,7 @@ def whole(seed: SupportsIndex) -> int:
 
 
 def episode_rng(purpose: Purpose, seed: int, sim: int, episode: int) -> np.random.Generator:
-    """The generator of what a task draws at the beginning of an episode.
+    """Generator of what a task draws at the beginning of an episode.
 
     Args:
         purpose: What the episode is for.
@@ -55,19 +55,19 @@ def episode_rng(purpose: Purpose, seed: int, sim: int, episode: int) -> np.rando
 def named_rng(
     purpose: Purpose, seed: int, sim: int, episode: int, name: str
 ) -> np.random.Generator:
-    """The generator of one named part of an episode, so that a further part moves no other."""
+    """Generator of one named part of an episode, so that adding a part changes no other."""
     return _generator(seed, (purpose, sim, episode, word(name)))
 
 
 def patch_rng(
     purpose: Purpose, seed: int, kind: str, level: int, variant: int
 ) -> np.random.Generator:
-    """The generator of a patch of terrain."""
+    """Generator of a patch of terrain."""
     return _generator(seed, (purpose, word(kind), level, variant))
 
 
 def environment_seed(purpose: Purpose, seed: int, sim: int, episode: int) -> int:
-    """Seed of an episode of someone else's environment, 32 bits, since many take no more.
+    """Seed of an episode of a Gymnasium environment, 32 bits, since many take no more.
 
     The first three bits are the purpose: hashes of so few bits would meet by chance.
     """
@@ -76,7 +76,7 @@ def environment_seed(purpose: Purpose, seed: int, sim: int, episode: int) -> int
 
 
 def word(name: str) -> int:
-    """A name as a number of 32 bits."""
+    """Hash of a name, 32 bits."""
     return zlib.crc32(name.encode())
 
 

@@ -1,4 +1,4 @@
-"""What is observed and acted with: named fields, their reflection, goals, and a policy's layout."""
+"""Named fields of observations and actions, their reflection, goals, and a policy's layout."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -21,18 +21,18 @@ class Field:
     size: int
     """Number of elements."""
     sign: tuple[int, ...] | None = None
-    """Sign that each element takes under left-right reflection, after permutation; None: the field
-    declares no reflection, and so nothing with it in it is mirrored."""
+    """Sign of each element under left-right reflection, after permutation; None: the field
+    declares no reflection, so nothing that contains it is mirrored."""
     permutation: tuple[int, ...] | None = None
-    """Element that each element comes from under reflection; None: itself."""
+    """Index of the element that each element comes from under reflection; None: itself."""
     noise: float = 0.0
     """Half-width of uniform sensor noise, in the unit; the effect ``sensor_noise`` scales it."""
     privileged: bool = False
-    """For critics only: no robot could measure it. These fields stand after all others."""
+    """Whether only critics see it, since no robot could measure it. These fields come last."""
 
 
 def places(sizes: Iterable[tuple[str, int]]) -> dict[str, slice]:
-    """Where parts stand that follow each other in a flat vector, by their names and sizes."""
+    """Name -> slice of each part of a flat vector, from their names and sizes."""
     found, start = {}, 0
     for name, size in sizes:
         found[name] = slice(start, start + size)
@@ -41,7 +41,7 @@ def places(sizes: Iterable[tuple[str, int]]) -> dict[str, slice]:
 
 
 def columns(fields: Sequence[Field]) -> dict[str, slice]:
-    """Where the fields of an observation or an action stand in it."""
+    """Name -> slice of each field of an observation or an action."""
     return places((field.name, field.size) for field in fields)
 
 
@@ -58,7 +58,7 @@ class Mirror:
 
 
 def mirror(fields: tuple[Field, ...]) -> Mirror | None:
-    """Join the reflections of fields that stand one after the other; None: one declares none."""
+    """Reflection of a whole vector of fields; None if one of them declares none."""
     permutation: list[int] = []
     sign: list[int] = []
     for field in fields:
@@ -72,7 +72,7 @@ def mirror(fields: tuple[Field, ...]) -> Mirror | None:
 
 
 def unprivileged(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """The fields that a policy sees, which stand first.
+    """Fields that a policy sees, which come first.
 
     Raises:
         UsageError: One of them stands after a privileged field, or there is none.
@@ -107,7 +107,7 @@ class Box:
 
     @property
     def columns(self) -> int:
-        """Numbers that an action takes in a table, A."""
+        """Number of columns that an action takes in the replay buffer, A."""
         return self.size
 
     def first(self, n: int) -> np.ndarray:
@@ -119,23 +119,23 @@ class Box:
         return rng.uniform(-1.0, 1.0, (n, self.size)).astype(np.float32)
 
     def to_columns(self, action: np.ndarray) -> np.ndarray:
-        """Actions as a table holds them, which is as they are, (N, A)."""
+        """Actions as the replay buffer stores them: unchanged, (N, A)."""
         return action
 
     def from_columns(self, columns: np.ndarray) -> np.ndarray:
-        """Actions of a table, kept in [-1, 1], float32, (N, A)."""
+        """Actions from the replay buffer, clipped to [-1, 1], float32, (N, A)."""
         return np.clip(columns, -1.0, 1.0).astype(np.float32)
 
     def wrong(self, action: np.ndarray) -> np.ndarray:
-        """Which of N actions are none, since they are NaN or infinite, bool, (N,)."""
+        """Which of N actions are invalid, NaN or infinite, bool, (N,)."""
         return ~np.asarray(np.isfinite(action).all(axis=-1))
 
     def shown(self, action: np.ndarray) -> str:
-        """What a wrong action, (A,), is, for a message."""
+        """An invalid action, (A,), in words, for a message."""
         return "NaN" if np.isnan(action).any() else "infinity"
 
     def checked(self, action: np.ndarray, n: int) -> np.ndarray:
-        """N actions at the door of a simulation, clipped to [-1, 1], (N, A).
+        """Check N actions before they are simulated, and clip them to [-1, 1], (N, A).
 
         Raises:
             UsageError: Their shape is wrong, or one is NaN or infinite.
@@ -156,7 +156,7 @@ class Discrete:
     """One of several actions, each a whole number from 0 on: N of them are integers, (N,)."""
 
     labels: tuple[str, ...]
-    """What each stands for."""
+    """What each action does, in words."""
 
     @property
     def size(self) -> int:
@@ -165,7 +165,7 @@ class Discrete:
 
     @property
     def columns(self) -> int:
-        """Numbers that an action takes in a table: one, whose column is float32."""
+        """Number of columns that an action takes in the replay buffer: one, float32."""
         return 1
 
     def first(self, n: int) -> np.ndarray:
@@ -177,23 +177,23 @@ class Discrete:
         return rng.integers(self.size, size=n)
 
     def to_columns(self, action: np.ndarray) -> np.ndarray:
-        """Actions as a table holds them, float32, which is exact, (N, 1)."""
+        """Actions as the replay buffer stores them, float32, which is exact, (N, 1)."""
         return np.asarray(action, np.float32)[:, None]
 
     def from_columns(self, columns: np.ndarray) -> np.ndarray:
-        """Actions of a table, int64, (N,)."""
+        """Actions from the replay buffer, int64, (N,)."""
         return columns[:, 0].astype(np.int64)
 
     def wrong(self, action: np.ndarray) -> np.ndarray:
-        """Which of N whole numbers are no actions, bool, (N,)."""
+        """Which of N whole numbers are out of range, bool, (N,)."""
         return (action < 0) | (action >= self.size)
 
     def shown(self, action: np.ndarray) -> str:
-        """What a wrong action is, for a message; policies say -1 where they computed NaN."""
+        """An invalid action in words; policies return -1 where they computed NaN."""
         return f"{action}, where actions are 0 to {self.size - 1}"
 
     def checked(self, action: np.ndarray, n: int) -> np.ndarray:
-        """N actions at the door of a simulation, int64, (N,).
+        """Check N actions before they are simulated, int64, (N,).
 
         Raises:
             UsageError: They are no whole numbers, of another shape, or one is out of range.
@@ -218,7 +218,7 @@ ActionSpace = Box | Discrete
 
 @dataclass(frozen=True)
 class GoalSpec:
-    """Which fields of an observation are goals, and what a transition is worth for another goal.
+    """Which fields of an observation are goals, and the reward of a transition for any goal.
 
     Hindsight relabelling writes a goal that was achieved later into the place of the desired one,
     and asks for the reward again; both functions must depend on nothing but their arguments.
@@ -232,20 +232,20 @@ class GoalSpec:
     """Rewards, (B,), of observations (B, O), actions (B, A) and successors (B, O), whatever goals
     stand in these; without the cost of a termination."""
     success: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    """Whether having achieved one, (B, G), meets the other that was desired, (B, G): bool, (B,)."""
+    """Whether achieved goals, (B, G), meet desired ones, (B, G): bool, (B,)."""
     relative: tuple[str, ...] = ()
-    """Names of fields that are the desired goal less something: they are moved by as much as it."""
+    """Names of fields that are the desired goal minus something, and so move with it."""
     terminates: bool = False
-    """Success ends the episode."""
+    """Whether success ends the episode."""
     share: float = 0.8
-    """Of the transitions of finished episodes, those that are relabelled; 0.8 is four relabelled
-    ones for each as it was (Andrychowicz et al. 2017, arXiv 1707.01495: "future", k = 4)."""
+    """Share of the sampled transitions of finished episodes that are relabelled; 0.8 is four
+    relabelled for each original (Andrychowicz et al. 2017, arXiv 1707.01495: "future", k = 4)."""
     least_move: float = 0.0
-    """Episodes in which the achieved goal moved by less from first to last, in its unit, are not
-    relabelled: that nothing happens teaches nothing."""
+    """Episodes in which the achieved goal moved by less than this, in its unit, are not
+    relabelled: there is nothing to learn from standing still."""
 
     def __post_init__(self) -> None:
-        """Check the values at the door."""
+        """Check the values."""
         if not 0.0 <= self.share <= 1.0:
             raise UsageError(f"share of a GoalSpec must be within [0, 1], got {self.share}")
         if not self.least_move >= 0.0:
@@ -257,25 +257,25 @@ class GoalSpec:
 
 
 OF_ROBOT = ("joints", "action_centre", "action_scale")
-"""What of a layout differs between robots that do the same."""
+"""Parts of a layout that differ between robots that do the same task."""
 OTHER_ROBOT = " It was trained with another robot: name that with --robot."
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a policy was trained to see and to move: it acts only where this is the same."""
+    """What a policy sees and what its actions mean; it acts only where this is the same."""
 
     task: str
     """Name of the task it was trained on."""
     observation: tuple[tuple[str, int, str], ...]
     """Name, size and unit of each part of the observation that it sees, in order."""
     joints: tuple[str, ...]
-    """Name of each action element, in order; of each action, where they are discrete."""
+    """Name of each action element, in order; labels of the actions, if they are discrete."""
     action_centre: tuple[float, ...]
-    """What action 0 stands for: joint targets, rad, where joints are moved; empty: actions are
+    """Meaning of action 0: joint targets, rad, where joints are moved; empty if actions are
     discrete."""
     action_scale: tuple[float, ...]
-    """What action 1 adds to that; empty likewise."""
+    """What action 1 adds to that; empty if actions are discrete."""
     control_dt: float
     """Time between two actions, s."""
 
@@ -286,11 +286,11 @@ class Layout:
 
     @property
     def is_discrete(self) -> bool:
-        """Whether an action is one of several."""
+        """Whether an action is one of several choices."""
         return not self.action_scale
 
     def require(self, other: "Layout") -> None:
-        """Check that a policy trained on this layout fits a task of another.
+        """Check that a policy of this layout fits a task of another layout.
 
         Raises:
             PolicyError: It does not; the message names the first difference.
@@ -305,7 +305,7 @@ class Layout:
                 )
 
     def _is_of_other_robot(self, other: "Layout") -> bool:
-        """Whether a layout is that of the same task, or of one like it, for another robot."""
+        """Whether a layout is of the same or a similar task for another robot."""
         moves = [[vars(layout)[name] for name in OF_ROBOT] for layout in (self, other)]
         return moves[0] != moves[1] and (
             self.task == other.task or self.observation == other.observation
@@ -317,7 +317,7 @@ class Layout:
 
     @classmethod
     def from_json(cls, text: str) -> "Layout":
-        """What :meth:`to_json` wrote.
+        """Read what :meth:`to_json` wrote.
 
         Raises:
             ValueError: It is something else; the message says what was expected.
@@ -338,7 +338,7 @@ class Layout:
 
 
 def _difference(name: str, own: Any, theirs: Any) -> str:
-    """How a field of a layout differs from a task's, on one line whatever its length."""
+    """How a field of a layout differs from a task's, always on one line."""
     if not isinstance(own, tuple):
         return f"{name} is {own}, the task's is {theirs}"
     has = have(name)
@@ -358,12 +358,12 @@ def _difference(name: str, own: Any, theirs: Any) -> str:
 
 
 def _few(parts: Sequence[Any], most: int = 3) -> str:
-    """The first of some parts that differ from each other, for people."""
+    """The first few differing parts, for a message."""
     different = [_part(*p) if isinstance(p, tuple) else str(p) for p in dict.fromkeys(parts)]
     more = f" and {len(different) - most} more" if len(different) > most else ""
     return (", ".join(different[:most]) + more) or "nothing"
 
 
 def _part(name: str, size: int, unit: str) -> str:
-    """A part of an observation, for people."""
+    """A part of an observation in words, for a message."""
     return f"{name} ({size})" if unit in ("", "1") else f"{name} ({size} in {unit})"

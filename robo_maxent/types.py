@@ -1,4 +1,6 @@
-"""What simulations report: a control step of all of them, the episodes that ended, a snapshot.
+"""Records that simulations produce: steps, finished episodes, and snapshots for pictures.
+
+It also has the breakdowns by which a report splits the episodes of a stress test.
 
 And how a report should break the episodes of a stress test down.
 """
@@ -10,25 +12,25 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 
 Act = Callable[[np.ndarray], np.ndarray]
-"""Any policy: the part of observations that it may see, (N, P), to actions (N, A)."""
+"""Any policy: from the observations that it may see, (N, P), to actions, (N, A)."""
 
 
 @runtime_checkable
 class Remembering(Protocol):
-    """A policy with a memory or a clock of its own, which is told when episodes begin."""
+    """A policy with memory or a clock of its own, which is told when episodes begin."""
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
         """Actions, (N, A), at observations (N, P)."""
         ...
 
     def reset(self, simulations: np.ndarray) -> None:
-        """Episodes begin in these rows of the observations that follow, int, (N,)."""
+        """Episodes begin in these rows of the next observations, int, (N,)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """What one finished episode was; a report keeps a million, so it takes little memory."""
+    """One finished episode; a report holds a million of them, so it is kept small."""
 
     task: str
     seed: int
@@ -36,32 +38,33 @@ class Episode:
     sim: int
     """Simulation it ran in; with ``seed`` and ``index`` it names the episode's randomness."""
     index: int
-    """How many episodes that simulation had finished before."""
+    """Number of episodes that this simulation had finished before."""
     length: int
     """Control steps."""
     reward: float
     """Sum of rewards."""
     success: bool | None
-    """It met the task's goal without terminating; None: the task has no notion of success."""
+    """Whether it met the task's goal without terminating; None if the task does not define
+    success."""
     terminated: bool
-    """It ended in a failure or a diverged simulation, rather than by its time limit."""
+    """Whether it ended in a failure or a diverged simulation, rather than at its time limit."""
     diverged: bool
-    """The simulation became unstable; its last finite state was dumped."""
+    """Whether the simulation became unstable; its last finite state was dumped."""
     metrics: dict[str, float | None]
     """Named metrics of the task; None where the episode was too short to have one."""
     params: dict[str, Any]
-    """What was different about it: each parameter of an effect that was not nominal."""
+    """Parameters of effects that were not nominal in it."""
     realized: dict[str, float] = field(default_factory=dict)
-    """What the simulation did of that, read back from it, as the effects say."""
+    """What the simulation made of them, read back from it, as each effect reports."""
     terrain: str | None = None
     """Kind of the ground; None: the plane of the robot file."""
     level: int | None = None
-    """Its difficulty in tenths."""
+    """Difficulty of the ground in tenths."""
     places: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Where things were as it began, by the task's names: ahead and to the left of the robot's
-    base, world frame, m."""
+    """Where things were at the beginning, by the task's names: ahead and to the left of the
+    robot's base, world frame, m."""
     policy_error: str | None = None
-    """What the policy did that no policy may, and when; the episode counts as a failure."""
+    """What invalid action the policy returned, and when; the episode counts as a failure."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Step:
     truncated: np.ndarray
     """The episode was cut off by its time limit; its future still counts, bool, (N,)."""
     diverged: np.ndarray
-    """The simulation became unstable: this transition is not one to learn from, bool, (N,)."""
+    """Whether the simulation became unstable; nothing should be learnt from this transition,
+    bool, (N,)."""
     terms: dict[str, np.ndarray]
     """Named reward terms, each (N,)."""
     episodes: list[Episode]
@@ -88,7 +92,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Arrow:
-    """Something to show in a picture that the physics does not know."""
+    """An arrow in a picture, for something that the physics does not know."""
 
     start: np.ndarray
     """World frame, m, (3,)."""
@@ -105,16 +109,16 @@ SHOWN_FIELDS = ("body_pos", "geom_pos", "geom_quat", "geom_size")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a picture of one simulation needs, copied from it."""
+    """Everything that a picture of one simulation needs, copied from it."""
 
     qpos: np.ndarray
     """Generalized position, (nq,)."""
     mocap_pos: np.ndarray
-    """Positions of the bodies that are moved by hand, world frame, m, (nmocap, 3)."""
+    """Positions of mocap bodies, world frame, m, (nmocap, 3)."""
     mocap_quat: np.ndarray
-    """Their orientations, unit quaternions w x y z, (nmocap, 4)."""
+    """Orientations of mocap bodies, unit quaternions w x y z, (nmocap, 4)."""
     patch: int
-    """Patch of terrain that it takes place on; 0 on a plane."""
+    """Index of its terrain patch; 0 on a plane."""
     arrows: tuple[Arrow, ...]
     fields: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Those of ``SHOWN_FIELDS`` that effects wrote -> values of all bodies, (bodies, ...), or
@@ -127,29 +131,30 @@ Rectangle = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class FloorPlan:
-    """What stands where there are several ways to a goal, seen from above, world frame."""
+    """Walls and goals of a task with several ways to a goal, seen from above, world frame."""
 
     walls: tuple[Rectangle, ...]
     lids: Mapping[str, Rectangle]
-    """Name of a way -> what closes it, where it is closed."""
+    """Name of a way -> what closes it, where it can be closed."""
     goal: tuple[float, float]
-    """Its middle, m."""
+    """Middle of the goal, m."""
     goal_radius: float
     """m."""
     chosen: str
-    """Metric of an episode: 1 where it took the first of the two ways, 0 the other, None neither;
-    it has the name of the first."""
+    """Name of the first way, and of the metric that is 1 if an episode took it, 0 if it took the
+    other, and None if it took neither."""
 
 
 By = Literal["case", "push direction", "push phase"]
-"""What a breakdown tells episodes, or the pushes in them, apart by."""
+"""Property by which a breakdown groups episodes, or the pushes in them."""
 Picture = Literal["grid", "polar", "joints", "paths"]
-"""A table of shades, rings around the robot, marks on its joints, or paths on a floor plan."""
+"""How it is drawn: a table of shades, rings around the robot, marks on its joints, or paths on a
+floor plan."""
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Shares of an axis by one of its properties, for a picture of their own in the report."""
+    """Success rates of an axis grouped by a property, which get a picture of their own."""
 
     title: str
     """For example "direction"."""

@@ -1,4 +1,4 @@
-"""Which packages are there, and which physics packages work together, checked before an import."""
+"""Installed versions: which are missing, and which combinations are known to break."""
 
 import importlib
 import importlib.util
@@ -9,7 +9,7 @@ from types import ModuleType
 from robo_maxent.errors import IncompatibleVersionsError, UsageError
 
 TESTED = {"mujoco": "3.17.0", "dm-control": "1.0.50", "gymnasium-robotics": "1.4.2"}
-"""The set that the test suite runs on."""
+"""Versions that the test suite runs on."""
 SHADOWED, INSTALL = "this checkout shadows the installed package", "pip install -e ."
 """What is wrong, and its fix, where there is no ``robo_maxent.tasks``: it lies elsewhere in a clone
 that is not installed."""
@@ -31,7 +31,7 @@ def installed(package: str) -> str | None:
 
 
 def problems(version_of: Callable[[str], str | None] = installed) -> list[str]:
-    """What is wrong with the installed combination, one phrase a package.
+    """What is wrong with the installed combination, one phrase per package.
 
     Args:
         version_of: Distribution name -> version, or None when absent.

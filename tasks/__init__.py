@@ -36,19 +36,19 @@ TASKS: dict[str, TaskClass] = {task.name: task for each in FAMILIES.values() for
 ROBOT_TASKS: dict[str, type[MujocoTask[Any, Any]]] = {
     name: task for name, task in TASKS.items() if issubclass(task, MujocoTask)
 }
-"""Those of a robot in MuJoCo."""
+"""Tasks of a robot that is simulated in MuJoCo."""
 
 GYM_TASKS: dict[str, type[NamedGymTask]] = {
     name: task for name, task in TASKS.items() if issubclass(task, NamedGymTask)
 }
-"""Those whose world is a Gymnasium environment."""
+"""Tasks whose world is a Gymnasium environment."""
 
 registered: dict[str, TaskClass] = {}
-"""Tasks that this process knows beside them, by name."""
+"""Further tasks that this process knows, by name; a program may add its own."""
 
 
 def is_known(name: str) -> bool:
-    """Whether a name is that of a task that is installed or registered, which imports nothing."""
+    """Whether a task of this name is installed or registered; imports nothing."""
     return name in TASKS or name in registered or name in own_tasks.installed()
 
 
@@ -77,7 +77,7 @@ def find(word: str) -> TaskClass:
 
 
 def require_free_name(kind: TaskClass) -> None:
-    """Check that no other task is called as one that comes new.
+    """Check that a new task does not have the name of another one.
 
     Raises:
         UsageError: One is.

@@ -33,7 +33,7 @@ POLAR, AXIAL = (1, -1, 1), (-1, 1, -1)
 
 
 def swapped(each: int, groups: int = 1) -> tuple[int, ...]:
-    """Which element each one comes from where legs swap sides, of groups with ``each`` per leg."""
+    """Permutation of elements, ``each`` per leg, when left and right legs swap places."""
     order = np.arange(groups * len(LEGS) * each).reshape(groups, len(LEGS), each)
     return tuple(order[:, [1, 0, 3, 2]].ravel().tolist())
 
@@ -63,11 +63,11 @@ class DmEpisode(EpisodeState):
     """Of the torso in the last substep, torso frame, m/s², (N, 3). It stands here since an
     acceleration is no part of a state."""
     loads: np.ndarray
-    """Likewise forces, then torques, at the toes, toe frames, N and N·m, (N, 24)."""
+    """Forces, then torques, at the toes in the last substep, toe frames, N and N·m, (N, 24)."""
     late_reward: np.ndarray
-    """Sum over the second half of the episode, (N,)."""
+    """Sum of rewards over the second half of the episode, (N,)."""
     arrived: np.ndarray
-    """Whether it is, or has been, where it should be, bool, (N,)."""
+    """Whether the robot is, or has been, where it should be, bool, (N,)."""
 
 
 class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
@@ -92,7 +92,7 @@ class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
 
     @property
     def start(self) -> "Start":
-        """What finds where episodes begin, in the task's own world."""
+        """Finds the poses in which episodes begin, in the task's own world."""
         if self._start is None or self._start.robot is not self.robot:
             self._start = Start(self.robot)
         return self._start
@@ -102,7 +102,7 @@ class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
         return CENTRE + SCALE * action
 
     def episode_state(self, n: int) -> DmEpisode:
-        """N episodes that have not begun."""
+        """State of N episodes that have not begun."""
         return DmEpisode.blank(
             n,
             self.action_size,
@@ -120,7 +120,7 @@ class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
         return self._begun(episode, sim, data)
 
     def _begun(self, episode: DmEpisode, sim: int, data: mujoco.MjData) -> Initial:
-        """The state in which an episode begins, and what is felt in it."""
+        """State in which an episode begins, after its sensors were read once."""
         mujoco.mj_forward(data.model, data)
         episode.acceleration[sim] = data.sensor("imu_accel").data
         episode.loads[sim] = np.concatenate([data.sensor(name).data for name in LOADS])
@@ -129,11 +129,11 @@ class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
         return Initial(data.qpos.copy(), data.qvel.copy(), qacc_warmstart=warm)
 
     def observe(self, episode: DmEpisode, state: LeggedState) -> np.ndarray:
-        """What dm_control shows, in its order."""
+        """Observations with dm_control's fields, in its order."""
         return self.precisely(episode, state).astype(np.float32)
 
     def precisely(self, episode: DmEpisode, state: LeggedState) -> np.ndarray:
-        """The same before it is rounded, float64, (N, O)."""
+        """Observations before they are rounded to float32, float64, (N, O)."""
         parts = [
             state.joint_position,  # 16
             state.joint_velocity,  # 16
@@ -148,20 +148,20 @@ class DmQuadruped(MujocoTask[DmEpisode, LeggedState]):
         return np.concatenate(parts, axis=1)  # (N, O)
 
     def _also(self, state: LeggedState) -> list[np.ndarray]:
-        """What is observed in this task alone, (N, ...) each."""
+        """Fields that only this task observes, (N, ...) each."""
         return []
 
     def upright(self, state: LeggedState) -> np.ndarray:
-        """From 0 upside down to 1 of a torso that is upright, (N,)."""
+        """How upright the torso is: from 0, upside down, to 1, (N,)."""
         cosine = np.cos(self.upright_within)
         return at_least(state.up[:, 2], cosine, 1.0 + cosine)
 
     def terminated(self, episode: DmEpisode, state: LeggedState) -> np.ndarray:
-        """Never."""
+        """Never: only the time limit ends an episode."""
         return np.zeros(len(episode.elapsed), bool)
 
     def after_step(self, episode: DmEpisode, state: LeggedState, action: np.ndarray) -> None:
-        """Note what is felt, and tally the reward."""
+        """Store sensor readings, and sum the reward of the second half."""
         super().after_step(episode, state, action)
         episode.acceleration[:] = state.sensed["acceleration"]
         episode.loads[:] = state.sensed["loads"]
@@ -177,12 +177,12 @@ class DmMove(DmQuadruped):
     """Go ahead at a speed, from any orientation. Success is a late reward of at least 0.9."""
 
     speed: ClassVar[float]
-    """m/s, from which the reward is full."""
+    """Speed from which the reward is full, m/s."""
 
     def reward_terms(
         self, episode: DmEpisode, state: LeggedState, action: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """How upright it is, times how fast."""
+        """Reward for speed times reward for being upright."""
         ahead = state.base_linear_velocity[:, 0]
         fast = at_least(ahead, self.speed, self.speed, at_margin=0.5)
         return {"upright_and_fast": self.upright(state) * fast}
@@ -231,7 +231,7 @@ class DmFetch(DmQuadruped):
         return self._begun(episode, sim, data)
 
     def _also(self, state: LeggedState) -> list[np.ndarray]:
-        """Where ball and target are."""
+        """Positions of ball and target."""
         turned, base = state.base_orientation, state.base_position
         return [
             to_base(turned, state.sensed["ball_position"] - base),
@@ -252,7 +252,7 @@ class DmFetch(DmQuadruped):
         return {"upright_at_the_ball": self.upright(state) * (reach * (0.5 + 0.5 * fetch))}
 
     def after_step(self, episode: DmEpisode, state: LeggedState, action: np.ndarray) -> None:
-        """Note whether the ball is on the target."""
+        """Store whether the ball is on the target."""
         super().after_step(episode, state, action)
         episode.arrived[:] = self._to_target(state) <= self.robot.model.site("target").size[0]
 

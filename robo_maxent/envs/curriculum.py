@@ -1,4 +1,4 @@
-"""The terrain curriculum: whoever walks well meets harder ground, whoever falls easier one.
+"""The terrain curriculum: who walks well gets harder ground, who falls gets easier ground.
 
 An episode is judged by its progress: the distance covered along the command over the distance
 commanded. Distance from the start says nothing where commands turn, and an episode cut short at
@@ -21,7 +21,7 @@ LEAST_COMMANDED = 2.0  # m: with less, an episode may have stayed on its platfor
 def distances(
     command: np.ndarray, velocity: np.ndarray, dt: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What one control step adds to the distances that progress is made of.
+    """Distances that one control step adds to the progress of an episode.
 
     Turning on the spot and standing add to neither: they say nothing about terrain.
 
@@ -45,7 +45,7 @@ def progress(covered: np.ndarray, commanded: np.ndarray) -> np.ndarray:
 
 
 class Curriculum:
-    """N slots, each with terrain of one kind and a level of its own, for N simulations.
+    """Slots for N simulations, each with one kind of terrain and its own level.
 
     For every episode a simulation takes a slot. What is mastered is taken seldom, which leaves the
     time to what is not.
@@ -69,14 +69,14 @@ class Curriculum:
                 raise UsageError(f"{name} must be at least {least}, got {value}")
         self.kinds, self.top = tuple(kinds), levels - 1
         self.slot = np.arange(n)
-        """Slot that each simulation has, int, (N,)."""
+        """Slot of each simulation, int, (N,)."""
         self.levels = np.zeros(n, np.int64)
         """Level of each slot, (N,)."""
         self.graduated = np.zeros(n, bool)
-        """Whoever had the slot did well at the top level, and none failed since, (N,)."""
+        """Whether the last episode at the top level went well, and none failed since, (N,)."""
 
     def update(self, sim: int, progress: float, fell: bool, commanded: float) -> None:
-        """Judge an episode that ended.
+        """Move the level of a slot up or down after an episode.
 
         A fall always counts. Without one, an episode with little commanded changes nothing.
 
@@ -95,7 +95,7 @@ class Curriculum:
         self.levels[slot] = np.clip(self.levels[slot] + good - bad, 0, self.top)
 
     def draw(self, sim: int, rng: np.random.Generator) -> tuple[str, int]:
-        """What a simulation plays next: kind and level of a slot, at random.
+        """Draw the next kind and level of a simulation.
 
         A slot at the top is drawn a fifth as often as one at the bottom. Where the top is mastered,
         any level is played, so that easier ones are not forgotten; the slot keeps its level.

@@ -1,4 +1,4 @@
-"""Goals of a Gymnasium id: whether another goal's reward can be computed, and what computes it.
+"""Finds out whether a Gymnasium id has goals that can be relabelled, and computes their rewards.
 
 Hindsight needs Boxes ``observation``, ``achieved_goal`` and ``desired_goal``, and a reward that
 depends on the last two alone. A few dozen random steps show whether it does; a part of the reward
@@ -22,35 +22,35 @@ from robo_maxent.spaces import GoalSpec, places
 
 ACHIEVED, DESIRED = "achieved_goal", "desired_goal"
 NAMES = ("observation", ACHIEVED, DESIRED)
-"""Parts of the observation of an environment with goals, as gymnasium-robotics calls them."""
+"""Parts of the observation of a goal environment, as gymnasium-robotics names them."""
 
 PROBE_STEPS, PROBE_SECONDS, PROBE_SEED = 40, 0.3, 0
 """Random steps that are looked at, at most, for how long, s, and the seed of every reset."""
 
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""By how much of their size goals may be rounded."""
+"""Relative rounding error that goals may have."""
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "compute_reward": ({},),
     "compute_terminated": ({},),
     "_is_success": (),
 }
-"""Methods that compare goals, and what they are given beside them: an ``info`` that is not kept."""
+"""Methods that compare goals -> their further arguments: an ``info`` that is not stored."""
 
 
 class NoHindsightError(Exception):
-    """Hindsight does not work on an id; the text says why."""
+    """Hindsight does not work with an id; the text says why."""
 
 
 def names_goals(space: spaces.Space[Any]) -> bool:
-    """Whether an observation has an achieved and a desired goal, of whatever kind."""
+    """Whether an observation has an achieved and a desired goal, of any kind."""
     return isinstance(space, spaces.Dict) and {ACHIEVED, DESIRED} <= set(space.keys())
 
 
 def find_goal(
     name: str, spec: EnvSpec, env: gymnasium.Env[Any, Any], parts: Parts
 ) -> tuple[GoalSpec, tuple[str, ...]]:
-    """The goals of an id, and what to say about them, a line each.
+    """The goals of an id, and notes about them, a line each.
 
     Args:
         name: What to call the id in messages.
@@ -106,38 +106,38 @@ def goal_space(space: spaces.Space[Any]) -> spaces.Box:
 
 @dataclass(frozen=True)
 class KeptEnv:
-    """An environment that only compares goals: made when first asked, then kept, never pickled."""
+    """An environment that only compares goals: made on first use, then kept, never pickled."""
 
     name: str
     spec: EnvSpec
     space: spaces.Box
-    """Of its goals."""
+    """Space of its goals."""
 
     @cached_property
     def env(self) -> gymnasium.Env[Any, Any]:
-        """It, once reset, for some have attributes only then."""
+        """The environment, reset once, since some have attributes only then."""
         env = make(self.name, self.spec)
         env.reset(seed=PROBE_SEED)
         return env
 
     def shaped(self, goals: np.ndarray) -> np.ndarray:
-        """Copies of flat goals, (B, G), in the shape and type that the environment has them in."""
+        """Flat goals, (B, G), in the shape and type of the environment."""
         return goals.reshape(-1, *self.space.shape).astype(self.space.dtype)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the environment."""
+        """Everything but the environment."""
         return {key: value for key, value in self.__dict__.items() if key != "env"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method of an environment that compares goals, flat, (B, G) both: numbers, (B,)."""
+    """A method of an environment that compares flat goals, (B, G) each: (B,) numbers."""
 
     kept: KeptEnv
     method: str
-    """One of :data:`ARGUMENTS`."""
+    """Name of the method, one of :data:`ARGUMENTS`."""
     one_by_one: bool
-    """Call it for each pair of goals, for it can't take many."""
+    """Whether it can't take many pairs of goals at once."""
 
     def __call__(self, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
         """Compare each achieved goal with the desired one of the same row."""
@@ -152,7 +152,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class GoalReward:
-    """Reward of transitions by the goals in their successors; a ``GoalSpec.reward``."""
+    """Reward from the goals in the successor observations; a ``GoalSpec.reward``."""
 
     compare: Comparison
     achieved: slice
@@ -165,7 +165,7 @@ class GoalReward:
 
 @dataclass(frozen=True)
 class IsTrue:
-    """Success where a method of the environment says so; a ``GoalSpec.success``."""
+    """Success according to a method of the environment; a ``GoalSpec.success``."""
 
     compare: Comparison
 
@@ -176,7 +176,7 @@ class IsTrue:
 
 @dataclass(frozen=True)
 class IsBest:
-    """Success where the reward is what a goal reached exactly gives; a ``GoalSpec.success``."""
+    """Success where the reward equals that of an exactly reached goal; a ``GoalSpec.success``."""
 
     compare: Comparison
 
@@ -187,7 +187,7 @@ class IsBest:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """Random steps: the goals of each successor, flat float64, (T, G), and what was given."""
+    """Goals and rewards of recorded random steps, flat float64, (T, G)."""
 
     achieved: np.ndarray
     desired: np.ndarray
@@ -218,7 +218,7 @@ def _record(env: gymnasium.Env[Any, Any]) -> _Recorded:
 
 
 def _checked_reward(kept: KeptEnv, recorded: _Recorded) -> Comparison:
-    """What computes rewards, after having seen that it computes those of recorded steps."""
+    """A way to compute rewards, checked on recorded steps."""
     if not (np.isfinite(recorded.achieved).all() and np.isfinite(recorded.desired).all()):
         raise NoHindsightError("its goals have NaN or infinity")
     compare = _comparison(kept, "compute_reward", recorded)
@@ -237,7 +237,7 @@ def _checked_reward(kept: KeptEnv, recorded: _Recorded) -> Comparison:
 
 
 def _require_exact_is_best(compare: Comparison, recorded: _Recorded) -> None:
-    """Refuse a reward of the goal that the environment has itself, whichever it is asked about."""
+    """Refuse rewards that ignore the goal they are asked about."""
     obs, _ = compare.kept.env.reset(seed=PROBE_SEED)
     own = np.tile(np.asarray(obs[DESIRED], np.float64).ravel(), (len(recorded.achieved), 1))
     exact, other = compare(recorded.achieved, recorded.achieved), compare(own, recorded.achieved)
@@ -250,7 +250,7 @@ def _require_exact_is_best(compare: Comparison, recorded: _Recorded) -> None:
 
 
 def _is_given(compare: Comparison, recorded: _Recorded) -> np.ndarray:
-    """Whether computed rewards are those of the steps, up to rounding at a threshold, (T,)."""
+    """Whether computed rewards equal the recorded ones, up to rounding, (T,)."""
     achieved, desired = recorded.achieved, recorded.desired
     size = np.maximum(np.abs(achieved), np.abs(desired)) * ROUNDING
     away = np.sign(achieved - desired) * size
@@ -261,7 +261,7 @@ def _is_given(compare: Comparison, recorded: _Recorded) -> np.ndarray:
 def _success(
     kept: KeptEnv, reward: Comparison, recorded: _Recorded
 ) -> tuple[bool, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
-    """Whether success ends an episode, and what tells success, the nearest to that first."""
+    """Whether success ends an episode, and the test of success that agrees with that best."""
     terminated = _offered(kept, "compute_terminated", recorded)
     if terminated is not None and terminated(recorded.achieved, recorded.achieved).all():
         return True, IsTrue(terminated)
@@ -273,7 +273,7 @@ def _success(
 
 
 def _offered(kept: KeptEnv, method: str, recorded: _Recorded) -> Comparison | None:
-    """A method of the environment; None: it has none that works."""
+    """A working method of the environment; None if there is none."""
     if not kept.env.has_wrapper_attr(method):
         return None
     try:
@@ -283,7 +283,7 @@ def _offered(kept: KeptEnv, method: str, recorded: _Recorded) -> Comparison | No
 
 
 def _comparison(kept: KeptEnv, method: str, recorded: _Recorded) -> Comparison:
-    """A method of the environment, called for many goals at once where it gives the same.
+    """A method of the environment, called for many goals at once if that gives the same.
 
     Raises:
         NoHindsightError: It fails.

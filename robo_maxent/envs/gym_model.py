@@ -1,4 +1,4 @@
-"""The MuJoCo model inside of someone else's environment: found, named as far as that goes, changed.
+"""Finds the MuJoCo model inside a Gymnasium environment, and changes it for an episode.
 
 Gymnasium's environments and those of gymnasium-robotics have a ``model`` and a ``data``, those of
 dm_control a ``physics``. What is written into a model is always a value of the compiled one and a
@@ -23,7 +23,7 @@ NO_BASE = 0
 
 
 def find_model(env: gymnasium.Env[Any, Any]) -> Pair | None:
-    """Model and data of an environment, live; None: there are none that can be reached."""
+    """Model and data of an environment, live; None if they can't be reached."""
     inside = env.unwrapped
     pair = getattr(inside, "model", None), getattr(inside, "data", None)
     # shimmy keeps an environment of dm_control in a private place, and offers no other.
@@ -39,7 +39,7 @@ def find_model(env: gymnasium.Env[Any, Any]) -> Pair | None:
 
 
 class ForeignRobot(Robot):
-    """What is known of a robot whose model someone else compiled: no names, so no parts but a base.
+    """What effects know of a robot in someone else's model: no names, at most a base.
 
     Effects that need feet, or anything else that a specification names, say that it lacks them.
     """
@@ -64,17 +64,17 @@ class ForeignRobot(Robot):
 
     @property
     def base_body(self) -> int:
-        """The body that the robot moves by."""
+        """The body that moves freely as the robot's base."""
         return self._root
 
     @property
     def pushed_body(self) -> int:
-        """The same, which is the world if there is none."""
+        """The body that pushes act on: the base, or the world if there is none."""
         return self._root
 
 
 def root_body(model: mujoco.MjModel) -> int:
-    """The body that a robot moves by, of which there are actuated parts; NO_BASE: it has none.
+    """The root of the actuated bodies, if it moves horizontally without a motor; else NO_BASE.
 
     Its joints let it move horizontally and are driven by nothing, unless that is a free joint.
     """
@@ -101,13 +101,13 @@ def root_body(model: mujoco.MjModel) -> int:
 
 
 class World:
-    """One environment of an id, used for one episode after the other, and what differs in it."""
+    """One environment of an id, reused for one episode after the other, with its changes."""
 
     def __init__(self, label: str, wrapper: GymWrapper) -> None:
         """Change nothing yet; ``label`` is what to call it in messages."""
         self.wrapper, self._label = wrapper, label
         self.is_broken = False
-        """It crashed or diverged, so that nobody knows what is left in it."""
+        """Whether it crashed or diverged, so that its state can't be trusted."""
         self._compiled: dict[str, np.ndarray] = {}
         self._written: mujoco.MjModel | None = None
         self._constants = False
@@ -115,11 +115,11 @@ class World:
 
     @property
     def pair(self) -> Pair | None:
-        """Its model and data, live; None: none can be reached."""
+        """Its model and data, live; None if they can't be reached."""
         return find_model(self.wrapper.env)
 
     def begin(self, purpose: Purpose, seed: int, sim: int) -> np.ndarray:
-        """Begin the first episode of a simulation, as compiled: an observation, float32, (O,).
+        """Begin the first episode of a simulation, with the compiled model: observation, (O,).
 
         Raises:
             EnvError: The environment crashed, or returned NaN or infinity.
@@ -132,7 +132,7 @@ class World:
         return obs
 
     def write(self, fields: Mapping[str, np.ndarray], constants: bool) -> None:
-        """Change fields of the model of the episode that began; equal values change nothing.
+        """Set model fields for the episode that just began.
 
         Args:
             fields: Name -> value; options are named ``opt.gravity``.
@@ -164,33 +164,33 @@ class World:
         mujoco.mj_forward(model, data)
 
     def push(self, body: int, force: np.ndarray) -> None:
-        """Let a force act on a body from now on, world frame, N, (3,)."""
+        """Apply a force to a body from now on, world frame, N, (3,)."""
         if self.pair is not None:
             self.pair[1].xfrc_applied[body, :3] = force
             self._pushed.add(body)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One control step, as :meth:`GymWrapper.step`."""
+        """One control step; see :meth:`GymWrapper.step`."""
         obs, reward, terminated, truncated, info = self.wrapper.step(action)
         self.is_broken |= ERROR in info
         return obs, reward, terminated, truncated, info
 
     def has_diverged(self) -> bool:
-        """Whether it crashed, or MuJoCo found the simulation unstable, in this episode."""
+        """Whether it crashed, or became unstable, in this episode."""
         if self.pair is not None:
             warnings = self.pair[1].warning
             self.is_broken |= any(warnings[kind].number for kind in UNSTABLE)
         return self.is_broken
 
     def error(self, info: Mapping[str, Any]) -> EnvError:
-        """The environment error that a wrapper reported."""
+        """The error that the wrapper reported."""
         error = EnvError(info[ERROR])
         if info[TRACE]:
             error.add_note(info[TRACE])
         return error
 
     def restore(self) -> None:
-        """Take back what was written, unless the environment has made itself another model."""
+        """Undo the changes, unless the environment made itself a new model."""
         for body in tuple(self._pushed):
             self.push(body, np.zeros(3))
         if self._written is not None and self.pair is not None and self._written is self.pair[0]:
@@ -211,7 +211,7 @@ def model_field(model: mujoco.MjModel, name: str) -> np.ndarray:
 
 
 def _set_const(model: mujoco.MjModel) -> None:
-    """Derive constants again; anchors that the environment moved since it was compiled stay."""
+    """Recompute derived constants, but keep anchors that the environment moved."""
     anchors = model.eq_data.copy()
     mujoco.mj_setConst(model, mujoco.MjData(model))
     model.eq_data[:] = anchors

@@ -1,4 +1,4 @@
-"""Two faults of gymnasium-robotics 1.4.2, each probed by what it does and mended only where it is.
+"""Repairs two faults of gymnasium-robotics 1.4.2, after probing that they are there.
 
 Joints: from mujoco 3.12 on ``model.jnt_type[i] in (enum, ...)`` is False whatever the type, so that
 hinges and slides are refused, and with them Fetch, the hand and the kitchen
@@ -17,7 +17,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from robo_maxent.sim.physics import mujoco
 
 JOINTS = "gymnasium_robotics.utils.mujoco_utils"
-"""Module that reads and writes joints, imported by every id that does."""
+"""Module that reads and writes joints."""
 
 MANIPULATE = "gymnasium_robotics.envs.shadow_dexterous_hand.manipulate"
 """Module that compares poses of objects in the hand."""
@@ -37,7 +37,7 @@ PROBE = """
 
 
 def repair_for(spec: EnvSpec) -> None:
-    """Mend what an id is about to be made with, in this process.
+    """Repair what an id needs, in this process, before it is made.
 
     Raises:
         ImportError: Its module can't be imported.
@@ -54,7 +54,7 @@ def repair_for(spec: EnvSpec) -> None:
 
 
 def reads_joints(utils: ModuleType) -> bool:
-    """Whether a module gets and sets positions and velocities of each type of joint."""
+    """Whether a module reads and writes each type of joint correctly."""
     model = mujoco.MjModel.from_xml_string(PROBE)
     data = mujoco.MjData(model)
     data.qpos[:], data.qvel[:] = np.arange(model.nq), -np.arange(model.nv)
@@ -74,13 +74,13 @@ def _reads_joint(utils: ModuleType, model: Any, data: Any, name: str) -> bool:
 
 
 def repair_joints(utils: ModuleType) -> None:
-    """Replace what gets and sets joints in a module by what asks MuJoCo for their place."""
+    """Replace a module's functions for joints by ones that ask MuJoCo for addresses."""
     for function in (set_joint_qpos, set_joint_qvel, get_joint_qpos, get_joint_qvel):
         setattr(utils, function.__name__, function)
 
 
 def compares_many(goal_distance: GoalDistance) -> bool:
-    """Whether goals are as far apart when many are compared at once as one by one."""
+    """Whether comparing many goals at once gives the same as one by one."""
     hand = SimpleNamespace(
         target_position="ignore", target_rotation="xyz", ignore_z_target_rotation=True
     )
@@ -94,7 +94,7 @@ def compares_many(goal_distance: GoalDistance) -> bool:
 
 
 def comparing_many(goal_distance: GoalDistance, rotations: ModuleType) -> GoalDistance:
-    """The same comparison, of one pair of goals or of many."""
+    """A corrected comparison, for one pair of goals or many."""
 
     def mended(self: Any, goal_a: np.ndarray, goal_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not self.ignore_z_target_rotation:

@@ -1,4 +1,4 @@
-"""What a Gymnasium id is, before anything is learnt on it: found, made, its spaces judged."""
+"""Finds and makes Gymnasium ids, and checks that their spaces can be learnt on."""
 
 import contextlib
 import copy
@@ -20,20 +20,20 @@ from robo_maxent.here import import_from_here
 from robo_maxent.spaces import ActionSpace, Box, Discrete
 
 PREFIX = "gym:"
-"""What tells a Gymnasium id from a task of this package."""
+"""Prefix that tells a Gymnasium id from a task of this package."""
 
 WIDEST_ACTION = 1e9
-"""Bounds of actions beyond this, such as the largest float, say that there are none."""
+"""Action bounds beyond this, such as the largest float, count as missing."""
 
 MOST_ACTIONS = 10_000
-"""Of discrete ones; each has an output of its own in every network."""
+"""Most discrete actions; each has its own output in every network."""
 
 Parts = tuple[tuple[str, int, str], ...]
 """Name, size and unit of each part of an observation."""
 
 
 def module_of(name: str) -> str | None:
-    """The module that a task's name asks to import, as in ``gym:MODULE:ID``; None: it has none."""
+    """Module that a task's name asks to import, as in ``gym:MODULE:ID``; None if it has none."""
     module, _, _ = name.removeprefix(PREFIX).rpartition(":")
     return module if name.startswith(PREFIX) and module else None
 
@@ -61,7 +61,7 @@ def find_spec(env_id: str) -> EnvSpec:
 
 
 def is_registered(name: str) -> bool:
-    """Whether a word is an id by itself, of Gymnasium, gymnasium-robotics or dm_control."""
+    """Whether a word is a registered id of Gymnasium, gymnasium-robotics or dm_control."""
     if ":" in name:
         return False
     try:
@@ -72,7 +72,7 @@ def is_registered(name: str) -> bool:
 
 
 def with_args(spec: EnvSpec, env_args: Mapping[str, Any]) -> EnvSpec:
-    """What makes the environments of an id with more arguments than it was registered with."""
+    """Spec of an id with more arguments than it was registered with."""
     spec, args = copy.deepcopy(spec), dict(env_args)
     if "max_episode_steps" in args:
         spec.max_episode_steps = args.pop("max_episode_steps")
@@ -91,7 +91,7 @@ def _imported(module: str) -> None:
 
 
 def _registered_by(package: str) -> None:
-    """Import a package that registers ids, which takes a second, quietly."""
+    """Import a package that registers ids, without its warnings; takes a second."""
     # Without a display GLFW complains, and EGL is used; others print advice on old versions.
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -99,7 +99,7 @@ def _registered_by(package: str) -> None:
 
 
 def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
-    """Make an environment, without Gymnasium's checker: the wrapper looks at what matters.
+    """Make an environment without Gymnasium's checker: the wrapper checks what matters.
 
     Raises:
         UsageError: A package is missing, or a page of ``tasks/`` takes no such argument.
@@ -117,7 +117,7 @@ def make(name: str, spec: EnvSpec) -> gymnasium.Env[Any, Any]:
 
 
 def action_space_of(name: str, space: spaces.Space[Any]) -> ActionSpace:
-    """What actions of an environment are here, if they can be learnt.
+    """The action space of an environment, if it can be learnt.
 
     Raises:
         UsageError: They can't; the message says what is allowed.
@@ -139,7 +139,7 @@ def _require_choice(name: str, space: spaces.Discrete[Any]) -> None:
 
 
 def _require_box(name: str, space: spaces.Space[Any]) -> spaces.Box:
-    """The action space, if it is a Box that can be learnt in.
+    """The action space, if it is a Box that can be learnt.
 
     Raises:
         UsageError: It is not; the message says what is allowed.
@@ -172,7 +172,7 @@ def _require_box(name: str, space: spaces.Space[Any]) -> spaces.Box:
 
 
 def observation_parts(name: str, space: spaces.Space[Any]) -> tuple[Parts, tuple[str, ...]]:
-    """Parts of the flattened observation, and what to say about the flattening, a line each.
+    """Parts of the flattened observation, and notes about the flattening, a line each.
 
     Raises:
         UsageError: It has pictures, text, or no fixed size.
@@ -200,7 +200,7 @@ def observation_parts(name: str, space: spaces.Space[Any]) -> tuple[Parts, tuple
 
 
 def _unreadable(space: spaces.Space[Any]) -> str | None:
-    """What there is in an observation, at any depth, that is not for small networks."""
+    """Parts of an observation, at any depth, that small networks can't read."""
     if isinstance(space, spaces.Dict | spaces.Tuple):
         parts = space.values() if isinstance(space, spaces.Dict) else space
         return next((what for what in map(_unreadable, parts) if what is not None), None)
@@ -211,7 +211,7 @@ def _unreadable(space: spaces.Space[Any]) -> str | None:
 
 
 def step_seconds(env: gymnasium.Env[Any, Any]) -> float:
-    """Time of a step of the environment, s; 1 where it does not say."""
+    """Duration of a step of the environment, s; 1 if it does not say."""
     dt = getattr(env.unwrapped, "dt", None)
     if isinstance(dt, float | int) and dt > 0:
         return float(dt)

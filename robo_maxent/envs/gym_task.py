@@ -1,4 +1,4 @@
-"""Any Gymnasium id as something to learn on: ``gym:HalfCheetah-v5``, ``gym:dm_control/dog-run-v0``.
+"""Any Gymnasium id as a task: ``gym:HalfCheetah-v5``, ``gym:dm_control/dog-run-v0``.
 
 A page of ``tasks/`` whose world is a Gymnasium environment is a ``NamedGymTask``.
 
@@ -42,14 +42,14 @@ from robo_maxent.spaces import Box, Discrete, GoalSpec
 from robo_maxent.types import Act, FloorPlan
 
 ENDLESS_STEPS = 100_000
-"""An environment without a time limit of its own that runs longer counts as one that never ends."""
+"""Environments without a time limit that run longer than this count as endless."""
 
 INSTANCES = 16
-"""Environments that are made at once to evaluate a policy, unless another number is asked for."""
+"""Environments that are made at once to evaluate a policy, by default."""
 
 
 class GymTask:
-    """A Gymnasium environment to learn on; satisfies ``interface.StressTask``."""
+    """A Gymnasium environment to learn on; implements ``interface.StressTask``."""
 
     name: str
     summary: str
@@ -71,7 +71,7 @@ class GymTask:
         env_args: Mapping[str, Any] | None = None,
         instances: int = INSTANCES,
     ) -> None:
-        """Make the environment once, and see whether it can be learnt on.
+        """Make the environment once, and check that it can be learnt on.
 
         Args:
             source: A registered id, or ``module:id`` with the module that registers it. Or what
@@ -129,12 +129,12 @@ class GymTask:
 
     @property
     def kept(self) -> Kept:
-        """Nothing: what its user wrote is code."""
+        """No files: what a user wrote for an id is code."""
         return {}
 
     @property
     def options(self) -> dict[str, Any]:
-        """What builds this task again, beside its name."""
+        """Options that build this task again, beside its name."""
         options: dict[str, Any] = {"action_repeat": self.action_repeat}
         if self.env_args:
             options["env_args"] = self.env_args
@@ -145,7 +145,7 @@ class GymTask:
     def training_env(
         self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
     ) -> "GymVecEnv":
-        """One simulation in this process, or several in a worker process each.
+        """One simulation in this process, or several, each in a worker process.
 
         Raises:
             EnvError: A worker can't be started.
@@ -155,30 +155,30 @@ class GymTask:
     def actor_env(
         self, n: int, seed: int, first_sim: int, directory: str | os.PathLike[str]
     ) -> "GymVecEnv":
-        """N simulations in this process, the first being number ``first_sim``."""
+        """N simulations in this process, numbered from ``first_sim`` on."""
         return GymVecEnv(self, n, seed, first_sim=first_sim)
 
     def evaluation_env(
         self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
     ) -> "GymVecEnv":
-        """N simulations in this process, the first being number ``first_sim``."""
+        """N simulations in this process, numbered from ``first_sim`` on."""
         return GymVecEnv(self, n, seed, first_sim=first_sim, purpose=purpose)
 
     # What a stress test needs beside that.
 
     @property
     def robot(self) -> Robot:
-        """What effects know of the model inside of the environment."""
+        """What effects know of the model inside the environment."""
         return self.trials.robot
 
     @property
     def trial_notes(self) -> tuple[str, ...]:
-        """What the reader of a stress test must know of the id, a sentence each."""
+        """Notes about the id for the reader of a stress test, a sentence each."""
         return self.trials.notes
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Distributions that decide its episodes, beside those that decide all."""
+        """Distributions whose versions decide its episodes, beside the usual ones."""
         inside = self.trials.worlds(1)[0].wrapper.unwrapped
         root = type(inside).__module__.split(".")[0].replace("_", "-")
         more = ("dm-control",) if root == "shimmy" else ()
@@ -186,27 +186,27 @@ class GymTask:
 
     @property
     def content(self) -> dict[str, str]:
-        """Module of the environment -> SHA-256 of its file; empty of an installed package's."""
+        """Module of the environment -> SHA-256 of its file; empty if it is installed."""
         module = type(self.trials.worlds(1)[0].wrapper.unwrapped).__module__
         return own_file(module)
 
     @property
     def film_mode(self) -> str:
-        """Gymnasium's render mode that films are made in."""
+        """Gymnasium's render mode for films."""
         return "rgb_array" if self.picture_rate is None else ALL_PICTURES
 
     def baselines(self) -> dict[str, Act]:
-        """Action zero, or the first of several, and random ones."""
+        """Baselines: action zero, or the first of several, and random actions."""
         space = self.action_space
         first = "zero action" if isinstance(space, Box) else f"always {space.labels[0]}"
         return {first: lambda obs: space.first(len(obs)), "random": random_actions(space)}
 
     def trial(self, terrain: TerrainPool | None = None) -> Self:
-        """Itself: nothing differs between its episodes but how they begin."""
+        """The task itself: its episodes differ only in how they begin."""
         return self
 
     def at(self, patches: np.ndarray) -> Self:
-        """Itself: its ground is what it is."""
+        """The task itself: its ground can't be chosen."""
         return self
 
     def trial_env(
@@ -218,7 +218,7 @@ class GymTask:
         dump_dir: str | os.PathLike[str] = "runs/diverged",
         filmed: bool = False,
     ) -> GymTrialEnv:
-        """Simulations that run one episode each, of the purpose ``STRESS_TEST``, and then rest.
+        """Simulations for a stress test, which run one episode each and then rest.
 
         Args:
             params: What is different about each, N rows.
@@ -241,17 +241,17 @@ class GymTask:
         return GymTrialEnv(self.trials, worlds, params, sims, seed, keep=False)
 
     def reading(self, env: GymTrialEnv) -> Reading:
-        """Nothing: the id says no more than its return and its success."""
+        """An empty reading: an id reports only return and success."""
         return Reading()
 
     def _preset(self) -> str:
-        """The recipe of what an id is like."""
+        """Name of the recipe for this kind of id."""
         if isinstance(self.action_space, Discrete):
             return "discrete"
         return "single" if self.goal is None else "goals"
 
     def _goal(self, env: gymnasium.Env[Any, Any]) -> GoalSpec | None:
-        """The goals of an environment; None with a note on why hindsight does not work."""
+        """Goals of an environment; None, with a note, if hindsight does not work."""
         if not names_goals(env.observation_space):
             return None
         try:
@@ -269,17 +269,17 @@ class GymTask:
 
 
 def _picture_rate(env: gymnasium.Env[Any, Any]) -> int | None:
-    """Pictures a second of an environment that draws several a step; None: it draws one."""
+    """Pictures per second of an environment that draws several per step; None: one per step."""
     rate = env.metadata.get("render_fps")
     draws_all = ALL_PICTURES in (env.metadata.get("render_modes") or [])
     return round(rate) if draws_all and isinstance(rate, float | int) and rate >= 1 else None
 
 
 class NamedGymTask(GymTask):
-    """A Gymnasium environment with a name, a page of ``tasks/``."""
+    """A task with a page in ``tasks/`` whose world is a Gymnasium environment."""
 
     env_spec: ClassVar[EnvSpec]
-    """What makes the environment; its id is what Gymnasium calls it."""
+    """Spec of the environment; its id is for Gymnasium."""
 
     def __init__(
         self,

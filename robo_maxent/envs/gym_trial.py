@@ -1,4 +1,4 @@
-"""Stress tests of a Gymnasium id: the effects that mean something there, and episodes under them.
+"""Stress tests of a Gymnasium id: which effects work on it, and environments to run them.
 
 Effects on actions and observations work on any id. Those on the model work where one is found, see
 ``gym_model``; elsewhere they say what they lack.
@@ -42,33 +42,33 @@ EFFECTS: tuple[Perturbation, ...] = (
     PacketLoss(),
     ActionDelay(),
 )
-"""In the order in which they are written and shown."""
+"""Effects for any id, in the order in which they are applied and shown."""
 
 NOISE = 0.05
-"""Half-width of the sensor noise of an element, of its standard deviation in random episodes."""
+"""Half-width of an element's sensor noise, relative to its spread in random episodes."""
 LOOKED_AT, EACH, PROBE_SEED = 1000, 250, 0
 """Control steps of random episodes that are looked at, and of one at most; the seed of them all."""
 REPEATED = 25
-"""Control steps in which an episode is compared with itself."""
+"""Control steps for which a repeated episode is compared."""
 
 
 @dataclass(frozen=True)
 class GymTrials:
-    """What stress tests need of an id, found out when it is asked for, in environments it keeps."""
+    """What stress tests need to know of an id, found out on first use."""
 
     name: str
     spec: EnvSpec
     repeat: int
-    """Steps of the environment in a control step."""
+    """Environment steps per control step."""
     parts: Parts
-    """Of the flattened observation."""
+    """Parts of the flattened observation."""
     action_space: ActionSpace
     control_dt: float
-    """Time between two actions as the environment says it, s."""
+    """Time between two actions according to the environment, s."""
     _kept: list[World] = field(default_factory=list, repr=False)
 
     def worlds(self, n: int) -> list[World]:
-        """Environments to run one set of episodes in; the next set takes the same ones.
+        """Environments for a set of episodes, reused by the next set.
 
         Raises:
             EnvError: One can't be made.
@@ -78,7 +78,7 @@ class GymTrials:
         return self._kept[:n]
 
     def world(self, **kwargs: Any) -> World:
-        """An environment of its own, made with these arguments.
+        """A new environment, made with these arguments.
 
         Raises:
             EnvError: It can't be made.
@@ -92,14 +92,14 @@ class GymTrials:
 
     @cached_property
     def robot(self) -> Robot:
-        """What effects on the model know of it."""
+        """What effects know of the model."""
         pair = self.worlds(1)[0].pair
         model = None if pair is None else copy.copy(pair[0])
         return ForeignRobot(self.name, model, isinstance(self.action_space, Discrete))
 
     @cached_property
     def step_seconds(self) -> float:
-        """Time that the physics takes in a control step, s; as the id says, if there is none.
+        """Simulated time of a control step, s; as the id says, if there is no model.
 
         They differ in mazes of gymnasium-robotics, for one.
         """
@@ -114,7 +114,7 @@ class GymTrials:
 
     @cached_property
     def observation(self) -> tuple[Field, ...]:
-        """A field for each element, noisy by its spread in random episodes; goals are not sensed.
+        """A field for each element, with noise by its spread in random episodes; goals have none.
 
         Raises:
             EnvError: The environment crashed, or returned NaN or infinity.
@@ -128,7 +128,7 @@ class GymTrials:
 
     @cached_property
     def repeats_itself(self) -> bool:
-        """Whether an episode of a seed is the same again, after another one and elsewhere.
+        """Whether the same seed gives the same episode again, also in another environment.
 
         Raises:
             EnvError: The environment crashed, or returned NaN or infinity.
@@ -141,7 +141,7 @@ class GymTrials:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What the reader of a stress test must know, a sentence each."""
+        """Notes for the reader of a stress test, a sentence each."""
         notes = [
             f"{self.name} declares no sensor noise: what is called so here is uniform within "
             f"{100 * NOISE:g} % of the standard deviation that an element of the observation has "
@@ -171,7 +171,7 @@ class GymTrials:
         return episodes
 
     def _steps(self, world: World, sim: int, most: int) -> np.ndarray:
-        """Observations and rewards from the beginning of an episode on, (steps, O + 1)."""
+        """Observations and rewards from the beginning of an episode, (steps, O + 1)."""
         act = random_actions(self.action_space)
         obs = world.begin(Purpose.VALIDATION, PROBE_SEED, sim)
         rows = [np.append(obs, 0.0)]
@@ -186,7 +186,7 @@ class GymTrials:
 
 
 def random_actions(space: ActionSpace) -> Act:
-    """Uniform actions, drawn by a hash of the observation: the same for the same, here and later.
+    """Uniform actions from a hash of the observation: the same for the same observation, always.
 
     So an episode can be run again from its row; of nothing else does the policy know.
     """

@@ -20,7 +20,7 @@ from robo_maxent.types import Episode, Step
 
 
 class GymTrialEnv:
-    """N episodes of an id, disturbed as their parameters say, which rest when they have ended."""
+    """N episodes of an id under the effects of their parameters; ended ones rest."""
 
     def __init__(
         self,
@@ -126,11 +126,11 @@ class GymTrialEnv:
         return Step(obs, obs, reward, terminated, truncated, diverged, {}, episodes)
 
     def metrics(self) -> dict[str, float]:
-        """Nothing: what the environments know is in their episodes."""
+        """No metrics: what environments report is in their episodes."""
         return {}
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Nothing: an episode that was interrupted is run again."""
+        """An empty state: an interrupted episode is run again."""
         return {}
 
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
@@ -159,14 +159,14 @@ class GymTrialEnv:
         return [checked_picture(self._trials.name, picture) for picture in taken]
 
     def close(self) -> None:
-        """Take back what was changed of the environments, or close them."""
+        """Undo the changes to kept environments; close the others."""
         for world in self._worlds:
             world.restore()
             if not self._keep:
                 world.wrapper.close()
 
     def _sensed(self) -> np.ndarray:
-        """What the policy sees, through the sensors, (N, O)."""
+        """Observations of the policy, with sensor effects, (N, O)."""
         obs = self._obs.copy()
         self._effects.add_noise(obs, self._elapsed)
         return obs
@@ -191,7 +191,7 @@ class GymTrialEnv:
 
 
 class _Models:
-    """Fields of N models, of one compiled model, until they are written where they belong."""
+    """Model fields of N simulations of one compiled model, until they are written."""
 
     def __init__(self, model: mujoco.MjModel, n: int) -> None:
         self.nsim = n
@@ -214,11 +214,11 @@ class _Models:
         self.changes_constants = True
 
     def fields(self, row: int) -> dict[str, np.ndarray]:
-        """The fields of one simulation that effects wrote into."""
+        """Fields of one simulation that effects have written."""
         return {name: values[row] for name, values in self._written.items()}
 
 
 def _nothing(n: int) -> RobotState:
-    """The state of robots of which nothing is named."""
+    """An empty state, for robots without named parts."""
     none = np.zeros((n, 0))
     return RobotState(np.zeros(n), none, none, none, none, {}, {})

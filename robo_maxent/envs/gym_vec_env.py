@@ -28,7 +28,7 @@ FILES_OF_WORKER, SPARE_FILES = 2, 20
 
 
 class GymVecEnv:
-    """N environments stepped together, each reset in the step in which its episode ended."""
+    """N environments stepped together; each is reset in the step in which its episode ends."""
 
     def __init__(
         self,
@@ -112,15 +112,15 @@ class GymVecEnv:
         return Step(obs, next_obs, reward, terminated, truncated, nothing, {}, episodes)
 
     def metrics(self) -> dict[str, float]:
-        """Nothing: what the environments know is in their episodes."""
+        """No metrics: what environments report is in their episodes."""
         return {}
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """How many episodes each simulation began; the environments themselves can't be saved."""
+        """Number of episodes that each simulation began; environments can't be saved."""
         return {"index": self._index.copy()}
 
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
-        """Begin new episodes, none of them one that was begun before.
+        """Begin new episodes, without repeating any.
 
         Returns:
             Observations to act on next, (N, O).
@@ -152,7 +152,7 @@ class GymVecEnv:
         return [checked_picture(self.task.name, picture) for picture in taken]
 
     def close(self) -> None:
-        """Close the environments and end the worker processes, if they were not ended already."""
+        """Close the environments and end the worker processes."""
         try:
             self.env.close()
         except (EOFError, OSError):  # a scheduler that ends a job sends SIGTERM to them too
@@ -170,7 +170,7 @@ class GymVecEnv:
         return obs.copy()
 
     def _raise_reported(self, info: dict[str, Any]) -> None:
-        """Raise the first environment error that a wrapper reported."""
+        """Raise the first error that a wrapper reported."""
         if ERROR not in info:
             return
         sim = int(np.flatnonzero(info[f"_{ERROR}"])[0])
@@ -180,7 +180,7 @@ class GymVecEnv:
         raise error
 
     def _worker_death(self, error: Exception) -> EnvError:
-        """The environment error of a worker that is gone, after ending the others."""
+        """The error for a worker that died, after ending the others."""
         codes = _end(self.env)
         return EnvError(
             f"A worker process of {self.task.name} died ({type(error).__name__}, exit codes "
@@ -245,7 +245,7 @@ def _in_workers(label: str, factories: list[WrapperFactory]) -> Vectorized:
 
 
 def _require_files(label: str, workers: int) -> None:
-    """Check that workers can be started: those that could be would not go quietly."""
+    """Check that enough files can be opened for the workers, before any is started."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = psutil.Process().num_fds() + FILES_OF_WORKER * workers + SPARE_FILES
     if needed > allowed:
@@ -268,7 +268,7 @@ def _not_made(label: str, error: BaseException) -> EnvError:
 
 
 def _end(env: Vectorized) -> list[int | None]:
-    """End what is left of the workers; a dead one makes the ordinary closing fail."""
+    """Kill remaining workers: ordinary closing fails once one is dead."""
     if isinstance(env, SyncVectorEnv):
         return []
     for process in env.processes:

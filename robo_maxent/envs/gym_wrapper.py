@@ -1,4 +1,4 @@
-"""One Gymnasium environment in a wrapper: plain arrays pass, everything else is said in words.
+"""Wraps one Gymnasium environment: flat arrays in and out, errors reported as text.
 
 Inside a worker process an exception is easily lost on its way: it may not survive pickling, and
 Gymnasium's report of it goes through ``warnings``. So the wrapper raises nothing: an environment
@@ -25,25 +25,25 @@ from robo_maxent.errors import ANY_ERROR, EnvError, EnvWarning
 from robo_maxent.seeds import Purpose, environment_seed
 
 ERROR = "env_error"
-"""Key of ``info``: what is wrong with the environment, in one line."""
+"""Key of ``info`` with the error of the environment, in one line."""
 TRACE = "env_error_trace"
-"""Key of ``info``: the traceback of its exception; empty where it raised none."""
+"""Key of ``info`` with the traceback of its exception; empty if it raised none."""
 
 ALL_PICTURES = "rgb_array_list"
-"""Gymnasium's render mode of an environment that draws more than one picture a step."""
+"""Gymnasium's render mode of environments that draw several pictures per step."""
 
 RETURNED = {
     "reset": ("observation", "info"),
     "step": ("observation", "reward", "terminated", "truncated", "info"),
 }
-"""What the methods of an environment return, since Gymnasium 0.26."""
+"""What the methods of an environment return since Gymnasium 0.26."""
 
 NOT_THEIRS = (Path(__file__).parents[1], Path(gymnasium.__file__).parent)
-"""Where code is that only hands on what an environment does: a message names no line of it."""
+"""Folders of code that only passes calls on; messages name no line of it."""
 
 
 class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
-    """Observations come out flat and float32, (O,); actions go in as [-1, 1], (A,), or as a number.
+    """An environment with flat float32 observations, (O,), and actions in [-1, 1] or a number.
 
     Each episode is seeded by (purpose, seed, simulation, episode), so that simulation 0 of 8 runs
     the same episodes as simulation 0 of 1, and a resumed run need not repeat any.
@@ -71,7 +71,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         """
         super().__init__(env)
         self.pictures: list[Any] = []
-        """Those of the last step, the newest last; only of what was made to draw all of them."""
+        """Pictures of the last step, the newest last, if the environment was made to draw all."""
         self._picture: Any = None  # of now, of the same
         assert isinstance(env.action_space, spaces.Box | spaces.Discrete)
         self._inner_action = env.action_space
@@ -89,13 +89,13 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         self._steps = self._in_episode = 0
 
     def next_is(self, purpose: Purpose, seed: int, sim: int) -> None:
-        """Let the next episode be the first of a simulation, whoever ran here before."""
+        """Make the next episode the first of a given simulation."""
         self._purpose, self._seed, self._sim, self.next_episode = purpose, seed, sim, 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin the next episode; ``seed`` is ignored, for the wrapper has its own."""
+        """Begin the next episode; ``seed`` is ignored, since the wrapper has its own."""
         key = (self._purpose, self._seed, self._sim, self.next_episode)
         self.next_episode += 1
         self._in_episode = 0
@@ -117,11 +117,11 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
             return obs, 0.0, False, False, info
 
     def render(self) -> Any:
-        """What the environment draws now, unchecked."""
+        """The environment's picture, unchecked."""
         return self._picture if self.render_mode == ALL_PICTURES else self.env.render()
 
     def close(self) -> None:
-        """Close the environment; an exception of its own is a warning."""
+        """Close the environment; its exceptions become warnings."""
         close(self.env, self._label)
 
     def _step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -142,7 +142,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         return self._flat(raw), total, bool(terminated), bool(truncated), final_info
 
     def _drawn(self) -> list[Any]:
-        """All that the environment drew since it was asked last."""
+        """Everything that the environment drew since the last call."""
         pictures = self.env.render()
         if not isinstance(pictures, list) or not pictures:
             found = type(pictures).__name__
@@ -150,7 +150,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         return pictures
 
     def _theirs(self, action: Any) -> Any:
-        """An action as the environment takes it: a number from its own first, or within bounds."""
+        """An action in the environment's own range."""
         if isinstance(self._inner_action, spaces.Discrete):
             return self._inner_action.start + np.int64(action)
         low, high = self._inner_action.low, self._inner_action.high
@@ -185,7 +185,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
         return flat
 
     def _reported(self, error: BaseException, during: str) -> dict[str, Any]:
-        """The ``info`` of an environment error."""
+        """The ``info`` that reports an error."""
         where = (
             f"in simulation {self._sim} at its step {self._steps}, step {self._in_episode} of "
             f"episode {self.next_episode - 1}"
@@ -199,7 +199,7 @@ class GymWrapper(gymnasium.Wrapper[np.ndarray, Any, Any, Any]):
 
 
 def close(env: gymnasium.Env[Any, Any], label: str) -> None:
-    """Close an environment; an exception of its own is a warning: what it was made for is done."""
+    """Close an environment; exceptions become warnings, since its work is done."""
     try:
         env.close()
     except ANY_ERROR as error:  # someone else's code
@@ -207,7 +207,7 @@ def close(env: gymnasium.Env[Any, Any], label: str) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception of someone else's code on one line: its type, its text, and where it arose."""
+    """An exception of someone else's code on one line: type, text, and where it arose."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if _is_theirs(frame.filename)]
@@ -224,7 +224,7 @@ def _is_theirs(filename: str) -> bool:
 
 
 def _returned(values: Any, method: str) -> tuple[Any, ...]:
-    """What a method of an environment returned, if it is as many values as there should be."""
+    """The values that a method of an environment returned, if their number is right."""
     if isinstance(values, tuple) and len(values) == len(RETURNED[method]):
         return values
     found = f"{len(values)} values" if isinstance(values, tuple) else type(values).__name__
@@ -237,7 +237,7 @@ def _expected(method: str) -> str:
 
 
 def checked_picture(label: str, rendered: Any) -> np.ndarray:
-    """What an environment drew, uint8, (height, width, 3).
+    """A picture from an environment, uint8, (height, width, 3), checked.
 
     Raises:
         EnvError: It is no such picture.
@@ -254,7 +254,7 @@ def checked_picture(label: str, rendered: Any) -> np.ndarray:
 
 
 def _success(info: dict[str, Any]) -> bool | None:
-    """What an environment says of its last step; None: nothing.
+    """Success according to the environment's last ``info``; None if it does not say.
 
     The key is ``is_success``; where that is missing ``success``, if it is a number, as mazes and
     Adroit of gymnasium-robotics have it.
@@ -266,12 +266,12 @@ def _success(info: dict[str, Any]) -> bool | None:
 
 
 class _UnusableError(ValueError):
-    """Something returned that nothing can learn from: what, for a message."""
+    """The environment returned something that nothing can learn from."""
 
 
 @dataclass(frozen=True)
 class WrapperFactory:
-    """Makes one environment in its wrapper, here or in a worker process."""
+    """Makes one wrapped environment, here or in a worker process."""
 
     spec: EnvSpec
     label: str
@@ -281,10 +281,10 @@ class WrapperFactory:
     purpose: Purpose
     kwargs: dict[str, Any]
     process: int = field(default_factory=os.getpid)
-    """Process that trains."""
+    """Id of the training process."""
 
     def __call__(self) -> GymWrapper:
-        """Make it."""
+        """Make the environment."""
         if os.getpid() != self.process:
             # Ctrl-C reaches every process of a terminal; the one that trains ends the workers.
             signal.signal(signal.SIGINT, signal.SIG_IGN)

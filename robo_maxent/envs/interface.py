@@ -1,4 +1,4 @@
-"""What a run, and a stress test, need of something to learn on, whoever simulates it.
+"""Protocols that training, evaluation and stress tests rely on, whoever simulates.
 
 A task with its ``MujocoVecEnv`` has it, and so has ``GymTask`` with ``GymVecEnv``; training,
 evaluation, checkpoints and stress tests know nothing else. Arrays are those of ``types.Step``:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class VecEnv(Protocol):
-    """N simulations stepped together, each beginning anew in the step in which it ended."""
+    """N simulations stepped together; each is reset in the step in which its episode ends."""
 
     n: int
 
     @property
     def action_space(self) -> ActionSpace:
-        """What actions are: that of the factory."""
+        """Action space, as of the factory."""
         ...
 
     def reset(self) -> np.ndarray:
@@ -44,11 +44,11 @@ class VecEnv(Protocol):
         ...
 
     def metrics(self) -> dict[str, float]:
-        """What a run should log of them, by name."""
+        """Metrics of the simulations for the log, by name."""
         ...
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """What continues after a restart of the program."""
+        """State that is saved in a checkpoint."""
         ...
 
     def load_state_dict(self, saved: dict[str, np.ndarray]) -> np.ndarray:
@@ -56,36 +56,36 @@ class VecEnv(Protocol):
         ...
 
     def close(self) -> None:
-        """Free what outlives the object: worker processes, windows."""
+        """Free processes and windows."""
         ...
 
 
 class EnvFactory(Protocol):
-    """Something to learn on: makes the environments, and says what is observed and acted with."""
+    """Anything that can be learnt on: describes and makes its environments."""
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name on the command line."""
         ...
 
     @property
     def preset(self) -> str:
-        """The recipe that it is trained with unless another is asked for."""
+        """Name of its default training recipe."""
         ...
 
     @property
     def options(self) -> dict[str, Any]:
-        """What builds it again, beside its name; goes into ``config.json``."""
+        """Options that build it again, beside its name; stored in ``config.json``."""
         ...
 
     @property
     def kept(self) -> "Kept":
-        """Files of its user's that options name, of which a run keeps copies."""
+        """Files of the user that options name, of which a run keeps copies."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What whoever trains on it should be told, a line each."""
+        """Notes for whoever trains on it, a line each."""
         ...
 
     @property
@@ -95,7 +95,7 @@ class EnvFactory(Protocol):
 
     @property
     def observation_parts(self) -> tuple[tuple[str, int, str], ...]:
-        """The same of all parts, also those for critics."""
+        """Name, size and unit of each part of an observation, those for critics included."""
         ...
 
     @property
@@ -105,27 +105,27 @@ class EnvFactory(Protocol):
 
     @property
     def policy_size(self) -> int:
-        """Number of its first elements, which a policy sees, P; the others are for critics."""
+        """Number of the first elements, which the policy sees, P; the others are for critics."""
         ...
 
     @property
     def action_space(self) -> ActionSpace:
-        """What actions are, and what they stand for."""
+        """Action space, and what actions mean."""
         ...
 
     @property
     def goal(self) -> GoalSpec | None:
-        """Which parts of an observation are goals; None: it has none."""
+        """Which parts of an observation are goals; None if it has none."""
         ...
 
     @property
     def reward_range(self) -> tuple[float, float] | None:
-        """Lowest and highest reward of a step, but for what is rare; None: it does not say."""
+        """Lowest and highest reward of a step, rare ones aside; None if unknown."""
         ...
 
     @property
     def termination_cost(self) -> float:
-        """What the reward of a step that terminates may lie below that range."""
+        """Amount by which the reward of a terminating step may lie below that range."""
         ...
 
     @property
@@ -140,7 +140,7 @@ class EnvFactory(Protocol):
 
     @property
     def most_simulations(self) -> int:
-        """How many to evaluate together; the rest waits, so that memory stays small."""
+        """Most simulations to evaluate together, so that memory stays small."""
         ...
 
     @property
@@ -150,19 +150,19 @@ class EnvFactory(Protocol):
 
     @property
     def mirrors(self) -> tuple[Mirror, Mirror] | None:
-        """Left-right reflections of observation and action; None: it is not symmetric."""
+        """Left-right reflections of observation and action; None if it is not symmetric."""
         ...
 
     def training_env(
         self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
     ) -> VecEnv:
-        """N simulations to learn from; ``directory`` is the run's."""
+        """N simulations to train in; ``directory`` is the run's."""
         ...
 
     def actor_env(
         self, n: int, seed: int, first_sim: int, directory: str | os.PathLike[str]
     ) -> VecEnv:
-        """The same for one of several actors: stepped in one thread of this process.
+        """N simulations for one of several actors, stepped in one thread of this process.
 
         Its first simulation is number ``first_sim`` of all.
         """
@@ -171,28 +171,31 @@ class EnvFactory(Protocol):
     def evaluation_env(
         self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
     ) -> VecEnv:
-        """N simulations whose first episodes are judged, the first being number ``first_sim``."""
+        """N simulations for an evaluation of their first episodes, from number ``first_sim`` on."""
         ...
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a stress test reads of N simulations before a control step; None: they do not say."""
+    """Measurements of N simulations before a control step, for a stress test.
+
+    None: the task does not provide it.
+    """
 
     deviations: Mapping[str, np.ndarray] | None = None
-    """How far each is from doing well, (N,) each, by the names of ``deviation_units``."""
+    """Deviations from doing well, (N,) each, by the names of ``deviation_units``."""
     tracking: "Tracking | None" = None
-    """What the robots are told to do, and how far they do it."""
+    """Commands of the robots, and how they follow them."""
     holding: np.ndarray | None = None
-    """Whether the hand has what it handles, bool, (N,)."""
+    """Whether the hand holds its object, bool, (N,)."""
     position: np.ndarray | None = None
-    """Where on its floor plan each is, world frame, m, (N, 2)."""
+    """Position on the floor plan, world frame, m, (N, 2)."""
     speed: np.ndarray | None = None
     """Horizontal speed of the base, m/s, (N,)."""
     power: np.ndarray | None = None
-    """Sum over the joints of the size of torque times speed, W, (N,)."""
+    """Absolute mechanical power, summed over the joints, W, (N,)."""
     saturated: np.ndarray | None = None
-    """Whether a motor is at the limit of its torque, bool, (N,)."""
+    """Whether a motor is at its torque limit, bool, (N,)."""
     beyond: np.ndarray | None = None
     """Whether a joint is beyond its range, bool, (N,)."""
 
@@ -201,31 +204,31 @@ V = TypeVar("V", bound=VecEnv)
 
 
 class StressTask(EnvFactory, Protocol[V]):
-    """Something that can be stress-tested: it knows effects, and simulates them as it is told."""
+    """An environment factory that can be stress-tested: it has effects and simulates them."""
 
     @property
     def perturbations(self) -> "tuple[Perturbation, ...]":
-        """Effects that mean something here, in the order in which they are written."""
+        """Effects that it supports, in the order in which they are applied."""
         ...
 
     @property
     def robot(self) -> "Robot":
-        """The robot that effects act on; what it lacks, they say themselves."""
+        """The robot that effects act on; effects say themselves what it lacks."""
         ...
 
     @property
     def terrain(self) -> "TerrainPool | None":
-        """Patches that its robots stand on; None: the ground is what it is."""
+        """Terrain patches; None if the ground can't be chosen."""
         ...
 
     @property
     def deviation_units(self) -> Mapping[str, str]:
-        """Name of each deviation from doing well -> its unit; empty: the task does not say."""
+        """Name of each deviation from doing well -> its unit; empty if it defines none."""
         ...
 
     @property
     def floor_plan(self) -> FloorPlan | None:
-        """What stands where a report draws paths; None: it draws none."""
+        """Floor plan on which a report draws paths; None: it draws none."""
         ...
 
     @property
@@ -235,34 +238,34 @@ class StressTask(EnvFactory, Protocol[V]):
 
     @property
     def trial_notes(self) -> tuple[str, ...]:
-        """What the reader of a stress test must know of the task, a sentence each."""
+        """Notes about the task for the reader of a stress test, a sentence each."""
         ...
 
     @property
     def thread_safe(self) -> bool:
-        """Whether several threads may simulate its trials at once, each some of its own."""
+        """Whether several threads may simulate its trials at once."""
         ...
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Distributions that decide its episodes, beside those that decide all."""
+        """Distributions whose versions decide its episodes, beside the usual ones."""
         ...
 
     @property
     def content(self) -> Mapping[str, str]:
-        """What of it its user wrote -> SHA-256 of that; empty: all is in the packages."""
+        """Parts of it that its user wrote -> SHA-256; empty if everything is in packages."""
         ...
 
     def baselines(self) -> dict[str, Act]:
-        """Policies that do nothing, or follow a script, by name, to compare trained ones with."""
+        """Baseline policies, by name: those that do nothing, or follow a script."""
         ...
 
     def trial(self, terrain: "TerrainPool | None" = None) -> Self:
-        """The same task as a stress test runs it, where nothing differs but what it is told."""
+        """The task as a stress test runs it, where episodes differ only by their parameters."""
         ...
 
     def at(self, patches: np.ndarray) -> Self:
-        """The same task with the patch of each simulation chosen, int, (N,)."""
+        """The task with the terrain patch of each simulation chosen, int, (N,)."""
         ...
 
     def trial_env(
@@ -274,7 +277,7 @@ class StressTask(EnvFactory, Protocol[V]):
         dump_dir: str | os.PathLike[str] = "runs/diverged",
         filmed: bool = False,
     ) -> V:
-        """Simulations that run one episode each, of the purpose ``STRESS_TEST``, and then rest.
+        """Simulations for a stress test, which run one episode each and then rest.
 
         Args:
             params: What is different about each, N rows.
@@ -287,12 +290,12 @@ class StressTask(EnvFactory, Protocol[V]):
         ...
 
     def reading(self, env: V) -> Reading:
-        """What is true of such simulations now."""
+        """Measurements of such simulations now."""
         ...
 
 
 def layout_of(task: EnvFactory) -> Layout:
-    """What a policy trained on a task sees and moves."""
+    """The layout of policies that are trained on a task."""
     space = task.action_space
     continuous = isinstance(space, Box)
     return Layout(

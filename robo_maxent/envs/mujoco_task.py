@@ -1,4 +1,4 @@
-"""A task in MuJoCo: its robot, its ground, its effects, and the simulations that run it."""
+"""Base class of tasks in MuJoCo: their robot, ground, effects and simulations."""
 
 import copy
 import hashlib
@@ -41,35 +41,35 @@ class MujocoTask(Task[E, S]):
     """A task whose episodes are simulated by ``mujoco.batch``."""
 
     robot_spec: RobotSpec
-    """The robot of its own."""
+    """The task's own robot."""
     action_scale: np.ndarray
     """Joint-target offset from the home pose at action 1, rad (m of a slide), (A,)."""
     substeps: int
     """Physics steps in a control step."""
     keeps_data = False
-    """Each simulation keeps what was computed of its state after a control step, so that the next
-    need not do it again: that pays where sensors are slow, and takes memory."""
+    """Whether each simulation keeps its computed state after a control step. Saves time where
+    sensors are slow, and takes memory."""
     perturbations: tuple[Perturbation, ...] = ()
-    """Effects that mean something here, in the order in which they are written."""
+    """Effects that it supports, in the order in which they are applied."""
     default_randomization: str | Mapping[str, Any] = "none"
-    """What differs between episodes where nobody asks for more: a level, or ranges."""
+    """What differs between episodes by default: a level, or ranges."""
     terrain: TerrainPool | None = None
-    """Patches that its robots stand on; None: the plane of the robot file."""
+    """Terrain patches; None: the plane of the robot file."""
     level: int | None = None
-    """Of every patch, from 0 to 10; None: any, or that of a curriculum."""
+    """Level of every patch, from 0 to 10; None: any, or the curriculum's."""
     patches: np.ndarray | None = None
-    """Patch of each simulation, int, (N,); None: the task chooses as an episode begins."""
+    """Patch of each simulation, int, (N,); None: chosen as an episode begins."""
 
     tours = False
-    """Its robots walk over terrain, so that they can be filmed on a tour of it."""
+    """Whether its robots walk over terrain, so that they can be filmed on a tour of it."""
 
     exact_resume = True
     notes: tuple[str, ...] = ()
     trial_notes: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     thread_safe = True
-    """Methods keep nothing in the task, so several threads may simulate it at once: set it to False
-    where one does."""
+    """Whether several threads may simulate it at once. Set it to False if methods store anything
+    in the task."""
     most_simulations = 256
 
     _unseen: Any = None  # the task on the ground of its last evaluation
@@ -119,7 +119,7 @@ class MujocoTask(Task[E, S]):
         self.randomization = self.ranges(chosen)
 
     def fit(self, page: Page) -> None:
-        """Take the robot of a page in the place of the task's own.
+        """Adapt the task to the robot of a page.
 
         Raises:
             RobotError: The task is not for such robots.
@@ -128,7 +128,7 @@ class MujocoTask(Task[E, S]):
 
     @cached_property
     def scale(self) -> BodyScale:
-        """How large and heavy its robot is, over the quadruped that numbers are given for."""
+        """Size and mass of its robot, relative to the reference quadruped."""
         return BodyScale.of(self.robot)
 
     def _loaded(self) -> Robot:
@@ -145,7 +145,7 @@ class MujocoTask(Task[E, S]):
             raise RobotError(f"{self.robot_file}: {error}{self._page_hint()}") from error
 
     def _page_hint(self) -> str:
-        """What else there is for a model that lacks the names of the task's own robot."""
+        """Hint for a model that lacks the names of the task's own robot."""
         assert self._own_robot is not None
         if self._own_robot.page is not None or type(self).fit is MujocoTask.fit:
             return ""
@@ -153,7 +153,7 @@ class MujocoTask(Task[E, S]):
         return f" A robot with names of its own needs a page: robo-maxent robot check {file}"
 
     def ranges(self, given: Randomization | str | Mapping[str, Any]) -> Randomization:
-        """What a level, or ranges by name, mean for this task.
+        """Ranges that a level, or ranges by name, stand for in this task.
 
         Raises:
             UsageError: There is no such level or range, or it is not allowed.
@@ -170,7 +170,7 @@ class MujocoTask(Task[E, S]):
         return self.robot.home_pose + self.action_scale * action
 
     def randomization_of(self, episode: E, sim: int) -> Randomization:
-        """What the next episode of ``sim``, whose ``patch`` is set, is drawn from.
+        """Ranges from which the next episode of ``sim``, whose ``patch`` is set, is drawn.
 
         Never wider than ``randomization``.
         """
@@ -178,12 +178,12 @@ class MujocoTask(Task[E, S]):
 
     @property
     def pool(self) -> TerrainPool:
-        """The patches of a task that has some."""
+        """The terrain pool of a task that has terrain."""
         assert self.terrain is not None
         return self.terrain
 
     def draw_patch(self, episode: E, sim: int, rng: np.random.Generator) -> int:
-        """Where in the pool of terrain the next episode of ``sim`` takes place.
+        """Index in the terrain pool for the next episode of ``sim``.
 
         That is the patch that was chosen, or one of what :meth:`draw_ground` says.
         """
@@ -195,17 +195,17 @@ class MujocoTask(Task[E, S]):
         return self.pool.index(kind, level, int(rng.integers(self.pool.variants)))
 
     def draw_ground(self, episode: E, sim: int, rng: np.random.Generator) -> tuple[str, int]:
-        """Kind and level of the next patch: the simulation's own kind, and any level or the one."""
+        """Kind and level of the next patch: the simulation's own kind, any or the fixed level."""
         kind = self.pool.kinds[episode.number[sim] % len(self.pool.kinds)]
         level = int(rng.integers(self.pool.levels))  # in any case, for what follows
         return kind, level if self.level is None else self.level
 
     def goes_ahead(self, episode: E, sim: int) -> bool:
-        """Whether an episode that begins leads straight off its platform, as a tour needs it."""
+        """Whether an episode that begins leads straight off its platform, for a terrain tour."""
         return False
 
     def _require_like(self, own: Robot) -> None:
-        """Refuse a robot that what the task sends would mean something else to, or last otherwise.
+        """Refuse a robot for which the task's controls would mean something else.
 
         Raises:
             RobotError: Its time step differs from that of the task's own robot, or its actuators
@@ -242,7 +242,7 @@ class MujocoTask(Task[E, S]):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What builds this task again, beside its name."""
+        """Options that build this task again, beside its name."""
         robot = None if self.robot_file is None else str(page_file(self.robot_file).resolve())
         options = {"robot_file": robot, "randomization": self.randomization.describe()}
         if self.terrain is not None:
@@ -251,14 +251,14 @@ class MujocoTask(Task[E, S]):
 
     @property
     def kept(self) -> Kept:
-        """A robot of its user's."""
+        """The user's robot, if there is one."""
         if self._own_robot is None:
             return {}
         return {"robot_file": ("robot.zip", self._own_robot.zipped)}
 
     @property
     def content(self) -> dict[str, str]:
-        """A task or robot of its user's -> SHA-256 of it.
+        """The user's task file and robot -> SHA-256.
 
         Of a task that is its file, of a robot what all that its file includes compiles to.
         """
@@ -273,20 +273,20 @@ class MujocoTask(Task[E, S]):
     # The same task elsewhere.
 
     def on(self, terrain: TerrainPool) -> Self:
-        """The same task on other ground."""
+        """The task on other ground."""
         other = copy.copy(self)
         other.terrain = terrain
         other.robot = other._loaded()
         return other
 
     def at(self, patches: np.ndarray) -> Self:
-        """The same task with the patch of each simulation chosen, int, (N,)."""
+        """The task with the terrain patch of each simulation chosen, int, (N,)."""
         other = copy.copy(self)
         other.patches = patches
         return other
 
     def trial(self, terrain: TerrainPool | None = None) -> Self:
-        """The same task as a stress test runs it.
+        """The task as a stress test runs it.
 
         Nothing differs between its episodes but what their parameters say, and commands do not
         change within one. It takes place on a plane without end, unless patches are given.
@@ -298,7 +298,7 @@ class MujocoTask(Task[E, S]):
         return other
 
     def unseen(self, seed: int, purpose: Purpose = Purpose.EVALUATION) -> Self:
-        """The same task on ground that no training saw: the kinds are the same, the patches new."""
+        """The task on new patches of the same kinds, which no training saw."""
         if self.terrain is None or self.terrain.is_plane:
             return self
         pool, kept = self.terrain, self._unseen
@@ -310,7 +310,7 @@ class MujocoTask(Task[E, S]):
         return kept
 
     def in_training(self) -> Self:
-        """The same task as it is trained: episodes may begin where those of a test do not."""
+        """The task as it is trained, where episodes may begin in other states than in a test."""
         return self
 
     # What simulates it.
@@ -318,7 +318,7 @@ class MujocoTask(Task[E, S]):
     def training_env(
         self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
     ) -> "MujocoVecEnv[E, S]":
-        """N simulations to learn from; what diverges is dumped in the run's ``directory``.
+        """N simulations to train in; diverged ones are dumped in the run's ``directory``.
 
         ``threads`` are those that the learner leaves free. Contacts with terrain take twice the
         time of those with a plane: there, physics shares the learner's too.
@@ -332,7 +332,7 @@ class MujocoTask(Task[E, S]):
     def actor_env(
         self, n: int, seed: int, first_sim: int, directory: str | os.PathLike[str]
     ) -> "MujocoVecEnv[E, S]":
-        """The same in one thread, the first being number ``first_sim``."""
+        """N simulations for one of several actors, stepped in one thread."""
         from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv  # which is built on this class
 
         dump_dir = Path(directory) / "diverged"
@@ -346,7 +346,7 @@ class MujocoTask(Task[E, S]):
         purpose: Purpose = Purpose.EVALUATION,
         params: EpisodeParams | None = None,
     ) -> "MujocoVecEnv[E, S]":
-        """N simulations of one episode each, to be judged, the first being number ``first_sim``.
+        """N simulations of one episode each, numbered from ``first_sim`` on.
 
         They have these parameters, if given, rather than some of the task's ranges.
         """
@@ -366,7 +366,7 @@ class MujocoTask(Task[E, S]):
         dump_dir: str | os.PathLike[str] = "runs/diverged",
         filmed: bool = False,
     ) -> "MujocoVecEnv[E, S]":
-        """Simulations that run one episode each, of the purpose ``STRESS_TEST``, and then rest.
+        """Simulations for a stress test, which run one episode each and then rest.
 
         Args:
             params: What is different about each, N rows.
@@ -391,7 +391,7 @@ class MujocoTask(Task[E, S]):
         )
 
     def reading(self, env: "MujocoVecEnv[E, S]") -> Reading:
-        """What is true of such simulations now."""
+        """Measurements of such simulations now."""
         state, speed = env.state, None
         with whose_fault(self):
             deviations = self.deviations(env.episode, env.state)

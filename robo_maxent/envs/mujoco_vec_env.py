@@ -31,7 +31,7 @@ _VELOCITY_STAGE = mujoco.mjtStage.mjSTAGE_VEL.value
 
 
 class MujocoVecEnv(Generic[E, S]):
-    """N simulations of a task with automatic reset in the same step, unless told to run ``once``.
+    """N simulations of a task, reset in the step in which they end, unless run ``once``.
 
     All randomness of an episode is drawn when it begins, from generators named by
     (purpose, seed, simulation, episode index). So simulation 0 of 64 runs the same episodes as
@@ -121,14 +121,14 @@ class MujocoVecEnv(Generic[E, S]):
 
     @property
     def state(self) -> S:
-        """What is true of the robots now."""
+        """Live state of the robots."""
         robot = self.task.robot
         state: Any = self._state if robot.is_live else robot.read(self.batch)
         return state
 
     @says_whose_fault
     def observe(self) -> np.ndarray:
-        """What the policy sees now, through the sensors, (N, O).
+        """Current observations of the policy, with sensor effects, (N, O).
 
         It is what steps return, however often it is asked, until something is changed from outside.
         """
@@ -154,7 +154,7 @@ class MujocoVecEnv(Generic[E, S]):
 
     @says_whose_fault
     def restart(self, ids: np.ndarray) -> np.ndarray:
-        """Give up the episodes of some simulations, if they still run, and begin their next ones.
+        """End the episodes of some simulations, if they still run, and begin new ones.
 
         Args:
             ids: Which simulations, int, (k,).
@@ -168,7 +168,7 @@ class MujocoVecEnv(Generic[E, S]):
 
     @says_whose_fault
     def step(self, action: np.ndarray) -> Step:
-        """Act for one control step; ended episodes begin anew within the step.
+        """Act for one control step; simulations whose episode ends are reset within it.
 
         Args:
             action: Actions, clipped to [-1, 1], (N, A).
@@ -227,7 +227,7 @@ class MujocoVecEnv(Generic[E, S]):
 
     @says_whose_fault
     def hold(self, values: Values) -> None:
-        """Give episodes that begin from now on these parameters, in the place of what is drawn.
+        """Use these parameters for all episodes that begin from now on, instead of drawing them.
 
         Raises:
             UsageError: There is no such parameter, or its value is not allowed.
@@ -238,7 +238,7 @@ class MujocoVecEnv(Generic[E, S]):
 
     @says_whose_fault
     def change(self, sim: int, values: Values) -> None:
-        """Change parameters of a running episode, which act from the next control step on.
+        """Change parameters of a running episode, from the next control step on.
 
         The model is written from its compiled defaults again; what had begun goes on. An effect
         that remembers, such as a delay, knows the control steps since it was activated: where it is
@@ -255,14 +255,14 @@ class MujocoVecEnv(Generic[E, S]):
 
     @says_whose_fault
     def drawn(self, sim: int) -> EpisodeParams:
-        """The parameters that the episode of ``sim`` has if none are held, one row."""
+        """Parameters that are drawn for the episode of ``sim`` if none are held, one row."""
         params = self._nominal.rows(np.zeros(self.n, int))
         self._draw(sim, params)
         return params.rows(np.array([sim]))
 
     @says_whose_fault
     def snapshot(self, sim: int) -> Snapshot:
-        """All that a picture of ``sim`` needs, as it is now."""
+        """Everything that a picture of ``sim`` needs now."""
         state: Any = self.state
         arrows = self.task.arrows(self.episode, state, sim)
         arrows += self.effects.arrows(state, sim, int(self.episode.elapsed[sim]))
@@ -277,16 +277,16 @@ class MujocoVecEnv(Generic[E, S]):
 
     @says_whose_fault
     def metrics(self) -> dict[str, float]:
-        """What to log of the simulations, by name."""
+        """Metrics of the simulations for the log, by name."""
         logged = self.task.training_metrics(self.episode)
         numbers = task_code.numbers(self.task, "training_metrics", logged)
         return {name: value for name, value in numbers.items() if value is not None}
 
     def close(self) -> None:
-        """Nothing to do: the simulations go with the object."""
+        """Do nothing: the simulations are freed with the object."""
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of everything that continues: simulations, episodes, parameters, counters."""
+        """Copies of all that a resumed run needs: simulations, episodes, counters."""
         parts = {"state": self.batch.state, "index": self._index, "return": self._return}
         parts["rests"] = self._rests
         parts |= {f"episode.{name}": array for name, array in self._remembered().items()}
@@ -323,21 +323,21 @@ class MujocoVecEnv(Generic[E, S]):
         return self.observe()
 
     def _remembered(self) -> dict[str, np.ndarray]:
-        """What the task remembers of the episodes."""
+        """The task's episode state as arrays."""
         names = (part.name for part in fields(self.episode) if part.name != "params")
         return {name: getattr(self.episode, name) for name in names}
 
     def _use(self, ranges: Randomization) -> None:
-        """Draw from these ranges from now on."""
+        """Draw parameters from these ranges from now on."""
         self._ranges = ranges
         self.effects.activate(ranges.varied)
 
     def _activate(self, params: EpisodeParams) -> None:
-        """Let the effects act that parameters, N rows, ask for."""
+        """Activate the effects that these parameters, N rows, need."""
         self.effects.activate({self._owner[name] for name in params.differing(self._nominal)})
 
     def _step_physics(self) -> np.ndarray:
-        """Advance one control step; restore and report simulations that diverged, bool, (N,)."""
+        """Advance one control step; restore and report diverged simulations, bool, (N,)."""
         batch = self.batch
         self._before[:] = batch.state
         running = np.flatnonzero(~self._rests) if self._rests.any() else None
@@ -359,7 +359,7 @@ class MujocoVecEnv(Generic[E, S]):
         return diverged
 
     def _dump(self, sim: int) -> None:
-        """Keep the state before a simulation diverged; a full disk must not end what runs it."""
+        """Save the state before a simulation diverged; a full disk is only reported."""
         params = json.dumps(self.params.record(self._nominal, sim))
         name = (
             f"{self.task.name}-seed{self.seed}-sim{self._sims[sim]}"
@@ -377,7 +377,7 @@ class MujocoVecEnv(Generic[E, S]):
             warnings.warn(f"The state of a diverged simulation is not kept: {error}", stacklevel=2)
 
     def _apart(self, sim: int, params: str) -> str:
-        """What tells an episode from others of its simulation, whatever else is in the batch."""
+        """Key of the randomness of an episode, independent of the rest of the batch."""
         if self._given is None:
             return f"-row{sim}" if self._repeated else ""
         return f"-{zlib.crc32(f'{params} {self.episode.patch[sim]}'.encode()):08x}"
@@ -426,7 +426,7 @@ class MujocoVecEnv(Generic[E, S]):
         batch.forward(ids, stage=_VELOCITY_STAGE)
 
     def _place(self, sim: int) -> None:
-        """Put a simulation, which stands at its keyframe, where the task begins its episode."""
+        """Put a simulation into the initial state of its episode."""
         task, episode, rng = self.task, self.episode, self._episode_rng(sim)
         episode.patch[sim] = task.draw_patch(episode, sim, rng)
         self._draw(sim, self.params)
@@ -441,13 +441,13 @@ class MujocoVecEnv(Generic[E, S]):
             place[:] = value
 
     def _draw(self, sim: int, into: EpisodeParams) -> None:
-        """Write the parameters of the episode of ``sim`` into its row, which is nominal."""
+        """Draw the parameters of the episode of ``sim`` into its row, which is nominal."""
         self.task.randomization_of(self.episode, sim).draw(self._named_rng(sim), into, sim)
         if self._given is not None and self._index[sim] == 0:
             into.copy_rows(self._given, np.array([sim]))
 
     def _require(self, values: Values) -> None:
-        """Check parameters at the door.
+        """Check that parameters exist and are allowed.
 
         Raises:
             UsageError: There is no such parameter, or its value is not allowed.

@@ -1,4 +1,4 @@
-"""Tasks outside of this package, as ``MODULE:CLASS``: found, judged, and named to be found again.
+"""Tasks outside of this package, as ``MODULE:CLASS``: finding, checking and naming them.
 
 An installed package can give its tasks names, by entry points of the group ``robo_maxent.tasks``,
 whose names are those of the tasks. Nothing is imported before it is asked for.
@@ -28,7 +28,7 @@ from robo_maxent.here import import_from_here
 GROUP = "robo_maxent.tasks"
 """Entry points of this group are tasks."""
 CLASS = "class"
-"""What ``config.json`` and a stress test call the class of a task that is not of this package."""
+"""Key under which ``config.json`` and stress tests store the class of such a task."""
 
 TaskClass = type[MujocoTask[Any, Any]] | type[NamedGymTask]
 
@@ -47,18 +47,18 @@ _DECLARED: dict[type, tuple[str, ...]] = {
     ),
     NamedGymTask: ("name", "summary", "env_spec"),
 }
-"""What a subclass has to declare, beside its methods."""
+"""Attributes that a subclass has to declare, beside its methods."""
 _COUNTS: dict[type, tuple[str, ...]] = {
     MujocoTask: ("substeps", "episode_steps"),
     NamedGymTask: (),
 }
-"""What of that counts steps."""
+"""Those of them that are numbers of steps."""
 
 
 def made(
     kind: TaskClass, options: Mapping[str, Any], word: str
 ) -> MujocoTask[Any, Any] | NamedGymTask:
-    """A task of a class, which may be someone else's code.
+    """Build a task of a class, which may be someone else's code.
 
     Args:
         kind: The class.
@@ -108,7 +108,7 @@ def is_class(word: str) -> bool:
 
 
 def load(word: str) -> TaskClass:
-    """The task ``MODULE:CLASS``; modules of the current directory come first.
+    """Load the task ``MODULE:CLASS``; modules of the current directory come first.
 
     Raises:
         UsageError: There is no such module or class, or it is no task; the message says what there
@@ -118,7 +118,7 @@ def load(word: str) -> TaskClass:
 
 
 def installed() -> dict[str, EntryPoint]:
-    """Tasks that installed packages give a name, none of them imported.
+    """Tasks to which installed packages give a name; none of them is imported.
 
     Raises:
         UsageError: Two packages give the same.
@@ -135,7 +135,7 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def load_installed(entry: EntryPoint) -> TaskClass:
-    """The task of an entry point; nothing of the current directory takes its place.
+    """Load the task of an entry point, never from the current directory.
 
     Raises:
         UsageError: It can't be imported, is no task, or has another name.
@@ -150,7 +150,7 @@ def load_installed(entry: EntryPoint) -> TaskClass:
 
 
 def _needless(kind: type) -> tuple[str, ...]:
-    """What a class need not declare, since its own methods take the place of those that read it."""
+    """Attributes that a class need not declare, since it overrides the methods that read them."""
     readers = ("action_space", "control")
     if all(getattr(kind, name, None) is not getattr(MujocoTask, name) for name in readers):
         return ("action_scale",)
@@ -194,7 +194,7 @@ def require_task(kind: Any, word: str) -> None:
 
 
 def class_of(kind: type) -> str | None:
-    """``MODULE:CLASS`` of a task that is not in this package; None: it is, or has no such name."""
+    """``MODULE:CLASS`` of a task outside this package; None if it is inside or has no such name."""
     module = kind.__module__
     if module == "__main__":  # a script, which a command imports by its file's name
         module = Path(getattr(sys.modules[module], "__file__", None) or "").stem
@@ -205,14 +205,14 @@ def class_of(kind: type) -> str | None:
 
 
 def code_of(task: EnvFactory) -> str | None:
-    """What a command line has to say of a task to be let import it; None: it need say nothing."""
+    """Words that a command line needs for importing a task; None if it needs none."""
     if task.name.startswith(PREFIX):
         return task.name if module_of(task.name) else None
     return None if task.name in installed() else class_of(type(task))
 
 
 def saved_code(saved: Mapping[str, Any]) -> str | None:
-    """The same of the task that a file describes, by its ``task`` and its ``class``."""
+    """Words that a command line needs for importing the task that a file describes."""
     name, word = saved.get("task"), saved.get(CLASS)
     if isinstance(name, str) and module_of(name):
         return name
@@ -220,13 +220,13 @@ def saved_code(saved: Mapping[str, Any]) -> str | None:
 
 
 def identified(task: EnvFactory) -> dict[str, str]:
-    """What a file says of a task so that its reader finds it: its name, and its class."""
+    """Name and class by which a file identifies a task."""
     word = class_of(type(task))
     return {"task": task.name} | ({CLASS: word} if word else {})
 
 
 def word_for(code: str | None, flag: str = "") -> str:
-    """What a printed command has to say of a task, given its :func:`code_of`."""
+    """The word for a task in a printed command, given its :func:`code_of`."""
     return "" if code is None else f" {flag}{quote(code)}"
 
 
@@ -264,7 +264,7 @@ def _of_module(word: str, import_module: Callable[[str], ModuleType]) -> TaskCla
 
 
 def _is_task_of(kind: Any, module: ModuleType) -> bool:
-    """Whether something is the class of a task that a module defines."""
+    """Whether something is a task class that a module defines."""
     return (
         inspect.isclass(kind)
         and issubclass(kind, tuple(_DECLARED))

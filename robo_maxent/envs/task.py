@@ -33,16 +33,15 @@ class EpisodeState:
     last_action: np.ndarray
     """Action of the last control step, (N, A)."""
     number: np.ndarray
-    """Number of each simulation in the set that it belongs to, int, (N,)."""
+    """Number of each simulation within its set, int, (N,)."""
     patch: np.ndarray
-    """Where each episode takes place in the task's pool of terrain, int, (N,); 0 on a plane."""
+    """Index of each episode's terrain patch, int, (N,); 0 on a plane."""
     params: Mapping[str, np.ndarray]
-    """What is different about each episode, by parameter, (N, ...), see ``perturbations.params``:
-    live, and kept by the environment."""
+    """Parameters of effects in each episode, (N, ...), live, kept by the environment."""
 
     @classmethod
     def blank(cls, n: int, action_size: int, **fields: np.ndarray) -> Self:
-        """The state of N episodes that have not begun; ``fields`` are those of a subclass."""
+        """State of N episodes that have not begun; ``fields`` are those of a subclass."""
         return cls(
             elapsed=np.zeros(n, np.int64),
             last_action=np.zeros((n, action_size)),
@@ -55,32 +54,32 @@ class EpisodeState:
 
 @dataclass(frozen=True)
 class Initial:
-    """The state of a simulation in which an episode begins; None: that of the home keyframe."""
+    """State of a simulation in which an episode begins; None: that of the home keyframe."""
 
     qpos: np.ndarray
     """Generalized position, (nq,)."""
     qvel: np.ndarray | None = None
-    """Generalized velocity, (nv,); None: at rest."""
+    """Generalized velocity, (nv,); None: zero."""
     ctrl: np.ndarray | None = None
     """Controls of all actuators, (nu,)."""
     qacc_warmstart: np.ndarray | None = None
-    """Accelerations that the first solution begins from, (nv,); None: none."""
+    """Accelerations from which the constraint solver starts, (nv,); None: zero."""
     mocap_pos: np.ndarray | None = None
-    """Positions of the bodies that are moved by hand, world frame, m, (nmocap, 3)."""
+    """Positions of mocap bodies, world frame, m, (nmocap, 3)."""
     mocap_quat: np.ndarray | None = None
-    """Their orientations, unit quaternions w x y z, (nmocap, 4)."""
+    """Orientations of mocap bodies, unit quaternions w x y z, (nmocap, 4)."""
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """What N robots are told to do, and how far they do it."""
+    """Commands of N robots, and how well they follow them."""
 
     command: np.ndarray
     """Forward m/s, leftward m/s, counter-clockwise rad/s, heading frame, (N, 3)."""
     error: np.ndarray
-    """Horizontal velocity, from the command, m/s, (N,)."""
+    """Error of the horizontal velocity, m/s, (N,)."""
     along: np.ndarray
-    """Velocity along the command, m/s; of a command to turn on the spot, rad/s, (N,)."""
+    """Velocity along the command, m/s, or rad/s for a command to turn on the spot, (N,)."""
     phase: np.ndarray
     """Stride phase in [0, 1), NaN where the robot should stand, (N,)."""
 
@@ -90,13 +89,13 @@ S = TypeVar("S", bound="RobotState")
 
 
 class Task(ABC, Generic[E, S]):
-    """Begins, observes, rewards and ends episodes in states S; says what success means."""
+    """A task on states S: how episodes begin, what is observed and rewarded, and when they end."""
 
     name: str
     summary: str
     """One line for the list of tasks."""
     preset: str = "default"
-    """The recipe that it is trained with unless another is asked for."""
+    """Name of its default training recipe."""
     observation: tuple[Field, ...]
     action: tuple[Field, ...]
     control_dt: float
@@ -106,21 +105,21 @@ class Task(ABC, Generic[E, S]):
     termination_cost: float = 0.0
     """Reward that an episode loses when it terminates."""
     reward_range: tuple[float, float] | None = None
-    """Lowest and highest reward of a step, but for what is rare, and without the termination cost;
-    None: the page does not say. A categorical critic spans the returns that it allows."""
+    """Lowest and highest reward of a step, rare ones and the termination cost aside; None if
+    unknown. A categorical critic spans the returns that follow from it."""
     goal: GoalSpec | None = None
-    """Which parts of an observation are goals; None: it has none."""
+    """Which parts of an observation are goals; None if it has none."""
     deviation_units: Mapping[str, str] = {}
-    """Name of each deviation from doing well -> its unit; empty: the task does not say."""
+    """Name of each deviation from doing well -> its unit; empty if it defines none."""
 
     @property
     @abstractmethod
     def action_space(self) -> Box:
-        """What actions stand for."""
+        """Action space, and what actions mean."""
 
     @abstractmethod
     def episode_state(self, n: int) -> E:
-        """The state of N episodes that have not begun."""
+        """State of N episodes that have not begun."""
 
     @abstractmethod
     def reset(self, episode: E, sim: int, rng: np.random.Generator) -> Initial:
@@ -150,11 +149,11 @@ class Task(ABC, Generic[E, S]):
         return np.zeros(len(episode.elapsed), bool)
 
     def after_step(self, episode: E, state: S, action: np.ndarray) -> None:
-        """Tally the step that led here and move the task on, after the rewards were read."""
+        """Update the episode state after the step, once its rewards were read."""
         episode.last_action[:] = action
 
     def after_episode(self, episode: E, sim: int, terminated: bool) -> None:
-        """Learn from the episode of ``sim`` that ended, before the next begins."""
+        """Called when the episode of ``sim`` ended, before the next begins."""
         return None
 
     @abstractmethod
@@ -166,47 +165,47 @@ class Task(ABC, Generic[E, S]):
         return {}
 
     def places(self, episode: E, sim: int) -> dict[str, tuple[float, float]]:
-        """Where things were as the episode of ``sim`` began, world frame, m; a report maps them."""
+        """Where things were when the episode of ``sim`` began, world frame, m, for a map."""
         return {}
 
     def training_metrics(self, episode: E) -> dict[str, float]:
-        """What a run should log of its simulations, by name."""
+        """Metrics of the simulations for the log of a run, by name."""
         return {}
 
     def deviations(self, episode: E, state: S) -> dict[str, np.ndarray] | None:
-        """How far each episode is from doing well, by the names of ``deviation_units``.
+        """Deviations of each episode from doing well, by the names of ``deviation_units``.
 
         Each is at least 0, (N,). Safe sets, recovery and the axes of a stress test need no more.
         """
         return None
 
     def holding(self, episode: E, state: S) -> np.ndarray | None:
-        """Whether the hand has what it handles, bool, (N,); None: nothing is held here."""
+        """Whether the hand holds its object, bool, (N,); None: nothing is held in this task."""
         return None
 
     @property
     def floor_plan(self) -> FloorPlan | None:
-        """What stands where a report draws paths; None: it draws none."""
+        """Floor plan on which a report draws paths; None: it draws none."""
         return None
 
     def position(self, episode: E, state: S) -> np.ndarray | None:
-        """Where on the floor plan each episode is, world frame, m, (N, 2); None: there is none."""
+        """Position of each episode on the floor plan, world frame, m, (N, 2), if it has one."""
         return None
 
     def tracking(self, episode: E, state: S) -> Tracking | None:
-        """What the robots are commanded, and how far they do it; None: there are no commands."""
+        """Commands of the robots, and how they follow them; None: there are no commands."""
         return None
 
     @property
     def command_limits(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The least and the largest command that :meth:`steer` takes, as in :class:`Tracking`.
+        """Smallest and largest command that :meth:`steer` takes, as in :class:`Tracking`.
 
         (3,) each; None: nobody can command its robot from outside.
         """
         return None
 
     def steer(self, episode: E, sim: int, command: np.ndarray) -> None:
-        """Command the robot of ``sim``, (3,), from now until its episode ends.
+        """Give the robot of ``sim`` a command, (3,), until its episode ends.
 
         Raises:
             UsageError: It takes no commands.
@@ -214,11 +213,11 @@ class Task(ABC, Generic[E, S]):
         raise UsageError(f"{self.name} takes no commands from outside")
 
     def arrows(self, episode: E, state: S, sim: int) -> list[Arrow]:
-        """What a picture of ``sim`` should point out; nothing unless the task says so."""
+        """Arrows to draw in a picture of ``sim``."""
         return []
 
     def baselines(self) -> dict[str, Act]:
-        """Policies that do nothing, or follow a script, by name, to compare trained ones with."""
+        """Baseline policies, by name: those that do nothing, or follow a script."""
         return {"zero action": lambda obs: np.zeros((len(obs), self.action_size))}
 
     # What follows from that.
@@ -230,7 +229,7 @@ class Task(ABC, Generic[E, S]):
 
     @property
     def policy_size(self) -> int:
-        """Number of its first elements, which a policy sees, P; the others are privileged."""
+        """Number of the first elements, which the policy sees, P; the others are privileged."""
         return sum(part.size for part in unprivileged(self.observation))
 
     @property
@@ -250,7 +249,7 @@ class Task(ABC, Generic[E, S]):
 
     @property
     def mirrors(self) -> tuple[Mirror, Mirror] | None:
-        """Left-right reflections of an observation and of an action; None: a field has none."""
+        """Left-right reflections of observation and action; None if a field declares none."""
         see, act = mirror(self.observation), mirror(self.action)
         return None if see is None or act is None else (see, act)
 

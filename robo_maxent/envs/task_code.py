@@ -1,4 +1,4 @@
-"""Code of a task or an effect that may be someone else's: what it raises, and what it returns.
+"""Guards calls into someone else's task or effect: names its exceptions, checks its results.
 
 An exception of theirs becomes an :class:`EnvError` that says which method raised what, and at which
 line of their file. So it ends a command with a sentence, and a training with a checkpoint; one of
@@ -30,7 +30,7 @@ _LIBRARIES = [
 
 
 NUMERIC = "fiub"
-"""Kinds of numpy's types that are real numbers."""
+"""Kinds of numpy types that are real numbers."""
 
 
 class _OfTask(Protocol):
@@ -45,7 +45,7 @@ R = TypeVar("R")
 
 @contextmanager
 def whose_fault(task: Any) -> Iterator[None]:
-    """Say of exceptions that code of a task's author raises meanwhile that they are theirs.
+    """Turn exceptions of a task author's code into errors that name the code.
 
     Raises:
         EnvError: There was one.
@@ -62,7 +62,7 @@ def whose_fault(task: Any) -> Iterator[None]:
 
 
 def says_whose_fault(method: Callable[Concatenate[W, P], R]) -> Callable[Concatenate[W, P], R]:
-    """The same of a method of what runs a task."""
+    """Decorator of methods that run a task, with the same guard."""
 
     @wraps(method)
     def guarded(runs: W, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -73,7 +73,7 @@ def says_whose_fault(method: Callable[Concatenate[W, P], R]) -> Callable[Concate
 
 
 def raised_by_author(error: BaseException, task: object = None) -> EnvError | None:
-    """What someone else's code raised, in one sentence; None: the fault is not in such code.
+    """The exception as an error of someone else's code; None if it is not theirs.
 
     Args:
         error: As it was caught.
@@ -99,7 +99,7 @@ def raised_by_author(error: BaseException, task: object = None) -> EnvError | No
 
 
 def _is_theirs(frame: FrameType, modules: set[str]) -> bool:
-    """Whether code is neither ours nor a library's, unless it is of these top-level modules."""
+    """Whether code is neither ours nor a library's, unless of these top-level modules."""
     top, file = _top(frame.f_globals.get("__name__") or ""), Path(frame.f_code.co_filename)
     if top == PACKAGE or file.is_relative_to(_PACKAGE_FOLDER) or file.name.startswith("<"):
         return False
@@ -111,7 +111,7 @@ def _top(module: str) -> str:
 
 
 def _place(frame: FrameType, line: int) -> str:
-    """File and line; the file as seen from the current directory, if it is there."""
+    """File and line, relative to the current directory if possible."""
     file = Path(frame.f_code.co_filename)
     here = Path.cwd()
     return f"{file.relative_to(here) if file.is_relative_to(here) else file}:{line}"
@@ -121,7 +121,7 @@ def _place(frame: FrameType, line: int) -> str:
 
 
 def observations(task: Any, given: Any, n: int) -> np.ndarray:
-    """Observations of N simulations, (N, O), of the declared size.
+    """Check observations of N simulations, (N, O).
 
     Raises:
         EnvError: They are something else.
@@ -135,7 +135,7 @@ def observations(task: Any, given: Any, n: int) -> np.ndarray:
 
 
 def flags(task: Any, method: str, given: Any, n: int) -> np.ndarray:
-    """What is true of each of N simulations, bool, (N,), or of all of them, ().
+    """Check flags of N simulations, bool, (N,) or ().
 
     Raises:
         EnvError: It is something else.
@@ -150,7 +150,7 @@ def flags(task: Any, method: str, given: Any, n: int) -> np.ndarray:
 
 
 def reward_terms(task: Any, given: Any) -> dict[str, np.ndarray]:
-    """Named terms of the rewards.
+    """Check named terms of rewards.
 
     Raises:
         EnvError: They have no names.
@@ -164,7 +164,7 @@ def reward_terms(task: Any, given: Any) -> dict[str, np.ndarray]:
 
 
 def rewards(task: Any, terms: Mapping[str, Any], n: int) -> np.ndarray:
-    """The rewards of N simulations, (N,), which are the sum of their terms.
+    """Rewards of N simulations, (N,): the sum of their checked terms.
 
     Raises:
         EnvError: A term has another shape, or is not finite.
@@ -185,7 +185,7 @@ def rewards(task: Any, terms: Mapping[str, Any], n: int) -> np.ndarray:
 
 
 def controls(task: Any, given: Any, n: int) -> np.ndarray:
-    """Controls of the robot's actuators, (N, A).
+    """Check controls of the robot's actuators, (N, A).
 
     Raises:
         EnvError: They have another shape.
@@ -200,7 +200,7 @@ def controls(task: Any, given: Any, n: int) -> np.ndarray:
 
 
 def initial(task: Any, given: Any) -> dict[str, np.ndarray]:
-    """How an episode begins, by the name of the quantity; what is not said is as at home.
+    """Check how an episode begins, as quantities by name; missing ones are as at home.
 
     Raises:
         EnvError: It is no :class:`Initial`, or has NaN or infinity.
@@ -217,7 +217,7 @@ def initial(task: Any, given: Any) -> dict[str, np.ndarray]:
 
 
 def numbers(task: Any, method: str, given: Mapping[str, Any]) -> dict[str, float | None]:
-    """Plain numbers by name, which a file can keep.
+    """Check that values are plain numbers, which a file can store.
 
     Raises:
         EnvError: One is no number.

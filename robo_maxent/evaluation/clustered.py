@@ -1,4 +1,4 @@
-"""Episodes that share their start tell less than as many that do not: by how much.
+"""Statistics of episodes that share their start, and so tell less than independent ones.
 
 Along an axis the same starts are met at every severity, which makes its curve sharper, and the
 pairs of two policies. Pooled over severities they are a cluster sample: a command that is hard at

@@ -1,4 +1,4 @@
-"""Shares, means and limits, each with its interval and count: what every statistic is made of.
+"""Shares, means and limits with intervals and counts.
 
 All intervals are two-sided at 95 %, unless they say otherwise.
 """
@@ -63,7 +63,7 @@ class CensoredValue:
 
     value: float
     side: Side = ""
-    """Empty: the number itself; otherwise it is less, or more, than ``value``."""
+    """Empty: the value itself; otherwise whether the number is less or more than ``value``."""
 
     def __str__(self) -> str:
         """For people, to three digits: ``9.8``, or ``> 24``."""

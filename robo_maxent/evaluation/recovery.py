@@ -1,4 +1,4 @@
-"""What it means to recover from a push, defined once.
+"""Definition of recovery from a push.
 
 A robot is well where none of the task's deviations, such as its tilt or the error of its velocity,
 is larger than the same policy ever has while it does its task undisturbed, by a margin: that is its
@@ -30,14 +30,14 @@ MARGIN = 1.5
 
 @dataclass(frozen=True)
 class SafeSet:
-    """How far from ideal a policy is at most when it does its task undisturbed, with a margin."""
+    """Largest deviations of a policy that does its task undisturbed, with a margin."""
 
     limits: Mapping[str, float]
-    """Deviation -> the largest that is safe, in its unit, which the task declares."""
+    """Deviation -> largest safe value, in the unit that the task declares."""
     episodes: int
-    """Undisturbed episodes that it was calibrated from."""
+    """Number of undisturbed episodes that it was calibrated from."""
     steps: int
-    """Control steps of these episodes."""
+    """Number of control steps of these episodes."""
 
     def contains(self, deviations: np.ndarray) -> np.ndarray:
         """Whether the robot is safe, bool, (...,), of deviations, (..., F)."""
@@ -74,7 +74,7 @@ def calibrate(names: Sequence[str], undisturbed: Sequence[np.ndarray]) -> SafeSe
 
 
 def recovery(safe: np.ndarray, end: int, within: int, hold: int) -> int | None:
-    """Control steps from the end of a push until the robot was safe, and stayed so for a while.
+    """Control steps from the end of a push until the robot was safe again for a while.
 
     Args:
         safe: Whether it was safe at each control step of the episode, bool, (steps,).
@@ -95,7 +95,7 @@ def recovery(safe: np.ndarray, end: int, within: int, hold: int) -> int | None:
 def lost_and_regained(
     holding: np.ndarray, begin: int, within: int, hold: int
 ) -> tuple[int | None, int | None] | None:
-    """When an object was lost after a disturbance, and when the hand had it again.
+    """When an object was lost after a disturbance, and when the hand held it again.
 
     Just after the disturbance it is still where it was, so that nothing is regained which was not
     lost first.
@@ -122,7 +122,7 @@ def lost_and_regained(
 
 
 def volleys(spans: Sequence[tuple[int, int]], window: int) -> list[int]:
-    """Volley that each push belongs to, counted from 0.
+    """Number of the volley that each push belongs to, from 0.
 
     A push that comes before the one ahead of it can be judged makes one volley of both: they are
     judged together, from the end of the last.

@@ -1,4 +1,4 @@
-"""A policy and a task -> one row per episode."""
+"""Runs a policy on a task: one row per episode."""
 
 import json
 import os
@@ -70,18 +70,18 @@ def evaluate(
 
 
 def begin(act: Act, n: int) -> None:
-    """Tell a policy that remembers that N episodes begin, a row of what it will see each."""
+    """Tell a policy with a memory that N episodes begin."""
     if isinstance(act, Remembering):
         act.reset(np.arange(n))
 
 
 def policy_view(act: Act, size: int) -> Act:
-    """A policy that may be handed whole observations, (N, O): it sees their first elements."""
+    """A policy that takes whole observations, (N, O), and sees their first elements."""
     return lambda obs: act(obs[:, :size])
 
 
 class CheckedPolicy:
-    """A policy whose NaN and infinity reach no simulation; it remembers whose they were.
+    """A policy whose NaN and infinite actions are replaced, and count as errors of the episode.
 
     Where an action is not finite, or no action of a discrete space, the simulation gets the first
     action instead, so that the others go on as if nothing had been, and the episode is a failure
@@ -95,7 +95,7 @@ class CheckedPolicy:
         self._policy_errors: dict[int, str] = {}  # simulation -> the first of its first episode
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
-        """Actions that are none of these, (N, A), or (N,) of a discrete space."""
+        """Valid actions, (N, A), or (N,) of a discrete space."""
         action = np.asarray(self._act(obs))
         self._step += 1
         wrong = np.flatnonzero(self._space.wrong(action))
@@ -109,7 +109,7 @@ class CheckedPolicy:
         return action
 
     def judge(self, sim: int, episode: Episode) -> Episode:
-        """The first episode of simulation ``sim``, a failure if the policy made an error in it.
+        """First episode of simulation ``sim``, a failure if the policy made an error in it.
 
         Success stays None where the task has no notion of it.
         """

@@ -1,4 +1,4 @@
-"""Episodes -> numbers with intervals and counts; the only place where averages are made."""
+"""Summaries of episodes, with intervals and counts; the only place where averages are made."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from robo_maxent.evaluation.intervals import Proportion, mean_interval, proporti
 from robo_maxent.types import Episode
 
 COLUMNS = "success", "terminated", "diverged", "reward", "length"
-"""Fields of an episode that are numbers about how it went."""
+"""Numeric fields of an episode about how it went."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a set of episodes says."""
+    """Statistics of a set of episodes."""
 
     success: Proportion | None
     """None: no episode says whether it succeeded."""
     terminated: Proportion
-    """Episodes that terminated, rather than being cut off by their time limit."""
+    """Number of episodes that terminated before their time limit."""
     diverged: int
-    """Episodes whose simulation became unstable; they count as failures."""
+    """Number of episodes with an unstable simulation; they count as failures."""
     policy_errors: int
-    """Episodes in which the policy returned NaN or infinity; they count as failures."""
+    """Number of episodes in which the policy returned NaN or infinity; they count as failures."""
     mean_reward: float
     reward_interval: tuple[float, float] | None
     """95 % t interval of the mean return; None: one episode has no spread."""
@@ -36,12 +36,12 @@ class Summary:
 
     @property
     def headline(self) -> str:
-        """What counts, for people: success where the task knows it, else the mean return."""
+        """The main result in words: success if the task defines it, else the mean return."""
         return f"return {self.mean_return}" if self.success is None else f"success {self.success}"
 
     @property
     def mean_return(self) -> str:
-        """For people: ``-163.2 [-190.1, -136.4]``, ``0.683 [0.412, 0.954]``, or one number."""
+        """The mean return in words: ``-163.2 [-190.1, -136.4]``, or one number."""
         ends = self.reward_interval or ()
         digits = 1 if max(map(abs, (self.mean_reward, *ends))) >= 10 else 3
         value, *shown = (f"{number:.{digits}f}" for number in (self.mean_reward, *ends))
@@ -73,7 +73,7 @@ def summarize(episodes: Sequence[Episode]) -> Summary:
 
 
 def success_by(episodes: Iterable[Episode], field: str) -> dict[Any, Proportion]:
-    """Success of the episodes that share a value of a field, in the order of the values.
+    """Success of episodes grouped by the value of a field.
 
     Episodes where the field is None, or that have no notion of success, are left out.
     """

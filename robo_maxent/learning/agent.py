@@ -1,4 +1,4 @@
-"""What a training run needs of an algorithm; ``sac.Sac`` is one."""
+"""Protocol of a learning algorithm; ``sac.Sac`` is one."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -18,20 +18,20 @@ class Agent(Protocol):
 
     @property
     def updates(self) -> int:
-        """Gradient updates made so far."""
+        """Number of gradient updates so far."""
         ...
 
     @property
     def explorer(self) -> Explorer:
-        """What :meth:`explore` acts with, to be sent to where others act."""
+        """What :meth:`explore` acts with, to be sent to actors."""
         ...
 
     def observe(self, obs: np.ndarray) -> None:
-        """Take note of fresh observations, once each, float32, (N, O)."""
+        """Update observation statistics with new observations, once each, float32, (N, O)."""
         ...
 
     def explore(self, obs: np.ndarray) -> np.ndarray:
-        """Actions to gather experience with, at (N, O): float32 in [-1, 1], (N, A).
+        """Exploring actions at observations (N, O): float32 in [-1, 1], (N, A).
 
         Of discrete actions int64, (N,), and -1 where none can be computed.
         """
@@ -53,15 +53,15 @@ class Agent(Protocol):
         ...
 
     def is_finite(self) -> bool:
-        """Whether all numbers that it acts and learns with are finite."""
+        """Whether all numbers of the agent are finite."""
         ...
 
     def metrics(self) -> dict[str, float]:
-        """What a run should log of the agent as it is now, by name."""
+        """Metrics of the agent for the log, by name."""
         ...
 
     def diagnose(self, batch: ReplayBatch) -> Diagnostics:
-        """Whether temperature and critics are as they should be; it changes nothing.
+        """Check temperature and critics, without changing anything.
 
         Args:
             batch: Transitions, observations not normalized.
@@ -77,7 +77,7 @@ class Agent(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that continues after a restart of the program."""
+        """State for a checkpoint."""
         ...
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How far an actor is from the Boltzmann distribution of its critics: a metric of training."""
+"""Distance of an actor from the Boltzmann distribution of its critics, as a training metric."""
 
 import torch
 from torch import Tensor

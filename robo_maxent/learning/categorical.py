@@ -29,12 +29,12 @@ class Categorical:
 
     @property
     def start(self) -> Tensor:
-        """Nothing of its own, (A,)."""
+        """Zeros: no offset, (A,)."""
         return torch.zeros(self.outputs)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Nothing: it has no setting."""
+        """No settings."""
         return {}
 
     def log_probs(self, raw: Tensor) -> Tensor:

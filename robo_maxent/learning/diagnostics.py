@@ -1,4 +1,4 @@
-"""Whether temperature and critics are as they should be: numbers of a learner, alarms in words."""
+"""Diagnostics of temperature and critics: numbers of a learner, and alarms in words."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from robo_maxent.learning.replay_buffer import ReplayBatch
 from robo_maxent.learning.support import Ends
 
 MUCH = 0.5
-"""Share from which on an alarm is given: more than half."""
+"""Share above which an alarm is given: more than half."""
 LACK = 0.5
 """nats an element of an action that entropy may lack: a run that is well lacks up to 0.15."""
 AT_LIMIT = 0.99
@@ -19,12 +19,12 @@ AT_LIMIT = 0.99
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a batch of transitions says about a learner."""
+    """Numbers about a learner on a batch of transitions."""
 
     entropy: float
-    """Of the policy, nats."""
+    """Entropy of the policy, nats."""
     target_entropy: float
-    """What the temperature should hold, nats."""
+    """Entropy that the temperature should hold, nats."""
     entropy_share: float
     """Of the size of what a target value is made of, in [0, 1]: the mean of ``|α log π'|`` over
     that of ``|α log π'| + |Q'|``."""
@@ -45,7 +45,7 @@ class Diagnostics:
         return {f"diagnostics/{name}": getattr(self, name) for name in names}
 
     def alarms(self) -> dict[str, str]:
-        """What is wrong -> why that is bad, and what to do; empty where all is well."""
+        """What is wrong -> why that is bad, and what to do; empty if all is well."""
         alarms = {name: words for name, (wrong, words) in self._rules().items() if wrong}
         return alarms if self.ends is None else alarms | self.ends.alarms()
 

@@ -1,4 +1,4 @@
-"""The half of a learner that acts: it can be elsewhere, and is told what the other half learnt."""
+"""The acting half of a learner, which can be sent to other processes."""
 
 import numpy as np
 import torch

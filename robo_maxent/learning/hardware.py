@@ -1,4 +1,4 @@
-"""What the CPU can do."""
+"""Abilities of the CPU."""
 
 import platform
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the output of a policy network means: a head turns it into actions.
+"""Heads: action distributions given by the raw outputs of a policy network.
 
 Losses, exploration and policy files ask the head, so that another distribution is another class.
 """
@@ -30,7 +30,7 @@ class Head(Protocol):
 
     @property
     def name(self) -> str:
-        """What policy files call it."""
+        """Name in policy files."""
         ...
 
     @property
@@ -50,12 +50,12 @@ class Head(Protocol):
 
     @property
     def start(self) -> Tensor:
-        """What is added to the raw output before anything is learnt, (outputs,)."""
+        """Initial offset of the raw output, (outputs,)."""
         ...
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What builds it again, beside the number of actions; goes into policy files."""
+        """Arguments that build it again, beside the number of actions; stored in policy files."""
         ...
 
     @property
@@ -126,7 +126,7 @@ class SquashedGaussian:
 
     @property
     def start(self) -> Tensor:
-        """Nothing of its own, (2 A,)."""
+        """Zeros, (2 A,)."""
         return torch.zeros(self.outputs)
 
     @property

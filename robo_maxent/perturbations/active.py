@@ -1,4 +1,4 @@
-"""The effects of a task at work in N simulations: written at reset, acting step by step.
+"""The effects of a task at work in N simulations: applied at reset and during each step.
 
 Everything is exact on control steps, and an effect that no episode asks for is skipped.
 """
@@ -20,7 +20,7 @@ Pair = tuple[Perturbation, Running]
 
 
 class ActiveEffects:
-    """All effects of a task on a batch, of which those act that were activated."""
+    """All effects of a task on a batch; only activated ones act."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class ActiveEffects:
         return [effect for effect, _ in self._active]
 
     def begin(self, ids: np.ndarray, key: np.ndarray) -> None:
-        """Begin the episodes of ``ids``, ascending, whose parameters are set.
+        """Begin the episodes of ``ids``, in ascending order, whose parameters are set.
 
         ``key`` names their random numbers, uint64, (k,).
         """
@@ -105,12 +105,12 @@ class ActiveEffects:
             effect.begin(running, ids)
 
     def start(self, ids: np.ndarray, qpos: np.ndarray) -> None:
-        """Change the pose that the episodes of ``ids`` start in, (N, nq)."""
+        """Change the initial poses of the episodes of ``ids``, (N, nq)."""
         for effect, running in self._active:
             effect.start(running, ids, qpos)
 
     def received(self, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """What reaches the motors of the actions sent, (N, A).
+        """Actions that reach the motors, of the actions sent, (N, A).
 
         Raises:
             EnvError: An effect returns no such actions.
@@ -126,17 +126,17 @@ class ActiveEffects:
         return action
 
     def before_step(self, state: RobotState, steps: np.ndarray) -> None:
-        """Begin and end what is due at this control step."""
+        """Let effects act before the physics of a control step."""
         for effect, running in self._active:
             effect.before_step(running, state, steps)
 
     def after_step(self) -> None:
-        """Tally what was done in the control step."""
+        """Let effects measure what was done in the control step."""
         for effect, running in self._active:
             effect.after_step(running)
 
     def sensed(self, state: RobotState) -> RobotState:
-        """What the sensors measure of a state, noise aside.
+        """A state as the sensors measure it, without noise.
 
         Raises:
             EnvError: An effect returns no state.
@@ -152,7 +152,7 @@ class ActiveEffects:
         return state
 
     def add_noise(self, obs: np.ndarray, steps: np.ndarray) -> None:
-        """Add what sensors add to observations, (N, O), in place.
+        """Add sensor noise to observations, (N, O), in place.
 
         Raises:
             EnvError: An effect returns observations, which nobody would see.
@@ -166,7 +166,7 @@ class ActiveEffects:
                 )
 
     def arrows(self, state: RobotState, sim: int, step: int) -> list[Arrow]:
-        """What a picture of one simulation should show."""
+        """Arrows of all effects in a picture of one simulation."""
         return [
             arrow
             for effect, running in self._active
@@ -174,7 +174,7 @@ class ActiveEffects:
         ]
 
     def shown(self, sim: int) -> dict[str, np.ndarray]:
-        """What a picture of one simulation shows of the fields that effects wrote."""
+        """Model fields that effects wrote and that a picture of one simulation shows."""
         return self._fields.changed(SHOWN_FIELDS, sim)
 
     def torque_limits(self) -> np.ndarray:
@@ -186,7 +186,7 @@ class ActiveEffects:
         return limits[:, robot.actuators, 1]
 
     def realized(self, sim: int) -> dict[str, float]:
-        """What the simulation did of all effects in one running episode."""
+        """What the simulation made of all effects in one running episode."""
         return {
             name: float(values[sim])
             for _, running in self._all
@@ -194,7 +194,7 @@ class ActiveEffects:
         }
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """What continues, beside the simulation state, in which the forces are."""
+        """State of the effects for a checkpoint; forces are in the simulation state."""
         return {
             f"{effect.name}.{name}": values
             for effect, running in self._all
@@ -215,7 +215,7 @@ class ActiveEffects:
         self.rewrite(steps)
 
     def rewrite(self, steps: np.ndarray) -> None:
-        """Let all parameters act as they are now, in episodes that are at these control steps."""
+        """Apply all parameters as they are now to episodes at these control steps."""
         self._write(np.arange(self._batch.nsim))
         for effect, running in self._active:
             effect.resume(running, steps)

@@ -39,10 +39,10 @@ BY_JOINT = (Breakdown("joint", "case", "joints"),)
 
 
 class ServoEffect(Perturbation):
-    """What is done to position servos."""
+    """Base class of effects on position servos."""
 
     def lacking(self, robot: Robot) -> str | None:
-        """Position servos of one joint each."""
+        """The robot needs position servos of one joint each."""
         if robot.spec.joints:
             return "actuators that act on several joints"
         other = ~position_servos(robot)
@@ -69,15 +69,15 @@ class ServoGains(ServoEffect):
     }
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """As compiled."""
+        """The compiled gains."""
         return {"kp_scale": np.array(1.0), "kd_scale": np.array(1.0)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform, each."""
+        """Uniform factors."""
         return {name: rng.uniform(*ranges[name]) for name in ("kp_scale", "kd_scale")}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """Both are off by the severity, each either way."""
+        """Both gains are off by the severity, each up or down."""
         stiffer, damped = rng.choice([-1.0, 1.0], 2)
         return {"kp_scale": 1.0 + severity * stiffer, "kd_scale": 1.0 + severity * damped}
 
@@ -113,28 +113,28 @@ class MotorStrength(ServoEffect):
     }
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """All of it."""
+        """Full torque."""
         return {"motor_strength": np.ones(len(robot.joints))}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform for each joint."""
+        """A uniform share for each joint."""
         return {"motor_strength": rng.uniform(*ranges["motor_strength"], size=len(robot.joints))}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The severity, of all joints."""
+        """The severity, for all joints."""
         return {"motor_strength": severity}
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """A fifth weaker."""
+        """Motors a fifth weaker."""
         return 1.0 - 0.2 * share
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Scale all that makes the torque."""
+        """Scale everything that makes the torque."""
         scale_torque(running, ids, running.params["motor_strength"][ids])
 
 
 class JointFault(ServoEffect):
-    """A fault that a joint has or has not, one at most in training; its parameter has its name."""
+    """A fault of single joints; in training at most one joint has it."""
 
     phrase: str
     """What a verdict says of it."""
@@ -148,21 +148,21 @@ class JointFault(ServoEffect):
         return {self.name: np.zeros(len(robot.joints), bool)}
 
     def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """True or false."""
+        """The parameter is true or false."""
         return {self.name: (0.0, 1.0)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """At most one, with the probability that the range is."""
+        """At most one faulty joint, with the probability that is the range."""
         joints = len(robot.joints)
         happens, which = rng.random() < ranges[self.name], int(rng.random() * joints)
         return {self.name: np.arange(joints) == (which if happens else -1)}
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """A case for each joint."""
+        """One axis with a case for each joint."""
         return (self.axis(cases=robot.joints, phrase=self.phrase, breakdowns=BY_JOINT),)
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The joint of the case."""
+        """The joint of the case has the fault."""
         return {self.name: np.array(plant.robot.joints) == case} if severity else {}
 
 
@@ -203,7 +203,7 @@ class LockedJoint(JointFault):
         rest[place] = np.where(locked, robot.home_pose, rest[place])
 
     def start(self, running: Running, ids: np.ndarray, qpos: np.ndarray) -> None:
-        """Begin with the joint where it is stuck."""
+        """Begin with the joint at the angle where it is stuck."""
         stuck, joint = np.nonzero(running.params["locked_joint"][ids])
         qpos[ids[stuck], running.robot.qpos_adr[joint]] = running.robot.home_pose[joint]
 
@@ -231,18 +231,18 @@ class NoLoadSpeed(ServoEffect):
         return {"no_load_speed": np.array(np.inf)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """The inverse, the slope of the torque curve, is uniform."""
+        """Its inverse, the slope of the torque curve, is uniform."""
         slowest, fastest = ranges["no_load_speed"]
         slope = rng.uniform(1.0 / fastest, 1.0 / slowest)
         return {"no_load_speed": 1.0 / slope if slope else np.inf}
 
     def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """The slope in proportion."""
+        """The slope is narrowed in proportion."""
         ends = tuple(end / share if share else np.inf for end in ranges["no_load_speed"])
         return {"no_load_speed": ends}
 
     def lacking(self, robot: Robot) -> str | None:
-        """Servos whose torque is limited the same both ways."""
+        """The robot needs servos with symmetric torque limits."""
         model, ids = robot.model, robot.actuators
         low, high = model.actuator_forcerange[ids].T
         limited = (low == -high) & (model.actuator_forcelimited[ids] > 0)
@@ -251,7 +251,7 @@ class NoLoadSpeed(ServoEffect):
         return super().lacking(robot)
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Damp the joints, and let the servos compensate it."""
+        """Damp the joints, and let the servos compensate the damping within their limits."""
         robot, fields = running.robot, running.fields
         rows = np.ix_(ids, robot.actuators)
         limit = fields["actuator_forcerange"][*rows, 1]
@@ -281,29 +281,29 @@ class EncoderBias(ServoEffect):
     }
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """They read right."""
+        """Encoders without bias."""
         return {"encoder_bias": np.zeros(len(robot.joints))}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform for each joint."""
+        """A uniform bias for each joint."""
         return {"encoder_bias": rng.uniform(*ranges["encoder_bias"], size=len(robot.joints))}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """Each by up to the severity."""
+        """A bias up to the severity for each joint."""
         return {"encoder_bias": severity * rng.uniform(-1.0, 1.0, len(plant.robot.joints))}
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """A degree."""
+        """A bias up to a degree."""
         return 0.02 * share
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Mislead the servos."""
+        """Shift what the servos measure."""
         rows = np.ix_(ids, running.robot.actuators)
         gains = running.fields["actuator_gainprm"][*rows, 0]
         running.fields["actuator_biasprm"][*rows, 0] -= gains * running.params["encoder_bias"][ids]
 
     def on_state(self, running: Running, state: RobotState) -> RobotState:
-        """Mislead the policy."""
+        """Shift what the policy sees."""
         measured = state.joint_position + running.params["encoder_bias"]
         return replace(state, joint_position=measured)
 
@@ -319,7 +319,7 @@ def position_servos(robot: Robot) -> np.ndarray:
 
 
 def scale_torque(running: Running, ids: np.ndarray, share: np.ndarray) -> None:
-    """Scale the torque that motors give at the same target and state, and its limit, (k, A)."""
+    """Scale the torque of motors at the same target and state, and its limit, (k, A)."""
     fields, rows = running.fields, np.ix_(ids, running.robot.actuators)
     fields["actuator_gainprm"][*rows, 0] *= share
     for term in range(3):

@@ -1,4 +1,4 @@
-"""Effects on any MuJoCo model, whoever compiled it and whatever it calls its parts.
+"""Effects on any MuJoCo model, also one compiled by someone else, without names of parts.
 
 Friction, mass and strength are factors on what was compiled, all parts alike.
 """
@@ -24,7 +24,7 @@ from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import Robot, RobotState
 
 PUSHED_AT = (1.0, 3.0)
-"""When a push begins, s: robots walk by then, and few have fallen."""
+"""Time at which a push begins, s: robots walk by then, and few have fallen."""
 PUSH_SECONDS = 0.1
 
 _GAIN, _BIAS = mujoco.mjtGain, mujoco.mjtBias
@@ -35,7 +35,7 @@ GAIN_TERMS = MappingProxyType(
         _GAIN.mjGAIN_MUSCLE.value: (2, 3),
     }
 )
-"""Kind of gain -> those of its parameters that the force is proportional to."""
+"""Kind of gain -> its parameters to which the force is proportional."""
 BIAS_TERMS = MappingProxyType(
     {
         _BIAS.mjBIAS_NONE.value: (),
@@ -43,7 +43,7 @@ BIAS_TERMS = MappingProxyType(
         _BIAS.mjBIAS_MUSCLE.value: (2, 3),
     }
 )
-"""The same of the bias."""
+"""Kind of bias -> its parameters to which the force is proportional."""
 
 
 class Factor(ScalarEffect):
@@ -53,7 +53,7 @@ class Factor(ScalarEffect):
     needs = ("model",)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """As compiled."""
+        """A factor of 1."""
         return {self.parameter: np.array(1.0)}
 
 
@@ -71,17 +71,17 @@ class GeomFriction(Factor):
     ranges: Ranges = {"friction_factor": (1.0, 1.0)}
 
     def lacking(self, robot: Robot) -> str | None:
-        """A model with something in it that can touch."""
+        """The model needs geoms with contact."""
         model = robot.model
         touching = (model.geom_contype[:, None] & model.geom_conaffinity).any() or model.npair
         return super().lacking(robot) or (None if touching else "nothing that can touch")
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """A third less."""
+        """A third less friction."""
         return None if self.lacking(robot) else 1.0 - 0.3 * share
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Scale it, where pairs of geoms have their own too."""
+        """Scale the friction of geoms, and of pairs that have their own."""
         factor = running.params["friction_factor"][ids, None, None]
         running.fields["geom_friction"][ids] *= factor
         if running.robot.model.npair:
@@ -104,22 +104,22 @@ class BodyMass(Factor):
     changes_constants = True
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """A quarter more."""
+        """A quarter more mass."""
         return None if self.lacking(robot) else 1.0 + 0.25 * share
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Scale both."""
+        """Scale masses and inertias."""
         factor = running.params["mass_factor"][ids]
         running.fields["body_mass"][ids] *= factor[:, None]
         running.fields["body_inertia"][ids] *= factor[:, None, None]
 
     def begin(self, running: Running, ids: np.ndarray) -> None:
-        """Read back the mass of everything, kg."""
+        """Read back the total mass, kg."""
         running.realized["total_mass"][ids] = running.fields.read("body_mass", ids).sum(axis=1)
 
 
 class ActuatorStrength(Factor):
-    """Factor of the force that every actuator gives at the same control, its limit included."""
+    """Factor of the force of every actuator at the same control, and of its limit."""
 
     name = "motor_strength"
     parameter = "strength_factor"
@@ -134,7 +134,7 @@ class ActuatorStrength(Factor):
     changes_constants = True  # a muscle is as strong as its mass at rest asks for
 
     def lacking(self, robot: Robot) -> str | None:
-        """A model with actuators, all of a kind whose force can be scaled."""
+        """The model needs actuators whose force can be scaled."""
         model = robot.model
         known = set(model.actuator_gaintype.tolist()) <= set(GAIN_TERMS)
         known &= set(model.actuator_biastype.tolist()) <= set(BIAS_TERMS)
@@ -143,11 +143,11 @@ class ActuatorStrength(Factor):
         return super().lacking(robot) or own
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """A fifth less."""
+        """A fifth less force."""
         return None if self.lacking(robot) else 1.0 - 0.2 * share
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Scale all that makes the force."""
+        """Scale everything that makes the force."""
         model, fields = running.robot.model, running.fields
         factor = running.params["strength_factor"][ids]
         kinds = {
@@ -180,11 +180,11 @@ class BasePush(Perturbation):
     needs = ("model", "base")
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """When it begins, s, and impulse over the mass of the robot, world frame, m/s."""
+        """Begin of the push, s, and its impulse over the mass of the robot, world frame, m/s."""
         return {"base_push_begin": np.array(0.0), "base_push": np.zeros(2)}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """So hard, at any time and in any direction."""
+        """A push of that size at a random time in a random direction."""
         begin, angle = rng.uniform(*PUSHED_AT), rng.uniform(-np.pi, np.pi)
         if severity == 0.0:
             return {}
@@ -195,11 +195,11 @@ class BasePush(Perturbation):
         return {"base_push_begin": begin, "base_push": push}
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
-        """When it is pushed."""
+        """Begin of the push."""
         return params.get("base_push_begin") if np.any(params.get("base_push", 0.0)) else None
 
     def direction(self, params: Mapping[str, Any]) -> float | None:
-        """Where to, world frame."""
+        """Direction of the push, world frame."""
         return angle_of(params.get("base_push"))
 
     def prepare(self, running: Running) -> None:
@@ -209,7 +209,7 @@ class BasePush(Perturbation):
         running.memory["push_force"] = np.zeros((n, 3))
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Look up when they begin and end, -1: never, and how hard that is."""
+        """Look up begin and end of the push, -1 for never, and its force."""
         robot, push = running.robot, running.params["base_push"][ids]
         begin = np.rint(running.params["base_push_begin"][ids] / running.control_dt)
         steps = max(round(PUSH_SECONDS / running.control_dt), 1)
@@ -221,11 +221,11 @@ class BasePush(Perturbation):
         running.memory["push_force"][ids] = np.pad(force, ((0, 0), (0, 1)))
 
     def begin(self, running: Running, ids: np.ndarray) -> None:
-        """Forget the last episode."""
+        """Reset the tally."""
         running.realized["impulse"][ids] = 0.0
 
     def before_step(self, running: Running, state: RobotState, steps: np.ndarray) -> None:
-        """Begin and end those that are due."""
+        """Begin and end due pushes."""
         due = np.equal(running.memory["push_steps"], steps[:, None])
         if not due.any():
             return
@@ -234,7 +234,7 @@ class BasePush(Perturbation):
         running.push(ids, running.memory["push_force"][ids] * begins[:, None])
 
     def after_step(self, running: Running) -> None:
-        """Tally the impulse delivered, N·s."""
+        """Sum the delivered impulse, N·s."""
         if running.body_force.any():
             size = np.sqrt((running.body_force**2).sum(axis=1))
             running.realized["impulse"] += size * running.control_dt

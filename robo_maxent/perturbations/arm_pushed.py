@@ -1,4 +1,4 @@
-"""The arm is pushed in mid-task."""
+"""An effect that pushes the arm while it works."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class ArmPushed(DirectedEffect):
     vector, size, lasts = "arm_push", "arm_pushed_size", 0.2
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """From four sides."""
+        """One axis with a case for each of four sides."""
         axis = self.from_sides(
             suites={
                 "quick": Share(8, 2, severities=(0.0, 60.0, 120.0, 240.0)),
@@ -50,7 +50,7 @@ class ArmPushed(DirectedEffect):
         return (scaled_axis(axis, hand_strength(robot)),)
 
     def level(self, name: str, robot: Robot) -> Ranges:
-        """In proportion to what the arm holds."""
+        """Ranges scaled to the force that the arm can hold."""
         ranges, scale = self.levels.get(name, {}), hand_strength(robot)
         if not ranges or scale == 1.0:
             return ranges
@@ -62,18 +62,18 @@ class ArmPushed(DirectedEffect):
         return 30.0 * share * hand_strength(robot)
 
     def push(self, direction: float, impulse: float, seconds: float) -> Values:
-        """A constant force for so long."""
+        """A constant force for a given time."""
         force = horizontal(impulse / seconds, direction)
         return {self.begin_name: 0.0, self.seconds_name: seconds, self.vector: force}
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
-        """Push, or let go."""
+        """Begin or end the push."""
         force = np.zeros((len(ids), 3))
         force[on, :2] = running.params["arm_push"][ids[on]]
         running.push(ids, force)
 
     def arrows(self, running: Running, state: RobotState, sim: int, step: int) -> list[Arrow]:
-        """Towards the hand while it is pushed."""
+        """An arrow towards the hand while it is pushed."""
         assert isinstance(state, ManipulationState)
         begin, end = running.memory["steps"][sim].tolist()
         if begin == NEVER or not begin < step <= end:

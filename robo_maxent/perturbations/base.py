@@ -1,4 +1,4 @@
-"""One effect, one object: how it is drawn in training, swept in a stress test, and written.
+"""Base class of effects: how one is drawn in training, swept in a stress test, and applied.
 
 An effect is a subclass of :class:`Perturbation`, whole in its file: its names for people, its
 limits, the ranges that training draws it from, its severities, what it writes into the model, and
@@ -43,21 +43,21 @@ PARTS: Mapping[Part, str] = {
     "hand": "no hand",
     "lids": "no way that could be closed",
 }
-"""Part of a robot that an effect may need -> what one lacks that has none."""
+"""Part of a robot that an effect may need -> what to say of a robot without it."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many episodes of an axis a suite has."""
+    """Number of episodes of an axis in a suite."""
 
     episodes: int
-    """In each condition, which is a severity and a case."""
+    """Episodes per condition, which is a severity and a case."""
     baseline: int
-    """The same of each baseline policy."""
+    """Episodes per condition of each baseline policy."""
     sampled: int = 0
-    """The same of sampled actions."""
+    """Episodes per condition with sampled actions."""
     severities: tuple[float, ...] | None = None
-    """None: those of the axis."""
+    """Severities; None: those of the axis."""
 
 
 @dataclass(frozen=True)
@@ -66,33 +66,35 @@ class Axis:
 
     name: str
     title: str
-    """What people call it."""
+    """Name for people."""
     unit: str
-    """Of the severities."""
+    """Unit of the severities."""
     summary: str
     severities: tuple[float, ...]
-    """From mild to worst; smaller may be worse. What is nominal follows from the parameters."""
+    """Severities from mild to worst, which may be descending. Which one is nominal follows from
+    the parameters."""
     cases: tuple[str, ...] = ()
-    """What it is done to: joints, directions, kinds of terrain; empty: nothing to tell apart."""
+    """What the effect applies to: joints, directions, kinds of terrain; empty if there is only
+    one case."""
     noun: str = ""
-    """What is above or below a severity, where that is not the title."""
+    """Name of the quantity in "above 3 kg of NOUN", if it is not the title."""
     phrase: str = ""
-    """What the verdict says of it beside its curve, such as "with one joint dead"."""
+    """Words of the verdict about this axis beside its curve, such as "with one joint dead"."""
     counts: Literal["survived", "success"] = "survived"
-    """What a headline counts of its episodes."""
+    """What a headline counts: survived, or success."""
     is_scale: bool = True
-    """Severities are more and less of something; a fault is or is not."""
+    """Whether severities are more or less of something; a fault is either there or not."""
     reference: float | None = None
-    """A severity that use may well bring: what axes are compared by; None: it is no scale."""
+    """A severity that may well occur in use, by which axes are compared; None if it is no scale."""
     resolution: float = 0.0
-    """The least that severities may be apart: 1 where they are whole numbers."""
+    """Smallest step of severities: 1 for whole numbers."""
     judged_by_recovery: bool = False
-    """Its episodes are judged by how the robot goes on, so the task must say its deviations."""
+    """Whether its episodes are judged by recovery, so that the task must define its deviations."""
     is_ground: bool = False
-    """The severity is the level of the terrain, and the case its kind."""
+    """Whether the severity is the level of the terrain, and the case its kind."""
     breakdowns: tuple[Breakdown, ...] = ()
     suites: Mapping[str, Share] = field(default_factory=dict)
-    """Suite -> how much of it, where that is not the usual."""
+    """Suite -> number of episodes, where it is not the usual one."""
 
     def __post_init__(self) -> None:
         """Check the order of the severities."""
@@ -105,7 +107,7 @@ class Axis:
             )
 
     def at(self, severities: tuple[float, ...]) -> "Axis":
-        """The same axis at other severities.
+        """The axis with other severities.
 
         Raises:
             UsageError: The first is not that of the axis, or they do not get worse.
@@ -129,7 +131,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Plant:
-    """What a stress test has to know of a task to set an effect: the robot and its control."""
+    """The robot and its control, as a stress test needs them to set an effect."""
 
     robot: Robot
     control_dt: float
@@ -137,7 +139,7 @@ class Plant:
 
     @cached_property
     def capture_impulse(self) -> CaptureImpulse:
-        """How hard a push the robot can take.
+        """The largest push that the robot survives without a step.
 
         Raises:
             RobotError: It is fixed to the world.
@@ -156,30 +158,30 @@ class Running:
     action_size: int
     """Elements of an action, A."""
     params: Mapping[str, np.ndarray]
-    """The parameters of all effects, (N, ...)."""
+    """Parameters of all effects, (N, ...)."""
     fields: ModelFields
     qvel: np.ndarray
-    """Generalized velocities, which may be changed before a step, (N, nv)."""
+    """Generalized velocities, (N, nv), which an effect may change before a step."""
     mocap_pos: np.ndarray
-    """Positions of the mocap bodies, world frame, m, which may be changed, (N, nmocap, 3)."""
+    """Positions of mocap bodies, world frame, m, (N, nmocap, 3), which an effect may change."""
     body_force: np.ndarray
-    """Force on the base, or the hand, that this effect wants, world frame, N, (N, 3): what acts is
-    the sum over all effects. Set it by :meth:`push`."""
+    """Force of this effect on the base, or the hand, world frame, N, (N, 3); the forces of all
+    effects are added. Set it by :meth:`push`."""
     pushing: np.ndarray
-    """Force that acts on it, N, (N, 3)."""
+    """Total force that acts there, N, (N, 3)."""
     others: "list[np.ndarray]"
-    """The wanted forces of all effects."""
+    """Forces of all effects."""
     key: np.ndarray
-    """What names the random numbers of each episode, uint64, (N,)."""
+    """Key of the random numbers of each episode, uint64, (N,)."""
     memory: dict[str, np.ndarray] = field(default_factory=dict)
-    """What has to be remembered, (N, ...), saved with a checkpoint."""
+    """State of the effect, (N, ...), saved in checkpoints."""
     realized: dict[str, np.ndarray] = field(default_factory=dict)
-    """What the simulation did of the effect, read back from it, (N,) each."""
+    """What the simulation made of the effect, read back from it, (N,) each."""
     prepared: dict[str, Any] = field(default_factory=dict)
-    """What follows from the robot and the observation, and never changes."""
+    """Constants that follow from the robot and the observation."""
 
     def push(self, ids: np.ndarray, force: np.ndarray) -> None:
-        """Let a force act on the base of some simulations from now on, world frame, N, (k, 3).
+        """Apply a force to the base of some simulations from now on, world frame, N, (k, 3).
 
         It acts on the hand of a robot that is fixed to the world. Objects are moved by their
         velocities, in ``qvel``.
@@ -199,20 +201,20 @@ class Running:
 
 
 class Perturbation(ABC):
-    """One effect. A subclass says its names, limits and ranges, and overrides what it does."""
+    """One effect. A subclass declares names, limits and ranges, and overrides what it does."""
 
     name: str
-    """In a task's list, on the command line, and of the axis of the stress test."""
+    """Name in a task's list, on the command line, and of its stress axis."""
     title: str
-    """What people call it."""
+    """Name for people."""
     unit: str = ""
-    """Of its severities."""
+    """Unit of its severities."""
     summary: str
-    """What is done, in a line."""
+    """What it does, in a line."""
     noun: str = ""
-    """What is above or below a severity, where that is not the title."""
+    """See :class:`Axis`."""
     severities: tuple[float, ...] = ()
-    """Of its stress axis, mild first, then worse; empty: it has none."""
+    """Severities of its stress axis, from mild to worst; empty: it has no axis."""
     is_scale: bool = True
     """See :class:`Axis`."""
     reference: float | None = None
@@ -220,69 +222,70 @@ class Perturbation(ABC):
     resolution: float = 0.0
     """See :class:`Axis`."""
     suites: Mapping[str, Share] = {}
-    """Suite -> how many episodes of it, where that is not the usual."""
+    """Suite -> number of episodes, where it is not the usual one."""
     needs: tuple[Part, ...] = ()
-    """Parts of a robot that it acts on, of which not every robot has one."""
+    """Parts of a robot that it acts on, which some robots lack."""
     bounds: Mapping[str, Range] = {}
-    """Parameter -> the values that a stable simulation accepts, in its unit."""
+    """Parameter -> values with which the simulation is stable, in its unit."""
     ranges: Ranges = {}
     """Range -> its nominal value, at which training varies nothing."""
     levels: Mapping[str, Ranges] = {}
-    """Level of randomization -> the ranges that it sets."""
+    """Level of randomization -> its ranges."""
     realized: tuple[str, ...] = ()
-    """What it reads back from the simulation, a number for each episode."""
+    """Names of what it reads back from the simulation, a number for each episode."""
     changes_constants: bool = False
-    """It writes what MuJoCo derives constants from."""
+    """Whether it writes fields from which MuJoCo derives constants."""
     in_midst: bool = True
-    """Its parameters may change while an episode runs. If not, tasks place things by them."""
+    """Whether its parameters may change while an episode runs. If not, tasks place things by
+    them."""
 
     # What it is for a robot.
 
     @abstractmethod
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """One episode's parameters where nothing is different; their shapes are those of all."""
+        """Parameters of an undisturbed episode; they also define the shapes."""
 
     def limits(self, robot: Robot) -> Mapping[str, Range]:
-        """The bounds of its parameters for a robot; unless overridden, those of any."""
+        """Bounds of its parameters for a robot; by default the same for all."""
         return self.bounds
 
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Range -> where its ends may be; unless overridden, where the parameter may be."""
+        """Range -> bounds of its ends; by default the bounds of the parameter."""
         return self.limits(robot)
 
     def lacking(self, robot: Robot) -> str | None:
-        """What a robot lacks for it, in words such as "no feet"; None: nothing."""
+        """What a robot lacks for it, such as "no feet"; None if it lacks nothing."""
         return next((PARTS[part] for part in self.needs if not getattr(robot.spec, part)), None)
 
     def level(self, name: str, robot: Robot) -> Ranges:
-        """The ranges of a level of randomization, scaled to the robot."""
+        """Ranges of a level of randomization, scaled to the robot."""
         return self.levels.get(name, {})
 
     # Training randomization.
 
     def varies(self, ranges: Ranges) -> bool:
-        """Whether episodes drawn from these ranges, its own, can differ."""
+        """Whether episodes drawn from these ranges can differ."""
         return dict(ranges) != dict(self.ranges)
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """The parameters of one episode, drawn from its own ranges.
+        """Draw the parameters of one training episode from the ranges.
 
         What it takes from the generator must not depend on how wide they are.
         """
         raise NotImplementedError(f"{type(self).__name__} has ranges, so it has to define sample()")
 
     def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """The ranges drawn in towards nominal, linearly: 1 leaves them, 0 is nominal."""
+        """Ranges shrunk linearly towards nominal: 1 leaves them, 0 is nominal."""
         return {name: _narrowed(ends, self.ranges[name], share) for name, ends in ranges.items()}
 
     # Stress test.
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """The axes of a stress test that it is swept along; one, unless overridden."""
+        """Axes of a stress test along which it is swept; by default one."""
         return (self.axis(),) if self.severities else ()
 
     def axis(self, **changes: Any) -> Axis:
-        """Its axis, as its attributes describe it, but for changes."""
+        """Its axis according to its attributes, with changes."""
         described = {
             "name": self.name,
             "title": self.title,
@@ -298,7 +301,7 @@ class Perturbation(ABC):
         return Axis(**(described | changes))
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The parameters of one episode of a stress test, where they are not nominal.
+        """Parameters of one episode of a stress test, where they are not nominal.
 
         What it takes from the generator must not depend on the severity.
 
@@ -311,11 +314,11 @@ class Perturbation(ABC):
         raise NotImplementedError(f"{type(self).__name__} has an axis, so it has to define at()")
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
-        """When it begins in mid-episode, s, by an episode's parameters; None: it does not."""
+        """Time at which it begins within an episode, s; None: it acts from the start."""
         return None
 
     def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
-        """The same parameters of one episode, so that what happens of it begins at a time.
+        """The same parameters with another begin.
 
         Args:
             values: As :meth:`at` gives them.
@@ -325,7 +328,7 @@ class Perturbation(ABC):
         return values
 
     def push(self, direction: float, impulse: float, seconds: float) -> Values | None:
-        """The parameters of one push of the robot; None: it pushes no robot.
+        """Parameters of one push of the robot; None: this effect does not push it.
 
         Args:
             direction: As :meth:`direction` has it, rad.
@@ -335,7 +338,7 @@ class Perturbation(ABC):
         return None
 
     def direction(self, params: Mapping[str, Any]) -> float | None:
-        """Which way it acts, by an episode's parameters; None: in no horizontal direction.
+        """Horizontal direction in which it acts in an episode; None if it has none.
 
         In rad, counter-clockwise from ahead for a robot on a floating base, and else from the
         world's x.
@@ -343,53 +346,53 @@ class Perturbation(ABC):
         return None
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """Its severity where all effects act at once, of a share in [0, 1]; None: it does not."""
+        """Its severity when all act at once, at a share in [0, 1]; None: it takes no part."""
         return None
 
     # What it does to a simulation. By default nothing.
 
     def prepare(self, running: Running) -> None:
-        """Make the arrays that it remembers, (N, ...), once."""
+        """Make the arrays of its memory, (N, ...), once."""
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Change model fields, which stand at their compiled defaults but for earlier effects."""
+        """Write model fields, which have their compiled defaults, or what earlier effects left."""
 
     def start(self, running: Running, ids: np.ndarray, qpos: np.ndarray) -> None:
-        """Change the pose that episodes start in, (N, nq), before they do."""
+        """Change the initial poses of episodes, (N, nq)."""
 
     def begin(self, running: Running, ids: np.ndarray) -> None:
-        """Begin episodes, with all fields written; also where it is nominal in all of them."""
+        """Begin episodes, with all fields written; called also where it is nominal."""
 
     def resume(self, running: Running, steps: np.ndarray) -> None:
-        """Go on from a checkpoint, at these control steps, with memory and fields restored."""
+        """Continue from a checkpoint at these control steps, with memory and fields restored."""
 
     def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """What reaches the motors of the actions sent, (N, A)."""
+        """Actions that reach the motors, of the actions sent, (N, A)."""
         return action
 
     def before_step(self, running: Running, state: RobotState, steps: np.ndarray) -> None:
         """Act before the physics of a control step."""
 
     def after_step(self, running: Running) -> None:
-        """Tally what was done in a control step."""
+        """Measure what was done in a control step."""
 
     def on_state(self, running: Running, state: RobotState) -> RobotState:
-        """What the sensors measure of a state, noise aside."""
+        """A state as the sensors measure it, without noise."""
         return state
 
     def on_observation(self, running: Running, obs: np.ndarray, steps: np.ndarray) -> None:
         """Change observations, float32, (N, O), in place."""
 
     def arrows(self, running: Running, state: RobotState, sim: int, step: int) -> list[Arrow]:
-        """What a picture of one simulation should show of it."""
+        """Arrows of this effect in a picture of one simulation."""
         return []
 
 
 class ScalarEffect(Perturbation):
-    """An effect of one number: uniform in training, and the severity itself in a stress test."""
+    """An effect with one number: uniform in training, the severity in a stress test."""
 
     parameter: str
-    """What it is called; the range that it is drawn from is called so too."""
+    """Name of the parameter and of its range."""
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
         """Zero."""

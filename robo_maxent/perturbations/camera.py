@@ -1,4 +1,4 @@
-"""How a camera sees objects: late, or not at all for a while.
+"""Effects on the camera that sees objects: delay, and occlusion for a while.
 
 What it sees is in the state that a task observes; what is true stays with the simulation.
 """
@@ -23,14 +23,14 @@ def seen(state: ManipulationState) -> np.ndarray:
 
 
 def as_seen(state: ManipulationState, values: np.ndarray) -> ManipulationState:
-    """The state as a camera sees it, which saw (N, K, SEEN)."""
+    """The state with K objects as a camera saw them, (N, K, SEEN)."""
     ends = np.cumsum(list(PARTS.values()))
     parts = np.split(values, ends[:-1], axis=2)
     return replace(state, **dict(zip(PARTS, parts, strict=True)))
 
 
 class CameraDelay(Delay):
-    """Control steps by which objects are seen late; before, they are seen as they began."""
+    """Delay of what is seen of objects, in control steps; at first they stay at their start."""
 
     name = parameter = "camera_delay"
     title = "Camera delay"
@@ -42,7 +42,7 @@ class CameraDelay(Delay):
     needs = ("objects",)
 
     def prepare(self, running: Running) -> None:
-        """Remember what was seen last, each at its control step modulo their number."""
+        """Remember recent views in a ring, by control step."""
         n, objects = len(running.key), len(running.robot.spec.objects)
         running.memory["views"] = np.zeros((n, MAX_DELAY + 1, objects, SEEN))
         running.memory["now"] = np.zeros(n, np.int64)
@@ -66,7 +66,7 @@ class CameraDelay(Delay):
 
 
 class Occlusion(Interruption):
-    """Objects are hidden for a while, and held to be where they were seen last."""
+    """Objects are hidden for a while; the policy sees where they were last seen."""
 
     name = "occlusion"
     title = "Hidden object"
@@ -95,7 +95,7 @@ class Occlusion(Interruption):
         running.memory["hidden"][ids] = False
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
-        """Hide them, or show them again."""
+        """Hide or show the objects."""
         running.memory["hidden"][ids] = on
 
     def on_state(self, running: Running, state: RobotState) -> RobotState:

@@ -1,4 +1,4 @@
-"""Between the policy and the motors: actions that are inexact, that are lost, that come late.
+"""Effects between the policy and the motors: inexact, lost and late actions.
 
 A task lists noise ahead of lost packets, and these ahead of the delay: a lost action leaves the
 last one in force, and what is in force arrives late.
@@ -38,11 +38,11 @@ class ActionNoise(ScalarEffect):
     ranges: Ranges = {"action_noise": (0.0, 0.0)}
 
     def lacking(self, robot: Robot) -> str | None:
-        """Amounts to add it to."""
+        """Actions must be continuous."""
         return "discrete actions, which are no amounts" if robot.acts_by_choice else None
 
     def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Add it where there is any."""
+        """Add the noise."""
         amount = running.params["action_noise"]
         ids = np.flatnonzero(amount)
         noise = normal(Stream.ACTION_NOISE, running.key[ids], steps[ids], running.action_size)
@@ -65,7 +65,7 @@ class PacketLoss(ScalarEffect):
     levels = {"hard": {"packet_loss": (0.0, 0.1)}}  # chosen
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """One in twenty."""
+        """One action in twenty is lost."""
         return 0.05 * share
 
     def prepare(self, running: Running) -> None:
@@ -76,11 +76,11 @@ class PacketLoss(ScalarEffect):
         running.memory["held"] = np.zeros((len(running.key), running.action_size))
 
     def begin(self, running: Running, ids: np.ndarray) -> None:
-        """Forget the last episode."""
+        """Forget the previous episode."""
         running.memory["held"][ids] = 0.0
 
     def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Lose some."""
+        """Lose some actions."""
         chance = uniform(Stream.PACKET_LOSS, running.key, steps, 1)
         lost = chance[:, 0] < running.params["packet_loss"]
         held = running.memory["held"]
@@ -89,32 +89,32 @@ class PacketLoss(ScalarEffect):
 
 
 class Delay(ScalarEffect):
-    """Control steps by which something arrives late."""
+    """Base class of effects that delay something by whole control steps."""
 
     unit = "control steps"
     severities = (0.0, 1.0, 2.0, 3.0)
     reference = resolution = 1.0
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """At once."""
+        """No delay."""
         return {self.parameter: np.array(0, np.int64)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Each as often."""
+        """All delays of the range, equally likely."""
         low, high = ranges[self.parameter]
         return {self.parameter: low + int(rng.random() * (high - low + 1))}
 
     def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """In whole control steps."""
+        """Rounded to whole control steps."""
         return {name: tuple(round(share * step) for step in ends) for name, ends in ranges.items()}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """The severity."""
+        """The severity is the delay."""
         return {self.parameter: int(severity)}
 
 
 class ActionDelay(Delay):
-    """Control steps by which an action arrives late."""
+    """Delay of actions, in control steps."""
 
     name = parameter = "action_delay"
     title = "Action delay"
@@ -128,21 +128,21 @@ class ActionDelay(Delay):
     }
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """One step, from half of everything on."""
+        """One step, from half of all effects on."""
         return float(share >= 0.5)
 
     def prepare(self, running: Running) -> None:
-        """Remember the last actions, the newest first."""
+        """Remember recent actions, the newest first."""
         shape = (len(running.key), MAX_DELAY + 1, running.action_size)
         running.memory["sent"] = np.zeros(shape)
         running.prepared["rows"] = np.arange(len(running.key))
 
     def begin(self, running: Running, ids: np.ndarray) -> None:
-        """Forget the last episode."""
+        """Forget the previous episode."""
         running.memory["sent"][ids] = 0.0
 
     def on_action(self, running: Running, action: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Hand out an earlier one."""
+        """Return an earlier action."""
         sent = running.memory["sent"]
         sent[:, 1:] = sent[:, :-1].copy()
         sent[:, 0] = action

@@ -1,4 +1,4 @@
-"""Numbers that are chosen, in the place of random ones: what an effect leaves open, as a cube."""
+"""A generator of chosen instead of random numbers, by which a search controls an effect."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -69,7 +69,7 @@ class ChosenNumbers(np.random.Generator):
             )
 
     def _next(self, circular: np.ndarray) -> np.ndarray:
-        """The quantiles of an array of numbers, of its shape."""
+        """The next quantiles, as an array of a shape."""
         first = len(self.circular)
         self.circular += circular.ravel().tolist()
         taken = np.full(circular.size, ELSEWHERE)

@@ -1,4 +1,4 @@
-"""Random numbers named by where they are used: no generator to carry, save or share.
+"""Random numbers as hashes of where they are used: no generator to carry, save or share.
 
 A number is a hash of (purpose, seed, simulation, episode, control step, stream, element). So it is
 the same for one simulation and for many, on any number of threads, and after a restart.
@@ -16,7 +16,7 @@ _WORD = (1 << 64) - 1
 
 
 class Stream(IntEnum):
-    """What the numbers are for: two uses never see the same ones."""
+    """Uses of random numbers; two uses never get the same ones."""
 
     SENSOR_NOISE = 1
     PACKET_LOSS = 2
@@ -26,7 +26,7 @@ class Stream(IntEnum):
 
 
 def episode_key(purpose: Purpose, seed: int, sims: np.ndarray, episodes: np.ndarray) -> np.ndarray:
-    """What names the numbers of an episode, uint64, (k,).
+    """Key of the random numbers of episodes, uint64, (k,).
 
     Args:
         purpose: What the episodes are for.

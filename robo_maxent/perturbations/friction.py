@@ -1,4 +1,4 @@
-"""Friction of the feet: other than the robot's own, or gone for a moment."""
+"""Effects on the friction of the feet: another value, or a slip for a moment."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -54,7 +54,7 @@ class FootFriction(ScalarEffect):
         return ranges
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """Towards a wet floor."""
+        """Friction towards that of a wet floor."""
         own = _own_friction(robot)
         return own + share * (WET_FLOOR - own)
 
@@ -68,7 +68,7 @@ class FootFriction(ScalarEffect):
 
 
 class Slip(Perturbation):
-    """The feet have another friction for a while, once."""
+    """The feet have another friction for a while, once per episode."""
 
     name = "slip"
     title = "Sudden slip"
@@ -92,7 +92,7 @@ class Slip(Perturbation):
     needs = ("feet",)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """Begin and duration in s, 0: it does not happen; and the friction meanwhile."""
+        """Begin and duration, s, where 0 means never, and friction meanwhile."""
         return {
             "slip_begin": np.array(0.0),
             "slip_duration": np.array(0.0),
@@ -100,11 +100,11 @@ class Slip(Perturbation):
         }
 
     def varies(self, ranges: Ranges) -> bool:
-        """Whether it can happen."""
+        """Whether a slip can happen."""
         return ranges["slip"] > 0.0
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Once, with the probability, at any time."""
+        """One slip with a probability, at a random time."""
         slips = rng.random() < ranges["slip"]
         begin, duration = rng.uniform(*ranges["slip_begin"]), rng.uniform(*ranges["slip_duration"])
         return {
@@ -114,11 +114,11 @@ class Slip(Perturbation):
         }
 
     def narrowed(self, ranges: Ranges, share: float) -> Ranges:
-        """Less often."""
+        """Slips are rarer."""
         return {**ranges, "slip": share * ranges["slip"]}
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """One that is judged by how the robot goes on."""
+        """One axis, judged by recovery."""
         return (self.axis(judged_by_recovery=True),)
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
@@ -133,11 +133,11 @@ class Slip(Perturbation):
         }
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
-        """When the episode's parameters say so."""
+        """Begin of the slip."""
         return params.get("slip_begin") if params.get("slip_duration") else None
 
     def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
-        """At that time."""
+        """A slip at that time."""
         return {**values, "slip_begin": begin} if values else values
 
     def prepare(self, running: Running) -> None:
@@ -165,13 +165,13 @@ class Slip(Perturbation):
         )
 
     def resume(self, running: Running, steps: np.ndarray) -> None:
-        """Slip on where it had begun."""
+        """Continue a slip that had begun."""
         begin, end = running.memory["slip_steps"].T
         slipping = np.flatnonzero((begin < steps) & (steps < end))
         _set_friction(running, slipping, running.params["slip_friction"][slipping])
 
     def before_step(self, running: Running, state: RobotState, steps: np.ndarray) -> None:
-        """Begin and end where it is due."""
+        """Begin and end due slips."""
         due = np.equal(running.memory["slip_steps"], steps[:, None])
         if not due.any():
             return

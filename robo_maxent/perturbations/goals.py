@@ -1,4 +1,4 @@
-"""The goal is moved in mid-task."""
+"""An effect that moves the goal in mid-task."""
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class GoalMoved(DirectedEffect):
     vector, size = "goal_shift", "goal_moved_by"
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
-        """Move it, by the mirrored way where that is nearer to the middle of the table."""
+        """Move the goal, mirrored if that keeps it nearer to the middle of the table."""
         moved, robot = ids[on], running.robot
         goal, shift = running.mocap_pos[moved, robot.goal], running.params["goal_shift"][moved]
         away = (goal[:, :2] - robot.model.geom_pos[robot.table, :2]) * shift > 0.0
@@ -39,4 +39,4 @@ class GoalMoved(DirectedEffect):
         running.mocap_pos[moved, robot.goal] = goal + np.stack([x, y, -(a * x + b * y) / c], axis=1)
 
     def resume(self, running: Running, steps: np.ndarray) -> None:
-        """It was moved already, in the saved state."""
+        """Do nothing: the goal was moved already, in the saved state."""

@@ -1,4 +1,4 @@
-"""Gravity that is tilted."""
+"""An effect that tilts gravity."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,27 +45,27 @@ class GravityTilt(Perturbation):
     needs = ("model",)
 
     def lacking(self, robot: Robot) -> str | None:
-        """A model, or gravity in it."""
+        """The model must have gravity."""
         option = robot.model.opt
         is_off = option.disableflags & mujoco.mjtDisableBit.mjDSBL_GRAVITY.value
         weightless = bool(is_off) or not option.gravity.any()
         return super().lacking(robot) or ("no weight" if weightless else None)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """Straight down."""
+        """Gravity straight down."""
         return {"gravity_tilt": np.zeros(2)}
 
     def range_limits(self, robot: Robot) -> Mapping[str, Range]:
-        """Its size, which is not negative."""
+        """The range is of the size, which is not negative."""
         return {"gravity_tilt": (0.0, 1.0)}
 
     def sample(self, ranges: Ranges, rng: np.random.Generator, robot: Robot) -> Values:
-        """Uniform in size and direction."""
+        """Uniform size and direction."""
         tilt, direction = rng.uniform(*ranges["gravity_tilt"]), rng.uniform(-np.pi, np.pi)
         return {"gravity_tilt": np.array([tilt * np.cos(direction), tilt * np.sin(direction)])}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """So much in any direction."""
+        """A tilt of that size in a random direction."""
         return {"gravity_tilt": horizontal(severity, rng.uniform(-np.pi, np.pi))}
 
     def prepare(self, running: Running) -> None:
@@ -73,7 +73,7 @@ class GravityTilt(Perturbation):
         running.memory["against_gravity"] = np.tile(UPWARD, (len(running.key), 1))
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Turn gravity."""
+        """Tilt gravity."""
         tilt = running.params["gravity_tilt"][ids]
         running.fields["opt.gravity"][ids] = tilted(running.robot.model.opt.gravity, tilt)
         running.memory["against_gravity"][ids] = tilted(UPWARD, tilt)

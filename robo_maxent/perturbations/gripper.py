@@ -1,4 +1,4 @@
-"""A hand that loses its force for a while, or its grip."""
+"""Effects on a gripper: it loses its force, or its pads get slippery, for a while."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class GripperLost(Interruption):
         running.memory["force"][ids] = limits[:, running.robot.gripper]
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
-        """Take its force, or give it back."""
+        """Take or restore the force."""
         limits, force = running.fields["actuator_forcerange"], running.memory["force"][ids]
         limits[ids, running.robot.gripper] = np.where(on[:, None], 0.0, force)
 
@@ -55,7 +55,7 @@ class GripSlips(Interruption):
     friction = 0.005  # 30 N on either side then hold up 0.3 N, of the 0.5 N that 50 g weigh
 
     def switch(self, running: Running, ids: np.ndarray, on: np.ndarray) -> None:
-        """Oil the pads, or wipe them."""
+        """Make the pads slippery, or restore them."""
         robot, friction = running.robot, running.fields["geom_friction"]
         for pad in robot.pads.tolist():
             own = float(robot.model.geom_friction[pad, 0])

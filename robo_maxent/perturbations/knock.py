@@ -1,4 +1,4 @@
-"""An object is knocked in mid-task."""
+"""An effect that knocks an object in mid-task."""
 
 import numpy as np
 
@@ -39,11 +39,11 @@ class Knock(DirectedEffect):
     moments = (0.2, 1.2)  # s: the object lies on the table, is in the hand, or between
 
     def sized(self, severity: float, robot: Robot) -> float:
-        """So many times what slides it 5 cm, N·s."""
+        """Impulse of a severity, N·s."""
         return severity * sliding(robot)
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """From four sides."""
+        """One axis with a case for each of four sides."""
         return (
             self.from_sides(
                 phrase="with knocks of {severity}",
@@ -56,7 +56,7 @@ class Knock(DirectedEffect):
         )
 
     def combined(self, share: float, robot: Robot) -> float | None:
-        """What slides it 5 cm."""
+        """The impulse for a slide of 5 cm."""
         return share
 
     def begin(self, running: Running, ids: np.ndarray) -> None:
@@ -73,10 +73,10 @@ class Knock(DirectedEffect):
         running.realized["knocked"][hit] = np.sqrt((impulse**2).sum(axis=1))
 
     def resume(self, running: Running, steps: np.ndarray) -> None:
-        """It is over at once, and in the velocities."""
+        """Do nothing: a knock is over at once, and in the saved velocities."""
 
     def arrows(self, running: Running, state: RobotState, sim: int, step: int) -> list[Arrow]:
-        """Where it goes, for a moment."""
+        """An arrow along the knock, for a moment."""
         assert isinstance(state, ManipulationState)
         begin = int(running.memory["steps"][sim, 0])
         since = (step - begin) * running.control_dt

@@ -1,4 +1,4 @@
-"""What the robot carries, and where its mass is."""
+"""Effects on the mass of the base: payload, and shift of the centre of mass."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,11 +28,11 @@ PAYLOAD_BOX = np.array([0.20, 0.12, 0.10])
 HEAVY = 3.0
 """kg, a quarter of the reference robot."""
 PAYLOAD_AT = np.array([0.0, 0.0, 0.105])
-"""Its centre, base frame, m: on the back of a trunk that is 0.11 m thick."""
+"""Centre of the box, base frame, m: on the back of a trunk that is 0.11 m thick."""
 LEAST_SHARE = 0.1
-"""Of its mass that a base keeps where a payload takes some away."""
+"""Least share of its mass that a base keeps under a negative payload."""
 BODY = ("body_mass", "body_ipos", "body_inertia", "body_iquat")
-"""Fields of a model that make the inertia of a body."""
+"""Model fields that describe the inertia of a body."""
 
 
 class CentreOfMass(Perturbation):
@@ -55,11 +55,11 @@ class CentreOfMass(Perturbation):
     changes_constants = True
 
     def level(self, name: str, robot: Robot) -> Ranges:
-        """In proportion to the size of the robot."""
+        """Ranges scaled to the size of the robot."""
         return _scaled_ranges(self.levels.get(name, {}), size_scale(robot))
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """In proportion to the size of the robot."""
+        """Severities scaled to the size of the robot."""
         return (scaled_axis(self.axis(), size_scale(robot)),)
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
@@ -71,12 +71,12 @@ class CentreOfMass(Perturbation):
         return {"com_offset": rng.uniform(*ranges["com_offset"], size=3)}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
-        """So far in any horizontal direction."""
+        """A shift of that size in a random horizontal direction."""
         offset = horizontal(severity, rng.uniform(-np.pi, np.pi))
         return {"com_offset": np.append(offset, 0.0)}
 
     def direction(self, params: Mapping[str, Any]) -> float | None:
-        """Where it is shifted, base frame."""
+        """Direction of the shift, base frame."""
         return angle_of(params.get("com_offset"))
 
     def write(self, running: Running, ids: np.ndarray) -> None:
@@ -118,11 +118,11 @@ class Payload(ScalarEffect):
         return {"payload": (lowest, 20.0 * mass_scale(robot))}
 
     def level(self, name: str, robot: Robot) -> Ranges:
-        """In proportion to the mass of the robot."""
+        """Ranges scaled to the mass of the robot."""
         return _scaled_ranges(self.levels.get(name, {}), mass_scale(robot))
 
     def axes(self, robot: Robot) -> tuple[Axis, ...]:
-        """In proportion to the mass of the robot."""
+        """Severities scaled to the mass of the robot."""
         return (scaled_axis(self.axis(), mass_scale(robot)),)
 
     def combined(self, share: float, robot: Robot) -> float | None:
@@ -130,7 +130,7 @@ class Payload(ScalarEffect):
         return HEAVY * mass_scale(robot) * share
 
     def write(self, running: Running, ids: np.ndarray) -> None:
-        """Join it with the base, or take it away."""
+        """Add the payload to the inertia of the base."""
         base, size = running.robot.base_body, mass_scale(running.robot) ** (1 / 3)
         mass, centre, inertia, axes = (running.fields[name] for name in BODY)
         payload = running.params["payload"]
@@ -157,7 +157,7 @@ def loaded(
     payload: float,
     size: float = 1.0,
 ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """A base with a payload.
+    """Inertia of a base with a payload.
 
     Args:
         mass: Of the base, kg.

@@ -1,4 +1,4 @@
-"""Fields of a compiled model with a value for each simulation, always written from the defaults."""
+"""Model fields with a value for each simulation, always written from compiled defaults."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from robo_maxent.sim.physics import mujoco
 
 
 class Simulations(Protocol):
-    """What effects ask of N simulations of one model; a ``mujoco.batch.Batch`` has it."""
+    """What effects need of N simulations of one model; a ``mujoco.batch.Batch`` has it."""
 
     @property
     def nsim(self) -> int:
@@ -25,7 +25,7 @@ class Simulations(Protocol):
         ...
 
     def set_const(self, ids: np.ndarray, /) -> Any:
-        """Compute again what MuJoCo derives from the fields, of some simulations."""
+        """Recompute constants that MuJoCo derives from the fields, in some simulations."""
         ...
 
 

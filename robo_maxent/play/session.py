@@ -1,4 +1,4 @@
-"""One simulation that a policy acts in and somebody interferes with, without any page.
+"""A live session: one simulation that a person disturbs and drives.
 
 Where nobody does, it runs the episodes that ``record`` films of the same seed, bit for bit.
 """

@@ -1,4 +1,4 @@
-"""The OpenGL backend: the first that works here, found in a subprocess.
+"""Finds an OpenGL backend that works here, in a subprocess.
 
 A wrong one can take the process down; what MUJOCO_GL says is respected.
 """

@@ -1,4 +1,4 @@
-"""A policy acting in a Gymnasium environment, as an mp4, without a display."""
+"""Films a policy in a Gymnasium environment as an mp4, without a display."""
 
 import os
 from collections.abc import Callable

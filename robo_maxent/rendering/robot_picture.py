@@ -1,4 +1,4 @@
-"""A robot in its home pose: as it looks, and what of it touches, from the side and in front."""
+"""Pictures of a robot in its home pose: its looks and its contact shapes, from three sides."""
 
 import os
 

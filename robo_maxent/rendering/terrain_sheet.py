@@ -1,4 +1,4 @@
-"""A contact sheet of terrain: kinds as rows, difficulties as columns, as a PNG."""
+"""A sheet of terrain pictures: kinds as rows, difficulties as columns, as a PNG."""
 
 import functools
 import textwrap

@@ -1,4 +1,4 @@
-"""A film of one robot over several kinds of ground, one after the other, rising in level."""
+"""Films one robot on several kinds of ground, one after the other, at rising levels."""
 
 import os
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A policy acting, as an mp4, without a display."""
+"""Films a policy as an mp4, without a display."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

@@ -55,26 +55,27 @@ class Sampled:
     mean: Proportion
     sampled: Proportion
     difference: SuccessDifference | None
-    """Sampled less mean; None: no episode was run in both ways."""
+    """Success with sampled actions minus that with the mean action; None if no episode was run
+    both ways."""
 
 
 @dataclass(frozen=True)
 class AxisAnalysis:
-    """What one axis shows; a policy acts by its mean where it was run that way."""
+    """Results along one axis; a policy is judged by its mean action if that was run."""
 
     label: AxisLabel
     severities: tuple[float, ...]
     """From mild to hard."""
     nominal: tuple[float, ...]
-    """Those at which nothing is different."""
+    """Severities at which no episode is disturbed."""
     success: dict[str, Curve]
-    """Of policies, then of baselines."""
+    """Success curves of policies, then of baselines."""
     survived: dict[str, Curve]
     disturbed: dict[str, Proportion]
-    """Success of its disturbed episodes, of policies and baselines; of the axis of undisturbed ones
-    that of all."""
+    """Success in disturbed episodes, of policies and baselines; on the nominal axis, in all
+    episodes."""
     outcomes: dict[str, dict[str, int]]
-    """Policy -> outcome -> episodes, over the same."""
+    """Policy -> outcome -> number of these episodes."""
     sampled: dict[str, Sampled]
     differences: dict[str, SuccessDifference]
     """Policy -> its success less that of the first policy, over the same: above 0 it is better.
@@ -85,7 +86,7 @@ class AxisAnalysis:
 
     @property
     def is_scale(self) -> bool:
-        """Whether it goes from mild to hard, so that a curve makes sense; a fault is or is not."""
+        """Whether severities go from mild to hard, so that a curve makes sense."""
         return is_ordered(self.severities) and self.label.is_scale
 
 
@@ -96,12 +97,12 @@ class Analysis:
     policies: tuple[str, ...]
     baselines: tuple[str, ...]
     episodes: int
-    """That were run; one that stands for nominal severities of several axes counts once."""
+    """Number of episodes; one that counts for several axes counts once here."""
     rows: int
     axes: dict[str, AxisAnalysis]
     """In the order in which they are shown."""
     not_run: tuple[AxisLabel, ...]
-    """Axes that the suite declares, and that no row is of."""
+    """Axes of the suite without rows."""
     nominal: dict[str, Proportion]
     """Policy or baseline -> success of undisturbed episodes."""
     overall: dict[str, Proportion]
@@ -111,21 +112,21 @@ class Analysis:
     """Policy and baseline -> the same of either and its difference, in the episodes of both; the
     intervals of these differences hold at once for all baselines of a policy."""
     broken: dict[str, int]
-    """Policy -> episodes that ended in an unstable simulation or an error of the policy."""
+    """Policy -> number of episodes with an unstable simulation or an error of the policy."""
     breakdowns: tuple[BreakdownAnalysis, ...]
-    """In the order of axes, and of each as it declares them."""
+    """Breakdowns, in the order of the axes."""
     recovery: tuple[RecoveryAnalysis, ...]
-    """Of the axes that declare a breakdown of their pushes."""
+    """Recovery times, of axes that break down their pushes."""
     grips: tuple[GripAnalysis, ...]
-    """Of the axes along which something was held."""
+    """Lost grips, of axes along which something was held."""
     places: tuple[PlaceMap, ...]
-    """Of what the task gives places, by policy."""
+    """Maps of places, by policy, if the task reports places."""
     ways: tuple[WaysAnalysis, ...]
-    """Of the axes that declare a picture of paths, by policy."""
+    """Chosen ways, by policy, of axes that draw paths."""
     adjusted: dict[tuple[str, str], float]
-    """Policy and axis -> p of its difference, adjusted for how many are made."""
+    """Policy and axis -> p-value of its difference, adjusted for the number of comparisons."""
     unpaired: int
-    """Episodes of further policies that the first policy has no partner for."""
+    """Number of further policies' episodes without a partner of the first policy."""
     failures: tuple[StressEpisode, ...]
     """Failed episodes worth watching."""
 
@@ -240,7 +241,7 @@ def _policies(index: RowIndex, suite: Mapping[str, Any]) -> tuple[tuple[str, ...
 
 
 def _success(rows: RowGroup) -> Proportion:
-    """Of episodes at several severities, which share their starts."""
+    """Success of episodes at several severities, which share their starts."""
     return shared_proportion(*_hits(rows))
 
 
@@ -254,7 +255,7 @@ def _hits(rows: RowGroup) -> Hits:
 
 
 def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int, in_both: int) -> AxisAnalysis:
-    """What one of several axes shows, some of which were run with mean and with sampled actions."""
+    """Results along one axis."""
     judged = of_axis.judged
     counted = {policy: rows.only(belongs) for policy, rows in judged.items()}
     disturbed = {policy: rows for policy, rows in counted.items() if rows}
@@ -288,7 +289,7 @@ def _axis(of_axis: AxisRows, policies: Sequence[str], axes: int, in_both: int) -
 def _compare(
     first: RowGroup | None, second: RowGroup | None, comparisons: int
 ) -> SuccessDifference | None:
-    """Success of the same episodes, first less second; None: they have none in common."""
+    """Success difference in the same episodes, first minus second; None if they share none."""
     pairs = _pairs(first, second)
     return None if pairs is None else success_difference(*pairs, comparisons)
 
@@ -326,5 +327,5 @@ def _adjusted(axes: Mapping[str, AxisAnalysis]) -> dict[tuple[str, str], float]:
 
 
 def _only(policies: Sequence[str], rows: Mapping[str, T]) -> dict[str, T]:
-    """The rows of policies, in their order, without those of baselines."""
+    """Rows of policies, without those of baselines."""
     return {policy: rows[policy] for policy in policies if policy in rows}

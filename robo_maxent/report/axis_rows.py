@@ -1,4 +1,4 @@
-"""Rows of a stress test -> those of each axis, by policy: what all numbers are counted from."""
+"""Groups the rows of a stress test by axis and policy."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -31,14 +31,14 @@ class AxisRows:
     severities: tuple[float, ...]
     """From mild to hard."""
     judged: dict[str, RowGroup]
-    """Policy or baseline -> rows that it is judged by: of its mean action, where it was run so."""
+    """Policy or baseline -> rows by which it is judged: of its mean action, if that was run."""
     in_mode: dict[Way, RowGroup]
     """Policy and mode -> rows."""
     refined: dict[str, RowGroup]
-    """Policy -> rows at severities where only it was asked: they count for its curves alone."""
+    """Policy -> rows of its refinement, which count only for its curves."""
 
     def curve(self, policy: str, hit: Hit) -> Curve:
-        """The curve of a policy or baseline, with its rounds where severities are in order."""
+        """Curve of a policy or baseline, with its refinement if severities are ordered."""
         rows, severities = self.judged[policy], self.severities
         more = self.refined.get(policy)
         if more and is_ordered(severities):
@@ -50,12 +50,12 @@ class AxisRows:
 
     @property
     def modes(self) -> set[str]:
-        """Ways to act that it was run in."""
+        """Modes in which it was run."""
         return {mode for _, mode in self.in_mode}
 
     @property
     def nominal(self) -> tuple[float, ...]:
-        """Severities at which nothing is different about any episode."""
+        """Severities at which no episode is disturbed."""
         every = (kind for rows in self.in_mode.values() for kind, _ in rows.present())
         nominal = nominal_severities(every)
         return tuple(severity for severity in self.severities if severity in nominal)
@@ -90,9 +90,9 @@ class RowIndex:
         self._undisturbed: dict[Way, RowGroup] = {}
         self._run: dict[Way, RowGroup] = {}  # episodes, those of rounds left out
         self.episodes = 0
-        """That were run: an undisturbed one has as many rows as there are nominal severities."""
+        """Number of episodes: an undisturbed one has a row for each nominal severity."""
         self.broken: Counter[Way] = Counter()
-        """Policy and mode -> episodes whose outcome says nothing of how hard they were."""
+        """Policy and mode -> number of episodes whose outcome does not count."""
         for way in dict.fromkeys(_way(kind) for kind, _ in rows.present()):
             own = rows.only(lambda kind, way=way: _way(kind) == way).compact()
             undisturbed = _distinct(own.only(lambda kind: not is_disturbed(kind)))
@@ -103,12 +103,12 @@ class RowIndex:
             self.broken[way] = int(run.each(lambda kind: kind.outcome in BROKEN).sum())
 
     def modes(self, policies: Iterable[str], baselines: Iterable[str]) -> dict[str, str]:
-        """Policy or baseline -> the way to act that it is judged by."""
+        """Policy or baseline -> the mode by which it is judged."""
         modes = {policy: "mean" if self.policies[policy] else "sampled" for policy in policies}
         return modes | dict.fromkeys(baselines, "baseline")
 
     def unpaired(self, modes: Mapping[str, str]) -> int:
-        """Episodes of further policies, as they are judged, that the first one was not run in."""
+        """Number of further policies' episodes that the first one was not run in."""
         first, *others = (self._run[way] for way in modes.items() if way[1] != "baseline")
         missing = 0
         for other in others:
@@ -117,21 +117,21 @@ class RowIndex:
         return missing
 
     def undisturbed(self, way: Way) -> RowGroup:
-        """The undisturbed episodes of a policy and a mode."""
+        """Undisturbed episodes of a policy and a mode."""
         return self._undisturbed[way]
 
     def __len__(self) -> int:
-        """How many axes there are."""
+        """Number of axes."""
         return len(self._of_axis)
 
     @property
     def in_both(self) -> int:
-        """How many axes were run with mean and with sampled actions."""
+        """Number of axes that were run with mean and with sampled actions."""
         modes = ({mode for _, mode in ways} for ways in self._of_axis.values())
         return sum({"mean", "sampled"} <= each for each in modes)
 
     def labels(self, suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:
-        """Those of all axes, in the order in which they are shown."""
+        """Labels of all axes, in the order in which they are shown."""
         return tuple(labels_of(suite, self._of_axis).values())
 
     def rows_of(

@@ -1,4 +1,4 @@
-"""Breakdowns of axes -> maps: rings around the robot, marks on its joints, tables of shades."""
+"""Pictures of breakdowns: rings around the robot, marks on its joints, tables of shades."""
 
 import math
 import re
@@ -17,7 +17,7 @@ from robo_maxent.report.svg import element
 from robo_maxent.types import Breakdown
 
 SHADES = (0.25, 0.5, 0.75, 0.9, 0.97)
-"""Where a share takes the next colour: warm below the 90 % that are required, cool from there."""
+"""Shares at which the colour changes: warm below the required 90 %, cool from there."""
 DIRECTIONS = (
     "ahead",
     "ahead left",
@@ -33,12 +33,12 @@ PHASES = ("phase 0", "1/8", "1/4", "3/8", "1/2", "5/8", "3/4", "7/8")
 """Names of the eighths of a stride."""
 
 FEW = 20
-"""Episodes of a field below which a map says how many there are: 20 have intervals of 40 points."""
+"""Fewest episodes of a cell without a warning: 20 have intervals of 40 points."""
 
 
 @dataclass(frozen=True)
 class Map:
-    """What all pictures of a breakdown need."""
+    """Contents that all pictures of a breakdown share."""
 
     policy: str
     label: AxisLabel
@@ -48,7 +48,7 @@ class Map:
 
     @property
     def subject(self) -> str:
-        """What the shares are of, in words that go before "by"."""
+        """What the shares are of, in words before "by"."""
         return "Recovered" if self.breakdown.by in PUSHED else "Success"
 
     @property
@@ -57,18 +57,18 @@ class Map:
         return f"{self.subject} by {self.breakdown.title}: {self.policy}"
 
     def name(self, row: Place) -> str:
-        """What people call a row of the grid."""
+        """Name of a row of the grid for people."""
         if isinstance(row, str):
             return row
         return (DIRECTIONS if self.breakdown.by == "push direction" else PHASES)[row]
 
     def words(self, row: Place, severity: float) -> str:
-        """What hovering over a cell says."""
+        """Words shown when hovering over a cell."""
         share = self.grid.cells.get((row, severity))
         return f"{self.name(row)}, {quantity(severity, self.label.unit)}: {share or 'not run'}"
 
     def table(self, columns: Sequence[float]) -> Table:
-        """The numbers at these severities."""
+        """Table of the numbers at these severities."""
         head = [quantity(severity, self.label.unit) for severity in columns]
         rows = [
             (self.name(row), *(counted(self.grid.cells.get((row, column))) for column in columns))
@@ -88,7 +88,7 @@ def figures(analysis: BreakdownAnalysis) -> list[Figure]:
 
 
 def _with_counts(figure: Figure, each: Map) -> Figure:
-    """A figure that says how many episodes its cells have, where that is few."""
+    """A figure with a note on how many episodes its cells have, if they are few."""
     counts = [share.count for share in each.grid.cells.values()]
     if not counts or min(counts) >= FEW:
         return figure
@@ -107,12 +107,12 @@ def _figures(each: Map) -> list[Figure]:
 
 
 def is_polar(breakdown: Breakdown) -> bool:
-    """Whether it is drawn as rings; only the directions and the phases of pushes go around."""
+    """Whether it is drawn as rings: directions and phases of pushes are."""
     return breakdown.picture == "polar" and breakdown.by in PUSHED
 
 
 def introduction(analyses: Iterable[BreakdownAnalysis]) -> str:
-    """What the figures of one axis show, and how to read them, in a sentence or two."""
+    """Sentences on what the figures of an axis show, and how to read them."""
     ways: dict[str, list[str]] = {}
     for analysis in analyses:
         breakdown = analysis.breakdown
@@ -133,12 +133,12 @@ def _how_to_read(analysis: BreakdownAnalysis) -> str:
 
 
 def shade(share: Proportion | None) -> str:
-    """Class of the style sheet for a share."""
+    """CSS class of a share."""
     return f"s{sum(share.share >= least for least in SHADES)}" if share else "none"
 
 
 def shades() -> tuple[tuple[str, str], ...]:
-    """Class and range of each colour, for the legend."""
+    """CSS class and range of each colour, for the legend."""
     ends = (0.0, *SHADES, 1.0)
     return tuple(
         (f"s{i}", f"{100 * ends[i]:.0f}-{100 * ends[i + 1]:.0f} %") for i in range(len(SHADES) + 1)
@@ -146,7 +146,7 @@ def shades() -> tuple[tuple[str, str], ...]:
 
 
 def short(share: Proportion | None) -> str:
-    """Percent without decimals, and 100 for all of them only."""
+    """Percent without decimals; 100 only if all succeeded."""
     if share is None:
         return "–"
     return f"{min(round(100 * share.share), 99 if share.share < 1.0 else 100)}"
@@ -283,12 +283,12 @@ def _joints(each: Map, severity: float) -> Figure:
 
 
 def _on_robot(grid: Grid) -> bool:
-    """Whether there are joints that a quadruped has."""
+    """Whether some joints are those of a quadruped."""
     return any(map(_leg_of, grid.rows))
 
 
 def _leg_of(joint: Place) -> re.Match[str] | None:
-    """Where a joint of a quadruped is; None: the joint is another."""
+    """Leg of a quadruped that a joint belongs to; None if it is another joint."""
     return LEG.fullmatch(str(joint))
 
 

@@ -1,4 +1,4 @@
-"""Shares by two properties at once, such as direction and impulse, kind and level, joint and fault.
+"""Shares by two properties at once, such as direction and impulse, or joint and fault.
 
 Which ones there are, the axes declare: see :class:`robo_maxent.types.Breakdown`.
 """
@@ -17,11 +17,11 @@ from robo_maxent.report.rows import AxisLabel, Start, is_disturbed, met
 from robo_maxent.types import Breakdown
 
 SECTORS = 8
-"""Directions that pushes are counted in, 0 ahead, 2 left; and moments of a stride."""
+"""Number of directions, 0 ahead, 2 left, and of phases of a stride."""
 PUSHED = ("push direction", "push phase")
-"""What pushes are told apart by, rather than episodes."""
+"""Properties of pushes rather than of episodes."""
 ANY = "any"
-"""The case of an episode that has none, among others that have one."""
+"""Case of episodes without one, among others that have one."""
 
 Place = str | int
 """Row of a grid: a case, or the number of a sector."""
@@ -37,7 +37,7 @@ class Grid:
     cells: dict[tuple[Place, float], Proportion]
 
     def pooled(self, row: Place) -> Proportion:
-        """The share of a row over all its columns."""
+        """Share of a row over all its columns."""
         cells = [cell for (place, _), cell in self.cells.items() if place == row]
         hits = sum(cell.share * cell.count for cell in cells)
         return proportion(round(hits), sum(cell.count for cell in cells))
@@ -45,13 +45,13 @@ class Grid:
 
 @dataclass(frozen=True)
 class BreakdownAnalysis:
-    """A breakdown of an axis, as its policies did."""
+    """Results of one breakdown of an axis."""
 
     label: AxisLabel
     """Of the axis."""
     breakdown: Breakdown
     grids: dict[str, Grid]
-    """Policy -> shares by what the axis is broken down by, and severity."""
+    """Policy -> shares by the property and by severity."""
 
 
 def breakdowns(
@@ -59,7 +59,7 @@ def breakdowns(
     severities: Sequence[float],
     judged: Mapping[str, RowGroup],
 ) -> list[BreakdownAnalysis]:
-    """The breakdowns that an axis declares, without those that have nothing to show.
+    """Breakdowns that an axis declares and that have something to show.
 
     Args:
         label: Of the axis.
@@ -78,7 +78,7 @@ def breakdowns(
 
 
 def grid(breakdown: Breakdown, rows: RowGroup, severities: Sequence[float]) -> Grid | None:
-    """Shares of one policy's disturbed episodes; None: none says what they are broken down by."""
+    """Shares in one policy's disturbed episodes; None if none has the property."""
     disturbed = rows.only(is_disturbed)
     if breakdown.by == "push direction":
         return by_push_direction(disturbed, severities)
@@ -88,7 +88,7 @@ def grid(breakdown: Breakdown, rows: RowGroup, severities: Sequence[float]) -> G
 
 
 def by_case(rows: RowGroup, severities: Sequence[float]) -> Grid | None:
-    """Success by case and severity; None: no episode has a case."""
+    """Success by case and severity; None if no episode has a case."""
     cases = rows.count(lambda kind: kind.case)
     if not any(cases):
         return None
@@ -100,13 +100,13 @@ def by_case(rows: RowGroup, severities: Sequence[float]) -> Grid | None:
 
 
 def by_push_direction(rows: RowGroup, severities: Sequence[float]) -> Grid | None:
-    """Pushes recovered from, by the eighth of a turn that they drive the robot in."""
+    """Share of pushes recovered from, by direction in eighths of a turn."""
     found = pushes(rows)
     return _by_sector(found, found.direction, 2 * math.pi, severities)
 
 
 def by_push_phase(rows: RowGroup, severities: Sequence[float]) -> Grid | None:
-    """The same by the eighth of the stride that they begin in; None: the robot never walked."""
+    """Share of pushes recovered from, by eighths of the stride; None if the robot never walked."""
     found = pushes(rows)
     return _by_sector(found, found.phase, 1.0, severities)
 
@@ -168,18 +168,18 @@ def pushes(rows: RowGroup) -> Pushes:
 
 
 def sector(place: np.ndarray | float, turn: float = 2 * math.pi) -> np.ndarray:
-    """Which eighth of a turn is nearest: of directions, rad, 0 ahead and 2 left."""
+    """The nearest eighth of a turn to directions, rad; 0 is ahead and 2 left."""
     return np.rint(np.asarray(place) / (turn / SECTORS)).astype(int) % SECTORS
 
 
 def share(hits: Iterable[bool]) -> Proportion:
-    """Share of what is true, with its interval."""
+    """A share with its interval."""
     listed = list(hits)
     return proportion(sum(listed), len(listed))
 
 
 def start_numbers(starts: Iterable[Start]) -> np.ndarray:
-    """The same number for the same start, (n,)."""
+    """A number for each episode, equal for equal starts, (n,)."""
     numbers: dict[Start, int] = {}
     return np.array([numbers.setdefault(start, len(numbers)) for start in starts])
 

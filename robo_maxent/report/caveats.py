@@ -1,10 +1,10 @@
-"""Analysis -> what the reader must know before believing it."""
+"""Caveats: what the reader must know before believing a report."""
 
 from robo_maxent.report.analysis import Analysis, AxisAnalysis
 from robo_maxent.report.formatting import few, told
 
 FEW = 40
-"""Episodes at a severity below which a share says little: 90 % of 40 is 77 to 96 %."""
+"""Fewest episodes at a severity without a caveat: 90 % of 40 is 77 to 96 %."""
 
 
 def caveats(analysis: Analysis, clips: str | None) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ MATCHED = {
     "alike": "{baseline} does as well as {policy} along: {axes}.",
     "could not tell": "Whether {policy} does better than {baseline} can't be told along: {axes}.",
 }
-"""What is said of the axes along which a policy is not told to be better than a baseline."""
+"""Caveat about axes along which a policy is not shown to be better than a baseline."""
 
 
 def _matched(analysis: Analysis, policy: str) -> list[str]:

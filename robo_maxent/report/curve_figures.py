@@ -1,4 +1,4 @@
-"""Analysis -> plots: severity curves, mean against sampled actions, differences.
+"""Plots of severity curves, of mean against sampled actions, and of differences.
 
 Each is a picture with the table behind it. A policy keeps its colour, marker and dash everywhere.
 """
@@ -26,15 +26,15 @@ WHOLE = (0.0, 1.0)
 WIDTH, HEIGHT = 280.0, 178.0
 LEFT, RIGHT, TOP, BOTTOM = 36.0, 268.0, 10.0, 134.0
 INSET = 8.0
-"""Between the frame and the first and last severity."""
+"""Margin between the frame and the first and last severity."""
 APART = 8.0
-"""Between the brackets of two policies, so that neither covers the other."""
+"""Distance between the brackets of two policies."""
 
 Measure = Literal["success", "survived"]
 
 
 def curves(axis: AxisAnalysis, analysis: Analysis, measure: Measure) -> Figure:
-    """One axis: the share of episodes that did as ``measure`` says, along its severities."""
+    """Plot of the share of episodes for which ``measure`` holds, along an axis."""
     shown = axis.success if measure == "success" else axis.survived
     title, unit = axis.label.title, axis.label.unit
     x = Scale((axis.severities[0], axis.severities[-1]), (LEFT + INSET, RIGHT - INSET))
@@ -122,7 +122,7 @@ def _bracket(curve: Curve, style: Style, x: Scale, y: Scale, height: float, word
 
 
 def _place(end: CensoredValue, curve: Curve, x: Scale) -> float:
-    """Where a severity is; the frame, if it lies beyond those that were tested."""
+    """Position of a severity; at the frame, if it is beyond the tested ones."""
     if not end.side:
         return x(end.value)
     return RIGHT if end.value == curve.severities[-1] else LEFT
@@ -155,7 +155,7 @@ MEAN, SAMPLED = Style("mean action", "p0", 0), Style("sampled actions", "p1", 3)
 
 
 def sampled(analysis: Analysis, policy: str) -> Figure | None:
-    """Success along each axis with the mean action and with sampled ones."""
+    """Plot of success along each axis, with the mean action and with sampled ones."""
     axes = [axis for axis in analysis.axes.values() if policy in axis.sampled]
     if not axes:
         return None
@@ -193,7 +193,7 @@ def _interval(share: Proportion, x: Scale, y: float, style: Style) -> Markup:
 
 
 def reach(analysis: Analysis) -> int:
-    """Points of success, either way, that hold every difference."""
+    """Range in points of success, both ways, that holds all differences."""
     ends = [
         100 * abs(end)
         for axis in analysis.axes.values()
@@ -204,7 +204,7 @@ def reach(analysis: Analysis) -> int:
 
 
 def difference(paired: SuccessDifference, style: Style, reach: int) -> Markup:
-    """A difference with its interval around zero, up to ``reach`` points, for a row of a table."""
+    """A difference with its interval around zero, within ``reach`` points, for a table row."""
     x = Scale((-reach / 100, reach / 100), (6.0, 174.0))
     words, value = f"{points(paired.difference)} points", paired.difference.value
     low, high = paired.difference.interval or (value, value)

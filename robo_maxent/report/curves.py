@@ -1,4 +1,4 @@
-"""Rows of an axis -> the share of episodes along its severities, its area, where it falls."""
+"""Curves of a share over severities: where they fall, and their area."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from robo_maxent.report.row_table import RowGroup
 from robo_maxent.report.rows import StressEpisode
 
 RESAMPLES = 2000
-"""Of a curve, of which a report has a hundred; ends then vary by 2 % of an interval's length."""
+"""Resamples per curve, of which a report has a hundred; ends then vary by 2 % of an interval."""
 SEED = 0
 """Of every bootstrap: the same rows give the same report, whatever else is in it."""
 
 Hit = Callable[[StressEpisode], bool]
-"""What the share of a curve is of."""
+"""Function that says whether an episode counts."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,22 @@ class Curve:
     """From mild to hard."""
     shares: tuple[Proportion, ...]
     fall: Fall | None
-    """Where it falls below 90 %; None: the axis is no scale, or only one severity of it was run."""
+    """Where it falls below 90 %; None if the axis is no scale, or only one severity was run."""
     area: Area | None
     """Under the curve, severities scaled to [0, 1]: the mean share from the first to the last."""
 
     @property
     def holds(self) -> bool:
-        """Whether it is a scale, and the share is as required at its hardest severity still."""
+        """Whether the share is still as required at the hardest severity of a scale."""
         return self.fall is not None and self.fall.fails is None
 
     @property
     def never(self) -> bool:
-        """Whether it is a scale, and the share is too low at its mildest severity already."""
+        """Whether the share is too low already at the mildest severity of a scale."""
         return self.fall is not None and self.fall.holds is None
 
     def reach(self, nominal: float, reference: float) -> float:
-        """How far it holds, in multiples of the way from nominal to a severity.
+        """How far it holds, as a multiple of the distance from nominal to a severity.
 
         It is half way from the last severity that holds to the first that does not: infinity where
         all hold, or where it is no scale, and 0 where none does, or none beyond nominal. How far an
@@ -57,7 +57,7 @@ class Curve:
 
 
 def is_ordered(severities: Sequence[float]) -> bool:
-    """Whether there are at least two severities, and each goes further the same way."""
+    """Whether there are at least two severities in strict order."""
     steps = np.diff(np.asarray(severities, float))
     return len(steps) > 0 and bool((steps > 0).all() or (steps < 0).all())
 

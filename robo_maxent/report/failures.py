@@ -1,4 +1,4 @@
-"""Which failed episodes are worth watching, of any number of rows."""
+"""Chooses failed episodes that are worth watching, from any number of rows."""
 
 from bisect import insort
 from collections import Counter, defaultdict
@@ -9,11 +9,11 @@ from typing import Any
 from robo_maxent.report.rows import StressEpisode, belongs, identity, met, ordered
 
 SHOWN = 12
-"""Failures in a report, at most, unless more are filmed."""
+"""Most failures in a report, unless more are filmed."""
 
 
 class Failures:
-    """Failed episodes that may be worth watching: of each condition the first few by their names.
+    """Candidates of failed episodes to watch: the first few of each condition.
 
     Those of the mean action are, but for rows of a refinement. It holds as many of a million rows
     as of ten thousand.
@@ -37,7 +37,7 @@ class Failures:
             self.add(row)
 
     def add(self, row: StressEpisode) -> None:
-        """Look at one more row."""
+        """Look at another row."""
         if row.round and not self._with_rounds:
             return
         self._severities[row.axis].setdefault(row.severity)
@@ -50,7 +50,7 @@ class Failures:
         del kept[self._most :]
 
     def choose(self, suite: Mapping[str, Any]) -> list[StressEpisode]:
-        """Some of them: where most fail first, and there the mildest disturbances.
+        """Choose from them: first from the axes that fail most, the mildest disturbances.
 
         Axes take turns, and so do cases of an axis (directions, joints, kinds) and policies.
 
@@ -70,7 +70,7 @@ class Failures:
 def _by_turns(
     kept: Mapping[tuple[float, str], Sequence[StressEpisode]], severities: Sequence[float]
 ) -> list[StressEpisode]:
-    """Failures of one axis from mild to hard, one of each case and severity at a time."""
+    """Failures of one axis from mild to hard, taking turns between cases and severities."""
     rank = {severity: place for place, severity in enumerate(severities)}
     turns = [
         (turn, rank[severity], identity(row), row)

@@ -1,4 +1,4 @@
-"""What every figure of a report has, and how policies look in all of them."""
+"""Figures of a report: their contents, and the styles of policies in all of them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from robo_maxent.report.analysis import Analysis
 from robo_maxent.report.svg import element
 
 STYLES = 5
-"""Policies that look different; more of them repeat."""
+"""Number of different styles; further policies repeat them."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot with its title, a line below it, and its numbers."""
+    """A plot with its title, a subtitle, and its numbers as a table."""
 
     title: str
     note: str
@@ -33,24 +33,24 @@ class Figure:
 
 @dataclass(frozen=True)
 class Style:
-    """How a policy or a baseline looks."""
+    """Style of a policy or a baseline."""
 
     policy: str
     colour: str
-    """Class of the style sheet: p0 to p4 of policies, b0 and b1 of baselines."""
+    """CSS class: p0 to p4 for policies, b0 and b1 for baselines."""
     marker: int | None
-    """Shape of its points; None: a baseline, which is a line only."""
+    """Shape of its points; None for baselines, which are lines only."""
 
 
 def styles(analysis: Analysis) -> tuple[Style, ...]:
-    """How policies, and then baselines, look."""
+    """Styles of policies, then of baselines."""
     policies = (Style(p, f"p{i % STYLES}", i) for i, p in enumerate(analysis.policies))
     baselines = (Style(b, f"b{i % 2}", None) for i, b in enumerate(analysis.baselines))
     return (*policies, *baselines)
 
 
 def swatch(style: Style) -> Markup:
-    """A line and a point of that look, for the legend."""
+    """A line and a point in that style, for the legend."""
     parts = [svg.line((1.0, 7.0), (29.0, 7.0), f"line {style.colour}")]
     if style.marker is not None:
         mark = f"mark {style.colour}"

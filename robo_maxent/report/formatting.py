@@ -1,4 +1,4 @@
-"""How a report writes numbers, severities and intervals."""
+"""Formats numbers, severities and intervals for a report."""
 
 from robo_maxent.evaluation.intervals import CensoredValue, Estimate, Proportion
 from robo_maxent.evaluation.paired import SuccessDifference
@@ -10,9 +10,9 @@ from robo_maxent.report.limits import Limit
 from robo_maxent.report.rows import NOMINAL, AxisLabel
 
 NAMED = 3
-"""Axes that a sentence names; of the others it says how many there are."""
+"""Most axes that a sentence names; of others it gives the number."""
 SIGNIFICANT = 0.05
-"""Adjusted p below which one policy is said to be better than another."""
+"""Adjusted p-value below which one policy counts as better than another."""
 
 
 ALIKE = 0.05
@@ -20,12 +20,12 @@ ALIKE = 0.05
 
 
 def noun(label: AxisLabel) -> str:
-    """What is above or below a severity of an axis."""
+    """Name of the quantity of an axis, for "above 3 kg of NOUN"."""
     return label.noun or label.title.lower()
 
 
 def few(names: list[str]) -> str:
-    """The first of several names, and how many there are besides."""
+    """The first names, and how many more there are."""
     more = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
@@ -40,7 +40,7 @@ def quantity(severity: float, unit: str) -> str:
 
 
 def condition(limit: Limit, label: AxisLabel) -> str:
-    """Where a limit has to hold: ``Pushes, 1 capture impulse``, ``Undisturbed``."""
+    """Condition of a limit: ``Pushes, 1 capture impulse``, ``Undisturbed``."""
     where = label.title
     if limit.axis != NOMINAL:
         where += f", {quantity(limit.severity, label.unit)}"
@@ -48,7 +48,7 @@ def condition(limit: Limit, label: AxisLabel) -> str:
 
 
 def percent(share: Proportion) -> str:
-    """A share with its interval: ``95 % [92, 97]``; tenths near the whole, kept for the whole."""
+    """A share with its interval, ``95 % [92, 97]``; 100 only if all succeeded."""
     if 0.985 < share.share < 1.0:
         value = min(100 * share.share, 99.9)
         return f"{value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
@@ -56,12 +56,12 @@ def percent(share: Proportion) -> str:
 
 
 def percent_alone(share: Proportion) -> str:
-    """The same without its interval."""
+    """A share without its interval."""
     return percent(share).split(" [")[0]
 
 
 def counted(share: Proportion | None) -> str:
-    """The same with interval and number of episodes, or ``not run``."""
+    """A share with interval and number of episodes, or ``not run``."""
     return "not run" if share is None else f"{percent(share)} of {share.count:,}"
 
 
@@ -73,7 +73,7 @@ def limit(axis: AxisAnalysis, curve: Curve) -> str:
 
 
 def fallen(axis: AxisAnalysis, curve: Curve) -> str:
-    """The same without its interval."""
+    """Where success falls, without its interval."""
     fall, unit = curve.fall, axis.label.unit
     if fall is None:
         return "no scale"
@@ -106,7 +106,7 @@ def area(estimate: Area | None) -> str:
 
 
 def mean_share(estimate: Area) -> str:
-    """The same as a share: ``68 to 82 % [61, 87]``."""
+    """Mean success as a share: ``68 to 82 % [61, 87]``."""
     least, most, low, high = (
         f"{100 * end:.0f}" for end in (estimate.least, estimate.most, *estimate.interval)
     )
@@ -125,7 +125,7 @@ def median(times: WaitingTimes) -> str:
 
 
 def span(axis: AxisAnalysis) -> str:
-    """What was tested, from mild to hard: ``0 → 7 kg``."""
+    """Range of tested severities, from mild to hard: ``0 → 7 kg``."""
     first, last, unit = axis.severities[0], axis.severities[-1], axis.label.unit
     if first == last:
         return quantity(last, unit)
@@ -141,7 +141,7 @@ def points(difference: Estimate) -> str:
 
 
 def told(difference: Estimate) -> str:
-    """What the interval of a difference says of the first of two: better, alike, worse, or nothing.
+    """Whether the first of two is better, alike or worse according to an interval, or unclear.
 
     Alike takes more than an interval that holds 0: one that holds nothing else of any size.
     """
@@ -152,12 +152,12 @@ def told(difference: Estimate) -> str:
 
 
 def better(difference: SuccessDifference, p: float, first: str, second: str) -> str:
-    """Which of two policies succeeds more often, as far as an adjusted p tells."""
+    """Which of two policies succeeds more often, according to an adjusted p-value."""
     if p >= SIGNIFICANT:
         return "not told apart"
     return first if difference.difference.value > 0 else second
 
 
 def chance(p: float) -> str:
-    """An adjusted p: ``0.031``, or ``< 0.001``."""
+    """An adjusted p-value: ``0.031``, or ``< 0.001``."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

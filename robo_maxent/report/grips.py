@@ -1,4 +1,4 @@
-"""Disturbances while something was held -> how often it was lost, how soon it was held again."""
+"""How often a held object was lost after a disturbance, and how soon it was held again."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -14,22 +14,22 @@ from robo_maxent.report.rows import AxisLabel
 
 @dataclass(frozen=True)
 class Regrasp:
-    """Of one policy at one severity, the episodes in which it held the object."""
+    """Episodes of one policy at one severity in which it held the object."""
 
     lost: Proportion
-    """Of those in which it was held when the disturbance began."""
+    """Share of episodes in which the object was lost."""
     times: WaitingTimes | None
-    """From the loss until it was held again; None: it was never lost."""
+    """Times from loss until it was held again; None if it was never lost."""
 
 
 @dataclass(frozen=True)
 class GripAnalysis:
-    """Losses of one axis."""
+    """Lost grips along one axis."""
 
     label: AxisLabel
     """Of the axis."""
     by_severity: dict[str, dict[float, Regrasp]]
-    """Policy or baseline -> severity -> what it did."""
+    """Policy or baseline -> severity -> its losses."""
 
 
 def grips(
@@ -37,7 +37,7 @@ def grips(
     severities: Sequence[float],
     judged: Mapping[str, RowGroup],
 ) -> GripAnalysis | None:
-    """Losses along an axis; None: nothing was held there when a disturbance began.
+    """Losses along an axis; None if nothing was held when a disturbance began.
 
     Episodes of one severity begin differently, so that their times are independent.
 

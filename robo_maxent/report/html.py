@@ -1,4 +1,4 @@
-"""Rows of a stress test -> one HTML file that a person reads in two minutes.
+"""Renders the rows of a stress test as one HTML file that takes two minutes to read.
 
 The file needs nothing else: no network, no script, no font. The same rows give the same bytes.
 """
@@ -54,12 +54,12 @@ NO_CLIPS = "Failures can't be watched here: no clips were recorded."
 FOLDER = Path(__file__).parent
 
 Clips = Mapping[str, bytes | str | os.PathLike[str]]
-"""Name of a row, see :func:`robo_maxent.report.rows.identity`, -> an mp4 or its path."""
+"""Name of a row -> an mp4 or its path; see :func:`robo_maxent.report.rows.identity`."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a bar of outcomes."""
+    """One part of a bar of outcomes."""
 
     outcome: str
     count: int
@@ -67,24 +67,24 @@ class Segment:
 
     @property
     def css(self) -> str:
-        """Class of the style sheet."""
+        """CSS class."""
         return outcome_class(self.outcome) if self.outcome in OUTCOMES else "o-other"
 
 
 @dataclass(frozen=True)
 class AxisFigures:
-    """What a section shows of one axis."""
+    """Figures of one axis."""
 
     title: str
     introduction: str
     figures: tuple[Figure, ...]
     is_wide: bool = True
-    """It takes the whole width of the page, rather than half of it."""
+    """Whether they take the whole width of the page."""
 
 
 @dataclass(frozen=True)
 class WayFigures:
-    """What is shown of the ways of one policy along an axis."""
+    """Figures of the ways of one policy along an axis."""
 
     title: str
     sentences: tuple[str, ...]
@@ -100,26 +100,26 @@ class Card:
     row: str
     command: str
     params: str
-    """What was different about it, as JSON."""
+    """Its disturbed parameters, as JSON."""
     video: str | None
-    """Data URI; None: not filmed."""
+    """Video as a data URI; None if it was not filmed."""
 
 
 class Read:
-    """What a report shows of whole rows, which are seen one after the other and not kept."""
+    """What a report needs from whole rows, which are read once and not kept."""
 
     def __init__(self, failures: int = SHOWN, with_rounds: bool = False) -> None:
-        """Nothing was seen; arguments as of :class:`Failures`."""
+        """Begin without rows; arguments as of :class:`Failures`."""
         self.failures = Failures((), failures, with_rounds)
         self._digest = hashlib.sha256()
 
     def add(self, row: StressEpisode) -> None:
-        """See one more row."""
+        """Read one more row."""
         self.failures.add(row)
         self._digest.update(json.dumps(row.to_json(), sort_keys=True).encode() + b"\n")
 
     def watched(self, rows: Iterable[StressEpisode]) -> Iterator[StressEpisode]:
-        """The same rows, each of which is seen on its way."""
+        """Pass rows on, reading each on its way."""
         for row in rows:
             self.add(row)
             yield row
@@ -186,7 +186,7 @@ def render(
     worst_case: Section | None = None,
     digest: str | None = None,
 ) -> str:
-    """The HTML text; ``digest`` is the fingerprint of the whole rows, where these are a table."""
+    """Render the HTML text; ``digest`` is the fingerprint of the rows if they are a table."""
     if (format_ := suite.get("format", SUITE_FORMAT)) != SUITE_FORMAT:
         raise UsageError(f"the suite has format {format_}; this report reads {SUITE_FORMAT}")
     cards, problems = _cards(analysis, rows, suite, clips or {})
@@ -241,12 +241,12 @@ def fingerprint(rows: Sequence[StressEpisode]) -> str:
 
 
 def unbroken(words: str) -> str:
-    """The same words, where the end of a line cuts no interval in brackets, and no percentage."""
+    """The words with no line breaks within intervals in brackets and percentages."""
     return re.sub(r"\[[^]]*\]|\d %", lambda number: number[0].replace(" ", "\u00a0"), words)
 
 
 def outcome_class(outcome: str) -> str:
-    """Class of the style sheet for an outcome."""
+    """CSS class of an outcome."""
     return f"o-{outcome.replace(' ', '-')}"
 
 
@@ -267,13 +267,13 @@ def _environment() -> Environment:
 
 
 def _notes(suite: Mapping[str, Any]) -> list[str]:
-    """What the suite's file says of the task: what success means, what was not tested."""
+    """Notes of the suite's file about the task: what success means, what was not tested."""
     means = suite.get("success_means")
     return [*([means] if means else []), *(suite.get("notes") or ())]
 
 
 def _ranking(analysis: Analysis) -> list[AxisAnalysis]:
-    """Axes along which the first policy falls short, the weakest first; others by its success."""
+    """Axes from the weakest to the strongest of the first policy."""
     first, axes = analysis.policies[0], analysis.axes.values()
     ranked = [axis for axis in axes if axis.label.name != NOMINAL and axis.disturbed]
     weak = [axis.label.name for axis, _ in verdict.weakest(analysis, first)]
@@ -324,7 +324,7 @@ def _ways(analysis: Analysis) -> list[WayFigures]:
 
 
 def _outcomes(analysis: Analysis) -> list[tuple[str, str, list[Segment]]]:
-    """Title of the axis, policy and the parts of its bar."""
+    """Title of the axis, policy, and segments of its bar."""
     return [
         (axis.label.title, policy, _segments(counts))
         for axis in analysis.axes.values()
@@ -333,7 +333,7 @@ def _outcomes(analysis: Analysis) -> list[tuple[str, str, list[Segment]]]:
 
 
 def _outcome_names(analysis: Analysis) -> list[str]:
-    """Outcomes to explain; that of episodes judged by their return only where there are any."""
+    """Outcomes to explain; "low return" only if it occurs."""
     counted = {
         name for axis in analysis.axes.values() for c in axis.outcomes.values() for name in c
     }
@@ -349,7 +349,7 @@ def _segments(counts: Mapping[str, int]) -> list[Segment]:
 def _cards(
     analysis: Analysis, rows: Sequence[StressEpisode], suite: Mapping[str, Any], clips: Clips
 ) -> tuple[list[Card], tuple[str, ...]]:
-    """Filmed rows first, then other failures worth watching; and what is wrong with the clips."""
+    """Cards of filmed rows, then of other failures; and why clips are missing."""
     known = {identity(row): row for row in analysis.failures}
     if sought := clips.keys() - known.keys():
         known |= {name: row for row in rows if (name := identity(row)) in sought}

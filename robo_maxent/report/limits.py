@@ -1,4 +1,4 @@
-"""Limits that a policy has to keep, judged by the rows of a stress test."""
+"""Limits that a policy must keep, and whether the rows of a stress test show that it does."""
 
 import math
 from collections import Counter
@@ -17,23 +17,23 @@ HOLDS, MISSED, UNCERTAIN = "holds", "does not hold", "not shown"
 
 @dataclass(frozen=True)
 class Limit:
-    """What share of episodes has to go well at one severity of an axis."""
+    """A share of episodes that must go well at one severity of an axis."""
 
     axis: str
     severity: float
-    """In the unit of the axis."""
+    """Severity, in the unit of the axis."""
     share: float
-    """In (0, 1)."""
+    """Required share, in (0, 1)."""
     outcome: Counts = "success"
-    """What is counted: that it does its task, or that it does not terminate."""
+    """What counts: success, or that the episode does not terminate."""
     case: str | None = None
-    """Of the axis; None: all cases alike."""
+    """Case of the axis; None: all cases alike."""
     confidence: float = 0.95
-    """With which it must be shown, in (0, 1)."""
+    """Confidence with which it must be shown, in (0, 1)."""
 
     @property
     def asked(self) -> str:
-        """What it asks for, for people: ``90 % success asked for with 95 % confidence``."""
+        """The limit in words: ``90 % success asked for with 95 % confidence``."""
         return (
             f"{100 * self.share:g} % {self.outcome} asked for with {100 * self.confidence:g} % "
             "confidence"
@@ -44,7 +44,7 @@ class Limit:
         return met(row) if self.outcome == "success" else row.survived
 
     def is_of(self, row: StressEpisode) -> bool:
-        """Whether an episode counts for it: of the mean action, at its condition."""
+        """Whether an episode counts: of the mean action, at its condition."""
         return (
             row.mode == "mean"
             and (row.axis, row.severity) == (self.axis, self.severity)
@@ -54,14 +54,14 @@ class Limit:
 
 @dataclass(frozen=True)
 class JudgedLimit:
-    """A limit, and what the episodes say of it."""
+    """A limit, and what its episodes show."""
 
     limit: Limit
     hits: int
     count: int
-    """Episodes."""
+    """Number of episodes."""
     shown: float
-    """The share that they show with the confidence asked for."""
+    """The share that is shown with the required confidence."""
     verdict: str
     """One of HOLDS, MISSED and UNCERTAIN."""
 
@@ -81,19 +81,19 @@ class JudgedLimit:
 
     @property
     def seen(self) -> str:
-        """The share of episodes, for people; of none, that none was run."""
+        """The observed share in words, or that no episode was run."""
         return (
             f"{100 * self.hits / self.count:.1f} % of {self.count:,}" if self.count else "not run"
         )
 
     @property
     def proven(self) -> str:
-        """The share that is shown, for people, rounded down."""
+        """The shown share in words, rounded down."""
         return f"{math.floor(1000 * self.shown) / 10:.1f} %"
 
 
 def judged(limit: Limit, rows: Iterable[StressEpisode]) -> JudgedLimit:
-    """A limit by the rows of one policy, looked at after each round in turn.
+    """Judge a limit by the rows of one policy, looking after each round.
 
     The first look that shows something decides: what comes after it, for the sake of another limit
     at the same severity, neither adds nor takes away. So does a round that was not of all cases
@@ -124,7 +124,7 @@ def _verdict(limit: Limit, hits: int, count: int) -> str:
 
 
 def accepted(limits: Sequence[JudgedLimit]) -> str:
-    """Whether all limits are shown to hold, as a sentence."""
+    """A sentence on whether all limits hold."""
     held = sum(each.holds for each in limits)
     missed = sum(each.verdict == MISSED for each in limits)
     if held == len(limits):
@@ -138,7 +138,7 @@ def accepted(limits: Sequence[JudgedLimit]) -> str:
 
 
 def limits_of(suite: Mapping[str, Any]) -> tuple[Limit, ...]:
-    """The limits that a suite's file names; of most suites none.
+    """Limits of a suite's file; most suites have none.
 
     Raises:
         ValueError: They are damaged; the message says where.

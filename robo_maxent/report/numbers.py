@@ -1,4 +1,4 @@
-"""Analysis -> the figures that headlines rest on, as JSON."""
+"""The main numbers of a report as JSON."""
 
 from typing import Any
 

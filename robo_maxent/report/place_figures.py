@@ -18,7 +18,7 @@ MARK = 2.4
 
 @dataclass(frozen=True)
 class _Ground:
-    """Where places are in the picture: ahead is up, and left is left."""
+    """Positions on a map: ahead is up, and left is left."""
 
     x: Scale
     """Of m to the left."""
@@ -27,17 +27,17 @@ class _Ground:
 
     @property
     def bottom(self) -> float:
-        """Of the map."""
+        """Lower edge of the map."""
         return self.y.places[0]
 
     @property
     def base(self) -> float:
-        """Where the base of the robot is, to the right, or the nearest that is on the map."""
+        """Position of the robot's base, or the nearest point of the map."""
         return min(max(self.x(0.0), LEFT), RIGHT)
 
 
 def figure(each: PlaceMap) -> Figure:
-    """Success by place, with a mark where an episode failed."""
+    """Map of success by place, with a mark for each failed episode."""
     ground = _ground(each)
     cells = [(row, column) for row in _parts(each.ahead) for column in _parts(each.left)]
     marks = [
@@ -56,7 +56,7 @@ def figure(each: PlaceMap) -> Figure:
 
 
 def _ground(each: PlaceMap) -> _Ground:
-    """Metres are as long in either direction."""
+    """A map with equal scales in both directions."""
     unit = (RIGHT - LEFT) / (each.left[-1] - each.left[0])
     bottom = TOP + unit * (each.ahead[-1] - each.ahead[0])
     return _Ground(
@@ -83,7 +83,7 @@ def _share(each: PlaceMap, ground: _Ground, row: int, column: int) -> Markup:
 
 
 def _around(each: PlaceMap, ground: _Ground) -> list[Markup]:
-    """Borders, in m, and the robot."""
+    """Borders with labels in m, and the robot."""
     ahead = [
         svg.text(LEFT - 5.0, ground.y(border) + 4.0, f"{border:z.2f}", "hint", "end")
         for border in each.ahead
@@ -106,7 +106,7 @@ def _span(borders: tuple[float, ...], part: int) -> str:
 
 
 def _table(each: PlaceMap) -> Table:
-    """As in the picture."""
+    """The numbers of the map, in the same arrangement."""
     columns = _parts(each.left)[::-1]
     head = ("m ahead", *(f"{_span(each.left, column)} m left" for column in columns))
     rows = tuple(

@@ -1,4 +1,4 @@
-"""Shares by where on the ground an episode took place."""
+"""Success by where on the ground an episode took place."""
 
 from array import array
 from collections import defaultdict
@@ -24,17 +24,17 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True)
 class PlaceMap:
-    """One policy's disturbed episodes by where something was as they began."""
+    """One policy's disturbed episodes by where something was at their beginning."""
 
     policy: str
     of: str
-    """What was there, by the task's name, such as "object"."""
+    """Name of that thing in the task, such as "object"."""
     ahead: tuple[float, ...]
     """Borders of the rows, m, ascending."""
     left: tuple[float, ...]
     """Borders of the columns, m, ascending."""
     cells: dict[tuple[int, int], Proportion]
-    """Row and column -> success; one without episodes is absent."""
+    """Row and column -> success, where there are episodes."""
     failures: tuple[Place, ...]
     """Places from which episodes failed, or as many of them as are marked."""
     failed: int

@@ -1,4 +1,4 @@
-"""Recovery times -> plots of the share recovered within a time (Kaplan and Meier 1958)."""
+"""Plots of the share recovered over time (Kaplan and Meier 1958)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,28 +19,28 @@ WIDTH, HEIGHT = 380.0, 352.0
 LEFT, RIGHT, TOP, BOTTOM = 38.0, 266.0, 12.0, 310.0
 """Where the axes end; the names of the curves stand right of them."""
 SHADES = 6
-"""Severities that look different."""
+"""Number of severities with different shades."""
 END_LABEL = 13
-"""Letters that fit at the end of a curve."""
+"""Most characters of a label at the end of a curve."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve."""
+    """One curve of a plot."""
 
     name: str
     colour: str
-    """Class of the style sheet."""
+    """CSS class."""
     times: WaitingTimes
 
     @property
     def recovered(self) -> str:
-        """Share of the pushes that were recovered from in time: ``92.5 %``."""
+        """Share that was recovered in time: ``92.5 %``."""
         return f"{100 * self.times.events / self.times.count:.1f} %"
 
 
 def figures(recovery: RecoveryAnalysis, analysis: Analysis) -> list[Figure]:
-    """The recovery times of all policies, then those of each policy by severity."""
+    """Plots of the recovery times of all policies, then of each policy by severity."""
     everyone = [
         Line(style.policy, style.colour, recovery.compared[style.policy])
         for style in styles(analysis)
@@ -61,7 +61,7 @@ def figures(recovery: RecoveryAnalysis, analysis: Analysis) -> list[Figure]:
 
 
 def grip_figures(analysis: GripAnalysis) -> list[Figure]:
-    """For each policy how soon it held again what it had lost, by severity."""
+    """Plots, for each policy, of how soon it held a lost object again, by severity."""
     figures = []
     unit = f" {analysis.label.unit}".rstrip()
     for policy, by_severity in analysis.by_severity.items():
@@ -81,7 +81,7 @@ def grip_figures(analysis: GripAnalysis) -> list[Figure]:
 
 @dataclass(frozen=True)
 class Counted:
-    """What the curves of a plot are of."""
+    """What the curves of a plot count."""
 
     things: str
     recovered: str
@@ -95,7 +95,7 @@ LOSSES = Counted("losses", "regrasped", "seconds since the object was lost", 1.0
 
 
 def plot(title: str, note: str, lines: Sequence[Line], events: Counted = PUSHES) -> Figure:
-    """Share recovered by a time."""
+    """Plot of the share recovered over time."""
     window = max(events.window, *(line.times.curve.times[-1] for line in lines))
     x, y = Scale((0.0, window), (LEFT, RIGHT)), Scale((0.0, 1.0), (BOTTOM, TOP))
     parts = []
@@ -158,7 +158,7 @@ def _band(line: Line, x: Scale, y: Scale, window: float) -> Markup:
 
 
 def _end_labels(lines: Sequence[Line], y: Scale) -> list[Markup]:
-    """Names at the ends of the curves, moved apart where they would overlap."""
+    """Labels at the ends of the curves, moved apart where they would overlap."""
     heights = {line.name: y(1.0 - line.times.curve.waiting[-1]) for line in lines}
     labels, lowest = [], 0.0
     for line in sorted(lines, key=lambda line: (heights[line.name], line.name)):
@@ -171,5 +171,5 @@ def _end_labels(lines: Sequence[Line], y: Scale) -> list[Markup]:
 
 
 def _short(name: str) -> str:
-    """What has room at the end of a curve; the table has the whole."""
+    """A label that fits at the end of a curve."""
     return name if len(name) <= END_LABEL else f"{name[: END_LABEL - 1]}…"

@@ -1,4 +1,4 @@
-"""Pushes of an axis -> how long it took to recover from them."""
+"""How long robots took to recover from the pushes of an axis."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class RecoveryAnalysis:
     label: AxisLabel
     """Of the axis."""
     times: dict[str, WaitingTimes]
-    """Policy or baseline -> of all pushes, by its own safe set."""
+    """Policy or baseline -> times of all pushes, by its own safe set."""
     compared: dict[str, WaitingTimes]
-    """The same by the safe set of the first policy of the test, for all."""
+    """Policy or baseline -> times by the safe set of the first policy."""
     by_severity: dict[str, dict[float, WaitingTimes]]
-    """Policy -> severity -> of its pushes."""
+    """Policy -> severity -> times of its pushes."""
 
 
 def recovery_times(
@@ -32,7 +32,7 @@ def recovery_times(
     judged: Mapping[str, RowGroup],
     policies: Sequence[str],
 ) -> RecoveryAnalysis | None:
-    """Recovery times of an axis that declares a breakdown of its pushes; None: it has none.
+    """Recovery times of an axis; None if it has no breakdown of pushes.
 
     Args:
         label: Of the axis.

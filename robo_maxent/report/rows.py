@@ -1,4 +1,4 @@
-"""Rows of a stress test: what each episode was, what names it, which are worth watching.
+"""Rows of a stress test: one typed record per episode, and the file of the suite.
 
 :class:`StressEpisode` is one row, from the rollout that makes it to the report that counts it; it
 is kept as one JSON object a line.
@@ -22,106 +22,107 @@ from robo_maxent.types import Breakdown, Episode, FloorPlan
 T = TypeVar("T")
 
 SUITE_FORMAT = 3
-"""Of a suite's file, which says what was run."""
+"""Format of the suite's file."""
 LOW_RETURN = "low return"
-"""Outcome of an episode that was judged by its return, and that nothing cut short."""
+"""Outcome of an episode that failed by its return alone."""
 OUTCOMES = ("success", "wandered", "stuck", LOW_RETURN, "fell", "diverged", "policy error")
-"""How an episode ends, from good to bad."""
+"""Outcomes from good to bad."""
 BROKEN = ("diverged", "policy error")
-"""Outcomes that say nothing of how hard the episode was."""
+"""Outcomes that say nothing about how hard the episode was."""
 MODES = ("mean", "sampled", "baseline")
-"""How a policy chose its actions; a baseline is no trained policy: one is compared with it."""
+"""Modes: how a policy chooses its actions, or that it is a baseline."""
 NOMINAL = "nominal"
-"""Axis of the episodes in which nothing is different."""
+"""Axis of undisturbed episodes."""
 WORST_CASE = "worst_case"
-"""Axis of the episodes that a search for the mildest failure found."""
+"""Axis of episodes that a worst-case search found."""
 FLAT = "flat"
-"""Kind of ground that is none: what a task takes place on where nothing else is asked for."""
+"""Kind of ground of tasks without terrain."""
 
 Points = tuple[tuple[float, float], ...]
-"""What an episode went through, world frame, m."""
+"""Path of an episode, world frame, m."""
 Start = tuple[int, int, int]
-"""Seed, simulation and index: what names the start, the command and the noise of an episode."""
+"""Seed, simulation and index, which determine start, command and noise of an episode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One push that an episode came to."""
+    """One push in an episode."""
 
     begin: float
-    """s from the start of the episode."""
+    """Begin, s from the start of the episode."""
     impulse: float
-    """Horizontal, N·s."""
+    """Horizontal impulse, N·s."""
     direction: float
-    """Where it drives the robot, heading frame, rad, counter-clockwise from ahead."""
+    """Direction of the force, heading frame, rad, counter-clockwise from ahead."""
     phase: float | None
-    """Stride phase in which it began, in [0, 1); None: the robot stood."""
+    """Stride phase at its begin, in [0, 1); None if the robot stood."""
     recovered: bool
-    """The robot was in its safe set before, and soon enough after, where it stayed for a second."""
+    """Whether the robot was in its safe set before, and soon enough after, and stayed for a
+    second."""
     seconds: float | None
-    """Time that took from the end of the push; None: it did not recover."""
+    """Time from the end of the push to recovery; None if it did not recover."""
     common_seconds: float | None
-    """The same by the safe set of the first policy of the test, by which all can be compared."""
+    """The same time by the safe set of the first policy of the test, for comparisons."""
     volley: int = 0
-    """Pushes of one number are judged together."""
+    """Number of the volley; pushes of one volley are judged together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grip:
-    """What became of the object that the hand held when a disturbance began."""
+    """What happened to a held object after a disturbance began."""
 
     begin: float
-    """Of the disturbance, s from the start of the episode."""
+    """Begin of the disturbance, s from the start of the episode."""
     lost: bool
-    """The hand did not have it a moment later."""
+    """Whether the hand had lost it a moment later."""
     seconds: float | None = None
-    """From the loss until the hand had it again; None: it never had, or never lost it."""
+    """Time from the loss until the hand held it again; None if it did not, or never lost it."""
     watched: float = 0.0
-    """From the loss until the time limit of the episode, s."""
+    """Time from the loss to the time limit of the episode, s."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StressEpisode(Episode):
-    """One episode of a stress test, and what was measured of it."""
+    """One row: an episode of a stress test with its measurements."""
 
     policy: str
     """Label of the policy."""
     axis: str
     severity: float
-    """In the unit of the axis."""
+    """Severity, in the unit of the axis."""
     mode: str = "mean"
     """One of ``MODES``."""
     case: str = ""
-    """Of the axis: a joint, a direction, a kind of terrain; "" where there are none."""
+    """Case of the axis: a joint, a direction, a kind of terrain; "" if there are none."""
     unit: str = ""
     round: int = 0
-    """Of a refinement, in which each policy is asked at a severity of its own; 0: of the suite."""
+    """Round of a refinement, with severities of its own for each policy; 0 for the suite's."""
     outcome: str
     """One of ``OUTCOMES``."""
     survived: bool
-    """It did not terminate, and the policy made no error."""
+    """Whether it did not terminate, and the policy made no error."""
     pushes: tuple[Push, ...] = ()
     recovered: bool | None = None
-    """It survived and recovered from every push; None: there was no push."""
+    """Whether it survived and recovered from every push; None if there was no push."""
     grip: Grip | None = None
-    """Of a task that handles things; None: nothing was held when a disturbance began."""
+    """Grip of a held object; None if nothing was held when a disturbance began."""
     path: Points | None = None
     """Where it went, from its start to its end; None: the task has no floor plan."""
     tracking_before: float | None = None
     """Mean velocity error before the first disturbance, m/s; None: the task has no commands."""
     tracking_after: float | None = None
-    """The same after the last one; None also where there was none."""
+    """Mean velocity error after the last disturbance, m/s; None also if there was none."""
     command: tuple[float, ...] | None = None
     """Forward m/s, leftward m/s, counter-clockwise rad/s."""
     progress: float | None = None
     """Share of the commanded way, or turn, that was covered; None: nothing was commanded."""
     distance: float | None = None
-    """Horizontal way of the base, m; None: the robot has no floating base."""
+    """Horizontal distance travelled by the base, m; None if the base is fixed."""
     energy: float | None = None
-    """Sum over the joints of the size of torque times speed, over time, J; None, as of the shares
-    below: the task does not say."""
+    """Integral over time of the absolute mechanical power of all joints, J; None, as below, if
+    the task does not provide it."""
     cost_of_transport: float | None = None
-    """Energy over weight times distance; None: the distance is too short to tell."""
+    """Energy over weight times distance; None if the distance is too short."""
     torque_violation: float | None = None
     """Share of the control steps in which a motor was at its limit."""
     limit_violation: float | None = None
@@ -160,31 +161,31 @@ def as_lines(rows: Iterable[StressEpisode]) -> str:
 
 @dataclass(frozen=True)
 class AxisLabel:
-    """What a report calls an axis and shows of it, as the axis declares it in the suite's file."""
+    """An axis in a report, as the suite's file declares it."""
 
     name: str
     title: str
     unit: str = ""
     summary: str = ""
-    """What it makes worse, for people."""
+    """What it makes worse, in words."""
     noun: str = ""
-    """What is above or below a severity."""
+    """Name of the quantity in "above 3 kg of NOUN"."""
     phrase: str = ""
     """What the verdict says of it beside its curve, such as "with one joint dead"; with
     ``{severity}`` in it, what the headline says of its reference severity."""
     counts: str = "survived"
     """What the headline counts: survived, or success."""
     is_scale: bool = True
-    """Severities are more and less of something; a fault is or is not."""
+    """Whether severities are more or less of something; a fault is either there or not."""
     reference: float | None = None
-    """A severity that use may well bring: what axes are compared by."""
+    """A severity that may well occur in use, by which axes are compared."""
     severities: tuple[float, ...] = ()
     """From mild to hard, as declared; a suite may have fewer."""
     breakdowns: tuple[Breakdown, ...] = ()
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "AxisLabel":
-        """What a suite's file has of an axis, under ``axes``.
+        """Read the entry of an axis in a suite's file.
 
         Raises:
             UsageError: A value is missing or of another type; the message names it.
@@ -194,7 +195,7 @@ class AxisLabel:
 
 @dataclass(frozen=True)
 class NamedPolicy:
-    """A policy as a suite's file has it."""
+    """A policy in a suite's file."""
 
     label: str
     file: str | None = None
@@ -203,7 +204,7 @@ class NamedPolicy:
 
 @dataclass(frozen=True)
 class Severity:
-    """A condition as a suite's file has it."""
+    """A condition in a suite's file."""
 
     axis: str
     severity: float
@@ -212,7 +213,7 @@ class Severity:
 
 @dataclass(frozen=True)
 class SuiteFile:
-    """What a suite's file has to say, for a report and a replay; there may be more in it."""
+    """Contents of a suite's file that reports and replays need."""
 
     task: str
     task_options: dict[str, Any]
@@ -248,12 +249,12 @@ def check_suite(saved: Any) -> None:
 
 
 def declared_axes(suite: Mapping[str, Any]) -> tuple[AxisLabel, ...]:
-    """The labels that a suite's file has, in the order in which axes are shown."""
+    """Labels of axes in a suite's file, in the order in which they are shown."""
     return tuple(AxisLabel.from_json(each) for each in suite.get("axes") or ())
 
 
 def declared_plan(suite: Mapping[str, Any]) -> FloorPlan | None:
-    """What a suite's file says stands where paths are drawn; None: nothing.
+    """Floor plan in a suite's file; None if it has none.
 
     Raises:
         UsageError: A value is missing or of another type; the message names it.
@@ -263,7 +264,7 @@ def declared_plan(suite: Mapping[str, Any]) -> FloorPlan | None:
 
 
 def labels_of(suite: Mapping[str, Any], axes: Iterable[str]) -> dict[str, AxisLabel]:
-    """The labels of axes, in the order of the suite's file; one that it lacks is named as it is."""
+    """Labels of axes in the order of the suite's file; unknown axes are labelled by their name."""
     present = dict.fromkeys(axes)
     known = {label.name: label for label in declared_axes(suite) if label.name in present}
     others = sorted(name for name in present if name not in known)
@@ -294,28 +295,28 @@ def check(rows: Sequence[StressEpisode]) -> None:
 
 
 def identity(row: StressEpisode) -> str:
-    """What names a row among all of a stress test, for people, clips and replays."""
+    """Name of a row, unique within a stress test, for people, clips and replays."""
     condition = f"{row.axis}/{row.severity:g}/{row.case or '-'}"
     return f"{row.policy}/{row.mode}/{condition}/{row.seed}-{row.sim}-{row.index}"
 
 
 def start_of(row: StressEpisode) -> Start:
-    """What episodes have in common that begin alike, with the same command and the same noise."""
+    """Key of episodes with the same start, command and noise."""
     return row.seed, row.sim, row.index
 
 
 def pair_key(row: StressEpisode) -> tuple[str, float, str, int, int, int]:
-    """What rows of two policies have in common if they are the same episode."""
+    """Key of the same episode run by several policies."""
     return row.axis, row.severity, row.case, *start_of(row)
 
 
 def met(row: StressEpisode) -> bool:
-    """Whether an episode succeeded; of a task that knows no success, whether it survived."""
+    """Whether an episode succeeded; if the task does not define success, whether it survived."""
     return row.survived if row.success is None else row.success
 
 
 def survived(row: StressEpisode) -> bool:
-    """Whether an episode neither fell nor diverged, nor ended by an error of the policy."""
+    """Whether an episode neither fell nor diverged, and the policy made no error."""
     return row.survived
 
 
@@ -333,7 +334,7 @@ def ordered(axis: str, run: Iterable[float], suite: Mapping[str, Any]) -> tuple[
 
 
 def is_disturbed(row: StressEpisode) -> bool:
-    """Whether anything was different about an episode: a parameter, or the ground under it.
+    """Whether anything about an episode was disturbed: a parameter, or its ground.
 
     Its severity does not say: the friction that an axis begins with may be another than the
     robot's own, which then comes second.
@@ -342,19 +343,19 @@ def is_disturbed(row: StressEpisode) -> bool:
 
 
 def nominal_severities(rows: Iterable[StressEpisode]) -> set[float]:
-    """Severities at which none of the rows of an axis was disturbed."""
+    """Severities at which no row of an axis is disturbed."""
     listed = list(rows)
     disturbed = {row.severity for row in listed if is_disturbed(row)}
     return {row.severity for row in listed} - disturbed
 
 
 def belongs(row: StressEpisode) -> bool:
-    """Whether its axis counts it: that of undisturbed episodes all, others what is disturbed."""
+    """Whether an axis counts a row: the nominal axis counts all, others disturbed ones."""
     return row.axis == NOMINAL or is_disturbed(row)
 
 
 def distinct(rows: Iterable[StressEpisode]) -> list[StressEpisode]:
-    """A row of each episode; an undisturbed one has as many as there are nominal severities."""
+    """One row for each episode; undisturbed ones have a row per nominal severity."""
     episodes: dict[tuple[object, ...], StressEpisode] = {}
     for row in rows:
         key = pair_key(row) if is_disturbed(row) else start_of(row)

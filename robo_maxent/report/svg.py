@@ -15,19 +15,19 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps values to places in the picture, linearly."""
+    """Linear map from values to positions in a picture."""
 
     values: tuple[float, float]
     places: tuple[float, float]
 
     def __call__(self, value: float) -> float:
-        """Where a value is."""
+        """Position of a value."""
         (first, last), (begin, end) = self.values, self.places
         return begin + (value - first) / (last - first) * (end - begin)
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:
-    """One element: ``class_`` and ``stroke_width`` lose the trailing or turn the inner underscore.
+    """An SVG element; a trailing underscore of an attribute is dropped, others become hyphens.
 
     Numbers are rounded to hundredths; an attribute that is None is left out.
     """
@@ -54,7 +54,7 @@ def picture(width: float, height: float, label: str, *children: object, kind: st
 
 
 def text(x: float, y: float, words: object, kind: str = "", anchor: str = "middle") -> Markup:
-    """Words; ``anchor`` is which part of them is at x: start, middle or end."""
+    """Text; ``anchor`` is the part of it that is at x: start, middle or end."""
     return element("text", words, x=x, y=y, class_=kind or None, text_anchor=anchor)
 
 
@@ -78,7 +78,7 @@ def steps(points: Sequence[Point], end: float) -> list[Point]:
 
 
 def marker(shape: int, x: float, y: float, kind: str, words: str, size: float = 3.6) -> Markup:
-    """A point of a curve, in one of five shapes, with words that show on hovering."""
+    """A point of a curve, in one of five shapes, with words shown on hovering."""
     corners = {
         1: ((-1, -1), (1, -1), (1, 1), (-1, 1)),
         2: ((0, -1.3), (1.2, 0.9), (-1.2, 0.9)),
@@ -109,7 +109,7 @@ def polar(centre: Point, radius: float, angle: float) -> Point:
 
 
 def spaced(places: Sequence[float], apart: float) -> list[int]:
-    """Which of ordered places to label so that labels stay apart: always the first and the last."""
+    """Which of ordered positions to label so that labels stay apart: first and last always."""
     kept: list[int] = []
     for index, place in enumerate(places):
         if not kept or abs(place - places[kept[-1]]) >= apart:

@@ -1,4 +1,4 @@
-"""Analysis -> the verdict in words."""
+"""The verdict of a report in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,25 +30,25 @@ from robo_maxent.report.formatting import (
 from robo_maxent.report.rows import NOMINAL
 
 SEVERITY = "{severity}"
-"""Where the phrase of an axis has the severity that the headline is about."""
+"""Placeholder for the severity of the headline in the phrase of an axis."""
 IMPULSES = "capture impulses"
-"""Unit that is given in N·s as well, where the suite says what it is of the robot."""
+"""Unit that is also given in N·s, if the suite knows the robot's capture impulse."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a stress test says about one policy."""
+    """Verdict on one policy."""
 
     policy: str
     headline: str
     """The answer in a sentence or two."""
     details: tuple[str, ...]
-    """The numbers behind it, a sentence each."""
+    """Sentences with the numbers behind it."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A number at the top, with what it is."""
+    """A number at the top of a report, and what it is."""
 
     label: str
     value: str
@@ -56,12 +56,12 @@ class Tile:
 
 
 def verdicts(analysis: Analysis, suite: Mapping[str, Any]) -> tuple[Verdict, ...]:
-    """A verdict on each policy."""
+    """Verdicts on all policies."""
     return tuple(_verdict(analysis, suite, policy) for policy in analysis.policies)
 
 
 def tiles(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> tuple[Tile, ...]:
-    """The numbers that stand at the top."""
+    """Tiles at the top of a report."""
     row, works = [], not fails(analysis, policy)
     if undisturbed := analysis.nominal.get(policy):
         row.append(Tile("Undisturbed success", percent_alone(undisturbed), _evidence(undisturbed)))
@@ -78,13 +78,13 @@ def tiles(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> tuple[Ti
 
 
 def fails(analysis: Analysis, policy: str) -> bool:
-    """Whether a policy does not do its task with nothing against it, as its interval tells."""
+    """Whether a policy fails its task undisturbed, according to its interval."""
     undisturbed = analysis.nominal.get(policy)
     return undisturbed is not None and undisturbed.high < THRESHOLD
 
 
 def weakest(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]:
-    """Axes along which success falls below what is required, the earliest first.
+    """Axes along which success falls below what is required, the earliest fall first.
 
     How early is told in multiples of the reference severity of an axis, so that it does not matter
     how far anybody chose to test it.
@@ -94,7 +94,7 @@ def weakest(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]
 
 
 def _reach(axis: AxisAnalysis, curve: Curve) -> float:
-    """How far a curve holds, from the nominal severity, or the mildest where that was not run."""
+    """How far a curve holds, from the nominal or else the mildest severity."""
     nominal = axis.nominal[0] if axis.nominal else axis.severities[0]
     return curve.reach(nominal, _reference(axis))
 
@@ -151,13 +151,13 @@ def _overall_sentence(analysis: Analysis, policy: str) -> str | None:
 
 
 def _axes_alike(analysis: Analysis, policy: str) -> str:
-    """What success while disturbed is a mean of."""
+    """Words on the axes over which success under disturbance is averaged."""
     axes = [a for a in analysis.axes.values() if a.label.name != NOMINAL and policy in a.disturbed]
     return f"mean of {len(axes)} axes, each counting alike" if len(axes) > 1 else "of one axis"
 
 
 def _headline_axis(analysis: Analysis, policy: str) -> AxisAnalysis | None:
-    """The first axis that says how to speak of a severity of it."""
+    """The first axis with a phrase for the headline."""
     axes = (axis for axis in analysis.axes.values() if policy in axis.survived)
     return next((axis for axis in axes if SEVERITY in axis.label.phrase), None)
 
@@ -202,7 +202,7 @@ def _weak_sentence(analysis: Analysis, policy: str) -> str | None:
 
 
 def _open(scales: Sequence[tuple[AxisAnalysis, Curve]]) -> str:
-    """Scales along which a policy held, while the interval says that it may not."""
+    """Words on scales along which a policy held, while its interval leaves doubt."""
     titles = [
         axis.label.title.lower()
         for axis, curve in scales
@@ -215,7 +215,7 @@ def _open(scales: Sequence[tuple[AxisAnalysis, Curve]]) -> str:
 
 
 def _area_sentence(analysis: Analysis, policy: str) -> str | None:
-    """The area of the weakest axis; of one axis alone, that of it."""
+    """Sentence on the area of the weakest axis."""
     scales = _scales(analysis, policy)
     axis, curve = next(iter(weakest(analysis, policy) or scales), (None, None))
     if axis is None or curve is None or curve.area is None or (curve.holds and len(scales) > 1):
@@ -228,7 +228,7 @@ def _area_sentence(analysis: Analysis, policy: str) -> str | None:
 
 
 def _difference_sentence(analysis: Analysis, suite: Mapping[str, Any], policy: str) -> str | None:
-    """Where a further policy is better than the first, and where it is worse."""
+    """Sentence on where a further policy is better or worse than the first."""
     axes = [axis for axis in analysis.axes.values() if policy in axis.differences]
     if not axes:
         return None
@@ -250,7 +250,7 @@ def _difference_sentence(analysis: Analysis, suite: Mapping[str, Any], policy: s
 
 
 def _recovery_sentences(analysis: Analysis, policy: str) -> list[str]:
-    """One for each axis that shows recovery times, which is named if there are several."""
+    """Sentences on recovery times, one per axis."""
     sentences = []
     for recovery in analysis.recovery:
         if times := recovery.times.get(policy):
@@ -265,7 +265,7 @@ def _recovery_sentences(analysis: Analysis, policy: str) -> list[str]:
 
 
 def _phrase_sentence(analysis: Analysis, policy: str) -> str | None:
-    """Success along the axes that say how to speak of it, whatever their severity."""
+    """Sentence on axes with a phrase, over all their severities."""
     parts = []
     for axis in analysis.axes.values():
         phrase, share = axis.label.phrase, axis.disturbed.get(policy)
@@ -276,7 +276,7 @@ def _phrase_sentence(analysis: Analysis, policy: str) -> str | None:
 
 
 def _worst_case(analysis: Analysis, axis: AxisAnalysis, policy: str) -> str:
-    """The case of an axis with the least success over its severities; nothing if all are alike."""
+    """Case of an axis with the least success; empty if all are alike."""
     for each in analysis.breakdowns:
         if each.label == axis.label and each.breakdown.by == "case" and policy in each.grids:
             grid = each.grids[policy]
@@ -288,7 +288,7 @@ def _worst_case(analysis: Analysis, axis: AxisAnalysis, policy: str) -> str:
 
 
 def _sampled_sentence(analysis: Analysis, policy: str) -> str | None:
-    """The axis where sampling actions changes most."""
+    """Sentence on the axis where sampling actions changes most."""
     differences = [
         (axis.label.title, pair.difference.difference)
         for axis in analysis.axes.values()
@@ -306,7 +306,7 @@ def _sampled_sentence(analysis: Analysis, policy: str) -> str | None:
 
 
 def _baseline_sentence(analysis: Analysis, policy: str) -> str | None:
-    """Success while disturbed beside that of each baseline, in the episodes of both."""
+    """Sentence on success under disturbance, compared with each baseline."""
     parts = []
     for baseline in analysis.baselines:
         if both := analysis.beside.get((policy, baseline)):
@@ -316,7 +316,7 @@ def _baseline_sentence(analysis: Analysis, policy: str) -> str | None:
 
 
 def _baseline_tile(analysis: Analysis, policy: str) -> list[Tile]:
-    """Beside the baseline that it is least ahead of."""
+    """Tile that compares with the strongest baseline."""
     beside = {
         b: analysis.beside[policy, b] for b in analysis.baselines if (policy, b) in analysis.beside
     }
@@ -332,7 +332,7 @@ def _shared(both: MeanDifference) -> str:
 
 
 def _critical_tile(axis: AxisAnalysis, suite: Mapping[str, Any], policy: str) -> list[Tile]:
-    """How far success is as required along the axis of the headline."""
+    """Tile on how far success is as required along the axis of the headline."""
     curve = axis.success.get(policy)
     if curve is None or curve.fall is None:
         return []

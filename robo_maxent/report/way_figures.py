@@ -1,4 +1,4 @@
-"""Paths seen from above, between walls: a picture of each case, and what was chosen, in words."""
+"""Pictures of paths between walls, seen from above, and sentences on the chosen ways."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from robo_maxent.types import FloorPlan, Rectangle
 
 WIDTH, EDGE = 300.0, 8.0
 MARGIN = 0.05
-"""Of what is shown, on every side."""
+"""Margin on every side, as a share of what is shown."""
 END = 3.2
 ACTING = {"sampled": "sampled actions", "mean": "the mean action"}
 """How a policy acted, in words."""
@@ -23,7 +23,7 @@ ACTING = {"sampled": "sampled actions", "mean": "the mean action"}
 
 @dataclass(frozen=True)
 class _Floor:
-    """Where places are in the pictures of one policy: ahead is to the right, and left is up."""
+    """Positions in the pictures of one policy: ahead is to the right, and left is up."""
 
     x: Scale
     """Of m ahead."""
@@ -35,23 +35,23 @@ class _Floor:
 
     @property
     def height(self) -> float:
-        """Of a picture."""
+        """Height of a picture."""
         return self.y.places[0] + EDGE
 
 
 def figures(each: WaysAnalysis) -> list[Figure]:
-    """A picture of each case, all at one scale."""
+    """Pictures of all cases, at one scale."""
     floor = _floor(each)
     return [_figure(each, case, floor) for case in each.cases]
 
 
 def sentences(each: WaysAnalysis) -> list[str]:
-    """How a policy chooses where nothing is different, a sentence for each way to act."""
+    """Sentences on how a policy chooses a way when undisturbed, one for each mode."""
     return [_sentence(mode, split, each.plan) for mode, split in each.splits.items()]
 
 
 def mark(succeeded: bool) -> Markup:
-    """A path of the legend."""
+    """Sample of a path for the legend."""
     floor = _Floor(Scale((0.0, 1.0), (2.0, 24.0)), Scale((0.0, 1.0), (7.0, 0.0)))
     parts = _path(((0.0, 0.0), (1.0, 0.0)), succeeded, floor)
     return element("svg", *parts, viewBox="0 0 30 14", class_="swatch", aria_hidden="true")
@@ -121,7 +121,7 @@ def _placed(box: Rectangle, floor: _Floor) -> dict[str, float]:
 
 
 def _lid(box: Rectangle, floor: _Floor) -> list[Markup]:
-    """What closes a way: crossed out, so that it is no wall."""
+    """What closes a way, crossed out to tell it from a wall."""
     (left, bottom), (right, top) = floor((box[0], box[1])), floor((box[2], box[3]))
     return [
         element("rect", **_placed(box, floor), class_="lid"),
@@ -140,7 +140,7 @@ def _goal(plan: FloorPlan, floor: _Floor) -> list[Markup]:
 
 
 def _path(path: Points, succeeded: bool, floor: _Floor) -> list[Markup]:
-    """Solid to a dot where it succeeded, dashed to a cross where it did not."""
+    """A path: solid to a dot if it succeeded, dashed to a cross if not."""
     kind = "met" if succeeded else "missed"
     points = [floor(point) for point in path]
     x, y = points[-1]

@@ -1,4 +1,4 @@
-"""Episodes of a task that has several ways: which they took, and where they went."""
+"""Which of several ways to a goal the episodes took, and where they went."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,30 +19,30 @@ MOST = 60
 
 @dataclass(frozen=True)
 class Split:
-    """How undisturbed episodes of one policy and mode are divided between two ways."""
+    """Division of undisturbed episodes of one policy and mode between two ways."""
 
     first: Proportion
-    """Of those that took either, the share of the first way."""
+    """Share of the first way among episodes that took one."""
     nowhere: int
-    """Episodes that took neither."""
+    """Number of episodes that took neither."""
 
     @property
     def entropy(self) -> Estimate:
-        """Of the choice, over log 2: 0 where all take one way, 1 where half take either."""
+        """Entropy of the choice over log 2: 0 if all take one way, 1 if half take each."""
         return mode_entropy(self.first)
 
 
 @dataclass(frozen=True)
 class CasePaths:
-    """Where the episodes of one case went."""
+    """Paths of the episodes of one case."""
 
     case: str
-    """Of the axis; "" where nothing is different."""
+    """Case of the axis; "" for undisturbed episodes."""
     success: Proportion
     paths: tuple[tuple[Points, bool], ...]
     """Paths of the first ones, and whether each succeeded."""
     taken: tuple[int, int, int]
-    """Episodes that took the first way, the other, neither."""
+    """Number of episodes that took the first way, the other, neither."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ class WaysAnalysis:
     """Of the axis."""
     policy: str
     mode: str
-    """How it acted in what is drawn: sampled, where it was run so."""
+    """Mode of the drawn episodes: sampled, if that was run."""
     plan: FloorPlan
     splits: dict[str, Split]
-    """Mode -> how it chooses where nothing is different."""
+    """Mode -> split of undisturbed episodes."""
     cases: tuple[CasePaths, ...]
     """Undisturbed first, then as the axis has them."""
 
 
 def ways(of_axis: AxisRows, plan: FloorPlan | None, policies: Sequence[str]) -> list[WaysAnalysis]:
-    """The ways of each policy along an axis that declares a picture of paths.
+    """Ways of each policy along an axis that draws paths.
 
     Args:
         of_axis: Its rows.

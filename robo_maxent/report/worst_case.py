@@ -1,4 +1,4 @@
-"""The mildest failures that a search found: as its file has them, and in words."""
+"""Results of a worst-case search, as read from its file, and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from robo_maxent.from_json import typed
 from robo_maxent.report import formatting
 
 SUITE = "worst case"
-"""What its file calls the suite."""
+"""Name of the suite in its file."""
 KEY = "worst_case"
-"""Where the file has what was found."""
+"""Key of the results in its file."""
 DIRECTORY = "worst-case"
-"""Of a run, where a search goes unless it is told otherwise."""
+"""Default directory of a search within a run."""
 SECTORS = (
     "ahead",
     "ahead left",
@@ -30,7 +30,7 @@ SECTORS = (
 
 @dataclass(frozen=True)
 class EffectScale:
-    """An effect that was searched, and what its severities are told in."""
+    """A searched effect, and the scale of its severities."""
 
     axis: str
     title: str
@@ -38,28 +38,28 @@ class EffectScale:
     noun: str
     """What is above or below a severity."""
     nominal: float
-    """Severity at which nothing is different."""
+    """Severity that changes nothing."""
     critical: float
-    """Severity at which half of the starts fail with nothing else different."""
+    """Severity at which half of the starts fail under this effect alone."""
     is_reached: bool
-    """Whether half of them do; else ``critical`` is where the axis ends."""
+    """Whether half of them fail there; if not, ``critical`` is the end of the axis."""
     hardest: float
     """Severity at which the axis ends."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What an effect is in a disturbance."""
+    """One effect of a disturbance."""
 
     axis: str
     severity: float
-    """In the unit of the axis."""
+    """Severity, in the unit of the axis."""
     share: float
-    """Of the way from nominal to critical."""
+    """Share of the way from nominal to critical."""
     begins: float | None
-    """s from the start of the episode; None: it is there all the time."""
+    """Begin, s from the start of the episode; None: it acts all the time."""
     direction: float | None
-    """Where to, deg, counter-clockwise; None: it has no direction."""
+    """Direction, deg, counter-clockwise; None if it has none."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class FoundFailure:
     """A disturbance that makes the policy fail."""
 
     severity: float
-    """Length of the shares of its parts: 1 is what an effect takes alone."""
+    """Length of the shares of its parts; an effect alone needs 1."""
     parts: tuple[Part, ...]
     """The largest first."""
     outcome: str
@@ -75,43 +75,43 @@ class FoundFailure:
     row: str
     """Name of the episode."""
     film: str | None
-    """Its mp4, beside the file."""
+    """Its mp4, relative to the file."""
     fresh: Proportion | None
-    """How many fresh starts fail with it; None: that was not asked any more."""
+    """Number of fresh starts that fail with it; None if they were not run."""
 
 
 @dataclass(frozen=True)
 class WorstCaseSummary:
-    """What a search found, as JSON has it."""
+    """Results of a search, as JSON has them."""
 
     policy: str
-    """Its label."""
+    """Label of the policy."""
     effects: tuple[EffectScale, ...]
     starts: int
-    """In most of which a disturbance had to fail."""
+    """Number of starts, in most of which a disturbance had to fail."""
     undisturbed: Proportion
-    """Of fresh starts, how many fail with nothing different."""
+    """Number of fresh starts that fail without a disturbance."""
     episodes: int
-    """Of the search."""
+    """Number of episodes of the search."""
     random_episodes: int
-    """Of points drawn at random."""
+    """Number of episodes of random points."""
     minima: tuple[FoundFailure, ...]
-    """That differ, the mildest first."""
+    """Distinct failures, the mildest first."""
     at_random: FoundFailure | None
-    """The mildest of those drawn at random; None: none failed."""
+    """The mildest failure among random points; None if none failed."""
     improvements: tuple[tuple[int, float], ...]
-    """After how many episodes a milder failure was known, and its severity."""
+    """Episodes so far and severity, each time a milder failure was found."""
     random_improvements: tuple[tuple[int, float], ...]
     interrupted: bool
 
     @property
     def scales(self) -> dict[str, EffectScale]:
-        """The effects by their axes."""
+        """Searched effects by axis."""
         return {effect.axis: effect for effect in self.effects}
 
 
 def summary_of(suite: Mapping[str, Any]) -> WorstCaseSummary:
-    """What a suite's file says of a search.
+    """Read the results of a search from a suite's file.
 
     Raises:
         UsageError: It says nothing, or a value is missing or of another type.
@@ -127,12 +127,12 @@ def summary_of(suite: Mapping[str, Any]) -> WorstCaseSummary:
 
 
 def failures(summary: WorstCaseSummary) -> tuple[FoundFailure, ...]:
-    """The minima, and what was met at random."""
+    """The minima, and the failure found at random."""
     return (*summary.minima, *([summary.at_random] if summary.at_random else []))
 
 
 def headline(summary: WorstCaseSummary) -> str:
-    """The answer in a sentence or two."""
+    """The result in a sentence or two."""
     searched = f"{summary.episodes:,} episodes"
     if not summary.minima:
         reach = "as far as the axes go" if not summary.interrupted else "before it was interrupted"
@@ -152,7 +152,7 @@ def headline(summary: WorstCaseSummary) -> str:
 
 
 def comparison(summary: WorstCaseSummary) -> str:
-    """What points drawn at random came to."""
+    """Sentence that compares with random points."""
     if not summary.random_episodes:
         return "No points were drawn at random to compare with."
     drawn = f"Of points drawn at random, in {summary.random_episodes:,} episodes,"
@@ -166,18 +166,18 @@ def comparison(summary: WorstCaseSummary) -> str:
 
 
 def scale(summary: WorstCaseSummary) -> str:
-    """What a severity of 1 is for each effect."""
+    """Sentence on what a severity of 1 is for each effect."""
     each = (f"{effect.noun} {critical_words(effect)}" for effect in summary.effects)
     return f"1 is what an effect takes alone for half of the starts to fail: {', '.join(each)}."
 
 
 def described(failure: FoundFailure, summary: WorstCaseSummary) -> str:
-    """All parts of a disturbance."""
+    """All parts of a disturbance in words."""
     return "; ".join(part_words(part, summary.scales[part.axis]) for part in failure.parts)
 
 
 def part_words(part: Part, effect: EffectScale) -> str:
-    """An effect: ``pushes 0.62 capture impulses towards 93° (left) at 4.86 s``."""
+    """A part in words: ``pushes 0.62 capture impulses towards 93° (left) at 4.86 s``."""
     words = [effect.noun, formatting.quantity(float(f"{part.severity:.3g}"), effect.unit)]
     if part.direction is not None:
         sector = SECTORS[round(part.direction / 45.0) % len(SECTORS)]
@@ -188,13 +188,13 @@ def part_words(part: Part, effect: EffectScale) -> str:
 
 
 def critical_words(effect: EffectScale) -> str:
-    """What a severity of 1 is: ``1.13 capture impulses``, or that it is beyond the axis."""
+    """Severity 1 in words: ``1.13 capture impulses``, or that it is beyond the axis."""
     quantity = formatting.quantity(float(f"{effect.critical:.3g}"), effect.unit)
     return quantity if effect.is_reached else f"beyond {quantity}"
 
 
 def lines(summary: WorstCaseSummary) -> list[str]:
-    """A line for each minimum, for a terminal."""
+    """Lines for a terminal, one per minimum."""
     return [_line(number, each, summary) for number, each in enumerate(summary.minima, 1)]
 
 

@@ -1,4 +1,4 @@
-"""The mildest failures that a search found, as a section of a report and as a page of its own."""
+"""Results of a worst-case search, as a section of a report and as a page of its own."""
 
 import base64
 import os
@@ -27,19 +27,19 @@ CURVE_HEIGHT, CURVE_LEFT, CURVE_RIGHT, CURVE_TOP, CURVE_BOTTOM = 210.0, 40.0, 50
 
 @dataclass(frozen=True)
 class WatchedFailure:
-    """A minimum to watch."""
+    """A minimum with its film."""
 
     title: str
     note: str
     command: str
-    """Runs it again."""
+    """Command that runs it again."""
     video: str | None
-    """Data URI; None: not filmed."""
+    """Video as a data URI; None if it was not filmed."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the section of a report shows."""
+    """Contents of the section."""
 
     headline: str
     comparison: str
@@ -51,7 +51,7 @@ class Section:
 
 
 def section(suite: Mapping[str, Any], directory: str | os.PathLike[str], replay: str) -> Section:
-    """What to show of a search.
+    """Build the section from the file of a search.
 
     Args:
         suite: Its file.
@@ -82,7 +82,7 @@ def section(suite: Mapping[str, Any], directory: str | os.PathLike[str], replay:
 
 
 def _caveat(summary: WorstCaseSummary) -> str:
-    """What a single start means."""
+    """Caveat about searching a single start."""
     undisturbed = f"With nothing different, {formatting.counted(summary.undisturbed)} of them fail."
     if summary.starts == 1:
         return (
@@ -127,7 +127,7 @@ def _scales(summary: WorstCaseSummary) -> Table:
 
 
 def _shares(summary: WorstCaseSummary) -> Figure:
-    """A bar for each part of each minimum."""
+    """Bars for the parts of all minima."""
     shown = [(n, failure) for n, failure in enumerate(summary.minima, 1)]
     largest = max([1.0, *(part.share for _, failure in shown for part in failure.parts)])
     x, y, marks = Scale((0.0, largest), (LEFT, RIGHT)), 14.0, []
@@ -162,7 +162,7 @@ def _shares(summary: WorstCaseSummary) -> Figure:
 
 
 def _progress(summary: WorstCaseSummary) -> Figure:
-    """The mildest failure known, over the episodes, of the search and of random points."""
+    """Plot of the mildest failure over episodes, of the search and of random points."""
     curves = {
         "search": (summary.improvements, summary.episodes, "p0"),
         "at random": (summary.random_improvements, summary.random_episodes, "p1"),
@@ -198,7 +198,7 @@ def _progress(summary: WorstCaseSummary) -> Figure:
 
 
 def _film(directory: Path, name: str | None) -> str | None:
-    """A film as a data URI; None: there is none."""
+    """A film as a data URI; None if there is none."""
     if name is None or Path(name).name != name:
         return None
     try:

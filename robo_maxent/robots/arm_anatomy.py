@@ -1,4 +1,4 @@
-"""Chain, hand and fingers, found in a model by how its parts hang together."""
+"""Finds the joints, hand and fingers of an arm in a compiled model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from robo_maxent.sim.legs import chain
 from robo_maxent.sim.physics import mujoco
 
 LEAST = 4
-"""Hinges that a chain has at least to be taken for an arm."""
+"""Fewest hinges of a chain that is taken for an arm."""
 GRIP_ABOVE = 0.0098
-"""The point of a hand with fingers is so far from their ends, m: as with the shipped arm."""
+"""Distance of the hand's point from the ends of its fingers, m, as with the shipped arm."""
 NEAR_END = 0.02
-"""What of a finger is this near to its end is its tip, m."""
+"""Length of a finger's end that counts as its tip, m."""
 ALONG = 0.6
-"""The last joint rolls the hand if its axis is along it by this share."""
+"""The last joint rolls the hand if its axis points along it at least this much (cosine)."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +29,29 @@ class ArmAnatomy:
     """An arm in a compiled model."""
 
     base: int
-    """Body that it begins with."""
+    """First body of the arm."""
     joints: tuple[int, ...]
     """Its hinges, from the base to the hand."""
     hand: int
     """The last body before the fingers, or the last of all."""
     at: np.ndarray
-    """The point that tasks move, in the frame of the hand, m, (3,)."""
+    """Point of the hand that tasks move, in the frame of the hand, m, (3,)."""
     ahead: np.ndarray
-    """Where the hand points, in its frame, unit vector, (3,)."""
+    """Direction in which the hand points, in its frame, unit vector, (3,)."""
     across: np.ndarray
-    """Along which the fingers close, in its frame, unit vector, (3,); any, without a gripper."""
+    """Direction along which the fingers close, in the hand's frame, unit vector, (3,); arbitrary
+    without a gripper."""
     gripper: GripperParts | None
     findings: tuple[Finding, ...]
 
 
 def is_arm(model: mujoco.MjModel) -> bool:
-    """Whether there is a chain of hinges that is long enough for an arm."""
+    """Whether a chain of hinges is long enough for an arm."""
     return any(True for _ in _ends(model, 0, 0, _below(model)))
 
 
 def find_arm(model: mujoco.MjModel, base: str | None, hand: str | None) -> ArmAnatomy:
-    """The chain, the hand, and the fingers if there are two that one motor can close.
+    """Find the chain, the hand, and the fingers if there are two that one motor can close.
 
     Args:
         model: Compiled, without ground.
@@ -93,14 +94,14 @@ def _named(model: mujoco.MjModel, name: str) -> int:
 
 
 def _root(model: mujoco.MjModel, body: int) -> int:
-    """What a body hangs on that stands in the world."""
+    """The topmost body above a body, below the world."""
     while model.body_parentid[body]:
         body = int(model.body_parentid[body])
     return body
 
 
 def _below(model: mujoco.MjModel) -> dict[int, list[int]]:
-    """What moves as one -> what hangs on it by a joint, each by its first body."""
+    """First body of each rigid group -> first bodies of the groups that joints attach to it."""
     below: dict[int, list[int]] = {}
     for body in range(1, model.nbody):
         if model.body_weldid[body] == body:
@@ -112,7 +113,7 @@ def _below(model: mujoco.MjModel) -> dict[int, list[int]]:
 def _ends(
     model: mujoco.MjModel, body: int, above: int, below: dict[int, list[int]]
 ) -> Iterator[int]:
-    """Ends of chains of hinges: where fingers branch off, or nothing comes any more."""
+    """Ends of the chains of hinges: where fingers branch off, or the last link."""
     first, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
     kinds = model.jnt_type[first : first + count] if count else np.zeros(0)
     above += int((kinds == mujoco.mjtJoint.mjJNT_HINGE.value).sum())
@@ -125,7 +126,7 @@ def _ends(
 
 
 def _end(model: mujoco.MjModel, base: str | None, hand: str | None) -> int:
-    """What moves as one with the hand.
+    """The rigid group that has the hand.
 
     Raises:
         RobotError: There is none, or more than one.
@@ -169,7 +170,7 @@ def _bare_end(
     last: int,
     findings: list[Finding],
 ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """Body, point, and two axes of the end of an arm without fingers, world frame."""
+    """Body, point and two axes of the end of an arm without fingers, world frame."""
     bodies = [body for body in range(model.nbody) if hangs_on(model, end, body)]
     anchor = data.xanchor[last]
     sites = [site for site in range(model.nsite) if int(model.site_bodyid[site]) in bodies]
@@ -199,7 +200,7 @@ def _bare_end(
 def pointing(
     model: mujoco.MjModel, data: mujoco.MjData, last: int, point: np.ndarray
 ) -> np.ndarray:
-    """Where the hand points, world frame: along the last axis if that rolls it."""
+    """Direction in which the hand points, world frame: along the last axis if that rolls it."""
     axis, way = data.xaxis[last], point - data.xanchor[last]
     if np.linalg.norm(way) < 1e-4:  # the end is where the last joint is: away from what is above
         way = data.xanchor[last] - _before(model, data, last)
@@ -211,7 +212,7 @@ def pointing(
 
 
 def _before(model: mujoco.MjModel, data: mujoco.MjData, last: int) -> np.ndarray:
-    """Where the last link is held that is not at the same place as the joint, world frame, m."""
+    """The nearest joint up the chain that is at another place, world frame, m."""
     body = int(model.jnt_bodyid[last])
     while body and np.linalg.norm(data.xpos[body] - data.xanchor[last]) < 1e-4:
         body = int(model.body_parentid[body])

@@ -1,4 +1,4 @@
-"""The page of an arm."""
+"""What the page of an arm says: joints, hand, gripper, and where the arm stands."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy as np
 from robo_maxent.robots.page_toml import HEAD, LARGEST_FRICTION, check_numbers, toml
 
 JOINTS = (5, 7)
-"""How few and how many joints an arm may have."""
+"""Fewest and most joints of an arm."""
 SIZES = (0.35, 2.5)
-"""How small and how large the world of an arm may be, over that of the shipped arm."""
+"""Smallest and largest size of an arm's world, relative to the shipped arm's."""
 MOST = {"joints.armature": 100.0, "gripper.friction": LARGEST_FRICTION}
 """Key -> what it may be at most, kg m² and a ratio; other bounds go by what a joint moves."""
 
 
 @dataclass(frozen=True)
 class ArmJoints:
-    """The joints of an arm, from the base to the hand, J each."""
+    """Joints of the arm, from the base to the hand; each tuple has J elements."""
 
     names: tuple[str, ...]
     ready: tuple[float, ...]
@@ -24,9 +24,9 @@ class ArmJoints:
     kp: tuple[float, ...]
     """Stiffness of the position servos, N·m/rad."""
     kd: tuple[float, ...]
-    """Their damping, N·m·s/rad."""
+    """Damping of the position servos, N·m·s/rad."""
     torque: tuple[float, ...]
-    """The most that each gives, N·m."""
+    """Torque limits, N·m."""
     armature: tuple[float, ...]
     """Inertia of the motors, seen at the joints, kg m²."""
 
@@ -36,10 +36,10 @@ class Hand:
     """The end of the arm."""
 
     body: str
-    """The last body before the fingers, which pushes act on."""
+    """The last body before the fingers; pushes act on it."""
     at: tuple[float, float, float]
-    """The point of the hand, which tasks move: between the tips of the fingers, or the end of an
-    arm without a gripper; in the frame of that body, m."""
+    """The point that tasks move, in the frame of that body, m: between the finger tips, or the
+    end of an arm without a gripper."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,30 @@ class Gripper:
     """Two fingers that one motor closes."""
 
     joint: str
-    """The joint that it moves, a slide or a hinge."""
+    """The joint that the motor moves, a slide or a hinge."""
     positions: tuple[float, ...]
-    """Of that joint, from closed to opened, m or rad."""
+    """Positions of that joint, from closed to opened, m or rad."""
     openings: tuple[float, ...]
-    """Half of the gap between the fingers at these, m, rising."""
+    """Half of the gap between the fingers at each of these positions, m, rising."""
     fingers: tuple[str, str]
-    """The bodies that the fingers begin with; what hangs on them is part of them."""
+    """First body of each finger; what is attached to it belongs to the finger."""
     followers: tuple[str, ...]
-    """Joints that follow that one: at ``offset + ratio * position``."""
+    """Joints that follow the driven one, at ``offset + ratio * position``."""
     ratios: tuple[float, ...]
     offsets: tuple[float, ...]
     kp: float
     """Stiffness of the position servo, N/m or N·m/rad."""
     kd: float
-    """Its damping, N·s/m or N·m·s/rad."""
+    """Damping of the position servo, N·s/m or N·m·s/rad."""
     force: float
-    """The most that it gives, N or N·m."""
+    """Force limit, N or N·m."""
     friction: float
-    """Sliding, of what the fingers hold."""
+    """Sliding friction of the fingers."""
 
 
 @dataclass(frozen=True)
 class ArmPage:
-    """An arm, as its page has it."""
+    """The page of an arm."""
 
     name: str
     model: str
@@ -78,19 +78,20 @@ class ArmPage:
     base: str
     """Body that is fixed to the world."""
     mount: tuple[float, float, float]
-    """Where that stands in the world of the tasks, m: x is ahead, to the table, whose top is at
-    height 0."""
+    """Position of the base in the world of the tasks, m: x points ahead to the table, whose top
+    is at height 0."""
     turn: float
-    """How that is turned about the vertical, rad."""
+    """Rotation of the base about the vertical, rad."""
     size: float
-    """Of the table, of its distance and of the space above it, over the shipped arm's."""
+    """Size of the table, of its distance and of the space above it, relative to the shipped
+    arm's."""
     joints: ArmJoints
     hand: Hand
     gripper: Gripper | None = None
 
 
 def check_arm(page: ArmPage) -> None:
-    """Refuse what no arm can have.
+    """Refuse values that no arm can have.
 
     Raises:
         ValueError: A number is missing, or out of range.
@@ -120,7 +121,7 @@ def check_arm(page: ArmPage) -> None:
 
 
 def _check_gripper(gripper: Gripper) -> None:
-    """Refuse a gripper that does not say what it opens.
+    """Refuse a gripper without valid positions and openings.
 
     Raises:
         ValueError: So it is.
@@ -149,7 +150,7 @@ def _check_gripper(gripper: Gripper) -> None:
 
 
 def write_arm(page: ArmPage) -> str:
-    """The TOML of a page, with what each number is."""
+    """The page as TOML, with a comment for each number."""
     joints, hand = page.joints, page.hand
     lines = [
         *HEAD,

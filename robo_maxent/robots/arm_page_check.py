@@ -1,4 +1,6 @@
-"""Whether the hand of a page gets to where the tasks need it, and its fingers open as it says.
+"""Checks a page against its arm: does the hand get where tasks need it, do the fingers open.
+
+Proposed pages pass; this is for pages that were changed by hand.
 
 What is proposed does; this is for pages that were changed.
 """
@@ -19,13 +21,14 @@ from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
 
 AWAY = 0.1
-"""The hand is over the middle of the table within this, times the size of the page, m."""
+"""Largest distance of the ready hand from the middle of the table, times the size of the page,
+m."""
 TILTED = 0.2
-"""It points down within this, rad."""
+"""Largest angle between the ready hand and straight down, rad."""
 REACHED = 0.9
-"""Share of the places over the table that it gets to, at least."""
+"""Smallest share of the places over the table that the hand must reach."""
 OTHERWISE = 0.005
-"""Fingers are as far from their middle as the page says, within this, m."""
+"""Largest error of the openings that a page gives, m."""
 HELP = "Mend the page, or write another: robo-maxent robot check FILE"
 
 
@@ -94,12 +97,12 @@ def _check_ready(model: mujoco.MjModel, page: ArmPage) -> None:
 
 
 def _metres(place: np.ndarray) -> str:
-    """A place in words."""
+    """A position in words."""
     return "x {:.2f}, y {:.2f}, z {:.2f} m".format(*(place + 0.0))
 
 
 def _check_openings(model: mujoco.MjModel, page: ArmPage) -> None:
-    """Refuse openings that are not those between the geoms of the fingers.
+    """Refuse openings that differ from the measured distance of the fingers.
 
     Raises:
         RobotError: So they are; the message has what was measured.

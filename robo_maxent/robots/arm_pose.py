@@ -1,4 +1,4 @@
-"""Where an arm stands at the table, and its ready pose: by inverse kinematics, from many starts."""
+"""Finds where an arm stands at the table and its ready pose, by inverse kinematics."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -13,51 +13,52 @@ from robo_maxent.sim.kinematics import Chain
 from robo_maxent.sim.physics import mujoco
 
 REFERENCE_REACH = 0.947
-"""Of the shipped arm, as :func:`reach` has it, m."""
+"""Reach of the shipped arm, m, as :func:`reach` measures it."""
 TRIES, STEPS = 31, 70
 """Starts of a search, and steps of each."""
 SIDE, PLACE_STEPS = 4, 40
 """Places along each side of the space over the table, and steps from the ready pose to each."""
 SHARE = 0.95
-"""Of these that the hand gets to, at least."""
+"""Smallest share of these places that the hand must reach."""
 CLOSE, UPRIGHT = 0.01, 0.05
 """The hand is where it should be within this, m, and points down within this, rad."""
 TURNS = (0.0, np.pi, np.pi / 2.0, -np.pi / 2.0)
 """How the base may be turned about the vertical, rad."""
 TURNED = 1e-3
-"""By so much a ready pose must be better for the base to be turned."""
+"""A turned base must make the ready pose better by this much."""
 SHRINKING = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
-"""Sizes of the space over the table that are tried, over that which the reach suggests."""
+"""Sizes of the space over the table to try, relative to what the reach suggests."""
 SHOULDERS = (0.05, 0.6)
-"""Height of the shoulder over the table, over the reach, at which a base stays at that height."""
+"""Heights of the shoulder over the table, relative to the reach, at which the base keeps its
+height."""
 SHOULDER = 0.45
-"""Where it is otherwise."""
+"""Height of the shoulder otherwise."""
 LOW = 0.06
-"""A joint lower than this over the table costs, over the reach."""
+"""Joints lower than this over the table are penalized, relative to the reach."""
 NEARBY = 0.35
-"""A pose of the file is taken if no joint has to move farther from it, rad."""
+"""The file's own pose is taken if no joint has to move farther from it than this, rad."""
 CANDIDATES, ALIKE = 12, 0.1
 """Ready poses that are looked at, the best first, and by how much they differ, rad."""
 WEIGHTS = {"limits": 1.0, "aside": 4.0, "low": 20.0}
-"""Of what makes one ready pose worse than another."""
+"""Weights of the terms that make one ready pose worse than another."""
 
 
 @dataclass(frozen=True)
 class ArmPose:
-    """An arm at its table."""
+    """Where an arm stands at its table, and its ready pose."""
 
     reach: float
-    """Farthest of the hand from the shoulder, m."""
+    """Largest distance of the hand from the shoulder, m."""
     mount: tuple[float, float, float]
     turn: float
     size: float
     ready: np.ndarray
-    """rad, (J,)."""
+    """Joint angles of the ready pose, rad, (J,)."""
     findings: tuple[Finding, ...]
 
 
 class AtTable:
-    """The kinematics of an arm that stands at the table, turned in one way."""
+    """Kinematics of an arm that stands at the table, with its base turned in one way."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class AtTable:
         mount: np.ndarray,
         turn: float,
     ) -> None:
-        """Take the arm alone.
+        """Read the kinematics.
 
         Args:
             model: The arm alone, fixed at the origin, its end the site ``grasp``.
@@ -93,12 +94,12 @@ class AtTable:
         self._plain = self.chain(self.middle)
 
     def chain(self, home: np.ndarray) -> Chain:
-        """The chain, whose spare joints go to a pose, rad, (J,)."""
+        """The chain, whose redundant joints drift to a pose, rad, (J,)."""
         model, site, joints = self._chain
         return Chain(model, site, joints, home, upright=self._upright)
 
     def pointing(self, flipped: bool) -> np.ndarray:
-        """How the hand is turned that points down and closes to the sides, base frame, (3, 3)."""
+        """Orientation of a hand that points down and closes sideways, base frame, (3, 3)."""
         ahead, across = self._axes
         own = np.stack([ahead, across, np.cross(ahead, across)], axis=1)
         side = np.array([0.0, -1.0 if flipped else 1.0, 0.0])
@@ -107,15 +108,15 @@ class AtTable:
         return self._turn.T @ world @ own.T
 
     def local(self, places: np.ndarray) -> np.ndarray:
-        """Places of the world in the frame of the base, m, (N, 3)."""
+        """World positions in the base frame, m, (N, 3)."""
         return (places - self.mount) @ self._turn
 
     def world(self, places: np.ndarray) -> np.ndarray:
-        """Places in the frame of the base in that of the world, m, (3,) or (N, 3)."""
+        """Positions in the base frame in the world frame, m, (3,) or (N, 3)."""
         return places @ self._turn.T + self.mount
 
     def misses(self, q: np.ndarray, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """How far the hand is from places, m, and how far from pointing down, rad: (N, 2)."""
+        """Distance of the hand from each place, m, and its tilt from straight down, rad: (N, 2)."""
         position, rotation = self._plain.pose(q)
         off = np.linalg.norm(position - self.local(places), axis=1)
         down, is_down = rotation @ self._axes[0], wanted @ self._axes[0]
@@ -123,7 +124,7 @@ class AtTable:
         return np.stack([off, tilt], axis=1)
 
     def cost(self, q: np.ndarray, reach: float) -> float:
-        """How bad a pose is: near limits, out of the plane ahead, low."""
+        """Cost of a pose: near joint limits, out of the plane ahead, low over the table."""
         data = mujoco.MjData(self._model)
         data.qpos[self._model.jnt_qposadr[self._ids]] = q
         mujoco.mj_kinematics(self._model, data)
@@ -142,7 +143,7 @@ def solve(
     height: float,
     example: np.ndarray | None,
 ) -> ArmPose:
-    """Where the arm stands, and how it is ready.
+    """Find where the arm stands and its ready pose.
 
     Args:
         model: The arm alone, fixed at the origin, its end the site ``grasp``.
@@ -200,7 +201,7 @@ def solve(
 
 
 def reach(table: AtTable, shoulder: np.ndarray) -> float:
-    """Farthest that the hand is from the shoulder within the ranges of the joints, m."""
+    """Largest distance of the hand from the shoulder within the joint ranges, m."""
     rng, chain = np.random.default_rng(0), table.chain(table.middle)
     low, high = table.range.T
     q = rng.uniform(low, high, (2000, len(low)))
@@ -214,7 +215,7 @@ def reach(table: AtTable, shoulder: np.ndarray) -> float:
 
 
 def _turned(angle: float, vector: np.ndarray) -> np.ndarray:
-    """A vector turned about the vertical, (3,)."""
+    """A vector rotated about the vertical, (3,)."""
     cosine, sine = np.cos(angle), np.sin(angle)
     x, y, z = vector
     return np.array([cosine * x - sine * y, sine * x + cosine * y, z])
@@ -223,7 +224,7 @@ def _turned(angle: float, vector: np.ndarray) -> np.ndarray:
 def _ready(
     table: AtTable, size: float, far: float, example: np.ndarray | None
 ) -> tuple[float, np.ndarray] | None:
-    """Cost and angles of the best pose from which the hand gets all over the table.
+    """Cost and joint angles of the best pose from which the hand reaches all over the table.
 
     The cost of an example is -1. None: there is no such pose.
     """
@@ -256,7 +257,7 @@ def _ready(
 
 
 def _distinct(poses: list[tuple[float, np.ndarray]]) -> list[tuple[float, np.ndarray]]:
-    """Of poses that are nearly the same, the first."""
+    """The first pose of each group of nearly equal ones."""
     kept: list[tuple[float, np.ndarray]] = []
     for cost, pose in poses:
         if all(np.abs(pose - other).max() > ALIKE for _, other in kept):
@@ -269,7 +270,7 @@ def _fits(table: AtTable, q: np.ndarray, places: np.ndarray, wanted: np.ndarray)
 
 
 def share_reached(table: AtTable, ready: np.ndarray, size: float) -> float:
-    """Of the places over the table, that which the hand gets to from the ready pose."""
+    """Share of the places over the table that the hand reaches from the ready pose."""
     places = size * np.array([*product(*np.linspace(STARTS[0], STARTS[1], SIDE).T)])  # (SIDE^3, 3)
     chain = table.chain(ready)
     q = np.tile(ready, (len(places), 1))

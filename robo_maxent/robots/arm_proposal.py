@@ -1,4 +1,4 @@
-"""What the page of an arm should say, with all that is wrong with its model."""
+"""Proposes the page of an arm, and lists everything that is wrong with its model."""
 
 from dataclasses import replace
 
@@ -17,15 +17,17 @@ from robo_maxent.robots.robot_mjcf import hangs_on
 from robo_maxent.sim.physics import mujoco
 
 GRIP = {"kp": 3000.0, "kd": 60.0, "force": 30.0}
-"""Of the shipped gripper, N/m, N·s/m and N: for a hinge, times its lever, or that squared."""
+"""Gains and force limit of the shipped gripper, N/m, N·s/m and N; those of hinges are multiplied
+by the lever arm, or its square."""
 FRICTION = 1.0
-"""Of the shipped fingers, and the least of others: those that hold anything have rubber."""
+"""Friction of the shipped fingers, and the least of others: fingers that hold anything have
+rubber."""
 
 
 def propose_arm(
     file: ModelFile, named: str, name: str, base: str | None = None, hand: str | None = None
 ) -> Proposal:
-    """The page of an arm.
+    """Propose the page of an arm.
 
     Args:
         file: Its model.
@@ -68,7 +70,7 @@ def propose_arm(
 
 
 def _draft(model: mujoco.MjModel, anatomy: ArmAnatomy, named: str, name: str) -> ArmPage:
-    """The page before it is known where the arm stands, and how stiff it is."""
+    """The page before mount, size and gains are known."""
     joints = list(anatomy.joints)
     middle = model.qpos0[model.jnt_qposadr[joints]]
     limited = model.jnt_limited[joints] > 0
@@ -118,14 +120,14 @@ def _gripper(model: mujoco.MjModel, parts: GripperParts) -> Gripper:
 
 
 def _compiled_alone(file: ModelFile, draft: ArmPage) -> mujoco.MjModel:
-    """The arm alone, with the site ``grasp``."""
+    """The arm without its world, with the site ``grasp``."""
     spec = arm_alone(file.spec, draft).spec(decorations=False)
     spec.body(draft.hand.body).add_site(name="grasp", pos=draft.hand.at)
     return spec.compile()
 
 
 def _height(model: mujoco.MjModel, anatomy: ArmAnatomy) -> float:
-    """Of the body that the arm begins with over what it stands on, m."""
+    """Height of the arm's first body over what it stands on, m."""
     moves = int(model.body_jntnum[anatomy.base]) > 0  # then its foot is a part of the world
     return float(model.body_pos[anatomy.base, 2]) if moves else 0.0
 
@@ -146,7 +148,7 @@ def _unlimited(model: mujoco.MjModel, anatomy: ArmAnatomy) -> list[Finding]:
 
 
 def _rest(model: mujoco.MjModel, anatomy: ArmAnatomy, page: ArmPage) -> list[Finding]:
-    """What of a model is no part of the arm."""
+    """Findings about parts of the model that are not the arm."""
     findings = [Finding("the table, the object, the goal and the keyframe", "the task's")]
     own = {*anatomy.joints}
     if anatomy.gripper is not None:

@@ -1,4 +1,4 @@
-"""Which parts of a user's model are those of the arm of its page."""
+"""Selects the parts of a user's model that belong to the arm of its page."""
 
 import numpy as np
 
@@ -18,11 +18,11 @@ from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
 
 BEYOND = 1e-3
-"""The ready pose may be outside of a joint's range by so much, rad: it is rounded."""
+"""Tolerance of the ready pose at joint limits, rad, since it is rounded."""
 
 
 def arm_alone(spec: mujoco.MjSpec, page: ArmPage) -> Mjcf:
-    """The arm of a page alone, fixed to the world, from the model that the page names.
+    """The arm of a page without its world, fixed to the world frame.
 
     All joints but those of the arm and of its fingers are fixed where the first keyframe has them,
     or else the file.
@@ -42,25 +42,25 @@ def arm_alone(spec: mujoco.MjSpec, page: ArmPage) -> Mjcf:
 
 
 def gripper_joints(page: ArmPage) -> tuple[str, ...]:
-    """The joint that closes the gripper of a page, and those that follow it."""
+    """The driven joint of the gripper of a page, and the joints that follow it."""
     return () if page.gripper is None else (page.gripper.joint, *page.gripper.followers)
 
 
 def finger_of(model: mujoco.MjModel, page: ArmPage, body: int) -> int:
-    """The finger that a body is part of, 0 or 1; -1: none."""
+    """Index of the finger that a body belongs to, 0 or 1; -1 if none."""
     names = () if page.gripper is None else page.gripper.fingers
     fits = [hangs_on(model, model.body(name).id, body) for name in names]
     return fits.index(True) if any(fits) else -1
 
 
 def is_hand(model: mujoco.MjModel, page: ArmPage, body: int) -> bool:
-    """Whether a body moves with the last joint of the arm, and is of no finger."""
+    """Whether a body moves with the last joint of the arm and belongs to no finger."""
     last = int(model.jnt_bodyid[model.joint(page.joints.names[-1]).id])
     return hangs_on(model, last, body) and finger_of(model, page, body) < 0
 
 
 def _check_chain(model: mujoco.MjModel, page: ArmPage) -> None:
-    """Refuse joints that do not lead from the base to the hand, or can't be ready.
+    """Check that the joints lead from the base to the hand, and that the ready pose is possible.
 
     Raises:
         RobotError: So they are.
@@ -87,7 +87,7 @@ def _check_chain(model: mujoco.MjModel, page: ArmPage) -> None:
 
 
 def _check_fingers(model: mujoco.MjModel, page: ArmPage) -> None:
-    """Refuse a hand that is not at the end, and a gripper that is not two moving fingers on it.
+    """Check that the hand is at the end, and that the gripper is two moving fingers on it.
 
     Raises:
         RobotError: So it is.
@@ -129,7 +129,7 @@ def _check_fingers(model: mujoco.MjModel, page: ArmPage) -> None:
 
 
 def _check_positions(model: mujoco.MjModel, page: ArmPage) -> None:
-    """Refuse positions of a gripper to which its joints do not go.
+    """Check that the joints of the gripper can reach its positions.
 
     Raises:
         RobotError: So they are.
@@ -146,7 +146,7 @@ def _check_positions(model: mujoco.MjModel, page: ArmPage) -> None:
 
 
 def finger_ranges(page: ArmPage) -> dict[str, tuple[float, float]]:
-    """Joint of the gripper -> between which positions it moves, m or rad."""
+    """Joint of the gripper -> range of its positions, m or rad."""
     gripper = page.gripper
     if gripper is None:
         return {}
@@ -184,7 +184,7 @@ def _selected(model: mujoco.MjModel, page: ArmPage) -> Selection:
 def finger_geoms(
     model: mujoco.MjModel, page: ArmPage, own: set[int], contact: set[int]
 ) -> set[int]:
-    """Geoms that the fingers hold with: those with contact, or all where a finger has none."""
+    """Geoms with which the fingers hold: those with contact, or all if a finger has none."""
     found: set[int] = set()
     for finger in range(0 if page.gripper is None else 2):
         geoms = {g for g in own if finger_of(model, page, int(model.geom_bodyid[g])) == finger}
@@ -193,7 +193,7 @@ def finger_geoms(
 
 
 def _limits(model: mujoco.MjModel, page: ArmPage) -> dict[int, tuple[float, float]]:
-    """Ranges of the joints that have none: half a turn to both sides, or what a gripper opens."""
+    """Ranges for joints without limits: half a turn to both sides, or the gripper's travel."""
     limits = {}
     for name, ready in zip(page.joints.names, page.joints.ready, strict=True):
         limits[model.joint(name).id] = (ready - np.pi, ready + np.pi)

@@ -1,4 +1,4 @@
-"""Servos of an arm: the file's where they are sane, or else such as its motors and masses allow.
+"""Servo gains of an arm: the file's if they are sane, or else from its motors and masses.
 
 A sane servo makes a joint swing at a rate that a time step of 4 ms can follow and that a hand can
 wait for, and damps it. Otherwise stiffness goes with the torque limit, as the shipped arm has it.
@@ -13,18 +13,18 @@ from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.sim.physics import mujoco
 
 SAG = 0.087
-"""rad by which a servo is off when it gives all of its torque: 87 N·m at 1000 N·m/rad, the shoulder
-of the shipped arm."""
+"""Error of a servo at full torque, rad: 87 N·m at 1000 N·m/rad, the shoulder of the shipped arm."""
 DAMPING_TIME = 0.08
-"""s, damping over stiffness: of all joints of the shipped arm."""
+"""Damping over stiffness, s, of all joints of the shipped arm."""
 FASTEST = 70.0
-"""rad/s at which a joint may swing: a light wrist gets as much armature as that takes."""
+"""Highest natural frequency of a joint, rad/s; a light wrist gets armature until it is that
+slow."""
 SANE_RATES = (5.0, 150.0)
-"""rad/s at which a joint swings on a servo of the file's that is kept."""
+"""Natural frequencies, rad/s, for which the file's own servo is kept."""
 SANE_TIMES = (0.01, 0.6)
-"""s, damping over stiffness of one that is kept, the joint's own damping included."""
+"""Damping over stiffness, s, for which it is kept, the joint's own damping included."""
 CRITICAL = 1.4
-"""Damping over the root of stiffness times inertia, at least: 0.7 of what does not swing at all."""
+"""Least damping over the root of stiffness times inertia; critical damping is 2."""
 LIFT, ACCELERATION = 2.5, 10.0
 """A motor without a limit lifts the stretched arm so many times, and gives so many rad/s²."""
 POSES = 128
@@ -32,7 +32,7 @@ POSES = 128
 
 @dataclass(frozen=True)
 class Gains:
-    """Of J joints."""
+    """Gains and limits of J joints."""
 
     kp: tuple[float, ...]
     kd: tuple[float, ...]
@@ -44,7 +44,7 @@ class Gains:
 def propose_gains(
     file: mujoco.MjModel, alone: mujoco.MjModel, joints: tuple[str, ...], ready: np.ndarray
 ) -> Gains:
-    """Stiffness, damping, torque and armature.
+    """Stiffness, damping, torque limit and armature of each joint.
 
     Args:
         file: The user's model, which has the actuators.
@@ -100,7 +100,7 @@ def _said(
 
 
 def _servo(model: mujoco.MjModel, joint: int) -> tuple[float, float] | None:
-    """Stiffness and damping of the position servo at a joint; None: it has none."""
+    """Stiffness and damping of the position servo at a joint; None if it has none."""
     for actuator in _actuators(model, joint):
         gain, bias = float(model.actuator_gainprm[actuator, 0]), model.actuator_biasprm[actuator]
         plain = model.actuator_gear[actuator, 0] == 1.0
@@ -115,7 +115,7 @@ def _actuators(model: mujoco.MjModel, joint: int) -> list[int]:
 
 
 def _drive(model: mujoco.MjModel, joint: int) -> str:
-    """What drives a joint in the file."""
+    """The actuator of a joint in the file, in words."""
     driving = _actuators(model, joint)
     if not driving:
         return "joints without actuators"
@@ -133,7 +133,7 @@ def _is_sane(kp: float, kd: float, damping: float, inertia: float) -> bool:
 
 
 def _lift(model: mujoco.MjModel, joints: tuple[str, ...]) -> np.ndarray:
-    """Most that gravity pulls at each joint, over many poses, N·m, (J,)."""
+    """Largest torque of gravity at each joint over many poses, N·m, (J,)."""
     ids, data = [model.joint(joint).id for joint in joints], mujoco.MjData(model)
     rng, most = np.random.default_rng(0), np.zeros(len(joints))
     for _ in range(POSES):

@@ -1,4 +1,4 @@
-"""The table of the tasks of arms, as far away as an arm of another size reaches."""
+"""The table of the arm tasks, moved and resized for an arm of another size."""
 
 from pathlib import Path
 
@@ -10,21 +10,22 @@ from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import RobotSpec
 
 FINGERS_FIT = 0.5625
-"""Half-width of an object at most, over half of the gap of the opened gripper: 1.6 times as large,
-as stress tests have it, it fills nine tenths of that."""
+"""Largest half-width of an object over half of the opened gripper's gap: at 1.6 times the size,
+which stress tests reach, it fills nine tenths of the gap."""
 NEAR_EDGE = 0.25
-"""Of the table of the shipped arm, from its shoulder, m: another's stands nearer or farther."""
+"""Distance of the table's near edge from the shoulder of the shipped arm, m; scaled for other
+arms."""
 WIDE = 1.5
-"""Up to this size of an arm's world its table is as large as the shipped one, as the height fields
-are that ``arm-pick-rough`` has in its place."""
+"""Up to this size the table stays as large as the shipped one, as do the height fields that
+replace it in ``arm-pick-rough``."""
 AT_TABLE = 0.02
-"""The stand of the shipped arm stays below a base that is at the height of the table to this, m."""
+"""A base at the table's height within this, m, keeps the stand of the shipped arm."""
 STAND, TABLE_LEG = "stand", "leg of the table"
 """Prefixes of the names of decorations."""
 
 
 def table_world(own: RobotSpec, page: ArmPage, decorations: bool) -> mujoco.MjSpec:
-    """A task's world without its arm, the table being as far away as the page says."""
+    """A task's world without its arm, with the table as far away as the page says."""
     assert isinstance(own.model, str | Path)
     assert own.table is not None
     world, size = Mjcf.from_file(Path(own.model)).spec(decorations), page.size
@@ -63,12 +64,12 @@ def table_world(own: RobotSpec, page: ArmPage, decorations: bool) -> mujoco.MjSp
 
 
 def _object_half(page: ArmPage) -> float | None:
-    """Half-width of an object at most, for the gripper to take it, m; None: any."""
+    """Largest half-width of an object that fits the gripper, m; None: any."""
     return None if page.gripper is None else FINGERS_FIT * page.gripper.openings[-1]
 
 
 def _root(world: mujoco.MjSpec, own: RobotSpec) -> mujoco.MjsBody:
-    """The body that the task's own arm begins with."""
+    """The first body of the task's own arm."""
     body = world.body(own.hand)
     while body.parent.name != "world":
         body = body.parent

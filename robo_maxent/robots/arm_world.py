@@ -1,4 +1,4 @@
-"""The world of a task with the arm of a page in the place of its own."""
+"""Puts the arm of a page into the world of a task, in the place of the task's own arm."""
 
 from functools import cached_property
 from typing import Any
@@ -36,20 +36,20 @@ TIP = {
     "solref": (0.01, 1.0),
     "rgba": (0.07, 0.07, 0.08, 1.0),
 }
-"""Contacts as those of the shipped arm: fingers touch objects, the hand also the table, on which
-the tips glide. See ``assets/NOTICE.md``."""
+"""Contact of the shipped arm: fingers touch objects; the hand touches the table as well, on
+which the tips glide. See ``assets/NOTICE.md``."""
 TIP_RADIUS, TIP_BELOW = 0.006, 0.001
 """m, and by how much a tip is lower than its finger."""
 END_RADIUS = 0.012
-"""Of the ball at the end of an arm without a gripper, m."""
+"""Radius of the ball at the end of an arm without a gripper, m."""
 FINGER_ARMATURE, FINGER_DAMPING = 0.1, 20.0
 """kg and N·s/m: of the fingers of the shipped arm."""
 FOLLOWING = {"solref": (0.008, 1.0), "solimp": (0.99, 0.999, 0.001, 0.5, 2.0)}
-"""How stiffly a finger follows the other one: as that of the shipped arm."""
+"""Stiffness with which a finger follows the other one, as in the shipped arm."""
 
 
 class ArmWorld(WrittenWorld[ArmPage]):
-    """The same of an arm, at its table."""
+    """The world of a task with the arm of a page, at its table."""
 
     @cached_property
     def pads(self) -> tuple[str, ...]:
@@ -90,14 +90,14 @@ class ArmWorld(WrittenWorld[ArmPage]):
 
 
 def turned_base(page: ArmPage, own: np.ndarray) -> np.ndarray:
-    """Orientation of the base in the world, quaternion, (4,), of that in its file."""
+    """Orientation of the base in the world, quaternion, (4,), from that in its file."""
     turn = np.array([np.cos(page.turn / 2.0), 0.0, 0.0, np.sin(page.turn / 2.0)])
     mujoco.mju_mulQuat(both := np.zeros(4), turn, own)
     return both
 
 
 def ready_pose(model: mujoco.MjModel, page: ArmPage, opening: int = -1) -> mujoco.MjData:
-    """The arm in its ready pose, the fingers opened, or at another of the page's openings."""
+    """The ready pose, with the fingers opened, or at another of the page's openings."""
     data = mujoco.MjData(model)
     places = dict(zip(page.joints.names, page.joints.ready, strict=True))
     if page.gripper is not None:
@@ -109,7 +109,7 @@ def ready_pose(model: mujoco.MjModel, page: ArmPage, opening: int = -1) -> mujoc
 
 
 def finger_places(page: ArmPage, position: float) -> dict[str, float]:
-    """Joint of the gripper -> where it is, the driven one being at a position."""
+    """Joint of the gripper -> its position when the driven joint is at a position."""
     gripper = page.gripper
     if gripper is None:
         return {}
@@ -120,7 +120,7 @@ def finger_places(page: ArmPage, position: float) -> dict[str, float]:
 
 
 def _joint_options(model: mujoco.MjModel, page: ArmPage) -> dict[int, dict[str, Any]]:
-    """Inertia of the motors; fingers move as those of the shipped arm."""
+    """Armature of the arm's joints, and armature and damping of the fingers."""
     joints = zip(page.joints.names, page.joints.armature, strict=True)
     options: dict[int, dict[str, Any]] = {
         model.joint(name).id: {"armature": armature} for name, armature in joints
@@ -142,7 +142,7 @@ def finger_armature(page: ArmPage) -> float:
 
 
 def finger_lever(page: ArmPage) -> float:
-    """How far a finger moves for each unit of the joint of the gripper, m/rad, or 1 of a slide."""
+    """Travel of a finger per unit of the driven joint, m/rad; 1 for a slide."""
     assert page.gripper is not None
     (first, *_, last), openings = page.gripper.positions, page.gripper.openings
     return float((openings[-1] - openings[0]) / abs(last - first))
@@ -151,7 +151,7 @@ def finger_lever(page: ArmPage) -> float:
 def _geom_options(
     model: mujoco.MjModel, page: ArmPage, touching: set[int]
 ) -> dict[int, dict[str, Any]]:
-    """Contacts of hand and fingers; names stay as they are with or without decorations."""
+    """Contact of hand and fingers; names are the same with and without decorations."""
     options: dict[int, dict[str, Any]] = {}
     for geom in range(model.ngeom):
         options[geom] = {"name": model.geom(geom).name}
@@ -167,7 +167,7 @@ def _geom_options(
 
 
 def _add_end(world: mujoco.MjSpec, model: mujoco.MjModel, page: ArmPage) -> None:
-    """The site that tasks move, and what glides over the table."""
+    """Add the site that tasks move, and the ball or tips that glide over the table."""
     hand, sphere = world.body(page.hand.body), mujoco.mjtGeom.mjGEOM_SPHERE
     hand.add_site(name="grasp", pos=page.hand.at, size=(0.005,) * 3, group=SENSED_GROUP)
     if page.gripper is None:
@@ -192,7 +192,7 @@ def _add_end(world: mujoco.MjSpec, model: mujoco.MjModel, page: ArmPage) -> None
 def _lowest(
     model: mujoco.MjModel, page: ArmPage, data: mujoco.MjData, finger: int
 ) -> tuple[int, np.ndarray]:
-    """Body and place in it, m, (3,), of the tip of a finger that points down."""
+    """Body and position in it, m, (3,), of the tip of a finger that points down."""
     geoms = [
         geom
         for geom in range(model.ngeom)
@@ -210,7 +210,7 @@ def _lowest(
 
 
 def _add_servos(world: mujoco.MjSpec, page: ArmPage) -> None:
-    """A position servo at every joint of the arm and at that of the gripper, of its name."""
+    """Add a position servo, of the joint's name, at every joint of the arm and the gripper's."""
     joints = page.joints
     servos = [*zip(joints.names, joints.kp, joints.kd, joints.torque, strict=True)]
     if page.gripper is not None:
@@ -240,13 +240,13 @@ def _add_servos(world: mujoco.MjSpec, page: ArmPage) -> None:
 def _relation(
     world: mujoco.MjSpec, follower: str, driven: str, ratio: float, offset: float
 ) -> list[float]:
-    """Coefficients of an equality of joints, which MuJoCo counts from where they are drawn."""
+    """Coefficients of a joint equality, which MuJoCo counts from the reference pose."""
     one, other = world.joint(follower).ref, world.joint(driven).ref
     return [offset + ratio * other - one, ratio, *[0.0] * 10]
 
 
 def _add_home(world: mujoco.MjSpec, page: ArmPage, home: str) -> None:
-    """The keyframe of the ready pose, with the fingers open and the object where it is drawn."""
+    """Add the keyframe of the ready pose, with open fingers and the object where it is drawn."""
     model = world.compile()
     qpos = model.qpos0.copy()
     places = dict(zip(page.joints.names, page.joints.ready, strict=True))

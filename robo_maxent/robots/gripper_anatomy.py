@@ -1,4 +1,4 @@
-"""Two fingers that one motor closes, found in a model: what moves them, and how far they open."""
+"""Finds a gripper of two fingers in a model: what moves them, and how far they open."""
 
 from dataclasses import dataclass, replace
 
@@ -8,35 +8,35 @@ from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.sim.physics import mujoco
 
 SAMPLES = 33
-"""Positions between closed and opened at which the gap is measured."""
+"""Number of positions between closed and opened at which the gap is measured."""
 KEPT = 9
-"""Of these, those that a page has where the gap is no straight line."""
+"""Number of these that go into a page if the gap is not linear in the position."""
 STRAIGHT = 2e-4
-"""The gap is a straight line within this, m."""
+"""Largest deviation of a gap that counts as linear, m."""
 LEAST_GAP = 0.01
-"""A gripper opens at least so far, m."""
+"""Smallest opening of a gripper, m."""
 FAR = 1.0
-"""Gaps are measured up to this, m."""
+"""Largest gap that is measured, m."""
 
 
 @dataclass(frozen=True)
 class GripperParts:
-    """Two fingers of a compiled model."""
+    """Two fingers found in a compiled model."""
 
     joint: int
-    """The one that is driven."""
+    """The driven joint."""
     followers: tuple[int, ...]
     ratios: tuple[float, ...]
     offsets: tuple[float, ...]
-    """Each follower is at ``offset + ratio * position``."""
+    """Offset of each follower, which is at ``offset + ratio * position``."""
     fingers: tuple[int, int]
-    """The bodies that they begin with."""
+    """First body of each finger."""
     geoms: tuple[tuple[int, ...], tuple[int, ...]]
-    """What they hold with."""
+    """Geoms of each finger that can hold something."""
     positions: tuple[float, ...]
-    """Of the joint, from closed to opened, m or rad."""
+    """Positions of the joint, from closed to opened, m or rad."""
     openings: tuple[float, ...]
-    """Half of the gap between the fingers there, m."""
+    """Half of the gap between the fingers at each position, m."""
 
     def opened(self, model: mujoco.MjModel) -> mujoco.MjData:
         """The file's pose with the gripper open."""
@@ -45,7 +45,7 @@ class GripperParts:
         return data
 
     def put(self, model: mujoco.MjModel, data: mujoco.MjData, position: float) -> None:
-        """Move the joint to a position, and the others after it."""
+        """Move the driven joint to a position, and its followers with it."""
         data.qpos[model.jnt_qposadr[self.joint]] = position
         for joint, ratio, offset in zip(self.followers, self.ratios, self.offsets, strict=True):
             data.qpos[model.jnt_qposadr[joint]] = offset + ratio * position
@@ -53,7 +53,7 @@ class GripperParts:
 
 
 def find_gripper(model: mujoco.MjModel, hand: int, findings: list[Finding]) -> GripperParts | None:
-    """The two fingers of a hand; None: what hangs on it is something else, and why is said.
+    """Find the two fingers of a hand; None, with a finding, if there is something else.
 
     Args:
         model: Compiled.
@@ -86,7 +86,7 @@ def _is_in(model: mujoco.MjModel, body: int, roots: list[int]) -> bool:
 
 
 def _driven(model: mujoco.MjModel, roots: list[int], joints: list[int]) -> GripperParts | str:
-    """The gripper, or why it is none."""
+    """The gripper, or a sentence on why there is none."""
     if len(roots) != 2:
         return f"there are {len(roots)} parts"
     fingers = (roots[0], roots[1])
@@ -124,7 +124,7 @@ def _driven(model: mujoco.MjModel, roots: list[int], joints: list[int]) -> Gripp
 
 
 def _is_closed(model: mujoco.MjModel, roots: list[int]) -> bool:
-    """Whether bodies are held together by more than joints."""
+    """Whether equality constraints hold bodies together in a loop."""
     kinds = (mujoco.mjtEq.mjEQ_CONNECT.value, mujoco.mjtEq.mjEQ_WELD.value)
     of_bodies = model.eq_objtype == mujoco.mjtObj.mjOBJ_BODY.value
     for equality in range(model.neq):
@@ -136,7 +136,7 @@ def _is_closed(model: mujoco.MjModel, roots: list[int]) -> bool:
 
 
 def _relations(model: mujoco.MjModel, joints: list[int]) -> dict[int, tuple[int, float, float]]:
-    """Joint that follows another -> that, ratio and offset."""
+    """Joint that follows another -> that other joint, ratio and offset."""
     follows: dict[int, tuple[int, float, float]] = {}
     for equality in np.flatnonzero(model.eq_type == mujoco.mjtEq.mjEQ_JOINT.value).tolist():
         one, other = int(model.eq_obj1id[equality]), int(model.eq_obj2id[equality])
@@ -148,7 +148,7 @@ def _relations(model: mujoco.MjModel, joints: list[int]) -> dict[int, tuple[int,
 
 
 def _resolved(joint: int, follows: dict[int, tuple[int, float, float]]) -> tuple[float, float]:
-    """Ratio and offset of a joint from the one that is driven, through those between them."""
+    """Ratio and offset of a joint to the driven one, through the joints between them."""
     ratio, offset = 1.0, 0.0
     for _ in range(len(follows)):
         if joint not in follows:
@@ -159,7 +159,7 @@ def _resolved(joint: int, follows: dict[int, tuple[int, float, float]]) -> tuple
 
 
 def _geoms(model: mujoco.MjModel, finger: int) -> tuple[int, ...]:
-    """What a finger touches with: what has contact, or all if nothing has."""
+    """Geoms that a finger touches with: those with contact, or all if none has."""
     own = [g for g in range(model.ngeom) if _is_in(model, int(model.geom_bodyid[g]), [finger])]
     touching = [geom for geom in own if model.geom_contype[geom] or model.geom_conaffinity[geom]]
     return tuple(touching or own)
@@ -168,7 +168,7 @@ def _geoms(model: mujoco.MjModel, finger: int) -> tuple[int, ...]:
 def gap(
     model: mujoco.MjModel, data: mujoco.MjData, geoms: tuple[tuple[int, ...], tuple[int, ...]]
 ) -> float:
-    """Between the fingers, m; 0: they touch."""
+    """Distance between the fingers, m; 0 if they touch."""
     mujoco.mj_kinematics(model, data)
     apart = [
         mujoco.mj_geomDistance(model, data, one, other, FAR, None)
@@ -181,7 +181,7 @@ def gap(
 def _both_open(
     model: mujoco.MjModel, geoms: tuple[tuple[int, ...], tuple[int, ...]], joints: list[int]
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Closed and opened end of two joints, none of which follows the other."""
+    """Closed and opened positions of two joints of which neither follows the other."""
     if not model.jnt_limited[joints].all():
         return None
     data, ranges, gaps = mujoco.MjData(model), model.jnt_range[joints], {}
@@ -194,7 +194,7 @@ def _both_open(
 
 
 def _measured(model: mujoco.MjModel, part: GripperParts) -> GripperParts | str:
-    """The gripper with its openings, from where its fingers touch to where they are widest."""
+    """The gripper with measured openings, from where its fingers touch to the widest."""
     data, places = mujoco.MjData(model), np.linspace(part.positions[0], part.positions[-1], SAMPLES)
     gaps = np.zeros(SAMPLES)
     for number, place in enumerate(places.tolist()):

@@ -1,4 +1,4 @@
-"""Inertias as files have them: which no body can have, and in which frames."""
+"""Repairs inertias that no body can have, and reads those of URDFs in their own frames."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ from robo_maxent.sim.physics import mujoco
 LEAST_MASS, LEAST_INERTIA = 1e-3, 1e-6
 """kg and kg m², of a moving link that says none."""
 UNSAID = (np.nan, 0.0, 0.0, 0.0, 0.0, 0.0)
-"""What a body has for a full inertia tensor that has none."""
+"""Value of the full inertia tensor of a body that gives none."""
 PHYSICAL = 1.0 - 1e-6
-"""The two smaller principal moments sum to at least so much of the largest."""
+"""The two smaller principal moments must sum to at least this share of the largest."""
 
 
 def mend_inertias(spec: mujoco.MjSpec, findings: list[Finding]) -> None:
-    """Give bodies that say an inertia which no body can have the nearest one that some has."""
+    """Replace each impossible inertia by the nearest possible one."""
     mended = []
     for body in spec.bodies[1:]:
         if not body.explicitinertial or body.mass <= 0.0:
@@ -37,7 +37,7 @@ def mend_inertias(spec: mujoco.MjSpec, findings: list[Finding]) -> None:
 
 
 def _principal(body: mujoco.MjsBody) -> tuple[np.ndarray, np.ndarray | None]:
-    """Principal moments of a body as written, kg m², (3,), and their axes, if not as written."""
+    """Principal moments of a body as written, kg m², (3,), and their axes if they differ."""
     full = np.array(body.fullinertia)
     if np.isnan(full[0]):
         return np.array(body.inertia), None
@@ -55,7 +55,7 @@ def diagonal(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def physical(moments: np.ndarray, mass: float) -> np.ndarray:
-    """The principal moments of a body, kg m², (3,), raised where no body could have them.
+    """The principal moments of a body, kg m², (3,), raised until a body can have them.
 
     Each is positive, and no two of them sum to less than the third.
     """

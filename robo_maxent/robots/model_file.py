@@ -1,4 +1,4 @@
-"""Opens the MJCF or URDF file of anyone, and repairs what MuJoCo would refuse or lose.
+"""Opens any MJCF or URDF file, and repairs what MuJoCo would refuse or lose.
 
 Meshes are looked for where the file says, then by name around it. What the eye alone needed and
 is gone is left out; inertias that no body can have are mended; those of a URDF keep the rotation
@@ -25,16 +25,16 @@ from robo_maxent.robots.proposal import Finding, few
 from robo_maxent.sim.physics import mujoco
 
 MESHES = (".stl", ".obj", ".msh")
-"""Endings of the meshes that MuJoCo reads."""
+"""Mesh file formats that MuJoCo reads."""
 WEIGHTLESS = 1e-6
-"""Whatever moves and is lighter than this has no mass to speak of, kg."""
+"""Moving bodies lighter than this count as massless, kg."""
 SEARCHED = 20_000
-"""Files around a model that are looked through for a mesh, at most."""
+"""Most files around a model that are searched for a mesh."""
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model that compiles, without ground and textures, and what had to be done for that."""
+    """A model that compiles, without ground and textures, and the repairs that it took."""
 
     spec: mujoco.MjSpec
     compiled: mujoco.MjModel
@@ -42,7 +42,7 @@ class ModelFile:
 
 
 def locate(name: str, folder: Path) -> Path:
-    """The file that a name stands for.
+    """Find the file that a name stands for.
 
     Args:
         name: A path, relative to ``folder`` or not, or PACKAGE:PATH, a file that an installed
@@ -97,7 +97,7 @@ def open_model(path: Path) -> ModelFile:
 
 
 def _strip(spec: mujoco.MjSpec) -> None:
-    """Delete the ground, height fields and textures; name bodies and joints that have no name.
+    """Delete ground, height fields and textures; name unnamed bodies and joints.
 
     The world that a task brings takes the place of the file's.
     """
@@ -118,7 +118,7 @@ def _strip(spec: mujoco.MjSpec) -> None:
 
 
 def _compiled(spec: mujoco.MjSpec, findings: list[Finding]) -> mujoco.MjModel:
-    """The compiled model; where moving links have no mass, or hardly any, they get a little.
+    """Compile the model, after giving a little mass to moving links that have none.
 
     Raises:
         ValueError: It does not compile all the same.
@@ -149,7 +149,7 @@ def _compiled(spec: mujoco.MjSpec, findings: list[Finding]) -> mujoco.MjModel:
 
 
 def _resolve_meshes(spec: mujoco.MjSpec, folder: Path, findings: list[Finding]) -> None:
-    """Let every mesh name the file that it is read from; delete geoms of meshes that are gone."""
+    """Make every mesh name an existing file; delete geoms whose meshes are missing."""
     home = folder / (spec.meshdir or "")
     missing: dict[str, str] = {}
     elsewhere: list[str] = []
@@ -187,7 +187,7 @@ def _left_out(files: list[str], touching: list[str]) -> Finding:
 
 
 def mesh_file(name: str, folder: Path) -> Path | None:
-    """The file of a mesh: where the name says, or of that name around it; None: there is none.
+    """Find the file of a mesh, where its name says or around there; None if there is none.
 
     A mesh of a kind that MuJoCo does not read, such as COLLADA's, is looked for in one that it
     does.
@@ -216,7 +216,7 @@ def mesh_file(name: str, folder: Path) -> Path | None:
 
 
 def _from_urdf(root: ET.Element, path: Path, findings: list[Finding]) -> mujoco.MjSpec:
-    """A URDF with every link a body, and its inertias as its own frames have them."""
+    """Load a URDF with every link as a body, and inertias in their own frames."""
     _resolve_urdf_meshes(root, path.parent, findings)
     for joint in root.iter("joint"):
         if joint.get("type") == "floating":  # what it hangs on is no part of the robot
@@ -241,7 +241,7 @@ def _from_urdf(root: ET.Element, path: Path, findings: list[Finding]) -> mujoco.
 
 
 def _resolve_urdf_meshes(root: ET.Element, folder: Path, findings: list[Finding]) -> None:
-    """Let every mesh name the file that it is read from; take those that are gone out."""
+    """Make every mesh name an existing file; remove those that are missing."""
     missing = {"visual": set[str](), "collision": set[str]()}
     for link in root.iter("link"):
         for part in [*link.findall("visual"), *link.findall("collision")]:
@@ -260,7 +260,7 @@ def _resolve_urdf_meshes(root: ET.Element, folder: Path, findings: list[Finding]
 
 
 def _with_inertia(spec: mujoco.MjSpec, link: ET.Element) -> list[str]:
-    """Write the inertia of a link as the URDF has it: its name, if its frame is rotated."""
+    """Write the inertia of a link as the URDF has it; return its name if its frame is rotated."""
     inertial, body = link.find("inertial"), spec.body(link.get("name", ""))
     if inertial is None or body is None:
         return []

@@ -1,4 +1,4 @@
-"""What a file says of the motors at its joints."""
+"""What a model says about the motors at its joints."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from robo_maxent.sim.physics import mujoco
 
 
 def torque_limit(model: mujoco.MjModel, joint: int) -> float:
-    """The most that the file lets an actuator, or a joint, give, N·m; infinite: it does not say."""
+    """Largest torque that the file allows at a joint, N·m; infinite if it gives no limit."""
     limits = [np.inf]
     if model.jnt_actfrclimited[joint]:
         limits.append(float(np.abs(model.jnt_actfrcrange[joint]).min()))
@@ -28,7 +28,7 @@ def torque_limit(model: mujoco.MjModel, joint: int) -> float:
 
 
 def is_motor(model: mujoco.MjModel, actuator: int) -> bool:
-    """Whether an actuator takes a torque."""
+    """Whether an actuator takes a torque as its control."""
     return model.actuator_biastype[actuator] == mujoco.mjtBias.mjBIAS_NONE.value
 
 
@@ -50,5 +50,5 @@ def moved_inertia(model: mujoco.MjModel, joints: Sequence[str], pose: np.ndarray
 
 
 def rounded(value: float, digits: int = 3) -> float:
-    """A number of so many significant digits."""
+    """A number rounded to significant digits."""
     return float(f"{value:.{digits}g}")

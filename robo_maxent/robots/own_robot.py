@@ -1,4 +1,4 @@
-"""A robot of its user's: from its page or its file, whole in one archive, in the world of a task.
+"""A user's robot, read from its page or file, kept in one archive, put into a task's world.
 
 An archive is what a run keeps, so that it works wherever it is moved, and whatever became of the
 robot's files.
@@ -31,22 +31,23 @@ from robo_maxent.sim.robot import RobotSpec
 ARCHIVE = ".zip"
 INDEX, PAGE, MODEL = "index.json", "robot.toml", "robot.xml"
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Date of all that is in an archive, so that the same robot gives the same bytes."""
+"""Date of all files in an archive, so that the same robot gives the same bytes."""
 
 
 @dataclass(frozen=True, eq=False)
 class OwnRobot:
-    """A robot of its user's."""
+    """A user's robot."""
 
     mjcf: Mjcf
-    """Its parts alone, if it has a page; or else MJCF with the names of the task's own robot."""
+    """The robot without its world, if it has a page; otherwise MJCF with the names of the task's
+    robot."""
     page: Page | None = None
     archive: bytes | None = None
-    """What it was read from, if that is an archive."""
+    """The archive that it was read from, if it was."""
 
     @cached_property
     def zipped(self) -> bytes:
-        """The archive of it: the same robot gives the same bytes."""
+        """Its archive; the same robot gives the same bytes."""
         if self.archive is not None:
             return self.archive
         stored = {MODEL: self.mjcf.text.encode()}
@@ -66,7 +67,7 @@ class OwnRobot:
         return buffer.getvalue()
 
     def spec(self, own: RobotSpec) -> RobotSpec:
-        """What a task of such robots has to know of it, in the place of its own robot."""
+        """The ``RobotSpec`` with which a task uses it in the place of its own robot."""
         if self.page is None:
             return replace(own, model=self.mjcf)
         if isinstance(self.page, QuadrupedPage):
@@ -97,7 +98,7 @@ class _Index:
 
 
 def open_robot(named: str | Path) -> OwnRobot:
-    """A robot from its page, from an archive of it, or from MJCF with the names of a task's own.
+    """Read a robot from its page, an archive, or MJCF with the names of the task's robot.
 
     Args:
         named: The file, or the name of a page here.

@@ -1,4 +1,4 @@
-"""One page about a robot: a TOML beside its file, which says what no model says.
+"""The page of a robot: a TOML beside its model, with what the model does not say.
 
 ``robo-maxent robot check`` writes it, with the numbers that it proposes; all may be changed. What
 stands in it goes by the kind of robot: ``kind = "arm"``, or nothing, which is a quadruped.
@@ -18,12 +18,12 @@ from robo_maxent.robots.quadruped_page import LEGS, QuadrupedPage, check_quadrup
 
 Page = QuadrupedPage | ArmPage
 KINDS: dict[str, type[Page]] = {"quadruped": QuadrupedPage, "arm": ArmPage}
-"""What a page may have as its kind -> what it holds then."""
+"""Kind of robot, as a page names it -> the dataclass of its page."""
 NOUNS = {"quadruped": "a quadruped", "arm": "an arm"}
 
 
 def read_page(text: str, source: str) -> Page:
-    """A page from its TOML.
+    """Read a page from TOML.
 
     Args:
         text: The TOML.
@@ -79,7 +79,7 @@ def _kind(said: Any, content: dict[str, Any]) -> str:
 
 
 def wrong_kind(page: Page, task: str) -> RobotError:
-    """What is said of a page whose robot a task can't take."""
+    """The error for a robot of a kind that a task does not take."""
     word = "arm" if isinstance(page, ArmPage) else "quadruped"
     return RobotError(
         f"{page.name} is {NOUNS[word]}, and {task} is for another kind of robot. It fits the tasks "
@@ -88,7 +88,7 @@ def wrong_kind(page: Page, task: str) -> RobotError:
 
 
 def write_page(page: Page) -> str:
-    """The TOML of a page, with what each number is."""
+    """The page as TOML, with a comment for each number."""
     return write_arm(page) if isinstance(page, ArmPage) else write_quadruped(page)
 
 

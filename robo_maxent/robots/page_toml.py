@@ -1,4 +1,4 @@
-"""What the pages of all kinds of robots have in common as TOML."""
+"""Reading and writing TOML, for pages of all kinds of robots."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ HEAD = (
     "# 'robo-maxent robot check'; all of it may be changed. SI units, angles in rad.",
     "",
 )
-"""How a page begins."""
+"""First lines of a page."""
 
 
 LARGEST_FRICTION = 5.0
@@ -42,25 +42,25 @@ def check_numbers(
 
 
 def toml(value: Any) -> str:
-    """Text, a number or a list of such; TOML writes them as JSON does."""
+    """A string, a number or a list as TOML, which writes them as JSON does."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def known_keys(kind: Any) -> list[str]:
-    """Keys of the table that a dataclass describes, then of those in it."""
+    """Keys of the table that a dataclass describes, then those of its inner tables."""
     inner = [part for hint in get_type_hints(kind).values() for part in _tables(hint)]
     return [field.name for field in fields(kind)] + [k for part in inner for k in known_keys(part)]
 
 
 def _tables(hint: Any) -> list[Any]:
-    """Dataclasses among what a type may be or hold."""
+    """Dataclasses that a type hint mentions."""
     return [part for part in (hint, *get_args(hint)) if is_dataclass(part)]
 
 
 def unknown_keys(
     kind: Any, content: Any, named: Mapping[str, tuple[str, ...]], place: str = ""
 ) -> Iterator[str]:
-    """Keys of a table that its type has not, with their place.
+    """Keys of a table that its dataclass lacks, with their place in the page.
 
     Args:
         kind: The dataclass that describes it.

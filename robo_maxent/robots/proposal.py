@@ -9,14 +9,14 @@ from robo_maxent.sim.physics import mujoco
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a task can't take as it is, or that its user should know."""
+    """One thing that a task can't use as it is, or that the user should know."""
 
     what: str
-    """What is found, in words and numbers."""
+    """What was found, in words and numbers."""
     fix: str
-    """What is done about it, or, if it is the user's to do, what to do."""
+    """What was done about it, or what the user has to do."""
     by_hand: bool = False
-    """Nothing here can mend it."""
+    """Whether only the user can fix it."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,18 @@ class Proposal:
     page: Page
     findings: tuple[Finding, ...]
     mass: float
-    """Of all that moves, kg."""
+    """Mass of everything that moves, kg."""
     length: float
-    """Of the legs of a quadruped, or how far an arm reaches, m."""
+    """Leg length of a quadruped, or reach of an arm, m."""
 
     @property
     def by_hand(self) -> tuple[Finding, ...]:
-        """What its user has to mend."""
+        """Findings that the user has to fix."""
         return tuple(finding for finding in self.findings if finding.by_hand)
 
 
 def other_world(model: mujoco.MjModel) -> Finding:
-    """What becomes of the world that a file has."""
+    """The finding that a file's own world, time step and solver are replaced."""
     return Finding(
         f"a time step of {1e3 * model.opt.timestep:g} ms and solver options of its own",
         "the task's world, with its ground, time step and solver",
@@ -45,6 +45,6 @@ def other_world(model: mujoco.MjModel) -> Finding:
 
 
 def few(names: Sequence[str], most: int = 4) -> str:
-    """The first of some names, for people."""
+    """The first names of a list, for a message."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(name or "unnamed" for name in names[:most]) + more

@@ -1,4 +1,4 @@
-"""What the page of a robot should say: proposed from its model, with all that is wrong with it."""
+"""Proposes the page of a robot, and decides whether it is an arm or a quadruped."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def propose(
     feet: Sequence[str] = (),
     hand: str | None = None,
 ) -> Proposal:
-    """The page of a robot: of an arm, if a chain of hinges ends in a hand, or of a quadruped.
+    """Propose a page: of an arm, if a chain of hinges ends in a hand, or else of a quadruped.
 
     Args:
         path: Its MJCF or URDF.

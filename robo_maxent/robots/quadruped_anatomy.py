@@ -1,4 +1,4 @@
-"""Base, legs and feet, found in a model by how its parts hang together."""
+"""Finds the base, legs and feet of a quadruped in a compiled model."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from robo_maxent.sim.legs import LATERAL, chain, leg_length
 from robo_maxent.sim.physics import mujoco
 
 LEAST_JOINTS = 2
-"""Hinges that a chain has at least to be a leg."""
+"""Fewest hinges of a chain that is taken for a leg."""
 TIP_RADIUS = 0.055
-"""Radius of a foot whose shape is no sphere, over the length of its leg: that of the shipped
+"""Radius of a foot that is no sphere, relative to the length of its leg, as of the shipped
 quadruped."""
 
 
@@ -25,19 +25,19 @@ class LegParts:
     """One leg of a compiled model."""
 
     joints: tuple[int, ...]
-    """Its hinges, from the trunk down."""
+    """Hinges of the leg, from the trunk down."""
     body: int
     """Body that the foot is part of."""
     at: np.ndarray
     """Centre of the foot in that body's frame, m, (3,)."""
     radius: float
-    """Of the foot, m."""
+    """Radius of the foot, m."""
     friction: float
-    """Sliding, of the geom that is the foot."""
+    """Sliding friction of the foot."""
     length: float
-    """From the first joint that bends it to the foot, straight, m."""
+    """Length of the straight leg from the first joint that bends it to the foot, m."""
     bending: tuple[int, ...]
-    """Those of its joints that bend it, whose axes are lateral."""
+    """The joints that bend it, whose axes are lateral."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Anatomy:
     """A quadruped in a compiled model."""
 
     base: int
-    """Body that the legs stand out of."""
+    """Body to which the legs are attached."""
     legs: dict[str, LegParts]
-    """FR, FL, RR and RL."""
+    """Legs FR, FL, RR and RL."""
     findings: tuple[Finding, ...]
 
     @property
@@ -59,7 +59,7 @@ class Anatomy:
 def find_anatomy(
     model: mujoco.MjModel, base: str | None = None, feet: Sequence[str] = ()
 ) -> Anatomy:
-    """The base, the four legs and the feet.
+    """Find the base, the four legs and the feet.
 
     Args:
         model: Compiled, without ground.
@@ -92,7 +92,7 @@ def _body(model: mujoco.MjModel, name: str, what: str) -> int:
 
 
 def _is_moving(model: mujoco.MjModel, body: int) -> bool:
-    """Whether a hinge or slide of its own moves it."""
+    """Whether a body has a hinge or slide of its own."""
     first = int(model.body_jntadr[body])
     kinds = model.jnt_type[first : first + int(model.body_jntnum[body])] if first >= 0 else []
     return any(kind >= mujoco.mjtJoint.mjJNT_SLIDE.value for kind in kinds)
@@ -116,7 +116,7 @@ def _hinges(model: mujoco.MjModel, base: int, body: int) -> list[int]:
 
 
 def _ancestors(model: mujoco.MjModel, body: int) -> list[int]:
-    """A body and what it hangs on, the world last."""
+    """A body and all its ancestors, the world last."""
     found = [body]
     while found[-1]:
         found.append(int(model.body_parentid[found[-1]]))
@@ -124,14 +124,14 @@ def _ancestors(model: mujoco.MjModel, body: int) -> list[int]:
 
 
 def has_legs(model: mujoco.MjModel) -> bool:
-    """Whether four chains of hinges or more stand out of a body that no longer chain leads to."""
+    """Whether at least four chains of hinges start at one body other than the world."""
     hubs = _hubs(model, _tips(model))
     hub, count = hubs.most_common(1)[0] if hubs else (0, 0)
     return hub > 0 and count >= len(LEGS)
 
 
 def _hubs(model: mujoco.MjModel, tips: Sequence[int]) -> Counter[int]:
-    """Body that chains of hinges stand out of -> how many do."""
+    """Body at which chains of hinges start -> number of chains."""
     hubs: Counter[int] = Counter()
     for tip in tips:
         moving = [body for body in _ancestors(model, tip)[:-1] if _is_moving(model, body)]
@@ -140,7 +140,7 @@ def _hubs(model: mujoco.MjModel, tips: Sequence[int]) -> Counter[int]:
 
 
 def _trunk(model: mujoco.MjModel, tips: Sequence[int]) -> int:
-    """The body that most chains of hinges stand out of."""
+    """The body at which most chains of hinges start."""
     hubs = _hubs(model, tips)
     hub, count = hubs.most_common(1)[0] if hubs else (0, 0)
     if hub == 0 or count < len(LEGS):
@@ -160,7 +160,7 @@ def _trunk(model: mujoco.MjModel, tips: Sequence[int]) -> int:
 
 
 def _check_free(model: mujoco.MjModel, trunk: int, findings: list[Finding]) -> None:
-    """What is said of free joints: one on the base is right, none is mended, two are refused."""
+    """Check the free joints: one on the base is right, none is added, two are refused."""
     free = model.jnt_bodyid[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE.value].tolist()
     above = [body for body in free if body in _ancestors(model, trunk)]
     others = [body for body in free if body not in above]
@@ -173,7 +173,7 @@ def _check_free(model: mujoco.MjModel, trunk: int, findings: list[Finding]) -> N
 
 
 def _four(model: mujoco.MjModel, trunk: int, tips: Sequence[int]) -> list[int]:
-    """The legs among the chains of a trunk: four of as many joints, that reach lowest.
+    """The legs among the chains of a trunk: the four lowest with equally many joints.
 
     Raises:
         RobotError: There are no such four.
@@ -268,7 +268,7 @@ def _inside(data: mujoco.MjData, body: int, point: np.ndarray) -> np.ndarray:
 
 
 def _placed(model: mujoco.MjModel, legs: Sequence[LegParts]) -> dict[str, LegParts]:
-    """Legs by where they stand out of the trunk.
+    """Legs by where they are attached to the trunk.
 
     Raises:
         RobotError: They are not front and rear, right and left.

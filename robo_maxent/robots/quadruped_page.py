@@ -1,4 +1,4 @@
-"""The page of a quadruped."""
+"""What the page of a quadruped says: joints, feet, legs, standing pose."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from robo_maxent.robots.page_toml import HEAD, LARGEST_FRICTION, check_numbers, toml
 
 LEGS = ("FR", "FL", "RR", "RL")
-"""Front or rear, right or left."""
+"""Legs: front or rear, right or left."""
 MOST = {"feet.friction": LARGEST_FRICTION, "joints.action": 6.28}
 """Key -> what it may be at most: a ratio, and a whole turn in rad. Other bounds go by what a joint
 moves."""
@@ -16,29 +16,29 @@ moves."""
 
 @dataclass(frozen=True)
 class Feet:
-    """What the feet have in common. They are spheres, whose friction is that of their contacts."""
+    """Feet, which are all spheres of one radius, whose friction is that of their contacts."""
 
     radius: float
-    """m."""
+    """Radius, m."""
     friction: float
-    """Sliding."""
+    """Sliding friction."""
 
 
 @dataclass(frozen=True)
 class Joints:
-    """What the joints of all legs have in common, from the trunk down to the foot, k each."""
+    """Joints of each leg, from the trunk down to the foot; each tuple has k elements."""
 
     kp: tuple[float, ...]
     """Stiffness of the position servos, N·m/rad."""
     kd: tuple[float, ...]
-    """Their damping, N·m·s/rad."""
+    """Damping of the position servos, N·m·s/rad."""
     torque: tuple[float, ...]
-    """The most that each gives, N·m."""
+    """Torque limits, N·m."""
     action: tuple[float, ...]
-    """How far action 1 moves the target from the standing pose, rad."""
+    """How far action 1 moves each target from the standing pose, rad."""
     mirror: tuple[int, ...] = ()
-    """1 or -1 each: what an angle of a left leg is, seen in a mirror, as one of the right leg;
-    empty: left and right differ, so that nothing is mirrored in learning."""
+    """1 or -1 for each joint: its sign in a mirror image; empty if left and right differ, so
+    that nothing is mirrored in learning."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Leg:
     joints: tuple[str, ...]
     """Names of its joints, from the trunk down, k."""
     stand: tuple[float, ...]
-    """Their angles in the standing pose, rad, k."""
+    """Joint angles of the standing pose, rad, k."""
     foot: str
     """Body that the foot is part of."""
     at: tuple[float, float, float]
@@ -57,33 +57,33 @@ class Leg:
 
 @dataclass(frozen=True)
 class QuadrupedPage:
-    """A quadruped, as its page has it."""
+    """The page of a quadruped."""
 
     name: str
     model: str
     """Its MJCF or URDF: a path, relative to the page, or PACKAGE:PATH of an installed package."""
     base: str
-    """Body that the legs stand out of; x is forward, y left, z up."""
+    """Body to which the legs are attached; x is forward, y left, z up."""
     height: float
-    """Of the base in the standing pose, m."""
+    """Height of the base in the standing pose, m."""
     feet: Feet
     joints: Joints
     legs: Mapping[str, Leg]
-    """FR, FL, RR and RL."""
+    """Legs FR, FL, RR and RL."""
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """Joints of all legs, one leg after the other, A."""
+        """Names of all joints, leg by leg, A."""
         return tuple(joint for leg in LEGS for joint in self.legs[leg].joints)
 
     @property
     def stand(self) -> np.ndarray:
-        """Their angles in the standing pose, rad, (A,)."""
+        """Joint angles of the standing pose, rad, (A,)."""
         return np.array([angle for leg in LEGS for angle in self.legs[leg].stand])
 
 
 def check_quadruped(page: QuadrupedPage) -> None:
-    """Refuse what no quadruped can have.
+    """Refuse values that no quadruped can have.
 
     Raises:
         ValueError: A number is missing, or out of range.
@@ -106,7 +106,7 @@ def check_quadruped(page: QuadrupedPage) -> None:
 
 
 def _check_counts(page: QuadrupedPage) -> None:
-    """Refuse legs of different numbers of joints.
+    """Refuse legs with different numbers of joints.
 
     Raises:
         ValueError: There are some.
@@ -128,7 +128,7 @@ def _check_counts(page: QuadrupedPage) -> None:
 
 
 def write_quadruped(page: QuadrupedPage) -> str:
-    """The TOML of a page, with what each number is."""
+    """The page as TOML, with a comment for each number."""
     lines = [
         *HEAD,
         f"name = {toml(page.name)}",

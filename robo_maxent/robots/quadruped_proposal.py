@@ -1,4 +1,4 @@
-"""What the page of a quadruped should say, with all that is wrong with its model.
+"""Proposes the page of a quadruped, and lists everything that is wrong with its model.
 
 Gains, torques and action ranges are those of the shipped quadruped, for a robot of this mass and
 leg length: stiffness and torque go with weight times length, damping also with the time that a
@@ -26,15 +26,15 @@ TORQUE = {"upper": 23.7, "last": 35.55}  # N·m
 DAMPING_TIME = 0.0636  # s, damping over stiffness
 RANGE = {"side": 0.5, "bend": 1.0}  # rad, of joints that spread a leg and that bend it
 ALIKE = 0.02
-"""Left and right count as mirror images within this, over the length of a leg."""
+"""Left and right count as mirror images within this, relative to the length of a leg."""
 SAME_MASS = 0.1
-"""And where the masses of their parts differ by no more than this share."""
+"""They also may differ in mass by this share at most."""
 
 
 def propose_quadruped(
     file: ModelFile, named: str, name: str, base: str | None = None, feet: Sequence[str] = ()
 ) -> Proposal:
-    """The page of a quadruped.
+    """Propose the page of a quadruped.
 
     Args:
         file: Its model.
@@ -110,7 +110,7 @@ def _uneven_feet(radii: np.ndarray) -> list[Finding]:
 def _joints(
     model: mujoco.MjModel, anatomy: Anatomy, mass: float, mirror: tuple[int, ...] | None
 ) -> tuple[Joints, list[Finding]]:
-    """Gains, torques and ranges, and what the file has in their place."""
+    """Gains, torque limits and action ranges, and the findings about the file's own."""
     legs = [anatomy.legs[leg] for leg in LEGS]
     weight = mass / REFERENCE_MASS * anatomy.length / REFERENCE_LEG
     time = DAMPING_TIME * float(np.sqrt(anatomy.length / REFERENCE_LEG))
@@ -148,7 +148,7 @@ def _joints(
 
 
 def _drives(model: mujoco.MjModel, joints: Sequence[int]) -> list[Finding]:
-    """What drives the joints in the file."""
+    """The actuators of the file's joints, in words."""
     driving = [int(a) for a in range(model.nu) if int(model.actuator_trnid[a, 0]) in joints]
     fix = "position servos, whose gains follow from mass and leg length"
     if not driving:
@@ -170,7 +170,7 @@ def _drives(model: mujoco.MjModel, joints: Sequence[int]) -> list[Finding]:
 def _mirror(
     model: mujoco.MjModel, anatomy: Anatomy
 ) -> tuple[tuple[int, ...] | None, list[Finding]]:
-    """Sign of each angle of a leg seen in a mirror; None: left and right are not alike."""
+    """Sign of each joint angle in a mirror image; None if left and right differ."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     turn, at = data.xmat[anatomy.base].reshape(3, 3), data.xpos[anatomy.base]
@@ -204,7 +204,7 @@ def _mirror(
 def _made_even(
     model: mujoco.MjModel, anatomy: Anatomy, stance: Stance, mirror: tuple[int, ...]
 ) -> Stance:
-    """The stance with the left legs as mirror images of the right ones, where they can be."""
+    """The stance with left legs as exact mirror images of the right ones, where possible."""
     angles = dict(stance.angles)
     for right, left in (("FR", "FL"), ("RR", "RL")):
         mirrored = np.array(mirror) * np.round(angles[right], 4)
@@ -217,7 +217,7 @@ def _made_even(
 
 
 def _in_the_ground(model: mujoco.MjModel, page: QuadrupedPage) -> list[Finding]:
-    """What would touch the ground beside the feet where the robot stands."""
+    """Parts other than feet that would touch the ground in the standing pose."""
     low = sorted({model.body(int(model.geom_bodyid[geom])).name for geom in grounded(model, page)})
     if not low:
         return []
@@ -226,7 +226,7 @@ def _in_the_ground(model: mujoco.MjModel, page: QuadrupedPage) -> list[Finding]:
 
 
 def _world(file: ModelFile, anatomy: Anatomy) -> list[Finding]:
-    """What a model lacks beside the robot, or has too much."""
+    """Findings about what the model lacks beside the robot, or has too much."""
     model = file.compiled
     findings = [
         Finding(

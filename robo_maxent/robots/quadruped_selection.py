@@ -1,4 +1,4 @@
-"""Which parts of a user's model are those of the quadruped of its page."""
+"""Selects the parts of a user's model that belong to the quadruped of its page."""
 
 import numpy as np
 
@@ -10,15 +10,15 @@ from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
 
 UNLIMITED = {"side": 1.0, "bend": 2.5}
-"""Joints without limits get these, around the standing pose, rad."""
+"""Ranges of joints without limits, around the standing pose, rad."""
 CLEARANCE = 2e-3
-"""What is nearer to the ground than this in the standing pose, a foot aside, loses contact, m."""
+"""Parts nearer to the ground than this in the standing pose, other than feet, lose contact, m."""
 SAME_PLACE = 0.3
-"""A sphere is the foot of the page within this, over its radius."""
+"""A sphere counts as the foot of the page within this, relative to its radius."""
 
 
 def quadruped_alone(spec: mujoco.MjSpec, page: QuadrupedPage) -> Mjcf:
-    """The quadruped of a page alone, from the model that the page names.
+    """The quadruped of a page without its world, from the model that the page names.
 
     Joints of no leg are fixed where the first keyframe has them, or else the file.
 
@@ -58,7 +58,7 @@ def _selected(model: mujoco.MjModel, page: QuadrupedPage) -> Selection:
 
 
 def _is_foot(model: mujoco.MjModel, page: QuadrupedPage, geom: int) -> bool:
-    """Whether a geom is the sphere that the page has as a foot."""
+    """Whether a geom is the sphere that the page calls a foot."""
     if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_SPHERE.value:
         return False
     body, reach = model.body(int(model.geom_bodyid[geom])).name, SAME_PLACE * page.feet.radius
@@ -67,7 +67,7 @@ def _is_foot(model: mujoco.MjModel, page: QuadrupedPage, geom: int) -> bool:
 
 
 def grounded(model: mujoco.MjModel, page: QuadrupedPage) -> set[int]:
-    """Geoms with contact, but for the feet, that reach the ground in the standing pose."""
+    """Geoms with contact, other than feet, that reach the ground in the standing pose."""
     data = mujoco.MjData(model)
     for name, angle in zip(page.joint_names, page.stand, strict=True):
         data.qpos[model.jnt_qposadr[model.joint(name).id]] = angle

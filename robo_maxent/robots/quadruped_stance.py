@@ -1,4 +1,4 @@
-"""The standing pose of a quadruped: level feet below its hips, the knees bent as ours are."""
+"""Finds the standing pose of a quadruped: level feet below its hips, with bent knees."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -12,40 +12,40 @@ from robo_maxent.robots.quadruped_page import LEGS
 from robo_maxent.sim.physics import mujoco
 
 HIP_HEIGHT = float(np.cos(0.9))
-"""Of the first joint that bends a leg over the foot's centre, over the length of the leg: where
-thigh and calf are equally long, both are 0.9 rad from the vertical."""
+"""Height of the first bending joint over the foot, relative to the leg length; if thigh and calf
+are equally long, both are 0.9 rad from the vertical."""
 STARTS = 9
-"""Angles of each joint that the solver starts from."""
+"""Starting angles of each joint for the solver."""
 REFINED = 12
-"""Starts that come nearest, from which it goes on."""
+"""Number of the best starts that are refined."""
 STEPS = 60
 DAMPING = 1e-4
-"""Of the least squares, over the squared length of the leg."""
+"""Damping of the least squares, relative to the squared leg length."""
 CLOSE = 2e-3
-"""A foot is where it should be within this, over the length of the leg."""
+"""Largest error of a foot's position, relative to the leg length."""
 UNLIMITED = 2.8
-"""Joints without limits are looked for within this of the pose of the file, rad."""
+"""Search range of joints without limits around the file's pose, rad."""
 LEVEL = 0.1
-"""A keyframe shows how the knees are bent if its feet are level to this, over the leg length."""
+"""A keyframe whose feet are level to this, relative to the leg length, shows how the knees bend."""
 NARROW = 0.15
-"""A leg none of whose joints has more than this range can't step, rad."""
+"""A leg can't step if none of its joints has a range wider than this, rad."""
 DEEPEST = 0.005
-"""A keyframe stands in the ground if it is deeper than this, m."""
+"""A keyframe whose feet are deeper than this is not standing but in the ground, m."""
 
 
 @dataclass(frozen=True)
 class Stance:
-    """A robot that stands."""
+    """A standing pose."""
 
     angles: dict[str, np.ndarray]
-    """Leg -> angles of its joints, rad, (k,)."""
+    """Leg -> its joint angles, rad, (k,)."""
     height: float
-    """Of the base over the ground, m."""
+    """Height of the base over the ground, m."""
     findings: tuple[Finding, ...]
 
 
 def solve(model: mujoco.MjModel, anatomy: Anatomy) -> Stance:
-    """Angles at which all feet are level, below the hips.
+    """Find joint angles at which all feet are level, below the hips.
 
     Of the ways to bend the knees it takes that of the file's keyframe, if one stands, or else
     knees behind the hips.
@@ -70,7 +70,7 @@ def solve(model: mujoco.MjModel, anatomy: Anatomy) -> Stance:
 def foot_places(
     model: mujoco.MjModel, anatomy: Anatomy, qpos: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Centres of the feet, as LEGS has them, in the base frame and the world's, m, (4, 3) both."""
+    """Centres of the feet in the order of LEGS, in base and world frame, m, (4, 3) both."""
     data = mujoco.MjData(model)
     data.qpos[:] = qpos
     mujoco.mj_kinematics(model, data)
@@ -85,7 +85,7 @@ def foot_places(
 def _standing_keyframe(
     model: mujoco.MjModel, anatomy: Anatomy
 ) -> tuple[np.ndarray | None, list[Finding]]:
-    """The pose of the first keyframe that stands, (nq,), and what is wrong with it."""
+    """The first keyframe that stands, (nq,), and findings about the others."""
     for key in range(model.nkey):
         feet, world = foot_places(model, anatomy, model.key_qpos[key])
         below = -feet[:, 2].mean()
@@ -114,7 +114,7 @@ def _reach(
     example: np.ndarray | None,
     name: str,
 ) -> np.ndarray:
-    """Angles of a leg at which its foot is at a point of the base frame, rad, (k,).
+    """Joint angles that put the foot of a leg at a point of the base frame, rad, (k,).
 
     Raises:
         RobotError: It does not get there.
@@ -143,7 +143,7 @@ def _reach(
 
 
 def _ranges(model: mujoco.MjModel, leg: LegParts) -> str:
-    """The joint ranges of a leg, and a hint where they are as narrow as by a confusion of units."""
+    """Joint ranges of a leg, and a hint if they look like degrees taken for radians."""
     joints = list(leg.joints)
     each = [
         f"{model.joint(j).name} {model.jnt_range[j, 0]:.3g} to {model.jnt_range[j, 1]:.3g}"
@@ -161,7 +161,7 @@ def _spread(low: float, high: float) -> np.ndarray:
 
 
 class _Chain:
-    """The kinematics of one leg, in the base frame."""
+    """Kinematics of one leg, in the base frame."""
 
     def __init__(self, model: mujoco.MjModel, leg: LegParts) -> None:
         self._model, self._leg = model, leg
@@ -175,11 +175,11 @@ class _Chain:
         self.range = np.where(limited, model.jnt_range[joints], around)  # (k, 2)
 
     def feet(self, angles: np.ndarray) -> np.ndarray:
-        """Centre of the foot at each of N sets of angles, base frame, m, (N, 3)."""
+        """Centre of the foot for each of N sets of joint angles, base frame, m, (N, 3)."""
         return np.array([self._foot(q) for q in angles])
 
     def refine(self, q: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-        """Angles nearer to a target by damped least squares, and how far the foot is from it, m."""
+        """Improve joint angles by damped least squares; also the remaining distance, m."""
         jacobian = np.zeros((3, self._model.nv))
         for _ in range(STEPS):
             miss = target - self._foot(q)
@@ -190,7 +190,7 @@ class _Chain:
         return q, float(np.linalg.norm(target - self._foot(q)))
 
     def knee_ahead(self, q: np.ndarray) -> float:
-        """How far the last joint that bends the leg is ahead of the first, m."""
+        """How far the last bending joint is ahead of the first, m."""
         self._foot(q)
         first, last = self._leg.bending[0], self._leg.bending[-1]
         return float((self._data.xanchor[last] - self._data.xanchor[first]) @ self._turn[:, 0])

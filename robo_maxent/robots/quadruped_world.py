@@ -1,4 +1,4 @@
-"""The world of a task with the robot of a page in the place of its own."""
+"""Puts the quadruped of a page into the world of a task, in the place of the task's own robot."""
 
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,16 @@ from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import RobotSpec
 
 TOUCH_SITE = 1.3
-"""Radius of the site that senses the contact of a foot, over the foot's."""
+"""Radius of the site that senses the contact of a foot, relative to the foot's."""
 FOOT = {"solref": (0.02, 1.0), "solimp": (0.9, 0.95, 0.002, 0.5, 2.0), "priority": 1, "condim": 3}
-"""Contact of a foot: that of the shipped quadruped, see ``assets/NOTICE.md``."""
+"""Contact of a foot, as of the shipped quadruped; see ``assets/NOTICE.md``."""
 RUBBER = (0.07, 0.07, 0.08, 1.0)
 CAMERA = ("pos", "quat", "mode", "fovy")
 LIGHT = ("pos", "dir", "mode", "type", "diffuse", "ambient", "specular", "castshadow")
 
 
 class PageWorld(WrittenWorld[QuadrupedPage]):
-    """The same of a quadruped."""
+    """The world of a task with the quadruped of a page."""
 
     def _written(self, decorations: bool) -> str:
         page, parts = self._page, self._parts.spec()
@@ -61,12 +61,12 @@ class PageWorld(WrittenWorld[QuadrupedPage]):
 
 
 def _size(model: mujoco.MjModel, page: QuadrupedPage) -> float:
-    """Length of the robot's legs over that of the shipped quadruped's."""
+    """Leg length relative to the shipped quadruped's."""
     return mean_leg_length(model, page) / REFERENCE_LEG or 1.0
 
 
 def _world(own: RobotSpec, size: float) -> tuple[mujoco.MjSpec, Any]:
-    """A task's world without its robot, and what adds its cameras and lights to another base."""
+    """A task's world without its robot, and a function that gives a base its cameras and lights."""
     assert isinstance(own.model, str | Path)
     assert own.base is not None
     world = Mjcf.from_file(Path(own.model)).spec()
@@ -108,7 +108,7 @@ def _world(own: RobotSpec, size: float) -> tuple[mujoco.MjSpec, Any]:
 
 
 def _add_feet(world: mujoco.MjSpec, page: QuadrupedPage, hidden: bool) -> None:
-    """A sphere and a site for each foot."""
+    """Add a sphere and a site for each foot."""
     for name, leg in page.legs.items():
         body = world.body(leg.foot)
         body.add_geom(
@@ -134,7 +134,7 @@ def _add_feet(world: mujoco.MjSpec, page: QuadrupedPage, hidden: bool) -> None:
 
 
 def _add_sensors(world: mujoco.MjSpec, base: mujoco.MjsBody) -> None:
-    """What a task reads: the motion of the base, and where the feet are and what they touch."""
+    """Add the sensors that tasks read: motion of the base, and position and touch of feet."""
     kinds, objects = mujoco.mjtSensor, mujoco.mjtObj
     base.add_site(name="imu", size=(0.01, 0.01, 0.01), group=SENSED_GROUP)
     of_base = {
@@ -167,7 +167,7 @@ def _add_sensors(world: mujoco.MjSpec, base: mujoco.MjsBody) -> None:
 
 
 def _add_servos(world: mujoco.MjSpec, page: QuadrupedPage) -> None:
-    """A position servo at every joint of a leg, of its name."""
+    """Add a position servo, of the joint's name, at every joint of a leg."""
     joints = page.joints
     for leg in LEGS:
         numbers = zip(page.legs[leg].joints, joints.kp, joints.kd, joints.torque, strict=True)
@@ -183,7 +183,7 @@ def _add_servos(world: mujoco.MjSpec, page: QuadrupedPage) -> None:
 
 
 def _add_home(world: mujoco.MjSpec, page: QuadrupedPage, home: str) -> None:
-    """The keyframe of the standing pose; the robot's are all the joints that there are."""
+    """Add the keyframe of the standing pose."""
     angles = dict(zip(page.joint_names, page.stand.tolist(), strict=True))
     names = [joint.name for joint in world.joints]
     assert names[0] == "base"  # the free joint, then hinges and slides

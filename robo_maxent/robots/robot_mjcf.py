@@ -1,4 +1,4 @@
-"""The parts of a robot, written anew from a compiled model: bodies, joints, shapes, masses.
+"""Writes the parts of a robot anew, as MJCF, from a compiled model.
 
 What defaults, classes, options, sensors and actuators a file had is gone. Two things are made so:
 from the file of a user the parts alone, which a run keeps, and from these the robot in the world
@@ -22,36 +22,36 @@ HIDDEN_GROUP, SHOWN_GROUP = 3, 1
 SENSED_GROUP = 5
 """Geom group of sites, which is not drawn."""
 HULL = 64
-"""Vertices that the hull of a mesh with contact has at most."""
+"""Most vertices of the convex hull of a mesh with contact."""
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
 Read = Callable[[str], bytes]
-"""What the file of a mesh, as its spec names it, holds."""
+"""Reads the file of a mesh by the name that its spec has for it."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What of a compiled model is part of the robot."""
+    """Which parts of a compiled model belong to the robot."""
 
     base: int
-    """Its root."""
+    """Its root body."""
     joints: Set[int]
-    """What moves; other joints are fixed."""
+    """Joints that move; all others are fixed."""
     touching: Set[int]
-    """Geoms that the ground touches."""
+    """Geoms with contact."""
     shown: Set[int]
-    """Geoms that only the eye sees."""
+    """Geoms that are only drawn."""
     limits: Mapping[int, tuple[float, float]]
-    """Joint -> range where the model has none, rad."""
+    """Joint -> its range, if the model gives none, rad."""
     place: tuple[np.ndarray, np.ndarray] | None = None
-    """Where the root is fixed, m, (3,), and how it is turned, quaternion, (4,); None: it floats."""
+    """Position, m, (3,), and quaternion, (4,), at which the root is fixed; None: it floats."""
     joint_options: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     geom_options: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    """What of a joint or a geom is otherwise than usual."""
+    """Options of joints and geoms that differ from the usual."""
 
 
 def alone(spec: mujoco.MjSpec, name: str, selection: Selection) -> Mjcf:
-    """A robot without its world, from the model that its page names.
+    """The robot without its world, from the model that its page names.
 
     Joints that are no part of it are fixed where the first keyframe has them, or else the file.
     """
@@ -64,7 +64,7 @@ def alone(spec: mujoco.MjSpec, name: str, selection: Selection) -> Mjcf:
 
 
 def at_rest(model: mujoco.MjModel, moving: Set[int]) -> mujoco.MjData:
-    """The first keyframe, or else the file's pose, with the joints that move at their zero."""
+    """The pose of the first keyframe, or else of the file, with moving joints at their zero."""
     data = mujoco.MjData(model)
     if model.nkey:
         data.qpos[:] = model.key_qpos[0]
@@ -77,7 +77,7 @@ def at_rest(model: mujoco.MjModel, moving: Set[int]) -> mujoco.MjData:
 def require_parts(
     model: mujoco.MjModel, page: str, bodies: Mapping[str, Sequence[str]], joints: Sequence[str]
 ) -> None:
-    """Refuse a page that names what its model has not.
+    """Check that the model has all parts that a page names.
 
     Args:
         model: Compiled.
@@ -104,7 +104,7 @@ def require_parts(
 
 
 def hangs_on(model: mujoco.MjModel, base: int, body: int) -> bool:
-    """Whether a body is another one, or moves with it."""
+    """Whether a body is another one, or is attached to it."""
     while body not in (base, 0):
         body = int(model.body_parentid[body])
     return body == base
@@ -165,7 +165,7 @@ def emit(
 
 
 def without_looks(parts: mujoco.MjSpec) -> None:
-    """Delete what only the eye sees, with its meshes."""
+    """Delete everything that is only drawn, with its meshes."""
     for geom in [geom for geom in parts.geoms if geom.group == DECORATION_GROUP]:
         parts.delete(geom)
     used = {geom.meshname for geom in parts.geoms}
@@ -233,7 +233,7 @@ def _geom(
     others: bool,
     options: Mapping[str, Any],
 ) -> None:
-    """A geom; what touches is drawn where nothing else is."""
+    """Write a geom; one with contact is drawn only where nothing else is."""
     material = int(model.geom_matid[geom])
     kind = mujoco.mjtGeom(int(model.geom_type[geom]))
     pos, quat, mesh = model.geom_pos[geom], model.geom_quat[geom], ""
@@ -262,7 +262,7 @@ def _geom(
 def _unmoved(
     pos: np.ndarray, quat: np.ndarray, mesh_pos: np.ndarray, mesh_quat: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where a geom was before the compiler moved it with the axes of its mesh."""
+    """Pose of a geom before the compiler moved it to the principal axes of its mesh."""
     back, turn, shift = np.zeros(4), np.zeros(4), np.zeros(3)
     mujoco.mju_negQuat(back, mesh_quat)
     mujoco.mju_mulQuat(turn, quat, back)
@@ -277,7 +277,7 @@ def _mesh(
     read: Read,
     files: MutableMapping[str, bytes],
 ) -> None:
-    """A mesh, with its file under a name of its own; once."""
+    """Add a mesh and its file under a name of its own, once."""
     name = own.name
     mesh = made.mesh(name)
     if mesh is None:

@@ -1,4 +1,4 @@
-"""The world of a task with a robot of a page in the place of its own, written when asked for."""
+"""Base class of the worlds that are written for the robot of a page."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -12,10 +12,10 @@ P = TypeVar("P")
 
 
 class WrittenWorld(ABC, Generic[P]):
-    """What a ``RobotSpec`` has for a model where the robot is that of a page."""
+    """The world of a task with the robot of a page: the ``model`` of its ``RobotSpec``."""
 
     def __init__(self, parts: Mjcf, page: P, own: RobotSpec) -> None:
-        """Join them; the world is written when it is asked for.
+        """Keep the parts; the world is written when it is first used.
 
         Args:
             parts: The robot alone, written anew.
@@ -25,7 +25,7 @@ class WrittenWorld(ABC, Generic[P]):
         self._parts, self._page, self._own = parts, page, own
 
     def spec(self, decorations: bool) -> mujoco.MjSpec:
-        """The world, with or without what only the eye sees."""
+        """The world, with or without decorations."""
         text = self._whole if decorations else self._bare
         return mujoco.MjSpec.from_string(text, assets=dict(self._parts.files))
 

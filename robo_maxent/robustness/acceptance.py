@@ -1,4 +1,4 @@
-"""Limits that a policy has to keep: read from a file, and tried until each is decided.
+"""Acceptance test: limits from a file, and episodes added until each limit is decided.
 
 Episodes are added in rounds, for the limits that are still open, each round with new starts and
 equally many of every case. A limit is left as soon as its episodes show that it holds, or that it
@@ -37,28 +37,28 @@ from robo_maxent.robustness.suites import (
 
 NAME = "certify"
 CALIBRATION = 100
-"""Undisturbed episodes, which tell what the policy's safe set is."""
+"""Undisturbed episodes, from which the policy's safe set is calibrated."""
 ROUND = 64
-"""Episodes of a limit in a round, at least."""
+"""Fewest episodes of a limit in a round."""
 BATCH = 256
-"""Episodes of a round, at least: as many as are run at once."""
+"""Fewest episodes of a round: as many as run at once."""
 CEILING = 100_000
-"""Episodes that a limit may ask for."""
+"""Most episodes that a limit may ask for."""
 
 
 @dataclass(frozen=True)
 class LimitsFile:
-    """What a file of limits says."""
+    """Contents of a file of limits."""
 
     limit: tuple[dict[str, Any], ...]
     confidence: float = 0.95
-    """Of each limit that does not say its own."""
+    """Confidence of limits that give none."""
     episodes: int = 1000
-    """Of each limit, at most."""
+    """Most episodes of each limit."""
 
 
 def read(path: Path, task: AnyTask) -> Suite:
-    """The suite that decides the limits of a TOML file for a task.
+    """Read a TOML file of limits as the suite that decides them.
 
     Raises:
         UsageError: It can't be read, a limit is not one, or the task has no such axis, severity or
@@ -89,7 +89,7 @@ def read(path: Path, task: AnyTask) -> Suite:
 
 
 def suite_of(limits: Sequence[Limit], episodes: int, task: AnyTask) -> Suite:
-    """The suite that decides limits, with so many episodes of each at most."""
+    """The suite that decides limits, with at most so many episodes of each."""
     axes = {name: disturbance.axis for name, disturbance in disturbances(task).items()}
     undisturbed = episodes if any(limit.axis == NOMINAL for limit in limits) else CALIBRATION
     shares = {NOMINAL: Share(min(undisturbed, MOST), 0)}
@@ -107,7 +107,7 @@ def suite_of(limits: Sequence[Limit], episodes: int, task: AnyTask) -> Suite:
 def next_conditions(
     suite: Suite, task: AnyTask, rows: Sequence[StressEpisode], number: int
 ) -> list[Condition]:
-    """What to run next, as of :func:`robo_maxent.robustness.refinement.next_conditions`.
+    """What to run next; see :func:`robo_maxent.robustness.refinement.next_conditions`.
 
     Returns:
         Conditions of the limits that are still open, none once all are decided, or have had the
@@ -132,7 +132,7 @@ def next_conditions(
 
 
 def template(task: AnyTask) -> str:
-    """A file of limits for a task, with all its axes at severities that use may well bring."""
+    """A file of limits for a task: all its axes at plausible severities."""
     lines = [
         f"# What a policy for {task.name} has to withstand. Change what does not fit; each limit",
         "# may have an outcome (success, or survived), a case and a confidence of its own.",
@@ -151,7 +151,7 @@ def template(task: AnyTask) -> str:
 
 
 def _limit(where: str, said: Mapping[str, Any], task: AnyTask) -> Limit:
-    """A table of the file as a limit of a task."""
+    """Read a table of the file as a limit."""
     _require_known(where, " of a limit", said, Limit)
     try:
         limit = typed(Limit, said, "it")
@@ -195,7 +195,7 @@ def _checked(where: str, limit: Limit, disturbance: Disturbance, task: AnyTask) 
 
 
 def _reference(disturbance: Disturbance, task: AnyTask) -> float:
-    """A severity that use may well bring; the hardest, where none is known, or that is nominal."""
+    """A plausible severity of an axis: its reference, or else the hardest."""
     axis = disturbance.axis
     case = (axis.cases or ("",))[0]
     if axis.reference is None or _is_nominal(axis.reference, case, disturbance, task):
@@ -204,7 +204,7 @@ def _reference(disturbance: Disturbance, task: AnyTask) -> float:
 
 
 def _is_nominal(severity: float, case: str, disturbance: Disturbance, task: AnyTask) -> bool:
-    """Whether nothing is different at a severity; the ground is, whatever its level."""
+    """Whether a severity changes nothing; terrain counts as a change at any level."""
     if disturbance.axis.is_ground:
         return False
     nominal = episode_params.nominal(task.perturbations, task.robot, 1)
@@ -213,7 +213,7 @@ def _is_nominal(severity: float, case: str, disturbance: Disturbance, task: AnyT
 
 
 def _require_known(where: str | Path, of: str, said: Mapping[str, Any], kind: Any) -> None:
-    """Check that a table names nothing that its dataclass has not."""
+    """Check that a table has no unknown keys."""
     known = [field.name for field in fields(kind)]
     for name in said:
         if name not in known:
@@ -249,7 +249,7 @@ def _require_reachable(path: Path, limits: Sequence[Limit], episodes: int) -> No
 def _condition(
     axis: Axis, severity: float, case: str, had: int, episodes: int, number: int
 ) -> Condition:
-    """Episodes of one severity and case that were not there before."""
+    """New episodes of one severity and case."""
     place = axis.cases.index(case) if case else 0
     thousand, offset = divmod(had, MOST)
     first = first_simulation(f"{axis.name}, certified {thousand}", place) + offset
@@ -258,19 +258,19 @@ def _condition(
 
 
 def _cases(axis: Axis, limit: Limit) -> tuple[str, ...]:
-    """What a limit asks of an axis: one of its cases, or all."""
+    """The case of a limit, or all cases of its axis."""
     return (axis.cases or ("",)) if limit.case is None else (limit.case,)
 
 
 def _severities(axis: Axis, limits: Sequence[Limit]) -> tuple[float, ...]:
-    """The mildest severity of an axis, and those of its limits, from mild to hard."""
+    """The mildest severity of an axis and those of its limits, from mild to hard."""
     less_is_worse = axis.severities[-1] < axis.severities[0]
     own = {limit.severity for limit in limits if limit.axis == axis.name}
     return tuple(sorted({axis.severities[0], *own}, reverse=less_is_worse))
 
 
 def _span(axis: Axis) -> str:
-    """What severities there are, for people: ``0 to 24``, or ``0, 1`` of what is no scale."""
+    """The range of severities in words: ``0 to 24``, or ``0, 1`` if it is no scale."""
     if not axis.is_scale or len(axis.severities) == 1:
         return ", ".join(f"{severity:g}" for severity in axis.severities)
     return f"{axis.severities[0]:g} to {axis.severities[-1]:g}"

@@ -1,4 +1,4 @@
-"""The axes of a stress test on a task: those of its effects, of its terrain, and all at once.
+"""The axes of a stress test on a task: one for each effect, terrain, and all at once.
 
 An axis holds one thing at a severity, from mild to hard. Which severity is nominal follows from the
 parameters that it comes to; of an axis with cases it is the first, which is run without one. What
@@ -41,14 +41,14 @@ UNDISTURBED = Axis(
 
 @dataclass(frozen=True)
 class Disturbance:
-    """An axis of a task, and the effects that it acts by."""
+    """An axis of a task, and the effects that it sets."""
 
     axis: Axis
     effects: tuple[Perturbation, ...] = ()
-    """One; several where all act at once; none where the severity is in the ground."""
+    """One effect; several if all act at once; none if the severity is the ground's."""
 
     def conditions(self, axis: Axis | None = None) -> list[tuple[float, str]]:
-        """Severities and cases that there are; the first severity has no case.
+        """All severities with their cases; the first severity has no case.
 
         Args:
             axis: The same axis at other severities; None: as it is.
@@ -62,7 +62,7 @@ class Disturbance:
     def params(
         self, task: AnyTask, plant: Plant, severity: float, case: str, sims: np.ndarray, seed: int
     ) -> EpisodeParams:
-        """The parameters of episodes at a severity, nominal but for that.
+        """Parameters of episodes at a severity.
 
         Args:
             task: Whose episodes.
@@ -109,7 +109,7 @@ class Disturbance:
 
 
 def disturbances(task: AnyTask) -> dict[str, Disturbance]:
-    """The axes that a task has, by name, in the order in which they are shown."""
+    """The axes of a task by name, in the order in which they are shown."""
     found = [Disturbance(UNDISTURBED)]
     for effect in task.perturbations:
         if effect.lacking(task.robot) is None:
@@ -124,7 +124,7 @@ def disturbances(task: AnyTask) -> dict[str, Disturbance]:
 
 
 def require(names: Iterable[str], task: AnyTask) -> dict[str, Disturbance]:
-    """Axes by name.
+    """Check names of axes and return the axes.
 
     Raises:
         UnknownNameError: No task has such an axis.
@@ -140,7 +140,7 @@ def require(names: Iterable[str], task: AnyTask) -> dict[str, Disturbance]:
 
 
 def describe(axes: Iterable[Axis]) -> list[dict[str, Any]]:
-    """What a report has to know of axes, as JSON."""
+    """Everything that a report has to know of axes, as JSON."""
     shown = (
         "name",
         "title",
@@ -158,7 +158,7 @@ def describe(axes: Iterable[Axis]) -> list[dict[str, Any]]:
 
 
 def _missing(name: str, task: AnyTask, available: Sequence[str] | dict[str, Any]) -> Exception:
-    """Why a task does not have an axis."""
+    """The reason why a task does not have an axis."""
     declared = {
         axis.name: effect.lacking(task.robot)
         for effect in task.perturbations
@@ -175,7 +175,7 @@ def _missing(name: str, task: AnyTask, available: Sequence[str] | dict[str, Any]
 
 
 def _terrain_axes(task: AnyTask) -> list[Axis]:
-    """Kinds of terrain that the task has, and those that it has not, by level."""
+    """Axes over the level of terrain: kinds that the task trains on, and held-out kinds."""
     if task.terrain is None or task.terrain.catalogue.is_scenery:
         return []
     known = tuple(kind for kind in task.terrain.kinds if kind != "flat")
@@ -220,7 +220,7 @@ def _terrain_axes(task: AnyTask) -> list[Axis]:
 
 
 def _combined(task: AnyTask) -> list[Disturbance]:
-    """All effects at once, where the task has every axis of theirs."""
+    """The axis of all effects at once, if the task has all of them."""
     robot = task.robot
     effects = tuple(e for e in task.perturbations if e.combined(1.0, robot) is not None)
     axes = [axis for effect in effects for axis in effect.axes(robot)]
@@ -247,6 +247,6 @@ def _combined(task: AnyTask) -> list[Disturbance]:
 
 
 def _at_most(effect: Perturbation, task: AnyTask) -> str:
-    """What an effect is where all act at once, at 1."""
+    """Value of an effect when all act at once, at severity 1."""
     quantity = f"{effect.combined(1.0, task.robot):g} {effect.unit}".strip()
     return f"{effect.noun or effect.title.lower()} {quantity}"

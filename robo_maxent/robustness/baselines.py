@@ -1,4 +1,4 @@
-"""Policies under test, and those that they are compared with."""
+"""Policies under test, and baseline policies to compare them with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.types import Act
 
 Sample = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""A policy's own randomness: observations (N, P) and standard normal numbers (N, A) to actions."""
+"""Function from observations (N, P) and standard normal numbers (N, A) to sampled actions."""
 
 
 @dataclass(frozen=True)
 class PolicyUnderTest:
-    """A policy with what names it."""
+    """A policy, its label, and what identifies it."""
 
     label: str
     act: Act
     sample: Sample | None = None
-    """Its actions drawn rather than the mean; None: it has only one way to act."""
+    """Its sampled actions; None if it only acts by its mean."""
     file: str | None = None
     sha256: str | None = None
-    """Of the file."""
+    """Digest of its file."""
     answers: str | None = None
-    """Digest of what somebody else's answers to fixed observations; None: of no such policy."""
+    """Digest of a foreign policy's actions at fixed observations; None for our own."""
     thread_safe: bool = False
-    """Several threads may ask it at once, which saves time: it has no memory, and only computes."""
+    """Whether several threads may call it at once: it has no memory."""
 
 
 def baselines(task: AnyTask) -> list[PolicyUnderTest]:
@@ -38,7 +38,7 @@ def baselines(task: AnyTask) -> list[PolicyUnderTest]:
 
 
 def baseline(task: AnyTask, label: str) -> PolicyUnderTest:
-    """A baseline policy by its label.
+    """Find a baseline policy by its label.
 
     Raises:
         UsageError: The task declares none of that label, so the policy itself is needed.

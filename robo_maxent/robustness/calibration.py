@@ -1,4 +1,4 @@
-"""What a policy's first undisturbed episodes say of it: its safe set, or the return it needs.
+"""Calibration of a policy by its first undisturbed episodes: its safe set, or required return.
 
 It is kept in the file of a stress test under these names, by policy and by how it acts:
 
@@ -31,7 +31,7 @@ Way = tuple[str, str]
 def calibrated(
     known: Calibration, way: Way, batch: Batch, episodes: Sequence[Episode], trace: Trace
 ) -> dict[str, Any]:
-    """What is known after a policy's first undisturbed episodes, beside what was before."""
+    """The calibration after a policy's undisturbed episodes, added to what was known before."""
     label, mode = way
     added: dict[str, Any] = {}
     if trace.deviation_names:
@@ -48,7 +48,7 @@ def calibrated(
 
 
 def joined(one: Calibration, other: Calibration, order: Sequence[Way] = ()) -> dict[str, Any]:
-    """What is known of all policies of both, in an order of theirs."""
+    """Merge two calibrations, in a fixed order."""
     both = {**one, **other}
     for name in (SAFE_SET, RETURN_NEEDED):
         if name not in both:
@@ -66,7 +66,7 @@ def joined(one: Calibration, other: Calibration, order: Sequence[Way] = ()) -> d
 
 
 def explained(known: Calibration, task: str) -> str | None:
-    """What success means, for the reader of a report; None: what the task says."""
+    """What success means, for the reader of a report; None: as the task defines it."""
     if RETURN_NEEDED not in known:
         return None
     shown = {
@@ -80,7 +80,7 @@ def explained(known: Calibration, task: str) -> str | None:
 def judged(
     known: Calibration, way: Way, first: str, episodes: Sequence[Episode]
 ) -> tuple[list[Episode], bool]:
-    """Episodes with their success, and whether their return decided it."""
+    """Judge the success of episodes; also says whether their return decided it."""
     if RETURN_NEEDED not in known:
         return list(episodes), False
     least = _of(known, RETURN_NEEDED, way, first)
@@ -88,14 +88,14 @@ def judged(
 
 
 def safe_sets(known: Calibration, way: Way, first: str) -> tuple[SafeSet | None, SafeSet | None]:
-    """That of a policy, and that of the first one; None: it has none."""
+    """Safe set of a policy, and that of the first policy; None if it has none."""
     saved = _of(known, SAFE_SET, way, first), _of(known, SAFE_SET, (first, "mean"), first)
     own, common = (None if each is None else SafeSet.from_json(each) for each in saved)
     return own, common
 
 
 def _of(known: Calibration, name: str, way: Way, first: str) -> Any:
-    """What is known of a policy, of baselines that of the first one; None: nothing is."""
+    """Calibration of a policy; baselines have that of the first policy."""
     label, mode = (first, "mean") if way[1] == "baseline" else way
     return known.get(name, {}).get(label, {}).get(mode)
 

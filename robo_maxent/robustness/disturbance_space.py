@@ -1,4 +1,4 @@
-"""Combined disturbances as points: how hard each effect is, and what its severity leaves open.
+"""Combined disturbances as points of a space: how hard each effect is, and its free choices.
 
 How hard an effect is, its share, is told in critical severities of the policy: 0 is nominal, and at
 1, with nothing else different, half of the starts fail (or, where that never happens, the axis
@@ -25,38 +25,38 @@ from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.robustness.axes import AnyTask, disturbances, require
 
 ANY = "any"
-"""The case of an axis that is none of its cases."""
+"""Case that stands for none of an axis' cases."""
 COMBINED = "combined"
 """Axis whose effects are searched unless others are named."""
 
 
 @dataclass(frozen=True)
 class SearchedEffect:
-    """An effect of a combined disturbance."""
+    """One effect of a combined disturbance."""
 
     axis: Axis
     effect: Perturbation
     nominal: float
-    """Severity at which nothing is different, in the unit of the axis."""
+    """Severity that changes nothing, in the unit of the axis."""
     circular: tuple[bool, ...]
-    """Of each number that its severity leaves open, whether its range is a whole turn, (D,)."""
+    """Whether each of its free numbers is an angle over a whole turn, (D,)."""
     critical: float
-    """Severity at which half of the starts fail with nothing else different, or the hardest."""
+    """Severity at which half of the starts fail under this effect alone, or the hardest one."""
     is_reached: bool = False
-    """Whether half of them do there."""
+    """Whether half of the starts fail there."""
 
     @property
     def hardest(self) -> float:
-        """Severity at which its axis ends."""
+        """Hardest severity of its axis."""
         return self.axis.severities[-1]
 
     @property
     def reach(self) -> float:
-        """The largest share that it may have."""
+        """Its largest share."""
         return (self.hardest - self.nominal) / (self.critical - self.nominal)
 
     def snapped(self, shares: np.ndarray) -> np.ndarray:
-        """The shares of severities that there are, no harder: some come in whole steps."""
+        """Shares rounded down to severities that exist: some come in whole steps."""
         step = self.axis.resolution / abs(self.critical - self.nominal)
         return shares if not step else np.floor(shares / step + 1e-9) * step
 
@@ -67,7 +67,7 @@ class SearchedEffect:
         return severity if not step else round(severity / step) * step
 
     def values(self, share: float, choices: np.ndarray, plant: Plant) -> Values:
-        """Its parameters; nominal ones where its share is 0."""
+        """Parameters of the effect at a share; nominal at share 0."""
         if not share:
             return {}
         chosen = ChosenNumbers(choices)
@@ -76,7 +76,7 @@ class SearchedEffect:
 
 @dataclass(frozen=True)
 class DisturbanceSpace:
-    """Points that are K shares, and D numbers in [0, 1] which choose what those leave open."""
+    """Points of K shares, and D numbers in [0, 1] for the free choices of the effects."""
 
     task: AnyTask
     parts: tuple[SearchedEffect, ...]
@@ -88,22 +88,22 @@ class DisturbanceSpace:
 
     @property
     def circular(self) -> np.ndarray:
-        """Which of the numbers are angles, of which 0 and 1 are the same, bool, (D,)."""
+        """Which of the numbers are angles, so that 0 and 1 are the same, bool, (D,)."""
         return np.array([turn for part in self.parts for turn in part.circular], bool)
 
     @property
     def owner(self) -> np.ndarray:
-        """The effect that each number belongs to, int, (D,)."""
+        """Index of the effect that each number belongs to, int, (D,)."""
         counts = [len(part.circular) for part in self.parts]
         return np.repeat(np.arange(len(counts)), counts)
 
     def snapped(self, shares: np.ndarray) -> np.ndarray:
-        """The nearest shares that there are, no harder, (N, K)."""
+        """Shares rounded down to severities that exist, (N, K)."""
         columns = [part.snapped(shares[:, k]) for k, part in enumerate(self.parts)]
         return np.stack(columns, axis=1)
 
     def params(self, shares: np.ndarray, choices: np.ndarray) -> EpisodeParams:
-        """The parameters of episodes at N points.
+        """Parameters of episodes at N points.
 
         Args:
             shares: How hard each effect is, (N, K).
@@ -117,7 +117,7 @@ class DisturbanceSpace:
         return made
 
     def with_critical(self, severities: Sequence[float], is_reached: Sequence[bool]) -> Self:
-        """The same space in other critical severities, (K,)."""
+        """The space with other critical severities, (K,)."""
         parts = tuple(
             replace(part, critical=severity, is_reached=reached)
             for part, severity, reached in zip(self.parts, severities, is_reached, strict=True)
@@ -126,7 +126,7 @@ class DisturbanceSpace:
 
 
 def space_of(task: AnyTask, names: Sequence[str] | None) -> DisturbanceSpace:
-    """The disturbances by some effects of a task, in shares of their hardest severities.
+    """The space of disturbances by some effects, with shares of their hardest severities.
 
     Args:
         task: What the policy does.
@@ -153,14 +153,14 @@ def space_of(task: AnyTask, names: Sequence[str] | None) -> DisturbanceSpace:
 
 
 def _usual(task: AnyTask, parts: dict[str, SearchedEffect]) -> list[str]:
-    """The effects that act together where all do; every one, where a task has no such axis."""
+    """Default effects: those of the task's axis ``combined``, or all."""
     every = disturbances(task)
     together = every[COMBINED].effects if COMBINED in every else ()
     return [name for name, part in parts.items() if part.effect in together] or list(parts)
 
 
 def _searchable(task: AnyTask, plant: Plant) -> dict[str, SearchedEffect]:
-    """The axes of a task that are scales of one effect each; of two of one effect, the first."""
+    """Axes of a task that are scales of one effect each; the first axis of each effect."""
     found: dict[str, SearchedEffect] = {}
     for name, disturbance in disturbances(task).items():
         if len(disturbance.effects) != 1 or not disturbance.axis.is_scale:
@@ -180,7 +180,7 @@ def _searchable(task: AnyTask, plant: Plant) -> dict[str, SearchedEffect]:
 
 
 def _nominal_severity(task: AnyTask, axis: Axis, effect: Perturbation, plant: Plant) -> float:
-    """The last severity of an axis at which nothing is different; else its first.
+    """The last severity of an axis that changes nothing, or else its first.
 
     An axis may begin beside the nominal severity, as that of friction does, with a better grip.
     """

@@ -1,4 +1,4 @@
-"""Episodes of one policy in chosen starts with chosen disturbances, and which of them fail."""
+"""Runs and judges episodes of one policy in chosen starts with chosen disturbances."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,34 +24,34 @@ from robo_maxent.types import Episode
 
 @dataclass
 class DisturbedStarts:
-    """What runs them, and judges them as a stress test does."""
+    """Runs disturbed episodes, and judges them as a stress test does."""
 
     task: AnyTask
     policy: PolicyUnderTest
     seed: int
     threads: int
     dumps: Path
-    """Where the state of a diverged simulation goes."""
+    """Directory for the state of diverged simulations."""
     tried: TriedEpisodes | None = None
-    """What an interrupted search of the same has run already; None: nothing is kept."""
+    """Episodes of an interrupted search that need not run again; None: nothing is kept."""
     by_return: bool = False
-    """The task knows no success, so episodes are judged by what they return."""
+    """Whether episodes are judged by their return, since the task does not define success."""
     least_return: float | None = None
-    """That counts as success then; None: none does."""
+    """Return that counts as success then; None: no return does."""
     success_means: str | None = None
-    """What success is then, for the reader."""
+    """What success means, for the reader."""
     _trial: AnyTask = field(init=False)
 
     def __post_init__(self) -> None:
-        """Put the task on the ground of a test."""
+        """Put the task on the ground of a stress test."""
         self._trial = self.task.trial(None)
 
     def undisturbed(self, sims: np.ndarray) -> list[Episode]:
-        """Episodes in which nothing is different, (S,)."""
+        """Run undisturbed episodes, (S,)."""
         return self.run(self._nominal(len(sims)), sims)
 
     def run(self, params: EpisodeParams, sims: np.ndarray) -> list[Episode]:
-        """One episode of each start, with its parameters, judged."""
+        """Run and judge one episode of each start with its parameters."""
         episodes: list[Episode] = []
         for first in range(0, len(sims), BLOCK):
             ids = np.arange(first, min(first + BLOCK, len(sims)))
@@ -59,7 +59,7 @@ class DisturbedStarts:
         return [self._judged(episode) for episode in episodes]
 
     def _block(self, params: EpisodeParams, sims: np.ndarray) -> list[Episode]:
-        """Episodes that are run together, not judged yet."""
+        """Run episodes together, without judging them."""
 
         def run() -> list[Episode]:
             batch = self._batch(params, sims)
@@ -68,7 +68,7 @@ class DisturbedStarts:
         return self.tried.episodes(params, sims, run) if self.tried else run()
 
     def calibrate(self, sims: np.ndarray) -> list[Episode]:
-        """Undisturbed episodes, by which all are judged where the task knows no success."""
+        """Calibrate by undisturbed episodes, if the task does not define success."""
         episodes = self.undisturbed(sims)
         self.by_return = not success_by_return.knows_success(episodes)
         if self.by_return:
@@ -83,13 +83,13 @@ class DisturbedStarts:
         return [self._judged(episode) for episode in episodes]
 
     def test(self, space: DisturbanceSpace, sims: np.ndarray) -> "DisturbanceTest":
-        """What tells of points of a space whether they fail in most of these starts, (S,)."""
+        """A test of whether points of a space fail in most of these starts, (S,)."""
         return DisturbanceTest(self, space, sims)
 
     def rows(
         self, params: EpisodeParams, sims: np.ndarray, labels: Sequence[dict[str, object]]
     ) -> list[StressEpisode]:
-        """The rows of episodes, with all that is measured of them."""
+        """Rows of episodes, with all measurements."""
         batch, mode = self._batch(params, sims), "mean"
         episodes, trace = traced_rollout.run(batch, self.policy, mode, self.threads, self.dumps)
         rows = []
@@ -112,15 +112,15 @@ class DisturbedStarts:
 
 @dataclass(frozen=True)
 class DisturbanceTest:
-    """Tells of points of a space whether they fail in most of some starts."""
+    """Tests whether points of a space fail in most of some starts."""
 
     episodes: DisturbedStarts
     space: DisturbanceSpace
     sims: np.ndarray
-    """The starts, (S,)."""
+    """Simulation numbers of the starts, (S,)."""
 
     def __call__(self, shares: np.ndarray, choices: np.ndarray) -> Outcomes:
-        """Run every start at each of N points; what returns are of is their mean."""
+        """Run every start at each of N points; returns are means over the starts."""
         starts = len(self.sims)
         params = self.space.params(shares, choices)
         repeated = params.rows(np.repeat(np.arange(len(shares)), starts))
@@ -131,7 +131,7 @@ class DisturbanceTest:
 
 
 def failed(episode: Episode) -> bool:
-    """Whether a policy failed in an episode; where the simulation diverged, nobody knows."""
+    """Whether a policy failed in an episode; a diverged simulation does not count."""
     if episode.diverged:
         return False
     if episode.success is None:
@@ -151,7 +151,7 @@ def critical_severities(
     resolution: np.ndarray,
     halvings: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Severities at which half of the starts fail, of K effects that act alone.
+    """Severities at which half of the starts fail, for each of K effects alone.
 
     Args:
         run: Severities of all effects, (K,), to the share of starts that fails at each, (K,).

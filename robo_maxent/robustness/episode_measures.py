@@ -1,4 +1,4 @@
-"""What is measured of one episode: tracking, effort, recovery, and how it ended. Pure functions."""
+"""Measurements of one episode: tracking, effort, recovery, and how it ended. Pure functions."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -22,35 +22,35 @@ from robo_maxent.types import Episode
 
 STUCK = 0.2  # of the way that was commanded
 PATH_POINTS = 32
-"""Of an episode's path, at most: a line through them looks like the path."""
+"""Most points of an episode's path."""
 LEAST_DISTANCE = 1.0  # m; on less, a cost of transport says nothing
 
 
 @dataclass(frozen=True)
 class Gait:
-    """How a robot followed its command, read before each of its L control steps."""
+    """Command and tracking of a robot before each of its L control steps."""
 
     command: np.ndarray
     """Forward m/s, leftward m/s, counter-clockwise rad/s, (3,)."""
     along: np.ndarray
-    """Velocity along the command, m/s; of a command to turn on the spot, rad/s, (L,)."""
+    """Velocity along the command, m/s, or rad/s for a command to turn on the spot, (L,)."""
     phase: np.ndarray
-    """Stride phase, NaN where it should stand, (L,)."""
+    """Stride phase, NaN where the robot should stand, (L,)."""
     error: np.ndarray
-    """Horizontal velocity, from the command, m/s, (L,)."""
+    """Error of the horizontal velocity, m/s, (L,)."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What an episode took, read before each of its L control steps."""
+    """Speed, power and violated limits before each of the L control steps of an episode."""
 
     speed: np.ndarray | None
-    """Horizontal speed of the base, m/s, (L,); None: the robot has no floating base."""
+    """Horizontal speed of the base, m/s, (L,); None if the base is fixed."""
     power: np.ndarray | None
-    """Sum over the joints of the size of torque times speed, W, (L,); None, as of the others: the
-    task does not say."""
+    """Absolute mechanical power, summed over the joints, W, (L,); None, as below, if the task
+    does not provide it."""
     saturated: np.ndarray | None
-    """Whether a motor was at the limit of its torque, bool, (L,)."""
+    """Whether a motor was at its torque limit, bool, (L,)."""
     beyond: np.ndarray | None
     """Whether a joint was beyond its range, bool, (L,)."""
 
@@ -60,21 +60,21 @@ class Safety:
     """Whether a robot was in a safe set before each of its L control steps, bool, (L,)."""
 
     own: np.ndarray
-    """Of its policy."""
+    """By the safe set of its own policy."""
     common: np.ndarray
-    """Of the first policy of the test, by which all can be compared."""
+    """By the safe set of the first policy of the test, for comparisons."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What turns counts of control steps into quantities."""
+    """Constants that turn counts of control steps into quantities."""
 
     control_dt: float
     """s."""
     weight: float
-    """Of the robot as it was compiled, N."""
+    """Weight of the robot as compiled, N."""
     gravity: float
-    """Its size, m/s²."""
+    """Size of gravity, m/s²."""
 
 
 def measured(
@@ -153,14 +153,14 @@ def outcome(episode: Episode, progress: float | None, moves: bool, by_return: bo
 
 
 def covered(gait: Gait) -> float | None:
-    """Share of the commanded way, or turn, that was covered; None: the command was to stand."""
+    """Share of the commanded way, or turn, that was covered; None for a command to stand."""
     linear, turning = np.linalg.norm(gait.command[:2]), abs(gait.command[2])
     asked = float(linear or turning) * len(gait.along)
     return float(gait.along.sum()) / asked if asked else None
 
 
 def push_spans(params: dict[str, Any], dt: float) -> list[tuple[int, int, int]]:
-    """Number of each push of an episode, and the control steps at which it begins and ends."""
+    """Number, first and last control step of each push of an episode."""
     spans = []
     for number, impulse in enumerate(params.get("push_impulse", [])):
         if any(impulse):
@@ -173,7 +173,7 @@ def push_spans(params: dict[str, Any], dt: float) -> list[tuple[int, int, int]]:
 def judged_pushes(
     episode: Episode, gait: Gait | None, safety: Safety, dt: float
 ) -> tuple[Push, ...]:
-    """Each push that the episode came to, and whether the robot recovered from it.
+    """The pushes of an episode, and whether the robot recovered from each.
 
     Pushes of one volley share their judgement, from the end of the last. A robot that was not in
     its safe set before the first of them has nothing to recover to.
@@ -208,7 +208,7 @@ def judged_pushes(
 
 
 def recovered_after(inside: np.ndarray, begin: int, end: int, dt: float) -> float | None:
-    """Time from the end of a push to recovery, s; None: there was none.
+    """Time from the end of a push to recovery, s; None if it did not recover.
 
     Args:
         inside: Whether the robot was safe at each control step, bool, (L,).
@@ -226,7 +226,7 @@ def recovered_after(inside: np.ndarray, begin: int, end: int, dt: float) -> floa
 def judged_grip(
     holding: np.ndarray | None, begin: float | None, steps: int, dt: float
 ) -> Grip | None:
-    """What became of an object that the hand held when a disturbance began.
+    """Whether an object was lost, and held again, after a disturbance began.
 
     Args:
         holding: Whether the hand had it at each control step of the episode, bool, (L,); None: the
@@ -249,7 +249,7 @@ def judged_grip(
 
 
 def thinned(positions: np.ndarray) -> Points:
-    """A path of at most PATH_POINTS, to the centimetre, of positions before L steps, m, (L, 2)."""
+    """A path with at most PATH_POINTS, rounded to cm, of positions before L steps, m, (L, 2)."""
     count = min(len(positions), PATH_POINTS)
     kept = np.linspace(0, len(positions) - 1, count).round().astype(int)
     return tuple((x, y) for x, y in positions[kept].round(2).tolist())
@@ -272,7 +272,7 @@ def tracking(params: dict[str, Any], gait: Gait, dt: float) -> tuple[float | Non
 def judged_safety(
     own: SafeSet | None, common: SafeSet | None, deviations: np.ndarray, names: tuple[str, ...]
 ) -> Safety | None:
-    """When an episode of L control steps was safe.
+    """Whether an episode was safe at each of its L control steps.
 
     Args:
         own: Safe set of the policy; None: it has none, and recovers from nothing.

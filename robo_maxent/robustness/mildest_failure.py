@@ -1,4 +1,4 @@
-"""The mildest point of a space at which something fails, found by evolution along rays.
+"""Finds the mildest point of a space at which something fails, by evolution along rays.
 
 Failing is yes or no, and says nothing of how far away the boundary is. So what evolves is a ray: in
 which proportion effects act (a direction), and what they leave open (directions and times in the
@@ -30,26 +30,26 @@ from robo_maxent.robustness.tested_points import (
 )
 
 HALVINGS = 5
-"""Of a ray: its length is then known to a 32nd of where it was first tried."""
+"""Halvings of a ray: its length is then known to a 32nd of where it was first tried."""
 FINE_HALVINGS = 8
-"""The same of a minimum in the end."""
+"""Halvings of a minimum in the end."""
 SCATTERED = 0.3
-"""Share of the tests that go to rays drawn at random."""
+"""Share of the tests that go to random rays."""
 RAYS = 64
-"""Of those, tested together at most."""
+"""Most random rays tested together."""
 BRANCHES = 3
-"""Minima that are looked for at once."""
+"""Number of minima that are searched at once."""
 MILDEST = 2 * BRANCHES
-"""Rays drawn at random that are halved to the end."""
+"""Number of random rays that are halved to the end."""
 SPREAD = 0.15
 """Standard deviation of the first generation, in shares and in ranges of what is left open."""
 DISTINCT = 0.15
-"""Distance from which two points count as different, see :func:`distance`."""
+"""Distance from which two points count as different; see :func:`distance`."""
 
 
 @dataclass
 class _Branch:
-    """A minimum on its way down."""
+    """A minimum that is being improved."""
 
     optimizer: CMA
     best: Point
@@ -58,7 +58,7 @@ class _Branch:
 
 
 class MildestFailure:
-    """A search; what it found so far can be asked for at any time, also when it was interrupted."""
+    """The search; its results so far can be read at any time."""
 
     def __init__(self, space: Space, test: Ledger, rng: np.random.Generator) -> None:
         """Begin with nothing.
@@ -74,7 +74,7 @@ class MildestFailure:
         self._branches: list[_Branch] = []
 
     def run(self) -> None:
-        """Search, with as many tests as there may be, or a few more; one ray takes few."""
+        """Search with about so many tests, at least those of one ray."""
         if self._effects + self._open == 1:
             only, alone = np.ones((1, 1)), np.zeros(1, int)
             self._rays = self._along(only, only[:, :0], alone + np.inf, alone, 1, FINE_HALVINGS)
@@ -88,12 +88,12 @@ class MildestFailure:
 
     @property
     def minima(self) -> list[Point]:
-        """Failures that differ, the mildest first."""
+        """Distinct failures, the mildest first."""
         known = [branch.best for branch in self._branches] or self._rays
         return self._distinct([point for point in known if np.isfinite(point.severity)])
 
     def scatter(self, tests: int) -> None:
-        """Draw rays at random, and see how mild those fail that are among the mildest."""
+        """Test random rays, and find how mildly the best of them fail."""
         together = min(RAYS, max(tests // 4, BRANCHES))
         while self._test.spent < tests:
             directions = random_directions(together, self._effects, self._rng)
@@ -104,13 +104,13 @@ class MildestFailure:
             self._rays += self._along(directions, choices, np.full(together, below), group, MILDEST)
 
     def _branch(self, point: Point) -> _Branch:
-        """Evolve rays from that of a point."""
+        """Start an evolution at a point."""
         mean = np.concatenate([unit(point.shares[None])[0], point.choices])
         seed = int(self._rng.integers(2**31))
         return _Branch(CMA(mean, SPREAD, seed=seed), point, point.severity)
 
     def _generation(self) -> None:
-        """Evolve every branch by a generation, all tested together."""
+        """Evolve every branch by one generation, all tested together."""
         asked = [
             np.array([branch.optimizer.ask() for _ in range(branch.optimizer.population_size)])
             for branch in self._branches
@@ -140,7 +140,7 @@ class MildestFailure:
         best: int,
         halvings: int = HALVINGS,
     ) -> list[Point]:
-        """How mild N rays fail, of those that fail at a severity or before their ends.
+        """Severity at which each of N rays fails.
 
         A ray is halved no more once it is known not to be among the best of its group.
 
@@ -176,7 +176,7 @@ class MildestFailure:
         ]
 
     def _polish(self) -> None:
-        """Leave out what a minimum does not need, then halve it finely."""
+        """Remove effects that a minimum does not need, then halve it finely."""
         falling = [branch for branch in self._branches if np.isfinite(branch.best.severity)]
         for place in range(self._effects - 1 if falling else 0):
             shares = np.array([branch.best.shares for branch in falling])
@@ -199,7 +199,7 @@ class MildestFailure:
                 branch.best = min(branch.best, point, key=rank)
 
     def _distinct(self, points: Sequence[Point]) -> list[Point]:
-        """The mildest points of which no two are alike, BRANCHES at most."""
+        """The mildest points without near duplicates, at most BRANCHES."""
         chosen: list[Point] = []
         for point in sorted(points, key=rank):
             apart = (distance(point, other, self._space) > DISTINCT for other in chosen)
@@ -209,7 +209,7 @@ class MildestFailure:
 
 
 def decoded(rays: np.ndarray, space: Space) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (N, K) and what is left open (N, D) of what evolves, (N, K + D).
+    """Directions (N, K) and choices (N, D) from the vectors that evolve, (N, K + D).
 
     Parts of a direction lose their sign. Numbers outside of [0, 1] go on from the other end where
     they are angles, and are reflected elsewhere.
@@ -222,7 +222,7 @@ def decoded(rays: np.ndarray, space: Space) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_rays(space: Space, test: Ledger, rng: np.random.Generator) -> list[Point]:
-    """What the rays that a search begins with come to, if all its tests go to such."""
+    """Result of the random rays alone, if all tests go to them."""
     search = MildestFailure(space, test, rng)
     search.scatter(test.most)
     return search.minima

@@ -1,4 +1,4 @@
-"""The episodes that a suite asks of each policy, in batches to run together.
+"""The plan of a stress test: which episodes each policy runs, in batches.
 
 A plan says what there is, not what is different about each episode: parameters are drawn where an
 episode is run, so that a plan of a million is small.
@@ -26,19 +26,19 @@ from robo_maxent.sim.catalogue import Catalogue
 from robo_maxent.sim.terrain_pool import LEVELS, TerrainPool
 
 VARIANTS = 2
-"""Patches of a kind and level; those of a random kind differ."""
+"""Number of patches per kind and level; those of a random kind differ."""
 PLANE = -1
-"""In the place of a patch."""
+"""Stands for no patch."""
 LOOKED_AT = 8
-"""Episodes of a condition whose parameters are drawn at first, to see if it is a disturbed one."""
+"""Episodes of a condition that are drawn first, to see whether it is disturbed."""
 
 
 @dataclass(frozen=True)
 class Episodes:
-    """Some episodes of a plan, all on one of the grounds: all that names them."""
+    """Some episodes of a plan, all on one ground."""
 
     conditions: list[list[Condition]]
-    """Those that each of J episodes stands for."""
+    """Conditions that each of J episodes counts for."""
     sims: np.ndarray
     """Simulation of each, int, (J,)."""
     patches: np.ndarray
@@ -47,40 +47,40 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The episodes that a condition brings into a plan, since none before it has them."""
+    """New episodes that a condition adds to a plan."""
 
     condition: Condition
     first: int
-    """Number of the first of them in the condition."""
+    """Number of the first of them within the condition."""
     count: int
     is_nominal: bool
-    """Nothing is different about them, so other conditions may have them too."""
+    """Whether they are undisturbed, so that other conditions can share them."""
     patch: int
-    """The first of the patches that they are on, or PLANE."""
+    """First patch of their terrain, or PLANE."""
 
     def sims(self, numbers: np.ndarray) -> np.ndarray:
-        """Simulations of episodes of the condition."""
+        """Simulation numbers of episodes of the condition."""
         return numbers if self.is_nominal else simulations(self.condition.first, numbers)
 
 
 @dataclass(frozen=True)
 class PolicyPlan:
-    """The episodes of one policy. One that several conditions have in common is run once."""
+    """The episodes of one policy; one that several conditions share runs once."""
 
     policy: PolicyUnderTest
     mode: str
     """How it acts: "mean", "sampled" or "baseline"."""
     stretches: tuple[Stretch, ...]
-    """One after the other, their episodes are those of the plan, numbered from 0."""
+    """Stretches whose episodes, one after the other, are numbered from 0."""
     undisturbed: tuple[Condition, ...]
-    """Those that undisturbed episodes stand for, each as far as it has so many."""
+    """Conditions that undisturbed episodes count for, each as far as it has so many."""
 
     def __len__(self) -> int:
-        """How many episodes there are."""
+        """Number of episodes."""
         return sum(stretch.count for stretch in self.stretches)
 
     def batches(self) -> Iterator[tuple[str, np.ndarray]]:
-        """What is run together, in order: undisturbed episodes, others on the plane, terrain.
+        """Batches in order: undisturbed episodes, others on the plane, then terrain.
 
         The first are apart for the sake of safe sets, which baselines don't have.
         """
@@ -122,7 +122,7 @@ class PolicyPlan:
 
 
 class Draws:
-    """The parameters of episodes, as their conditions ask for."""
+    """Draws the parameters of episodes."""
 
     def __init__(self, task: AnyTask, seed: int) -> None:
         """Draw nothing yet."""
@@ -132,13 +132,13 @@ class Draws:
         self._nominal = episode_params.nominal(task.perturbations, task.robot, 1)
 
     def params(self, condition: Condition, sims: np.ndarray) -> EpisodeParams:
-        """Those of some simulations, int, (k,), of a condition."""
+        """Parameters of some simulations, int, (k,), of a condition."""
         return self.axes[condition.axis].params(
             self._task, self._plant, condition.severity, condition.case, sims, self._seed
         )
 
     def of(self, episodes: Episodes) -> EpisodeParams:
-        """Those of some episodes of a plan, J rows."""
+        """Parameters of some episodes of a plan, J rows."""
         first = [stands[0] for stands in episodes.conditions]
         parts, start = [], 0
         for end in range(1, len(first) + 1):
@@ -148,7 +148,7 @@ class Draws:
         return EpisodeParams.join(parts)
 
     def is_nominal(self, condition: Condition) -> bool:
-        """Whether nothing is different about any episode of a condition."""
+        """Whether no episode of a condition is disturbed."""
         if self.axes[condition.axis].axis.is_ground:
             return False
         start, size = 0, LOOKED_AT
@@ -163,7 +163,7 @@ class Draws:
 
 
 class Stages:
-    """A task on its two grounds, each made when it is needed."""
+    """A task on plane and terrain, each built when it is needed."""
 
     def __init__(self, task: AnyTask, seed: int) -> None:
         """Make nothing yet."""
@@ -173,7 +173,7 @@ class Stages:
         self._being_made = threading.Lock()
 
     def batch(self, episodes: Episodes) -> Batch:
-        """Some episodes, to be run."""
+        """Some episodes as a batch that can be run."""
         patches = np.maximum(episodes.patches, 0)  # the plane is patch 0 of its own
         task = self._stage(on_terrain=bool(episodes.patches[0] != PLANE))
         return Batch(task, self._draws.of(episodes), episodes.sims, self._seed, patches)
@@ -189,7 +189,7 @@ class Stages:
 def planned(
     suite: Suite, task: AnyTask, policies: Sequence[PolicyUnderTest], seed: int
 ) -> list[PolicyPlan]:
-    """The episodes of each policy and way to act, the baselines last.
+    """Plans for all policies and modes, the baselines last.
 
     Raises:
         UsageError: There is no policy, or labels are the same.
@@ -214,12 +214,12 @@ def planned(
 def planned_round(
     conditions: Sequence[Condition], task: AnyTask, policy: PolicyUnderTest, seed: int
 ) -> PolicyPlan:
-    """The episodes of a round of refinement, of a policy's mean action."""
+    """Plan of a round of refinement, with a policy's mean action."""
     return _Planner(task, seed).plan(policy, "mean", conditions)
 
 
 def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
-    """The one simulation that runs the episode of a row again.
+    """A batch of one simulation that runs the episode of a row again.
 
     Raises:
         UsageError: The row is of an axis, a ground or a parameter that the task does not have.
@@ -238,7 +238,7 @@ def batch_of(row: StressEpisode, task: AnyTask) -> Batch:
 
 
 class _Planner:
-    """Turns conditions into episodes of one task and seed."""
+    """Turns conditions into episodes, for one task and seed."""
 
     def __init__(self, task: AnyTask, seed: int) -> None:
         self._task, self._draws = task, Draws(task, seed)
@@ -268,7 +268,7 @@ class _Planner:
         return self._known[condition]
 
     def _patch(self, condition: Condition) -> int:
-        """The first of the patches of a condition in the pool of a stress test, or PLANE."""
+        """First patch of a condition in the terrain pool of the stress test, or PLANE."""
         if not self._draws.axes[condition.axis].axis.is_ground:
             return PLANE
         kind, level = _catalogue(self._task).uneven.index(condition.case), int(condition.severity)
@@ -276,19 +276,19 @@ class _Planner:
 
 
 def _pool(task: AnyTask, seed: int, kinds: tuple[str, ...] | None = None) -> TerrainPool:
-    """Ground of some kinds, or all, that nothing but stress tests of this seed takes place on."""
+    """Terrain of some kinds, or all, that only stress tests of this seed use."""
     catalogue = _catalogue(task)
     kinds = kinds or catalogue.uneven
     return TerrainPool(kinds, LEVELS, VARIANTS, seed, Purpose.STRESS_TEST, catalogue)
 
 
 def _catalogue(task: AnyTask) -> Catalogue:
-    """What kinds of terrain there are where the task takes place."""
+    """Catalogue of the task's terrain."""
     assert task.terrain is not None  # or else it has no axis of terrain
     return task.terrain.catalogue
 
 
 def described(policies: Sequence[PolicyUnderTest]) -> list[dict[str, Any]]:
-    """What identifies policies, as JSON."""
+    """Identifying properties of policies, as JSON."""
     names = ("label", "file", "sha256", "answers")
     return [{name: getattr(policy, name) for name in names} for policy in policies]

@@ -1,4 +1,4 @@
-"""Where success falls along an axis is looked for by halving, rather than on a wider grid.
+"""Refines where success falls along an axis, by bisection between severities.
 
 After the severities of a suite, the one half way between the last that holds and the first that
 does not is tried with new starts, and so on, until the two are close together. Then, if a suite
@@ -19,17 +19,17 @@ from robo_maxent.robustness.axes import AnyTask
 from robo_maxent.robustness.suites import Condition, Suite, first_simulation, simulations
 
 NARROW = 0.1
-"""Of the range of an axis: how close is close."""
+"""Width of a bracket that is narrow enough, relative to the range of the axis."""
 ROUNDED = 3
-"""Digits of a severity that was found by halving."""
+"""Digits of a severity that was found by bisection."""
 
 
 @dataclass
 class _AtSeverity:
-    """The episodes of an axis at a severity."""
+    """Episodes of an axis at one severity."""
 
     case: str
-    """Of the first of them."""
+    """Case of the first episode."""
     cases: "array[int]" = field(default_factory=lambda: array("H"))
     sims: "array[int]" = field(default_factory=lambda: array("q"))
     hits: "array[int]" = field(default_factory=lambda: array("b"))
@@ -37,7 +37,7 @@ class _AtSeverity:
 
 
 class Outcomes:
-    """Whether the episodes of a policy's mean action succeeded: a few bytes each.
+    """Success of the episodes of a policy's mean action, a few bytes each.
 
     Their starts are named by case and simulation, for those of a test are of one seed.
     """
@@ -50,7 +50,7 @@ class Outcomes:
         self.add(rows)
 
     def add(self, rows: Iterable[StressEpisode]) -> None:
-        """Take more rows into account."""
+        """Add rows."""
         for row in rows:
             of_axis = self._of_axis.setdefault(row.axis, {})
             there = of_axis.setdefault(row.severity, _AtSeverity(row.case))
@@ -63,12 +63,12 @@ class Outcomes:
                 self._undisturbed.setdefault(row.sim, met(row))
 
     def is_nominal(self, axis: str, severity: float) -> bool:
-        """Whether episodes were run there, none of which was disturbed."""
+        """Whether all episodes at a severity are undisturbed."""
         there = self._of_axis.get(axis, {}).get(severity)
         return there is not None and not there.disturbed
 
     def severities(self, axis: Axis) -> list[float]:
-        """Where an axis was run, from mild to hard."""
+        """Severities that were run, from mild to hard."""
         less_is_worse = axis.severities[-1] < axis.severities[0]
         return sorted(self._of_axis.get(axis.name, {}), reverse=less_is_worse)
 
@@ -101,7 +101,7 @@ class Outcomes:
 
 
 def next_conditions(suite: Suite, task: AnyTask, known: Outcomes, number: int) -> list[Condition]:
-    """What to run next.
+    """Conditions to run in the next round.
 
     Args:
         suite: Whose refinement.
@@ -123,7 +123,7 @@ def next_conditions(suite: Suite, task: AnyTask, known: Outcomes, number: int) -
 
 
 def _fall(axis: Axis, known: Outcomes) -> Fall | None:
-    """What is known of the fall along an axis; None: it is no scale."""
+    """Estimated fall along an axis; None if it is no scale."""
     severities = known.severities(axis)
     if not axis.is_scale or len(severities) < 2:
         return None
@@ -131,7 +131,7 @@ def _fall(axis: Axis, known: Outcomes) -> Fall | None:
 
 
 def _conditions(axis: Axis, severity: float, episodes: int, number: int) -> list[Condition]:
-    """Those of one severity, with starts of their own in each round."""
+    """Conditions at one severity, with new starts in each round."""
     cases = axis.cases or ("",)
     each = max(round(episodes / len(cases)), 1)
     return [
@@ -154,7 +154,7 @@ def _first(axis: Axis, place: int, number: int) -> int:
 
 
 def next_severity(axis: Axis, found: Fall, until_proven: bool) -> float | None:
-    """The severity to try next; None: enough is known, or nothing more can be.
+    """The severity to try next; None if the fall is known well enough.
 
     Args:
         axis: With the severities that the task declares or the suite chose.

@@ -1,4 +1,4 @@
-"""Running a stress test, and running any of its episodes again.
+"""Runs a stress test, and runs any of its episodes again.
 
 Every policy meets the same episodes: the same starts, commands, noise and schedules of pushes,
 named by the seed and the simulation's number. So do the baselines, which tell what a robot survives
@@ -43,23 +43,23 @@ from robo_maxent.types import Episode
 from robo_maxent.versions import installed
 
 PACKAGES = ("robo-maxent", "mujoco", "numpy", "torch")
-"""Whose versions decide the last bit of a row."""
+"""Packages whose versions decide the last bit of a row."""
 CALIBRATING = f"{NOMINAL}-000"
 """The batch that a policy's safe set, or the return it needs, is calibrated from: its first
 undisturbed episodes."""
 ROUND = "round"
-"""In the names of shards of a refinement."""
+"""Beginning of the names of shards of a refinement."""
 DUMPS = "diverged"
-"""Directory of the states of simulations that diverged."""
+"""Directory for the states of diverged simulations."""
 FINE = 1000
-"""Parts of a shard that progress is shown in."""
+"""Parts of a shard in which progress is shown."""
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A batch of a policy, and where its rows go."""
+    """A batch of one policy, and the name under which its rows are stored."""
 
     name: str
     batch: str
@@ -68,11 +68,11 @@ class Shard:
 
     @property
     def calibrates(self) -> bool:
-        """Whether its policy is calibrated from it."""
+        """Whether it calibrates its policy."""
         return self.batch == CALIBRATING
 
     def order(self, known: dict[str, Any]) -> Order:
-        """What to run, with what was calibrated before."""
+        """The order to run it, with the calibration so far."""
         plan = self.plan
         episodes = plan.episodes(self.ids)
         return Order(self.name, plan.policy.label, plan.mode, episodes, self.calibrates, known)
@@ -80,13 +80,13 @@ class Shard:
 
 @dataclass(frozen=True)
 class Numbered:
-    """A plan, and what the names of its shards begin with."""
+    """A plan, and the beginning of its shards' names."""
 
     name: str
     plan: PolicyPlan
 
     def shards(self) -> list[Shard]:
-        """Its batches."""
+        """Shards of the plan."""
         return [
             Shard(f"{self.name}-{batch}", batch, self.plan, ids)
             for batch, ids in self.plan.batches()
@@ -104,7 +104,7 @@ def run(
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> Path:
-    """Evaluate policies, or continue where the same evaluation was interrupted.
+    """Run a stress test, or continue an interrupted one.
 
     Args:
         suite: What to evaluate.
@@ -176,7 +176,7 @@ def replay(row: StressEpisode, task: AnyTask, policy: PolicyUnderTest | None = N
 
 
 class _Evaluation:
-    """Has shards run, and keeps what comes of them."""
+    """Runs shards and stores their rows."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class _Evaluation:
         self._executor, self._shown = executor, shown
 
     def run(self, shards: Sequence[Shard]) -> None:
-        """Run the shards that are not there."""
+        """Run the missing shards."""
         known = self._known()
         orders = (shard.order(known) for shard in shards if not self._store.has(shard.name))
         dumps = self._store.directory / DUMPS
@@ -201,7 +201,7 @@ class _Evaluation:
                 self._shown.one_more()
 
     def refine(self, suite: Suite, plans: Sequence[Numbered]) -> list[str]:
-        """Run the rounds of all policies; the names of their shards, by policy and round."""
+        """Run the rounds of all policies; returns the names of their shards."""
         bench, asked = self._bench, {each.name: list[Shard]() for each in plans}
         following = {each.name: _following(suite, self._rows(each.shards())) for each in plans}
         for number in range(1, suite.refinement.rounds + 1):
@@ -242,7 +242,7 @@ class _Evaluation:
 
 
 class _OfFalls:
-    """Says what to run next to find where success falls, of as little of the rows as that takes."""
+    """Chooses the conditions of the next round to locate falls, from few of the rows."""
 
     def __init__(self, suite: Suite, rows: Iterable[StressEpisode]) -> None:
         self._suite, self._outcomes = suite, refinement.Outcomes(rows)
@@ -255,7 +255,7 @@ class _OfFalls:
 
 
 class _OfLimits:
-    """Says what to run next to decide limits."""
+    """Chooses the conditions of the next round to decide limits."""
 
     def __init__(self, suite: Suite, rows: Iterable[StressEpisode]) -> None:
         self._suite, self._rows = suite, [*RowTable(rows)]  # without what nobody counts
@@ -268,28 +268,28 @@ class _OfLimits:
 
 
 def _following(suite: Suite, rows: Iterable[StressEpisode]) -> _OfFalls | _OfLimits:
-    """Who says what to run after the rows of a policy."""
+    """The chooser of next conditions after the rows of a policy."""
     return _OfLimits(suite, rows) if suite.limits else _OfFalls(suite, rows)
 
 
 class _Shown:
-    """Shows how much of an evaluation is done, in shards that take about as long."""
+    """Shows the progress of an evaluation, in shards."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
         self._shown = 0
 
     def part(self, count: int, steps: int) -> None:
-        """So much is done of the present shard, or of all that are run now together."""
+        """Show progress within the present shards."""
         self._show(self._done * FINE + FINE * count // steps)
 
     def one_more(self) -> None:
-        """A shard is done."""
+        """Count a finished shard."""
         self._done += 1
         self._show(self._done * FINE)
 
     def all(self) -> None:
-        """Nothing is left to do."""
+        """Show that everything is done."""
         self._show(self._total * FINE)
 
     def _show(self, parts: int) -> None:
@@ -300,14 +300,14 @@ class _Shown:
 
 
 def _now() -> str:
-    """The date and the time of day, UTC, ISO 8601."""
+    """Date and time, UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _decisive(
     suite: Suite, task: AnyTask, policies: Sequence[PolicyUnderTest], seed: int
 ) -> dict[str, Any]:
-    """What decides the rows, and how to read them."""
+    """Everything that decides the rows, and how to read them."""
     return {
         "format": SUITE_FORMAT,
         "suite": suite.name,
@@ -329,7 +329,7 @@ def _decisive(
 
 
 def capture_impulses(task: AnyTask) -> dict[str, float]:
-    """The capture impulse of the robot; empty of one that does not stand on feet."""
+    """Capture impulse of the robot; empty if it does not stand on feet."""
     if not (task.robot.spec.base and task.robot.spec.feet):
         return {}
     return capture_impulse(task.robot).to_json()

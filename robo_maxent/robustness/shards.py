@@ -1,4 +1,4 @@
-"""A shard of a stress test: a batch of episodes that may be run anywhere, and again.
+"""Shards of a stress test: batches of episodes that any process can run, and run again.
 
 An :class:`Order` and the :class:`Bench` that all of a test share decide its rows, bit for bit, and
 both can be pickled: another process runs it as well as this one.
@@ -28,41 +28,40 @@ from robo_maxent.types import Episode
 
 @dataclass(frozen=True)
 class Order:
-    """What to run, and all that is known before it is."""
+    """A shard to run, with everything that must be known before."""
 
     shard: str
-    """Where its rows go."""
+    """Name under which its rows are stored."""
     label: str
-    """Of the policy."""
+    """Label of the policy."""
     mode: str
     episodes: Episodes
     calibrates: bool
-    """Whether these are the episodes that the policy is calibrated from."""
+    """Whether these episodes calibrate the policy."""
     known: dict[str, Any]
-    """What was calibrated before; see :mod:`robo_maxent.robustness.calibration`."""
+    """Calibration so far; see :mod:`robo_maxent.robustness.calibration`."""
 
     def __str__(self) -> str:
-        """For people: the name of the shard."""
+        """Name of the shard."""
         return f"shard {self.shard}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an order."""
+    """Result of an order."""
 
     rows: int
-    """How many there are: one for each condition that an episode stands for."""
+    """Number of rows: one for each condition that an episode counts for."""
     lines: str
-    """The rows, one JSON object a line: whoever runs an order writes them, who keeps them need
-    not."""
+    """The rows, one JSON object a line, written by whoever runs the order."""
     known: dict[str, Any]
-    """What is calibrated now."""
+    """Calibration after these episodes."""
     dumps: dict[str, bytes] = field(default_factory=dict)
-    """Name -> file of a simulation that diverged, where it was run elsewhere."""
+    """Name -> file of a diverged simulation, if it ran elsewhere."""
 
 
 class Bench:
-    """What all orders of a stress test share: the task, the policies and the seed."""
+    """What all orders of a stress test share: task, policies and seed."""
 
     def __init__(self, task: AnyTask, policies: Sequence[PolicyUnderTest], seed: int) -> None:
         """Make nothing yet."""
@@ -70,7 +69,7 @@ class Bench:
         self._stages = Stages(task, seed)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel without what was made for it."""
+        """Pickle without caches."""
         return Bench, (self.task, self.policies, self.seed)
 
     def run(
@@ -110,7 +109,7 @@ class Bench:
         return Outcome(len(rows), as_lines(rows), dict(known))
 
     def is_thread_safe(self, order: Order) -> bool:
-        """Whether others may be run at the same time."""
+        """Whether several orders may run at the same time."""
         return self.task.thread_safe and self._policy(order.label).thread_safe
 
     def _policy(self, label: str) -> PolicyUnderTest:
@@ -119,11 +118,11 @@ class Bench:
 
 
 Completed = Generator[tuple[Order, Outcome], None, None]
-"""Orders and what came of them; closed, it ends what is on its way."""
+"""Finished orders and their outcomes; closing it stops what still runs."""
 
 
 class Executor(Protocol):
-    """Runs orders, here or elsewhere."""
+    """Protocol of what runs orders, here or elsewhere."""
 
     def completed(
         self,
@@ -132,7 +131,7 @@ class Executor(Protocol):
         dumps: Path,
         shown: Shown,
     ) -> Completed:
-        """Orders and what came of them, each as soon as it is finished, in any order.
+        """Yield orders and their outcomes as they finish, in any order.
 
         Args:
             bench: What the orders share.
@@ -145,15 +144,15 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class InProcess:
-    """Here, on several threads: an order on each, or where that is not safe, one order on all."""
+    """Runs orders in this process: one per thread, or one on all threads if that is not safe."""
 
     threads: int = 0
-    """0: one per CPU."""
+    """Number of threads; 0: one per CPU."""
 
     def completed(
         self, bench: Bench, orders: Iterable[Order], dumps: Path, shown: Shown
     ) -> Completed:
-        """Orders and what came of them, in the order in which they are finished."""
+        """Yield orders and their outcomes as they finish."""
         threads = self.threads or machine.threads()
         for is_safe, alike in groupby(orders, bench.is_thread_safe):
             if is_safe and threads > 1:
@@ -166,7 +165,7 @@ class InProcess:
 def _at_once(
     bench: Bench, orders: Iterator[Order], dumps: Path, shown: Shown, threads: int
 ) -> Completed:
-    """Orders and what came of them, so many at a time.
+    """Yield orders and their outcomes, so many at a time.
 
     The last ones are simulated by all threads each, so that none waits for another to finish.
     """
@@ -188,13 +187,13 @@ def _at_once(
 
 
 def _grip(task: AnyTask, episode: Episode, holding: np.ndarray | None) -> Grip | None:
-    """What became of what the hand held when the first disturbance of an episode began."""
+    """Whether an object was lost after the first disturbance of an episode."""
     begins = (effect.begins(episode.params) for effect in task.perturbations)
     first = min((begin for begin in begins if begin is not None), default=None)
     return judged_grip(holding, first, task.episode_steps, task.control_dt)
 
 
 def scale_of(task: AnyTask) -> Scale:
-    """What turns its counts of control steps into quantities."""
+    """Constants that turn a task's counts of control steps into quantities."""
     gravity = float(np.linalg.norm(task.robot.model.opt.gravity))
     return Scale(task.control_dt, task.robot.mass * gravity, gravity)

@@ -1,4 +1,4 @@
-"""Where a stress test is kept, so that an interrupted one continues.
+"""The directory of a stress test, from which an interrupted one continues.
 
 ``suite.json`` says what is evaluated; ``rows/`` has a shard for every batch that is done, each
 complete or absent; ``episodes.jsonl`` has all rows, once all batches are. A shard names the plan
@@ -24,7 +24,7 @@ DESCRIPTION, SHARDS, EPISODES = "suite.json", "rows", "episodes.jsonl"
 
 
 class Store:
-    """The directory of one stress test, which nobody else may write to meanwhile."""
+    """The directory of one stress test, locked while it is open."""
 
     def __init__(
         self,
@@ -62,12 +62,12 @@ class Store:
         self._describe()
 
     def add(self, more: Mapping[str, Any]) -> None:
-        """Say more in ``suite.json``."""
+        """Add notes to ``suite.json``."""
         self.description |= more
         self._describe()
 
     def has(self, shard: str) -> bool:
-        """Whether a shard is there.
+        """Whether a shard is stored.
 
         Raises:
             UsageError: What is there is not a complete shard of this plan.
@@ -98,18 +98,18 @@ class Store:
         return True
 
     def write(self, shard: str, rows: int, lines: str) -> None:
-        """Keep a finished shard: how many rows it has, and the rows, a line each."""
+        """Store a finished shard: number of rows, and the rows, a line each."""
         digest = hashlib.sha256(lines.encode()).hexdigest()
         header = {"shard": shard, "plan": self._key, "rows": rows, "sha256": digest}
         write_atomically(self._path(shard), f"{json.dumps(header)}\n{lines}")
 
     def rows(self, shard: str) -> list[StressEpisode]:
-        """The rows of a shard that is there."""
+        """Rows of a stored shard."""
         _, *lines = self._path(shard).read_text().splitlines()
         return [StressEpisode.from_json(json.loads(line)) for line in lines]
 
     def join(self, rounds: Sequence[str]) -> Path:
-        """Put all rows into one file, in the order of the shards, then of those of rounds.
+        """Join all rows into one file, in the order of the shards, then of the rounds.
 
         Args:
             rounds: Names of all shards that there were of rounds.
@@ -124,7 +124,7 @@ class Store:
         return target
 
     def close(self) -> None:
-        """Let others write there."""
+        """Unlock the directory."""
         self._lock.release()
 
     def _lines(self, shards: Sequence[str]) -> Iterable[str]:
@@ -142,7 +142,7 @@ class Store:
         return self.directory / SHARDS / f"{shard}.jsonl"
 
     def _locked(self) -> FileLock:
-        """Make the directory, unless it is something else's, and lock it."""
+        """Make and lock the directory, unless it is something else's."""
         directory = self.directory
         busy = f"another evaluation is running in {directory}: wait for it, or give another"
         try:
@@ -164,7 +164,7 @@ class Store:
                 )
 
     def _found(self, plan: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What an evaluation of this plan said here before; None: there was none."""
+        """Notes of an earlier evaluation of this plan; None if there was none."""
         path = self.directory / DESCRIPTION
         if not path.exists():
             return None
@@ -200,12 +200,12 @@ class Store:
 
 
 def fingerprint(plan: Mapping[str, Any]) -> str:
-    """A name for a plan: equal plans have the same, others another."""
+    """Digest of a plan."""
     return hashlib.sha256(json.dumps(_decisive(plan), sort_keys=True).encode()).hexdigest()
 
 
 def _decisive(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan without the places of its policies: they act the same wherever their files lie."""
+    """A plan without the paths of its policies, which change no row."""
     policies = plan.get("policies")
     if not isinstance(policies, list):
         return dict(plan)

@@ -41,15 +41,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class StressTestResult:
-    """What a stress test left."""
+    """Results of a stress test."""
 
     report: Path
     rows: Path
     analysis: Analysis
     limits: tuple[JudgedLimit, ...]
-    """Of a suite that has limits: what its episodes say of them."""
+    """Judged limits, of a suite that has some."""
     why_no_clips: str
-    """Empty where all chosen failures were filmed, or there was none."""
+    """Why failures are not filmed; empty if all chosen ones were, or there was none."""
 
 
 def stress_test(
@@ -65,7 +65,7 @@ def stress_test(
     filming: Progress | None = None,
     executor: Executor | None = None,
 ) -> StressTestResult:
-    """Evaluate policies, or continue, and write the report.
+    """Run or continue a stress test, and write its report.
 
     Args:
         suite: What to evaluate.
@@ -108,7 +108,7 @@ def read(out: str | os.PathLike[str]) -> tuple[list[StressEpisode], dict[str, An
 
 
 def read_description(out: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a stress test was, and how a row of it is run again.
+    """Read what a stress test was, and how its rows are run again.
 
     Raises:
         UsageError: There is none, or a file holds something else; the message says what.
@@ -145,7 +145,7 @@ def rows_of(out: str | os.PathLike[str]) -> Iterator[StressEpisode]:
 
 
 def replay_command(directory: Path, code: str | None) -> str:
-    """What runs a row of a stress test again, with ``{row}`` in the place of its name.
+    """Command that runs a row again, with ``{row}`` for its name.
 
     Args:
         directory: Of the test.
@@ -158,7 +158,7 @@ def replay_command(directory: Path, code: str | None) -> str:
 def _worst_case(
     directory: Path, policies: Sequence[PolicyUnderTest], description: dict[str, Any]
 ) -> worst_case_section.Section | None:
-    """What a search beside a stress test found of one of its policies; None: there was none.
+    """Result of a worst-case search beside a stress test; None if there was none.
 
     What can't be read is noted in the description.
     """
@@ -182,7 +182,7 @@ def _worst_case(
 
 
 def _row(path: Path, number: int, line: str) -> StressEpisode:
-    """A line of the file of rows.
+    """Read a line of the file of rows.
 
     Raises:
         UsageError: It is none; the message says which, and what was expected.
@@ -194,7 +194,7 @@ def _row(path: Path, number: int, line: str) -> StressEpisode:
 
 
 def row_of(rows: Iterable[StressEpisode], name: str) -> StressEpisode:
-    """The row of a name, as the report shows it.
+    """Find a row by its name, as reports show it.
 
     Raises:
         UsageError: There is no such row.
@@ -215,7 +215,7 @@ def film(
     path: str | os.PathLike[str],
     settings: video.VideoSettings = CLIP,
 ) -> None:
-    """Record the episode of a row as an mp4; a baseline policy is known by its label.
+    """Film the episode of a row as an mp4; baselines are found by their label.
 
     Raises:
         UsageError: The policy is missing.
@@ -243,7 +243,7 @@ def _films(
     policies: Sequence[PolicyUnderTest],
     filming: Progress | None,
 ) -> tuple[dict[str, bytes], str]:
-    """Films of failures by row, and why there are not more."""
+    """Films of failures by row, and why some are missing."""
     by_label = {policy.label: policy for policy in policies}
     films: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as directory:

@@ -1,4 +1,4 @@
-"""Success by return, where a task knows no success: a policy keeps most of its lead over chance.
+"""Success by return, for tasks without success: a policy must keep most of its lead over chance.
 
 The lead is the mean return of its own undisturbed episodes less that of random actions. Neither
 what is added to a reward nor what it is multiplied by changes who succeeds.
@@ -12,14 +12,14 @@ import numpy as np
 from robo_maxent.types import Episode
 
 SHARE = 0.8
-"""Of its lead over random actions that a policy keeps where it succeeds."""
+"""Share of its lead over random actions that a policy must keep."""
 RANDOM = "random"
-"""Baseline of a task without success, which says what return is chance."""
+"""Baseline whose return counts as chance."""
 RANDOM_EPISODES = 16
 
 
 def knows_success(episodes: Sequence[Episode]) -> bool:
-    """Whether a task says of all its episodes if they succeeded; one that diverged did not."""
+    """Whether a task says of all finished episodes whether they succeeded."""
     return all(e.success is not None for e in episodes if not e.diverged)
 
 
@@ -29,12 +29,12 @@ def mean_return(episodes: Sequence[Episode]) -> float:
 
 
 def needed(own: float, random: float) -> float | None:
-    """Return that counts as success; None: none does, for the policy is no better than chance."""
+    """Return that counts as success; None if the policy is no better than chance."""
     return random + SHARE * (own - random) if own > random else None
 
 
 def judged(episode: Episode, least: float | None) -> Episode:
-    """An episode of which nobody said whether it succeeded, judged by the least return for that."""
+    """Judge an episode without success by its return."""
     if episode.success is not None:
         return episode
     well = least is not None and episode.reward >= least
@@ -42,7 +42,7 @@ def judged(episode: Episode, least: float | None) -> Episode:
 
 
 def explained(task: str, random: float, least: Mapping[str, float | None]) -> str:
-    """What success means, for the reader of a report; ``least`` has a return for each policy."""
+    """What success means, for the reader of a report; ``least`` has the return of each policy."""
     each = ", ".join(
         f"{label} {'none, it is no better' if value is None else f'{value:.4g}'}"
         for label, value in least.items()

@@ -1,4 +1,4 @@
-"""Which axes a suite has, and how many episodes of each; the axes themselves say how many."""
+"""Suites: which axes a stress test has, and how many episodes of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,20 +14,20 @@ from robo_maxent.robustness.axes import AnyTask, Disturbance, disturbances, requ
 from robo_maxent.seeds import word
 
 MOST = 1000
-"""Episodes that a condition may have, before they are multiplied."""
+"""Most episodes of a condition, before the factor."""
 CASES = 100
-"""Cases that an axis may have."""
+"""Most cases of an axis."""
 
 SPAN = 2**32 * CASES * MOST
-"""Numbers of simulations that all axes and cases have together, ``MOST`` each."""
+"""Simulation numbers of all axes and cases together, ``MOST`` each."""
 
 USUAL = {"quick": Share(24, 4), "full": Share(48, 8)}
-"""Suite -> how much it has of an axis that does not say."""
+"""Suite -> its share of an axis that declares none."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What some episodes have in common."""
+    """What a group of episodes has in common."""
 
     axis: str
     severity: float
@@ -40,7 +40,7 @@ class Condition:
     condition are independent, while along a severity the same ones are met again. Undisturbed
     episodes are those of ``nominal``, from 0 on, for all axes."""
     round: int = 0
-    """Of a refinement, from 1; 0: of the severities of the suite."""
+    """Round of a refinement, from 1; 0 for the severities of the suite."""
 
     @property
     def label(self) -> dict[str, Any]:
@@ -50,14 +50,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Refinement:
-    """How success is looked for between the severities of a suite, one of each axis a round."""
+    """How success is refined between the severities of a suite, one severity per axis and round."""
 
     rounds: int = 0
-    """At most."""
+    """Most rounds."""
     episodes: int = 0
-    """A round, of all cases of an axis together; at least one of each."""
+    """Episodes per round, over all cases of an axis; at least one per case."""
     until_proven: bool = False
-    """Whether to go on until the interval of a fall is as narrow as what it was seen between."""
+    """Whether to continue until the interval of a fall is as narrow as its bracket."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class Suite:
     name: str
     summary: str
     shares: Mapping[str, Share] | None = None
-    """Axis -> how much of it; None: of every axis what it says, or the usual."""
+    """Axis -> its share; None: every axis has its own, or the usual."""
     only_axes: tuple[str, ...] | None = None
-    """The axes beside the nominal one; None: all that the task has."""
+    """Axes beside the nominal one; None: all of the task."""
     refinement: Refinement = Refinement()
     limits: tuple[Limit, ...] = ()
-    """What has to hold: then rounds are for the limits that are open, and not for falls."""
+    """Limits to decide; rounds are then for undecided limits, not for falls."""
     factor: int = 1
-    """By how much all numbers of episodes are multiplied."""
+    """Factor of all numbers of episodes."""
 
     def __post_init__(self) -> None:
-        """Check that there is something to calibrate safe sets from."""
+        """Check that safe sets can be calibrated."""
         if not 1 <= self.factor <= MOST:
             raise UsageError(f"the factor of episodes must be 1 to {MOST:,}, got {self.factor}")
         shares = self.shares
@@ -95,7 +95,7 @@ class Suite:
             )
 
     def only(self, names: Sequence[str], task: AnyTask) -> "Suite":
-        """The same suite with these axes only, and the nominal one.
+        """The suite with only these axes and the nominal one.
 
         Raises:
             UsageError: The suite or the task has no such axis; the message lists those it has.
@@ -106,7 +106,7 @@ class Suite:
         return replace(self, only_axes=tuple(names))
 
     def times(self, factor: int) -> "Suite":
-        """The same suite with so many times as many episodes of everything.
+        """The suite with a multiple of all episodes.
 
         Raises:
             UsageError: The factor is out of range.
@@ -115,7 +115,7 @@ class Suite:
         return replace(self, factor=self.factor * factor, refinement=more)
 
     def share(self, axis: Axis) -> Share | None:
-        """How much of an axis there is; None: nothing."""
+        """The share of an axis; None: no episodes."""
         usual = USUAL.get(self.name)
         if self.shares is not None:
             share = self.shares.get(axis.name)
@@ -129,11 +129,11 @@ class Suite:
         )
 
     def axes(self, task: AnyTask) -> dict[str, Axis]:
-        """The axes that it has of a task, at its severities, by name."""
+        """Axes of a task that it has, with its severities, by name."""
         return {name: axis for name, (axis, _) in self._parts(task).items()}
 
     def conditions(self, task: AnyTask, mode: str) -> list[Condition]:
-        """What there is of it for a task, for "mean" or "sampled" actions or a "baseline".
+        """Its conditions for a task, for "mean" or "sampled" actions or a "baseline".
 
         Raises:
             UsageError: An axis has so many cases that their episodes would be those of another.
@@ -171,7 +171,7 @@ class Suite:
 
 
 def thinned(usual: Share, axis: Axis, suite: str) -> Share:
-    """The usual share of an axis; the quick suite has three of many severities."""
+    """The usual share of an axis; the quick suite keeps three of many severities."""
     severities = axis.severities
     if suite != "quick" or len(severities) <= 3:
         return usual
@@ -192,7 +192,7 @@ def first_simulation(axis: str, case: int) -> int:
 
 
 def simulations(first: int, numbers: np.ndarray) -> np.ndarray:
-    """Simulations of episodes of a condition, by their numbers in it, int, any shape.
+    """Simulation numbers of episodes, from their numbers in a condition, int, any shape.
 
     Each axis and case has ``MOST`` numbers in a row; where it needs more, they go on beyond those
     of all others.
@@ -218,7 +218,7 @@ SUITES: dict[str, Suite] = {
         ),
     )
 }
-"""Name -> suite. A task has of each what it supports."""
+"""Name -> suite."""
 
 
 def find(name: str) -> Suite:

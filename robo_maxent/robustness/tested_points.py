@@ -1,4 +1,4 @@
-"""Points of a space of disturbances, tested: how mild they are, how different, and at random.
+"""Tested points of a disturbance space: severities, distances, and random search.
 
 Nothing here knows a simulation: a test is a function, and a space says how far its effects reach.
 """
@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 
 MOST_DRAWN = 256
-"""Points drawn at random that are tested together."""
+"""Most random points tested together."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of N points."""
+    """Results of N points."""
 
     failed: np.ndarray
     """Bool, (N,)."""
@@ -25,11 +25,11 @@ class Outcomes:
 
 
 Test = Callable[[np.ndarray, np.ndarray], Outcomes]
-"""Shares (N, K) and what is left open (N, D) to what became of it."""
+"""Function from shares (N, K) and choices (N, D) to outcomes."""
 
 
 class Space(Protocol):
-    """Where points lie: K shares, and D numbers in [0, 1]."""
+    """Protocol of the space: K shares, and D numbers in [0, 1]."""
 
     @property
     def reach(self) -> np.ndarray:
@@ -38,35 +38,35 @@ class Space(Protocol):
 
     @property
     def circular(self) -> np.ndarray:
-        """Of which numbers 0 and 1 are the same, bool, (D,)."""
+        """Which numbers are angles, so that 0 and 1 are the same, bool, (D,)."""
         ...
 
     @property
     def owner(self) -> np.ndarray:
-        """The effect that each number belongs to, int, (D,)."""
+        """Index of the effect that each number belongs to, int, (D,)."""
         ...
 
     def snapped(self, shares: np.ndarray) -> np.ndarray:
-        """The nearest shares that there are, no harder, (N, K)."""
+        """Shares rounded down to severities that exist, (N, K)."""
         ...
 
 
 @dataclass(frozen=True)
 class Point:
-    """A disturbance, tested."""
+    """A tested disturbance."""
 
     shares: np.ndarray
     """How hard each effect is, (K,)."""
     choices: np.ndarray
-    """What that leaves open, in [0, 1], (D,)."""
+    """Free choices of the effects, in [0, 1], (D,)."""
     severity: float
-    """Length of the shares; infinite: it did not fail."""
+    """Length of the shares; infinite if it did not fail."""
     returned: float
     """Sum of rewards."""
 
 
 class Ledger:
-    """Counts tests, and notes how the mildest failure came down."""
+    """Counts tests, and records how the mildest failure improved."""
 
     def __init__(
         self, test: Test, most: int, progress: Callable[[int, int], None] | None = None
@@ -84,7 +84,7 @@ class Ledger:
         """After how many tests a milder failure was known, and its severity."""
 
     def __call__(self, shares: np.ndarray, choices: np.ndarray) -> Outcomes:
-        """Test some points."""
+        """Test points and count them."""
         outcomes = self._test(shares, choices)
         severities = np.where(outcomes.failed, lengths(shares), np.inf)
         for number, severity in enumerate(severities.tolist(), self.spent + 1):
@@ -128,7 +128,7 @@ def random_directions(n: int, effects: int, rng: np.random.Generator) -> np.ndar
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of the same directions and of length 1, (N, K); 0 stays 0."""
+    """Vectors scaled to length 1, (N, K); 0 stays 0."""
     size = lengths(vectors)
     return vectors / np.where(size > 0.0, size, 1.0)[:, None]
 

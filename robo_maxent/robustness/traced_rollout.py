@@ -1,4 +1,4 @@
-"""Many different episodes of one policy, run together and read step by step.
+"""Runs many different episodes of one policy together, and measures them step by step.
 
 What comes of an episode depends on the policy, the seed, its simulation number and its parameters,
 not on what else is in the batch nor on the number of threads. Simulations promise that; a policy is
@@ -32,19 +32,19 @@ from robo_maxent.seeds import Purpose
 from robo_maxent.types import Act, Episode
 
 BLOCK = 256
-"""Simulations in a batch, at most."""
+"""Most simulations in a batch."""
 LEAST_PART = 64
-"""Simulations that are worth a thread of their own, since a policy is asked about BLOCK anyway."""
+"""Fewest simulations for which another thread pays off."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Episodes to run one after the other, as many at once as the task allows."""
+    """Episodes to run, as many at once as the task allows."""
 
     task: AnyTask
-    """As :meth:`StressTask.trial` makes it."""
+    """Task from :meth:`StressTask.trial`."""
     params: EpisodeParams
-    """N rows."""
+    """Parameters, N rows."""
     sims: np.ndarray
     """Number of each simulation, int, (N,)."""
     seed: int
@@ -57,18 +57,18 @@ class Batch:
         dump_dir: str | os.PathLike[str] = "runs/diverged",
         filmed: bool = False,
     ) -> Any:
-        """The simulations of these episodes, which rest when theirs has ended."""
+        """Simulations of these episodes; ended ones rest."""
         return self.task.at(self.patches).trial_env(
             self.params, self.sims, self.seed, threads, dump_dir, filmed=filmed
         )
 
     @property
     def block(self) -> int:
-        """How many observations a policy is asked about at a time."""
+        """Number of observations that a policy gets at a time."""
         return min(BLOCK, self.task.most_simulations)
 
     def parts(self, threads: int = 1) -> "list[tuple[slice, Batch]]":
-        """What is simulated together, for each of so many threads, and which of the N that is."""
+        """Indices of the simulations for each of several threads."""
         n = len(self.sims)
         threads = min(threads, max(n // LEAST_PART, 1))
         size = min(self.task.most_simulations, -(-n // threads))
@@ -83,10 +83,10 @@ class Batch:
 
 
 class Trace:
-    """What is read of N episodes before each of at most T control steps."""
+    """Measurements of N episodes before each of at most T control steps."""
 
     def __init__(self, task: AnyTask, n: int) -> None:
-        """Read nothing yet."""
+        """Begin without measurements."""
         self._shape = n, task.episode_steps
         self.deviation_names = tuple(task.deviation_units)
         self.deviations = np.zeros((*self._shape, len(self.deviation_names)))
@@ -94,7 +94,7 @@ class Trace:
         self._read: dict[str, np.ndarray] = {}
 
     def read(self, reading: Reading, rows: slice, count: int) -> None:
-        """Note what is true of some of the episodes before control step ``count``."""
+        """Measure some of the episodes before control step ``count``."""
         for place, name in enumerate(self.deviation_names if reading.deviations else ()):
             assert reading.deviations is not None
             self.deviations[rows, count, place] = reading.deviations[name]
@@ -117,29 +117,29 @@ class Trace:
                 self._array(name, shape, value.dtype)[rows, count] = value
 
     def gait(self, sim: int, length: int) -> Gait | None:
-        """How a robot followed its command; None: there are no commands."""
+        """Command and tracking of an episode; None if there are no commands."""
         if "command" not in self._read:
             return None
         parts = (self._read[name][sim, :length] for name in ("along", "phase", "error"))
         return Gait(self._read["command"][sim], *parts)
 
     def holding(self, sim: int, length: int) -> np.ndarray | None:
-        """Whether the hand had what it handles, bool, (L,); None: the task does not say."""
+        """Whether the hand held its object, bool, (L,); None: the task does not say."""
         return self._read["holding"][sim, :length] if "holding" in self._read else None
 
     def path(self, sim: int, length: int) -> Points | None:
-        """Where an episode went; None: the task has no floor plan."""
+        """Path of an episode; None if the task has no floor plan."""
         if "position" not in self._read:
             return None
         return thinned(self._read["position"][sim, :length])
 
     def effort(self, sim: int, length: int) -> Effort:
-        """What an episode took."""
+        """Effort of an episode."""
         names = ("speed", "power", "saturated", "beyond")
         return Effort(*(self._read[n][sim, :length] if n in self._read else None for n in names))
 
     def undisturbed(self, episodes: list[Episode], dt: float) -> list[np.ndarray]:
-        """Deviations after the first second of the episodes that went well, (steps, F) each.
+        """Deviations after the first second of successful episodes, (steps, F) each.
 
         That is those that succeeded, or of a task that knows no success did not terminate, that
         have no policy error, and are longer than that second.
@@ -154,7 +154,7 @@ class Trace:
         ]
 
     def _array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike = float) -> np.ndarray:
-        """One of what is read, which any of several threads may be the first to read."""
+        """An array of measurements, made by the thread that needs it first."""
         if name not in self._read:
             self._read.setdefault(name, np.zeros(shape, dtype))
         return self._read[name]
@@ -205,7 +205,7 @@ def _together(
     rows: slice,
     progress: Shown,
 ) -> list[Episode]:
-    """Run one episode in each simulation of ``env``, which are some rows of a trace."""
+    """Run one episode in each simulation of ``env``, for some rows of a trace."""
     task, n = batch.task, len(batch.sims)
     choose, counts = _chooser(batch, policy, mode), itertools.count()
     checked = CheckedPolicy(lambda obs: choose(obs, next(counts)), task.action_space)
@@ -231,7 +231,7 @@ def _together(
 
 
 def in_blocks(act: Act, size: int = BLOCK) -> Act:
-    """The same policy, asked about exactly ``size`` observations at a time."""
+    """The policy, always called with exactly ``size`` observations."""
 
     def choose(obs: np.ndarray) -> np.ndarray:
         parts = []
@@ -246,7 +246,7 @@ def in_blocks(act: Act, size: int = BLOCK) -> Act:
 def _chooser(
     batch: Batch, policy: PolicyUnderTest, mode: str
 ) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Observations and control step to actions."""
+    """Function from observations and control step to actions."""
     if mode != "sampled" or policy.sample is None:
         act = in_blocks(policy.act, batch.block)
         return lambda obs, count: act(obs)

@@ -1,4 +1,4 @@
-"""Episodes that a search has tried, kept as they come, so that the same search goes on from there.
+"""Stores the episodes of a search as they come, so that it can be continued.
 
 A search draws everything from its seed: begun again, it asks for the same episodes in the same
 order, and what it was told before is read rather than simulated.
@@ -18,11 +18,11 @@ from robo_maxent.from_json import typed
 from robo_maxent.types import Episode
 
 FILE = "tried.jsonl"
-"""A first line that says of which search, then a line for each block of episodes."""
+"""Name of the file: a first line that identifies the search, then a line for each block."""
 
 
 class TriedEpisodes:
-    """Blocks of episodes by what was asked for; use it as a context manager."""
+    """Stored blocks of episodes; use it as a context manager."""
 
     def __init__(self, directory: Path, search: Mapping[str, Any]) -> None:
         """Hold a directory, and read what the same search left there; of another, nothing.
@@ -48,11 +48,11 @@ class TriedEpisodes:
         self._file = self._path.open("a")
 
     def __enter__(self) -> "TriedEpisodes":
-        """It is open already."""
+        """Do nothing: it is open already."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the directory."""
+        """Unlock the directory."""
         self._file.close()
         self._lock.release()
 
@@ -62,7 +62,7 @@ class TriedEpisodes:
         sims: np.ndarray,
         run: Callable[[], list[Episode]],
     ) -> list[Episode]:
-        """A block of episodes: those that are known, or else what ``run`` gives.
+        """A block of episodes, stored or else from ``run``.
 
         Args:
             params: What is different about each, (N, ...).
@@ -85,7 +85,7 @@ def _line(key: str, episodes: list[Episode]) -> str:
 
 
 def _read(path: Path, first: str) -> dict[str, list[Episode]]:
-    """The blocks of a file that begins with a line, up to the first that is damaged."""
+    """Blocks of a file with this first line, up to the first damaged one."""
     known: dict[str, list[Episode]] = {}
     try:
         lines = path.read_text().splitlines()

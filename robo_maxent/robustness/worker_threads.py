@@ -1,4 +1,4 @@
-"""Work in several threads of this process, which says how far it is and can be stopped.
+"""Threads for long work in this process, with progress and the possibility to stop.
 
 The physics and the products of matrices leave the interpreter to others while they compute, so one
 thread simulates while another decides. Whoever waits for the work is the only one that shows
@@ -16,33 +16,33 @@ R = TypeVar("R")
 Shown = Callable[[int, int], None]
 """Called with control steps done, and at most to do."""
 Work = Callable[[Shown], R]
-"""Called with what shows its progress, which it calls at every control step."""
+"""Function that gets a callback for its progress, to be called at every control step."""
 
 LOOK_SECONDS = 0.2
-"""Between two looks at how far work is."""
+"""Time between two looks at the progress."""
 PARTS = 10_000
-"""That the progress of several works is shown in."""
+"""Parts in which the progress of several works is shown."""
 
 
 class _StoppedError(Exception):
-    """Nobody waits for this work any more."""
+    """The work was stopped."""
 
 
 class WorkerThreads:
-    """Threads that do work; use them as a context manager, which stops what still runs at its end.
+    """Threads that do work; as a context manager it stops unfinished work at its end.
 
     Work is stopped where it shows its progress, so within a control step.
     """
 
     def __init__(self, threads: int) -> None:
-        """Start none yet, and later at most so many."""
+        """Prepare for at most so many threads."""
         self._pool = ThreadPoolExecutor(threads, "simulating")
         self._stops = threading.Event()
         self._shares: dict[int, float] = {}  # number of a piece of work that runs -> share done
         self._begun = 0
 
     def __enter__(self) -> Self:
-        """As they are."""
+        """Do nothing."""
         return self
 
     def __exit__(
@@ -51,17 +51,17 @@ class WorkerThreads:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Have all work stop, and wait until it has."""
+        """Stop all work, and wait for it."""
         self._stops.set()
         self._pool.shutdown(cancel_futures=True)
 
     @property
     def shares(self) -> float:
-        """How much is done of each piece of work that runs, added up."""
+        """Sum of the done shares of running work."""
         return sum(list(self._shares.values()))
 
     def begin(self, work: Work[R]) -> Future[R]:
-        """Have work done, as soon as a thread is free."""
+        """Start work as soon as a thread is free."""
         number, self._begun = self._begun, self._begun + 1
 
         def shown(count: int, steps: int) -> None:
@@ -78,12 +78,12 @@ class WorkerThreads:
         return self._pool.submit(done)
 
     def wait(self, work: Collection[Future[R]]) -> set[Future[R]]:
-        """What of it has ended: at least one, or after a moment perhaps none."""
+        """Finished work: at least one, or after a moment perhaps none."""
         return wait_for(work, LOOK_SECONDS, FIRST_COMPLETED).done
 
 
 def all_done(works: Sequence[Work[R]], threads: int, shown: Shown) -> list[R]:
-    """The results of works of the same length, so many at a time, in their order."""
+    """Results of several works of the same length, in order, so many at a time."""
     if threads == 1:
         return [work(_shown_of(shown, number, len(works))) for number, work in enumerate(works)]
     with WorkerThreads(threads) as workers:
@@ -99,5 +99,5 @@ def all_done(works: Sequence[Work[R]], threads: int, shown: Shown) -> list[R]:
 
 
 def _shown_of(shown: Shown, number: int, works: int) -> Shown:
-    """What shows the progress of one of several works, one after the other."""
+    """Callback for the progress of one of several works in sequence."""
     return lambda count, steps: shown((number * steps + count) // works, steps)

@@ -1,4 +1,4 @@
-"""The mildest disturbance that makes a policy fail: from a policy to films and a report.
+"""Searches the mildest disturbance that makes a policy fail.
 
 One search is of one start (or of most of several): the same robot, command and noise, and only the
 disturbance differs, so that what was found fails again, bit for bit. How much of that is the
@@ -34,13 +34,13 @@ from robo_maxent.robustness.tried_episodes import TriedEpisodes
 from robo_maxent.seeds import Purpose, named_rng, whole
 
 FRESH = 100
-"""Starts that a disturbance is tried in, beside those it was searched in."""
+"""Number of fresh starts in which a disturbance is tried."""
 CALIBRATING = 20
-"""Starts by which the critical severity of an effect is told."""
+"""Number of starts from which critical severities are estimated."""
 HALVINGS = 5
-"""Of the range of an axis: a critical severity is known to a 32nd of it."""
+"""Halvings of an axis: a critical severity is known to a 32nd of its range."""
 LEAST_EPISODES = 200
-"""Of a search: with fewer, a generation or two."""
+"""Fewest episodes of a search, for a generation or two."""
 MOST_STARTS, SPARE = 20, 10
 """Starts that a disturbance may be searched in, and more to choose from, since some may fail."""
 SEARCHED, CALIBRATED, FRESHLY = 0, 1, 2
@@ -51,21 +51,21 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is searched, and how long."""
+    """Settings of a search."""
 
     effects: tuple[str, ...] | None = None
     """Axes whose effects act together; None: those of the task's axis ``combined``."""
     episodes: int = 1000
-    """Of the search, and as many again of points drawn at random."""
+    """Episodes of the search; random points get as many again."""
     starts: int = 1
-    """In most of which a disturbance has to fail."""
+    """Number of starts, in most of which a disturbance has to fail."""
     seed: int = 1
-    """Of the starts and of the search."""
+    """Seed of the starts and of the search."""
     fresh: int = FRESH
-    """Other starts that each failure is tried in."""
+    """Number of other starts in which each failure is tried."""
 
     def __post_init__(self) -> None:
-        """Check what is asked for."""
+        """Check the values."""
         whole(self.seed)
         if not 0 <= self.fresh <= MOST:
             raise UsageError(f"fresh starts must be in 0..{MOST}, got {self.fresh}")
@@ -84,33 +84,33 @@ class Failure:
 
     point: Point
     fresh: Proportion | None
-    """How many fresh starts fail with it, too; None: that was not asked any more."""
+    """Number of fresh starts that fail with it; None if they were not run."""
 
 
 @dataclass
 class WorstCase:
-    """What a search knows; it is filled as it goes, so that an interruption keeps it."""
+    """Results of a search, filled as it goes, so that an interruption keeps them."""
 
     space: DisturbanceSpace
     starts: np.ndarray
-    """Simulations that the disturbances were searched in, (S,)."""
+    """Simulation numbers of the searched starts, (S,)."""
     undisturbed: Proportion
-    """Of fresh starts, how many fail with nothing different."""
+    """Number of fresh starts that fail without a disturbance."""
     minima: list[Failure] = field(default_factory=list)
-    """That differ, the mildest first."""
+    """Distinct failures, the mildest first."""
     at_random: Failure | None = None
-    """The mildest of points drawn at random."""
+    """The mildest failure among random points."""
     tests: int = 0
-    """Of the search, each of S episodes."""
+    """Number of tests of the search, each of S episodes."""
     random_tests: int = 0
     improvements: list[tuple[int, float]] = field(default_factory=list)
-    """After how many tests a milder failure was known, and its severity."""
+    """Tests so far and severity, each time a milder failure was found."""
     random_improvements: list[tuple[int, float]] = field(default_factory=list)
     interrupted: bool = False
 
     @property
     def failures(self) -> list[Failure]:
-        """The minima, and what was met at random."""
+        """The minima, and the one found at random."""
         return [*self.minima, *([self.at_random] if self.at_random else [])]
 
 
@@ -123,7 +123,7 @@ def search(
     progress: Progress | None = None,
     tried: TriedEpisodes | None = None,
 ) -> tuple[WorstCase, DisturbedStarts]:
-    """Look for the mildest disturbances that make a policy fail.
+    """Search the mildest disturbances that make a policy fail.
 
     Args:
         task: What the policy does.
@@ -175,7 +175,7 @@ def _search(
 def _search_at_random(
     found: WorstCase, starts: DisturbedStarts, settings: Settings, stages: "_Stages"
 ) -> None:
-    """As many points at random as the search took."""
+    """Test as many random points as the search took."""
     test = starts.test(found.space, found.starts)
     ledger = Ledger(test, found.tests, stages.shown(settings.episodes))
     points = random_search(found.space, ledger, _rng(settings.seed, "random"))
@@ -187,7 +187,7 @@ def _search_at_random(
 def _in_fresh_starts(
     found: WorstCase, starts: DisturbedStarts, fresh: np.ndarray, stages: "_Stages"
 ) -> None:
-    """How many fresh starts fail with each disturbance."""
+    """Number of fresh starts that fail with each disturbance."""
     failures = found.failures if len(fresh) else []
     for place, failure in enumerate(failures):
         shares, choices = failure.point.shares[None], failure.point.choices[None]
@@ -203,7 +203,7 @@ def _in_fresh_starts(
 def _in_critical_severities(
     space: DisturbanceSpace, starts: DisturbedStarts, seed: int, stages: "_Stages"
 ) -> DisturbanceSpace:
-    """The same space in severities at which half of some starts fail, each effect alone."""
+    """The space with critical severities estimated for each effect alone."""
     sims, effects = _block(CALIBRATED, CALIBRATING), len(space.parts)
     choices = _rng(seed, "critical").uniform(size=(CALIBRATING, len(space.circular)))
     asked = np.arange(CALIBRATING * effects)
@@ -231,7 +231,7 @@ def _in_critical_severities(
 def _chosen_starts(
     starts: DisturbedStarts, settings: Settings, policy: PolicyUnderTest
 ) -> np.ndarray:
-    """The first starts in which the policy does not fail undisturbed, (S,).
+    """The first starts in which the undisturbed policy does not fail, (S,).
 
     Raises:
         PolicyError: There are too few.
@@ -251,7 +251,7 @@ def _chosen_starts(
 
 
 def _require_works(policy: PolicyUnderTest, task: AnyTask, fails: Proportion) -> None:
-    """Refuse a policy that does not do its task with nothing against it.
+    """Refuse a policy that fails its task undisturbed.
 
     Raises:
         PolicyError: The interval of its success lies below what a stress test requires.
@@ -267,7 +267,7 @@ def _require_works(policy: PolicyUnderTest, task: AnyTask, fails: Proportion) ->
 
 
 def _block(number: int, count: int) -> np.ndarray:
-    """Simulations of a purpose, (count,)."""
+    """Simulation numbers of a purpose, (count,)."""
     return first_simulation(WORST_CASE, number) + np.arange(count)
 
 
@@ -277,7 +277,7 @@ def _rng(seed: int, name: str) -> np.random.Generator:
 
 @contextmanager
 def _kept(found: WorstCase) -> Iterator[None]:
-    """Let Ctrl-C end the search, and nothing else."""
+    """Context in which Ctrl-C ends only the search."""
     try:
         yield
     except KeyboardInterrupt:
@@ -285,7 +285,7 @@ def _kept(found: WorstCase) -> Iterator[None]:
 
 
 class _Stages:
-    """Progress over all stages, in episodes."""
+    """Progress over several stages, in episodes."""
 
     def __init__(self, progress: Progress | None, settings: Settings, effects: int) -> None:
         calibrating = (HALVINGS + 1) * CALIBRATING * effects
@@ -293,13 +293,13 @@ class _Stages:
         self._progress, self._done = progress, 0
 
     def next(self, episodes: int) -> None:
-        """A stage of so many episodes is over."""
+        """End a stage of so many episodes."""
         self._done += episodes
         if self._progress:
             self._progress(min(self._done, self._total), self._total)
 
     def shown(self, episodes: int) -> Progress | None:
-        """What shows the progress of a stage of so many."""
+        """Callback for the progress within a stage."""
         if self._progress is None:
             return None
         progress, before, total = self._progress, self._done, self._total

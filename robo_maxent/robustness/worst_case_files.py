@@ -1,4 +1,4 @@
-"""What a search for the mildest failure leaves: a file, rows that run again, films and a page."""
+"""Writes the results of a worst-case search: a file, rows that run again, films and a page."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ KIND = FileKind("the file of a worst case", rb'\{\s*"format": \d+,\s*"suite": "w
 
 @dataclass(frozen=True)
 class WorstCaseResult:
-    """What a search left."""
+    """Written results of a search."""
 
     report: Path
     rows: Path
@@ -48,11 +48,11 @@ class WorstCaseResult:
     replay: str
     """Command that runs a row again, with ``{row}`` in it."""
     why_no_films: str
-    """Empty where all minima were filmed, or none was to be."""
+    """Why minima are not filmed; empty if all were, or none was to be."""
 
 
 def require_directory(out: Path) -> None:
-    """Check, before work begins, that a search can be written to a directory.
+    """Check that a search can be written to a directory, before work begins.
 
     Raises:
         UsageError: It can't, or something else is there.
@@ -61,7 +61,7 @@ def require_directory(out: Path) -> None:
 
 
 def tried(out: Path, task: AnyTask, policy: PolicyUnderTest, seed: int) -> TriedEpisodes:
-    """The episodes of searches in a directory that this one may ask for, too.
+    """Stored episodes of searches in a directory, for the same search.
 
     Raises:
         UsageError: Another process searches there.
@@ -112,7 +112,7 @@ def _names(found: WorstCase) -> list[str]:
 
 
 def _rows(found: WorstCase, starts: DisturbedStarts) -> list[StressEpisode]:
-    """A row of each failure in each of its starts."""
+    """A row for each failure in each of its starts."""
     failures = found.failures
     if not failures:
         return []
@@ -139,7 +139,7 @@ def _films(
     out: Path,
     filming: stress_test.Progress | None,
 ) -> tuple[list[Path], str]:
-    """A film of each row, and why there are not more."""
+    """Films of rows, and why some are missing."""
     paths: list[Path] = []
     for number, row in enumerate(rows, 1):
         path = out / f"minimum-{number}.mp4"
@@ -159,7 +159,7 @@ def _summary(
     rows: Sequence[StressEpisode],
     films: Sequence[str],
 ) -> WorstCaseSummary:
-    """What was found, as JSON has it."""
+    """The results as JSON."""
     count = len(found.starts)
     told = [
         _told(found, starts, failure, row, film)
@@ -226,7 +226,7 @@ def _told(
 
 
 def _decisive(task: AnyTask, policy: PolicyUnderTest, seed: int) -> dict[str, Any]:
-    """What decides the episodes of a search, given what is disturbed in which start."""
+    """Everything that decides the episodes of a search."""
     return {
         **identified(task),
         "task_options": kept.named(task.options, task.kept),
@@ -240,7 +240,7 @@ def _decisive(task: AnyTask, policy: PolicyUnderTest, seed: int) -> dict[str, An
 def _description(
     summary: WorstCaseSummary, starts: DisturbedStarts, command: str
 ) -> Mapping[str, Any]:
-    """What the file says; it has no date, so that the same search leaves the same bytes."""
+    """Contents of the file, without a date, so that the same search writes the same bytes."""
     task = starts.task
     return {
         "format": SUITE_FORMAT,

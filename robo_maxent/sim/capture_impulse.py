@@ -10,7 +10,7 @@ from robo_maxent.sim.robot import Robot
 
 @dataclass(frozen=True)
 class CaptureImpulse:
-    """How hard a push a robot can take without a step.
+    """The largest push that a robot survives without taking a step.
 
     A linear inverted pendulum of height h that is pushed from rest just comes to a stand above a
     point at a distance r if its velocity is r sqrt(g / h). That times the mass, with r the distance
@@ -22,18 +22,18 @@ class CaptureImpulse:
     """
 
     mass: float
-    """kg."""
+    """Mass of the robot, kg."""
     height: float
-    """Of the centre of mass over the ground, standing, m."""
+    """Height of its centre of mass over the ground, standing, m."""
     half_length: float
-    """Of the rectangle around the standing feet, m."""
+    """Half-length of the rectangle around the standing feet, m."""
     half_width: float
-    """Likewise."""
+    """Half-width of that rectangle, m."""
     gravity: float
-    """m/s²."""
+    """Size of gravity, m/s²."""
 
     def towards(self, direction: float) -> float:
-        """The impulse in a direction in the heading frame, rad: N·s."""
+        """Capture impulse in a direction in the heading frame, rad: N·s."""
         along, across = abs(np.cos(direction)), abs(np.sin(direction))
         edge = min(
             self.half_length / max(along, 1e-9),
@@ -42,7 +42,7 @@ class CaptureImpulse:
         return float(self.mass * edge * np.sqrt(self.gravity / self.height))
 
     def to_json(self) -> dict[str, float]:
-        """The impulses to either side and lengthwise, N·s, and what they follow from."""
+        """Capture impulses sideways and lengthwise, N·s, and the quantities they follow from."""
         lengths = {name: value for name, value in vars(self).items()}
         return {"lateral": self.towards(np.pi / 2), "longitudinal": self.towards(0.0)} | lengths
 

@@ -16,12 +16,12 @@ import numpy as np
 from robo_maxent.errors import UnknownNameError, UsageError
 
 Range = tuple[float, float]
-"""A quantity at difficulty 0 and at difficulty 1; linear in between."""
+"""Value at difficulty 0 and at difficulty 1, linear in between."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the R x C samples of a patch are."""
+    """Positions of the R x C samples of a patch."""
 
     x: np.ndarray
     """Coordinate of the columns, m, (C,)."""
@@ -37,9 +37,9 @@ class Grid:
 
 
 Place = tuple[np.ndarray, np.ndarray]
-"""Node of a lattice before each sample, and the way from it to the next, of 1."""
+"""Lattice node before each sample, and the fraction of the way to the next node."""
 Recipe = Callable[[Grid, float, np.random.Generator], np.ndarray]
-"""Heights of the samples, m, (R, C); of the ground 0 on the platform, (S, S)."""
+"""Function to heights of the samples, m, (R, C); ground is at height 0 on the platform."""
 
 
 @dataclass(frozen=True)
@@ -49,39 +49,41 @@ class Kind:
     recipe: Recipe
     summary: str
     largest_step: Range
-    """No two neighbouring samples, a cell apart, differ by more, at difficulty 0 and 1, m."""
+    """Largest height difference between neighbouring samples at difficulty 0 and 1, m."""
     random: bool = True
-    """Another generator gives another patch."""
+    """Whether another generator gives another patch."""
     held_out: bool = False
-    """Kept out of training by default, to be unseen in evaluation."""
+    """Whether it is kept out of training by default, to be unseen in evaluation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """The kinds of terrain of one place, and what their patches have in common."""
+    """The kinds of uneven surface of one place, and what their patches have in common."""
 
     noun: str
-    """What a message calls one of the kinds."""
+    """What messages call one of the kinds."""
     kinds: Mapping[str, Kind]
-    """Name -> kind. A pool of patches keeps its order. One is named ``flat``."""
+    """Name -> kind, in the order that pools keep. One is named ``flat``."""
     size: tuple[float, float]
-    """Of a patch along x and y, m."""
+    """Size of a patch along x and y, m."""
     cell: float
     """Side of a cell, m."""
     elevation: float
-    """No height is above this, m."""
+    """Upper bound of heights, m."""
     base: float
-    """Material below the lowest height there may be, m."""
+    """Thickness of material below the lowest possible height, m."""
     geom: str
-    """Name of the geom of the robot file that patches replace."""
+    """Name of the geom in the robot file that patches replace."""
     is_box: bool
-    """That geom is a box, as large as a patch and with its top at height 0; or else a plane."""
+    """Whether that geom is a box, as large as a patch with its top at height 0, rather than a
+    plane."""
     lowest: float | None = None
-    """No height is below this, m; None: as far below 0 as the highest is above."""
+    """Lower bound of heights, m; None: minus the upper bound."""
     is_scenery: bool = False
-    """All patches are what its task is on: no stress test varies them, no row tells them apart."""
+    """Whether the task always takes place on these patches, so that stress tests neither vary
+    nor tell them apart."""
     least: float = 0.0
-    """What episodes begin on has no room on a narrower patch, m."""
+    """Smallest size of a patch with room for the start of an episode, m."""
 
     def __post_init__(self) -> None:
         """Check the size.
@@ -104,18 +106,18 @@ class Catalogue:
 
     @property
     def bottom(self) -> float:
-        """The lowest height that there may be, m."""
+        """Lower bound of heights, m."""
         return -self.elevation if self.lowest is None else self.lowest
 
     @property
     def samples(self) -> tuple[int, int]:
-        """Rows and columns of a patch, R and C."""
+        """Numbers of rows and columns of a patch, R and C."""
         x, y = self.size
         return round(y / self.cell) + 1, round(x / self.cell) + 1
 
     @cached_property
     def grid(self) -> Grid:
-        """Samples of a patch."""
+        """Positions of the samples of a patch."""
         y, x = (np.arange(-(count // 2), count // 2 + 1) * self.cell for count in self.samples)
         return Grid(x, y, np.maximum(np.abs(y)[:, None], np.abs(x)))
 
@@ -126,7 +128,7 @@ class Catalogue:
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The others."""
+        """Kinds that are trained on by default."""
         return tuple(name for name, kind in self.kinds.items() if not kind.held_out)
 
     @property
@@ -163,7 +165,7 @@ class Catalogue:
 
 
 def at(ends: Range, difficulty: float) -> float:
-    """A quantity at a difficulty."""
+    """Value of a range at a difficulty."""
     easy, hard = ends
     return easy + (hard - easy) * difficulty
 
@@ -184,14 +186,14 @@ def lattice(
 
 
 def interpolate(nodes: np.ndarray, rows: Place, columns: Place) -> np.ndarray:
-    """Bilinear between the nodes, (R, C)."""
+    """Bilinear interpolation between the nodes, (R, C)."""
     (row, down), (column, along) = rows, columns
     lines = nodes[row] * (1 - down)[:, None] + nodes[row + 1] * down[:, None]
     return lines[:, column] * (1 - along) + lines[:, column + 1] * along
 
 
 def smooth(place: Place) -> Place:
-    """The same with the slope 0 at the nodes: at most 1.5 times as steep as a line."""
+    """Smooth interpolation, with slope 0 at the nodes: at most 1.5 times as steep as a line."""
     index, part = place
     return index, part * part * (3 - 2 * part)
 
@@ -203,5 +205,5 @@ def _place(axis: np.ndarray, spacing: float) -> Place:
 
 
 def scaled(ends: Range, factor: float) -> Range:
-    """A quantity in proportion to another."""
+    """A range multiplied by a factor."""
     return ends[0] * factor, ends[1] * factor

@@ -1,4 +1,4 @@
-"""How far a gripper is open, whatever its fingers are moved by."""
+"""Opening of a gripper, as a function of the position of the joint that drives its fingers."""
 
 import numpy as np
 
@@ -33,19 +33,19 @@ class Fingers:
         """Half of the gap of the opened gripper, m."""
 
     def position(self, opening: np.ndarray) -> np.ndarray:
-        """Where the joint is at an opening, m or rad, of the shape of it."""
+        """Position of the joint at an opening, m or rad, of the same shape."""
         if not len(self._table):
             return opening
         return np.interp(opening, self._table[:, 1], self._table[:, 0])
 
     def opening(self, position: np.ndarray) -> np.ndarray:
-        """Half of the gap, m, where the joint is at a position, of the shape of it."""
+        """Half of the gap at a position of the joint, m, of the same shape."""
         if not len(self._table):
             return position
         return np.interp(position, *self._by_position.T)
 
     def place(self, qpos: np.ndarray, opening: float) -> None:
-        """Open them so far in a generalized position, (nq,)."""
+        """Set the fingers to an opening in a generalized position, (nq,)."""
         model, position = self._model, float(self.position(np.array(opening)))
         own = int(model.jnt_qposadr[self._joint])
         qpos[own] = position

@@ -1,4 +1,4 @@
-"""How hard an arm can hold its hand against a push, over the arm that pushes are given for."""
+"""How strongly an arm can hold its hand against a push, relative to the shipped arm."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import Robot
 
 REFERENCE_FORCE = 112.15
-"""N, of the shipped arm; see :func:`hand_strength`."""
+"""Holding force of the shipped arm, N; see :func:`hand_strength`."""
 
 
 def hand_strength(robot: Robot) -> float:
-    """Horizontal force on the hand from which the first motor gives all it has, over the shipped's.
+    """Horizontal force on the hand that saturates the first motor, relative to the shipped arm.
 
     In the home pose, from the side where that comes soonest; 1 of robots without a hand, and where
     motors have no limit.
@@ -20,7 +20,7 @@ def hand_strength(robot: Robot) -> float:
 
 
 def _first_limit(robot: Robot) -> float:
-    """That force, N; that of the shipped arm if there is none."""
+    """That force, N; the shipped arm's if motors have no limit."""
     model, hand = robot.model, robot.pushed_body
     data = mujoco.MjData(model)
     data.qpos[:] = robot.home_qpos

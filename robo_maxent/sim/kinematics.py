@@ -13,15 +13,16 @@ from robo_maxent.errors import RobotError
 from robo_maxent.sim.physics import mujoco
 
 DAMPING = 0.02
-"""Of the least-squares step: directions in which the end moves by less per rad are given up, m."""
+"""Damping of the least-squares step, m: directions in which the end moves less per rad are given
+up."""
 HOMING = 0.05
-"""Share of the way to the home pose that the spare joints go in a step."""
+"""Share of the way to the home pose that redundant joints go in a step."""
 LARGEST_CHANGE = 0.25
-"""Of a joint in one step, rad, so that a singularity is no jump."""
+"""Largest change of a joint in one step, rad, so that singularities cause no jump."""
 
 
 class Chain:
-    """The hinges between the world and a site, as the compiled model has them."""
+    """Kinematics of the hinges between the world and a site of a compiled model."""
 
     def __init__(
         self,
@@ -140,7 +141,7 @@ class Chain:
         return q
 
     def _frames(self, q: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Site: position, (3, N), columns of its rotation, (3, 3, N); joints: anchors and axes."""
+        """Position, (3, N), and rotation, (3, 3, N), of the site; anchors, axes of the joints."""
         angles = q.T - self._zero
         cosines, sines = np.cos(angles), np.sin(angles)  # (J, N)
         position = np.zeros((3, len(q)))

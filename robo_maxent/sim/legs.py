@@ -1,15 +1,15 @@
-"""The legs of a compiled robot: their joints, and how long they are."""
+"""Joints and lengths of the legs of a compiled robot."""
 
 import numpy as np
 
 from robo_maxent.sim.physics import mujoco
 
 LATERAL = 0.7
-"""Least share of a joint's axis along the base's y that makes it one of those that bend a leg."""
+"""Least share of a joint's axis along the base's y for the joint to count as bending the leg."""
 
 
 def chain(model: mujoco.MjModel, base: int, body: int) -> list[int]:
-    """The joints between a base and a body, from the base on, those of the base left out."""
+    """Joints from a base to a body, in order, without those of the base."""
     joints: list[int] = []
     while body not in (base, 0):
         first = int(model.body_jntadr[body])
@@ -19,7 +19,7 @@ def chain(model: mujoco.MjModel, base: int, body: int) -> list[int]:
 
 
 def leg_length(model: mujoco.MjModel, base: int, body: int, foot: np.ndarray) -> float:
-    """From the first joint that bends a leg to its foot, the leg straight, m; 0: none bends it.
+    """Length of a straight leg from its first bending joint to its foot, m; 0 if none bends it.
 
     Args:
         model: Compiled model.

@@ -1,4 +1,4 @@
-"""MJCF in memory, with the files that it reads, and without what only the eye sees."""
+"""MJCF in memory with the files that it reads, with or without decorations."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from robo_maxent.errors import RobotError
 from robo_maxent.sim.physics import mujoco
 
 DECORATION_GROUP = 2
-"""Geom group of parts that only the eye sees: no mass, no contact."""
+"""Geom group of decorations: parts that are only drawn, without mass and contact."""
 
 
 class ModelSource(Protocol):
-    """What writes the model of a robot in its world."""
+    """Protocol of what produces the model of a robot in its world."""
 
     def spec(self, decorations: bool) -> mujoco.MjSpec:
-        """The model, with or without what only the eye sees.
+        """The model, with or without decorations.
 
         Raises:
             ValueError: It is not valid.
@@ -33,9 +33,9 @@ class Mjcf:
 
     text: str
     includes: Mapping[str, bytes] = field(default_factory=dict)
-    """XML that it includes, by the name that it has there."""
+    """Included XML files, by the name that the MJCF has for them."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Meshes and pictures likewise, below the folders that the compiler names for them."""
+    """Meshes and textures, by their path below the compiler's directories."""
 
     def spec(self, decorations: bool = True) -> mujoco.MjSpec:
         """The model.
@@ -51,7 +51,7 @@ class Mjcf:
 
     @classmethod
     def from_file(cls, path: Path) -> "Mjcf":
-        """Read an MJCF file with all that it names; what is not there, the compiler will miss.
+        """Read an MJCF file and all files that it names; missing ones are left to the compiler.
 
         Raises:
             RobotError: It can't be read.
@@ -73,7 +73,7 @@ class Mjcf:
 
 
 def _read_includes(text: str, folder: Path, into: dict[str, bytes]) -> None:
-    """Read the XML files that MJCF includes, and what they include."""
+    """Read the XML files that MJCF includes, recursively."""
     for element in ET.fromstring(text).iter("include"):
         name = element.get("file", "")
         path = folder / name
@@ -83,7 +83,7 @@ def _read_includes(text: str, folder: Path, into: dict[str, bytes]) -> None:
 
 
 def undecorate(spec: mujoco.MjSpec) -> None:
-    """Delete the geoms that only the eye sees.
+    """Delete the geoms that are decorations.
 
     Raises:
         ValueError: Something of the physics would go with them.

@@ -1,4 +1,4 @@
-"""The one door to MuJoCo: what it can't be imported with is reported in a line.
+"""Imports MuJoCo for all other modules, and turns known import failures into one-line errors.
 
 That is another release, and an OpenGL library that ``MUJOCO_GL`` names and that is not there.
 """
@@ -28,6 +28,6 @@ UNSTABLE = tuple(
         mujoco.mjtWarning.mjWARN_BADCTRL,
     )
 )
-"""Counters that say a simulation diverged; MuJoCo resets such a simulation silently."""
+"""Warning counters of a diverged simulation, which MuJoCo resets silently."""
 
 __all__ = ["UNSTABLE", "Batch", "SimulationError", "mujoco"]

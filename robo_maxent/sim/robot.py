@@ -1,4 +1,4 @@
-"""A robot in its world: what names it by, the names resolved to addresses once, live readings."""
+"""A robot in its world: names resolved once to addresses, and live views of its state."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,29 +21,28 @@ SHAPES = ("box", "cylinder")
 FOOT_SENSORS = ("foot_position", "foot_velocity", "foot_touch")
 
 Columns = slice | np.ndarray
-"""Where elements stand in the rows of a batch: a slice, which makes views, where they adjoin."""
+"""Indices of elements in the rows of a batch: a slice, which gives views, if they are adjacent."""
 
 
 @dataclass(frozen=True)
 class RobotSpec:
-    """What has to be said of a model beside it: the names that stand for the parts of a robot."""
+    """Names of the parts of a robot in its model."""
 
     model: str | os.PathLike[str] | ModelSource
-    """Path of an MJCF file, the MJCF itself, or what writes it."""
+    """Path of an MJCF file, the MJCF itself, or a ``ModelSource``."""
     home: str = "home"
-    """Keyframe of the pose that actions are offsets from."""
+    """Keyframe of the home pose, from which actions are offsets."""
     base: str | None = None
-    """Body of the free joint that the robot moves by; None: it is fixed to the world."""
+    """Body with the robot's free joint; None: the robot is fixed to the world."""
     actuators: tuple[str, ...] = ()
-    """What the policy acts on; empty: all, in the model's order."""
+    """Actuators that the policy controls; empty: all, in the model's order."""
     joints: tuple[str, ...] = ()
-    """Hinges and slides that the actuators move, where one acts on several of them, through a
-    tendon; empty: each actuator drives one directly."""
+    """Joints that the actuators move through tendons; empty: each actuator drives one joint."""
     feet: tuple[str, ...] = ()
     """Prefixes: ``FR`` stands for the geom ``FR_foot`` and the sensors ``FR_foot_position``,
     ``FR_foot_velocity`` and ``FR_foot_touch``."""
     sites: Mapping[str, str] = field(default_factory=dict)
-    """What a task calls a site -> its name in the model."""
+    """Task's name of a site -> its name in the model."""
     sensors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """What a task calls readings -> the sensors whose values they are, one after the other. What a
     floating base needs is read from these, where they say so, rather than from sensors with the
@@ -52,20 +51,20 @@ class RobotSpec:
     """Bodies with a free joint that the robot handles: ``cup`` has the geoms ``cup_box`` and
     ``cup_cylinder``, of which one is what it is and the other a grain at its centre."""
     table: str | None = None
-    """Geom that objects lie on."""
+    """Geom of the table."""
     goal: str | None = None
-    """Mocap body that shows where an object, or the hand, should be."""
+    """Mocap body that marks where an object, or the hand, should be."""
     gripper: str | None = None
-    """Actuator that closes the hand."""
+    """Actuator of the gripper."""
     hand: str | None = None
-    """Body of the hand, which pushes act on if there is no floating base."""
+    """Body of the hand; pushes act on it if the base is fixed."""
     pads: tuple[str, ...] = ()
-    """Geoms that the hand holds by."""
+    """Geoms that the hand holds with."""
     openings: tuple[tuple[float, float], ...] = ()
     """Position of the gripper's joint, m or rad -> half of the gap between the fingers, m, from
     closed to opened; empty: the position is half of the gap."""
     walls: tuple[str, ...] = ()
-    """Boxes along the axes of the world, which do not move."""
+    """Fixed boxes along the axes of the world."""
     lids: tuple[str, ...] = ()
     """Bodies of the world that close a way each, once they are raised to height 0: left, right. The
     first geom of each is such a box too."""
@@ -73,7 +72,7 @@ class RobotSpec:
 
 @dataclass(frozen=True)
 class RobotState:
-    """What is true now, for N simulations.
+    """State of N simulations.
 
     Positions and velocities describe the present state; torques and contact forces are those of
     the last substep, since they belong to an acceleration.
@@ -467,7 +466,7 @@ def load(
     decorations: bool = False,
     pool: TerrainPool | None = None,
 ) -> mujoco.MjModel:
-    """Compile a robot.
+    """Compile a robot in its world.
 
     Args:
         model: Path of an MJCF file, the MJCF itself, or what writes it.
@@ -496,7 +495,7 @@ def load(
 
 
 def _spec(model: str | os.PathLike[str] | ModelSource, decorations: bool) -> mujoco.MjSpec:
-    """The model before it is compiled.
+    """Specification of the model before it is compiled.
 
     Raises:
         RobotError: The file is missing.

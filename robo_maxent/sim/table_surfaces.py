@@ -84,12 +84,12 @@ def _pebbles(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndar
 
 
 def _along(grid: Grid, angle: float) -> np.ndarray:
-    """How far a sample is from the centre in a direction, m, (R, C)."""
+    """Distance of each sample from the centre along a direction, m, (R, C)."""
     return np.cos(angle) * grid.x + np.sin(angle) * grid.y[:, None]
 
 
 def _waving(height: Range, length: float) -> Range:
-    """Largest step between neighbours of a cosine from trough to crest, repeated at a length."""
+    """Largest step between neighbouring samples of a cosine wave."""
     return scaled(height, CELL * np.pi / length)
 
 
@@ -107,7 +107,8 @@ KINDS: dict[str, Kind] = {
         held_out=True,
     ),
 }
-"""No name but ``flat`` is one of the ground too: what is meant for the other is refused."""
+"""Kinds of table. Apart from ``flat`` their names differ from those of the ground, so a mix-up
+is refused."""
 
 TABLE = Catalogue(
     noun="kind of table",

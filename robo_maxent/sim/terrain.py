@@ -1,4 +1,4 @@
-"""The ground: its kinds of terrain, as recipes for the heights of a patch, m.
+"""The ground: kinds of terrain, as recipes for the heights of a patch, m.
 
 An episode begins at the centre, on a flat platform at height 0. "Up" means that walking outward
 goes up.
@@ -59,7 +59,7 @@ RAMP = 1.0  # m, over which waves and fractal rise from the platform
 
 
 def _slope(sign: float) -> Recipe:
-    """A pyramid, or one upside down."""
+    """Pyramid, upright or upside down."""
 
     def recipe(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
         del rng
@@ -69,7 +69,7 @@ def _slope(sign: float) -> Recipe:
 
 
 def _stairs(sign: float) -> Recipe:
-    """Stairs all around, each rising within one cell."""
+    """Stairs all around, each step rising within one cell."""
 
     def recipe(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
         del rng
@@ -90,7 +90,7 @@ def _rough(
 
 
 def _on_roughness(up: Recipe, down: Recipe) -> Recipe:
-    """Roughness on one of two recipes."""
+    """Roughness added to one of two other recipes."""
 
     def recipe(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
         chosen = up if rng.random() < 0.5 else down
@@ -107,7 +107,7 @@ def _waves(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarra
 
 
 def _obstacles(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-    """Boxes and pits, half of them half as high; a later one covers an earlier one."""
+    """Boxes and pits; half of them are half as high, and later ones cover earlier ones."""
     size = 2 * grid.axis[-1]
     count = round(OBSTACLES * (size / PATCH) ** 2)
     centre = rng.uniform(grid.axis[0], grid.axis[-1], (count, 2))
@@ -155,7 +155,7 @@ def _blocks(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarr
 
 
 def _fractal(grid: Grid, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-    """Hills, with smaller hills on them, and so on."""
+    """Hills on hills, at several scales."""
     weight = FRACTAL_PERSISTENCE ** np.arange(FRACTAL_OCTAVES)
     found = np.zeros_like(grid.reach)
     for octave, share in enumerate(weight / weight.sum()):
@@ -170,7 +170,7 @@ def _outward(grid: Grid) -> np.ndarray:
 
 
 def _beyond(grid: Grid) -> np.ndarray:
-    """Whether a sample is outside the platform, (S, S)."""
+    """Whether each sample is outside the platform, (S, S)."""
     return grid.reach > PLATFORM + 1e-6
 
 
@@ -230,7 +230,7 @@ KINDS: dict[str, Kind] = {
         held_out=True,
     ),
 }
-"""Those of the ground."""
+"""Kinds of ground."""
 
 GROUND = Catalogue(
     noun="terrain kind",

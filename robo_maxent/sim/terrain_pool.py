@@ -1,4 +1,4 @@
-"""The ground of a robot's world, or its table: a pool of patches, compiled into the model once.
+"""A pool of terrain patches for the ground or the table, compiled into the model once.
 
 Every patch is a height field of one size, so a simulation changes its ground by changing one
 number: the ground geom's ``geom_dataid`` is the patch's index in the pool. Spawn height, height
@@ -70,7 +70,7 @@ class TerrainPool:
         self.levels, self.variants = levels, variants
         self.seed, self.purpose = seed, purpose
         self.is_plane = False
-        """The world has the plane of its file instead, which is as these patches are."""
+        """Whether the world keeps the plane of its file, of which these flat patches are a copy."""
         if not self.kinds or len(set(self.kinds)) < len(self.kinds):
             named = ", ".join(self.kinds) or "none"
             raise UsageError(f"kinds must be at least one, each once, got {named}")
@@ -92,13 +92,13 @@ class TerrainPool:
 
     @classmethod
     def plane(cls, catalogue: Catalogue = GROUND) -> "TerrainPool":
-        """The plane or the box of the robot file: flat patches that nobody can leave."""
+        """The plane or box of the robot file, as flat patches without an end."""
         pool = cls(("flat",), levels=2, variants=1, catalogue=catalogue)
         pool.is_plane = True
         return pool
 
     def index(self, kind: str, level: int, variant: int) -> int:
-        """Where a patch is in the pool: its ``geom_dataid``.
+        """Index of a patch in the pool, which is its ``geom_dataid``.
 
         Raises:
             UnknownNameError: The pool does not have this kind; the message lists those it has.
@@ -142,7 +142,7 @@ class TerrainPool:
         return h_near + np.maximum(u, v) * (h_side - h_near) + np.minimum(u, v) * (h_far - h_side)
 
     def spawn_height(self, index: np.ndarray) -> np.ndarray:
-        """Height at the centre, which is that of the platform, m, (N,)."""
+        """Height at the centre of the patch, on its platform, m, (N,)."""
         rows, columns = self.catalogue.samples
         return self.heights[index, rows // 2, columns // 2]
 
@@ -161,7 +161,7 @@ class TerrainPool:
         return beyond & (not self.is_plane)
 
     def only(self, index: int) -> "TerrainPool":
-        """A pool of one patch, number 0 in it: all that a picture of one simulation needs."""
+        """A pool with one patch, number 0: all that a picture of one simulation needs."""
         one = copy.copy(self)
         patch = self.patches[index]
         one.patches, one.heights = (patch,), self.heights[index : index + 1]
@@ -181,7 +181,7 @@ def scan(
     yaw: np.ndarray,
     grid: np.ndarray,
 ) -> np.ndarray:
-    """Ground around a robot, seen from its base.
+    """Heights of the ground around a robot, relative to its base.
 
     Args:
         pool: The ground.
@@ -199,7 +199,7 @@ def scan(
 
 
 def attach(spec: mujoco.MjSpec, pool: TerrainPool) -> None:
-    """Give a world the patches of a pool, and make its ground, or table, the first of them.
+    """Replace the ground, or the table, of a world by the first patch of a pool.
 
     The geom keeps its name, material, friction and collision bits. The heights themselves follow
     after compilation, by :func:`write`: the compiler would scale each patch by its own extremes.
@@ -226,7 +226,7 @@ def attach(spec: mujoco.MjSpec, pool: TerrainPool) -> None:
 
 
 def origin(model: mujoco.MjModel, pool: TerrainPool) -> np.ndarray:
-    """Where the centre of a patch is, at height 0, world frame, m, (3,)."""
+    """Position of the centre of a patch at height 0, world frame, m, (3,)."""
     catalogue = pool.catalogue
     geom = model.geom(catalogue.geom)
     above = geom.size[2] if catalogue.is_box else 0.0

@@ -1,4 +1,4 @@
-"""One of several actors of a run: simulations acted in elsewhere, and sent in blocks."""
+"""Actors of a run: they simulate elsewhere, and send blocks of transitions."""
 
 import shutil
 import tempfile
@@ -20,54 +20,54 @@ from robo_maxent.training.collector import Collector, Transitions
 from robo_maxent.types import Episode
 
 BLOCK_ROWS = 1024
-"""Transitions of a block: enough that its way costs little."""
+"""Transitions of a block: enough that sending it costs little."""
 BLOCK_SECONDS = 0.1
-"""A block is sent after that in any case, so that slow simulations act with fresh weights too."""
+"""Most time for a block, so that slow simulations get fresh weights too."""
 SEEDS = 3
-"""Place of the actors' generators among those of a run, behind agent, actions, and replay."""
+"""Index of the actors' generators among those of a run, after agent, actions, and replay."""
 
 
 @dataclass(frozen=True)
 class Post:
-    """What an actor is told when it begins; it can be pickled."""
+    """Everything that an actor needs to begin; it can be pickled."""
 
     number: int
-    """Of the actor, from 0 on; its simulations are ``envs`` from ``number * envs`` on."""
+    """Number of the actor, from 0; its simulations are ``envs`` from ``number * envs`` on."""
     envs: int
     seed: int
-    """Of the run."""
+    """Seed of the run."""
     begins_at: int
-    """Control steps of the run so far, so that who takes the place of another draws anew."""
+    """Control steps of the run so far, so that a replacement draws other actions."""
     random_steps: int
-    """Control steps with uniform random actions, before it acts with weights."""
+    """Control steps with uniform random actions at the start."""
     explorer: Explorer
     simulations: Mapping[str, np.ndarray] | None
-    """State of simulations that it continues; None: it begins."""
+    """Saved simulations to continue; None: new ones."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some control steps of an actor, and what continues from there."""
+    """Some control steps of an actor, and the state to continue from."""
 
     transitions: Transitions
-    """Of all control steps, one after the other; simulations have their numbers in the run."""
+    """Transitions of all control steps, with the run's numbers of simulations."""
     rows: tuple[int, ...]
-    """How many of them each control step gave."""
+    """Number of transitions of each control step."""
     diverged: tuple[int, ...]
-    """How many simulations gave none in each control step."""
+    """Number of diverged simulations in each control step."""
     episodes: list[Episode]
-    """The episodes that ended."""
+    """Episodes that ended."""
     terms: dict[str, np.ndarray]
     """Named reward terms of the last control step, each (N,)."""
     metrics: dict[str, float]
-    """What to log of the simulations, by name."""
+    """Metrics of the simulations for the log, by name."""
     simulations: dict[str, np.ndarray]
-    """Their state at the end."""
+    """State of the simulations at the end."""
     dumps: dict[str, bytes]
-    """What diverged simulations left, by the name of its file."""
+    """File name -> dump of a diverged simulation."""
 
     def steps(self) -> Iterator[Transitions]:
-        """The transitions of each control step."""
+        """Transitions of each control step."""
         row = gone = 0
         for rows, diverged in zip(self.rows, self.diverged, strict=True):
             own = {
@@ -82,35 +82,35 @@ class Block:
 
 @dataclass(frozen=True)
 class Begun:
-    """An actor is ready."""
+    """Message of an actor that it is ready."""
 
     simulations: dict[str, np.ndarray]
-    """Their state at the beginning."""
+    """State of its simulations at the beginning."""
     host: str
     """Name of its machine."""
 
 
 @dataclass(frozen=True)
 class Died:
-    """An actor is gone, with its process or its machine."""
+    """Message that an actor is gone, with its process or its machine."""
 
     why: str
 
 
 News = tuple[int, Begun | Block | Died]
-"""Number of an actor, and what came of it."""
+"""Number of an actor, and its message."""
 
 
 class Actors(Protocol):
-    """Where actors are started and asked for blocks; ``distributed`` has those on Ray."""
+    """Protocol of what starts actors and asks them for blocks; ``distributed`` has one on Ray."""
 
     @property
     def count(self) -> int:
-        """How many a run shall have."""
+        """Number of actors of the run."""
         ...
 
     def start(self, task: EnvFactory, post: Post) -> None:
-        """Begin an actor, also in the place of one that is gone; all have the same task."""
+        """Start an actor, or a replacement of one that died; all have the same task."""
         ...
 
     def ask(self, number: int, weights: np.ndarray) -> None:
@@ -124,7 +124,7 @@ class Actors(Protocol):
         ...
 
     def wait(self, seconds: float) -> News | None:
-        """What came of an actor, one thing at a time and in its order; None: nothing so long.
+        """The next message of any actor; None if none comes for a while.
 
         Raises:
             RoboMaxentError: An actor met with an error that it would meet again.
@@ -133,11 +133,11 @@ class Actors(Protocol):
         ...
 
     def tell(self, line: str) -> None:
-        """Say something to people."""
+        """Show a line to people."""
         ...
 
     def close(self) -> None:
-        """End them all."""
+        """End all actors."""
         ...
 
 
@@ -165,7 +165,7 @@ class Actor:
 
     @property
     def simulations(self) -> dict[str, np.ndarray]:
-        """The state of the simulations."""
+        """State of the simulations."""
         return self._env.state_dict()
 
     def block(self, weights: np.ndarray) -> Block:
@@ -221,7 +221,7 @@ class Actor:
 
 
 def _joined(parts: Sequence[Transitions], first_sim: int) -> Transitions:
-    """All of them in one piece, with the numbers that simulations have in the run."""
+    """Transitions joined in one array each, with the run's numbers of simulations."""
     columns = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(Transitions)

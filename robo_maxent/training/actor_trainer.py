@@ -1,4 +1,4 @@
-"""A run whose actors are elsewhere: they send blocks of transitions, and get weights for them."""
+"""A learner with actors elsewhere, which send blocks of transitions and get weights."""
 
 import time
 from collections import deque
@@ -20,22 +20,22 @@ from robo_maxent.training.run_state import RunState, Told
 from robo_maxent.types import Episode
 
 AHEAD = 2
-"""Blocks that an actor is asked for at a time: it need not wait while one is learnt from."""
+"""Blocks that an actor is asked for ahead, so that it need not wait."""
 LATE = 20
-"""A block is thrown away if as many of each actor were learnt from since it was asked for."""
+"""A block is dropped if this many blocks per actor were learnt from since it was asked for."""
 DEATHS = 5
-"""Deaths of one actor without a block between them: it would die again."""
+"""Deaths of one actor in a row, without a block, after which the run fails."""
 BEGIN_SECONDS = 120.0
-"""How long to wait for actors before the run begins without those that are not ready."""
+"""Most time to wait for actors before the run begins without some."""
 QUIET_SECONDS = 600.0
-"""How long to wait for a block of any actor."""
+"""Most time to wait for a block of any actor."""
 WAIT_SECONDS = 0.5
-"""Between two looks at whether the run shall end, while no block comes."""
+"""Time between checks whether the run should end, while no block comes."""
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """What a step tells in which no block came."""
+    """Report of a step in which no block came."""
 
     terms: dict[str, np.ndarray] = field(default_factory=dict)
     episodes: list[Episode] = field(default_factory=list)
@@ -43,14 +43,14 @@ class Nothing:
 
 @dataclass
 class _Colleague:
-    """What the learner knows of an actor."""
+    """State of one actor, as the learner knows it."""
 
     simulations: Mapping[str, np.ndarray] | None = None
-    """Their state after the last block that was learnt from; None: they have not begun."""
+    """Its simulations after the last block that was learnt from; None before the first."""
     asked: deque[tuple[int, int]] = field(default_factory=deque)
-    """Updates, and blocks of all actors, before each block that it was asked for."""
+    """Updates, and blocks of all actors, at the time each outstanding block was asked for."""
     deaths: int = 0
-    """Since its last block."""
+    """Deaths since its last block."""
     host: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ class ActorTrainer(RunState):
         return self._control_steps
 
     def begin(self) -> None:
-        """Start all actors, and wait until they are ready; some may come later.
+        """Start all actors and wait until they are ready; some may come later.
 
         Raises:
             RoboMaxentError: One can't do the task, and says why.
@@ -126,7 +126,7 @@ class ActorTrainer(RunState):
         self._logged = time.monotonic()
 
     def step(self) -> tuple[Told, dict[str, torch.Tensor]]:
-        """Learn from the next block, if one comes soon; the run may be saved between any two.
+        """Learn from the next block, if one comes soon.
 
         Raises:
             RoboMaxentError: An actor met with an error that it would meet again.
@@ -145,7 +145,7 @@ class ActorTrainer(RunState):
         return heard[1], self._learn(*heard)
 
     def metrics(self) -> dict[str, float]:
-        """What to log of the simulations, each the mean over actors, and of how actors do."""
+        """Metrics of the simulations, averaged over actors, and of the actors."""
         told = [each.metrics for each in self._colleagues if each.metrics]
         values = {name: float(np.mean([one[name] for one in told])) for name in set().union(*told)}
         now = time.monotonic()
@@ -164,7 +164,7 @@ class ActorTrainer(RunState):
         self._elsewhere.close()
 
     def _hear(self) -> tuple[int, Block] | None:
-        """The next block, and who sends it; None: something else was heard, or nothing."""
+        """The next block and its actor; None if there was another message, or none."""
         heard = self._elsewhere.wait(WAIT_SECONDS)
         if heard is None:
             return None
@@ -242,13 +242,13 @@ class ActorTrainer(RunState):
         self._start(number)
 
     def _end_episodes(self, number: int) -> None:
-        """Count the episodes of an actor as ended where their last transition is stored."""
+        """Mark the episodes of an actor as ended in the replay."""
         first, envs = number * self.config.envs, self.config.envs
         sims = np.arange(first, first + envs)
         self.learner.replay.end(np.concatenate([sims, sims + envs * self.actors]))
 
     def _keep(self, dumps: Mapping[str, bytes]) -> None:
-        """Write what diverged simulations left where those of a run in one process would."""
+        """Write dumps of diverged simulations to the run's directory."""
         for name, data in dumps.items():
             directory = self.directory / "diverged"
             try:
@@ -272,7 +272,7 @@ class ActorTrainer(RunState):
         return self._rng
 
     def _continue_collecting(self, simulations: Mapping[str, np.ndarray], loop: Loop) -> None:
-        """Actors continue theirs; those that there were not before begin with what others reached.
+        """Continue actors from a checkpoint; new ones start from others' state.
 
         An actor checks itself whether it has such simulations.
         """
@@ -284,12 +284,12 @@ class ActorTrainer(RunState):
 
 
 def _prefix(number: int) -> str:
-    """What the names of an actor's state begin with in a checkpoint; those of the first don't."""
+    """Prefix of an actor's arrays in a checkpoint; the first actor has none."""
     return f"actor{number}." if number else ""
 
 
 def _of_actor(number: int, simulations: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The state of one actor's simulations in a checkpoint; empty: it had not begun."""
+    """Saved state of one actor's simulations; empty if it had not begun."""
     if number:
         names = [name for name in simulations if name.startswith(_prefix(number))]
         return {name.removeprefix(_prefix(number)): simulations[name] for name in names}

@@ -1,4 +1,4 @@
-"""Which learner a task has: its actions say so."""
+"""Chooses the learner for a task by its action space."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,11 +21,11 @@ OF_CONTINUOUS = (
     "components",
 )
 OF_DISCRETE = ("target_entropy_ratio",)
-"""Settings of ``SacConfig`` that one kind of actions alone gives a meaning to."""
+"""Settings of ``SacConfig`` that only discrete actions give a meaning to."""
 
 
 def agent_of(task: EnvFactory, config: TrainConfig, seed: int, shares: int) -> Agent:
-    """A learner at its beginning: of discrete actions :class:`DiscreteSac`, of others :class:`Sac`.
+    """A new learner: :class:`DiscreteSac` for discrete actions, otherwise :class:`Sac`.
 
     Args:
         task: What to learn.
@@ -49,7 +49,7 @@ def agent_of(task: EnvFactory, config: TrainConfig, seed: int, shares: int) -> A
 
 
 def with_support(task: EnvFactory, config: SacConfig) -> SacConfig:
-    """How to learn, with the support that the task's rewards allow where none is given.
+    """The configuration with the support that the task's rewards allow, if none is given.
 
     Raises:
         UsageError: A categorical critic needs one, and the task does not say how large rewards are,
@@ -72,7 +72,7 @@ def with_support(task: EnvFactory, config: SacConfig) -> SacConfig:
 
 
 def require_settings_for(task: EnvFactory, config: TrainConfig) -> None:
-    """Refuse settings that mean nothing for the actions of a task, and would be ignored.
+    """Refuse settings that mean nothing for the task's actions.
 
     Raises:
         UsageError: One is not at its default; the message says what to give instead. Or a

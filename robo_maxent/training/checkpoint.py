@@ -1,4 +1,4 @@
-"""Exact resume: everything that continues, on disk, or not at all.
+"""Checkpoints for exact resume: complete on disk, or not there at all.
 
     checkpoint/latest          name of the complete checkpoint
     checkpoint/000001280000/   one checkpoint, named by its environment steps
@@ -46,7 +46,7 @@ _DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZi
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything of a run that continues, ready to be written."""
+    """Contents of a checkpoint."""
 
     learner: dict[str, Any]
     env: Mapping[str, np.ndarray]
@@ -55,7 +55,7 @@ class Checkpoint:
 
 
 def save(directory: Path, steps: int, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint; of those before it, the latest stays.
+    """Write a checkpoint; the latest one before it is kept.
 
     Args:
         directory: The run's ``checkpoint`` directory.
@@ -143,7 +143,7 @@ def load(directory: Path) -> Checkpoint:
 
 
 def log_alpha(directory: Path) -> float | None:
-    """Logarithm of the temperature in the latest checkpoint of a run; None: there is none.
+    """Logarithm of the temperature in a run's latest checkpoint; None if there is none.
 
     Args:
         directory: The run's ``checkpoint`` directory.
@@ -159,7 +159,7 @@ def log_alpha(directory: Path) -> float | None:
 
 
 def load_loop(directory: Path) -> "Loop | None":
-    """How far a run had come at its latest checkpoint; None: it has none.
+    """Counters of a run's latest checkpoint; None if there is none.
 
     Args:
         directory: The run's ``checkpoint`` directory.
@@ -173,7 +173,7 @@ def load_loop(directory: Path) -> "Loop | None":
 
 
 def _of_latest(directory: Path, name: str, read: Callable[[Path], T]) -> T | None:
-    """What is read of one file of the latest checkpoint; None: there is none."""
+    """Contents of one file of the latest checkpoint; None if there is none."""
     latest = _latest(directory)
     if latest is None:
         return None
@@ -185,7 +185,7 @@ def _of_latest(directory: Path, name: str, read: Callable[[Path], T]) -> T | Non
 
 
 def _require_intact(path: Path) -> None:
-    """Compare the files of a checkpoint with what was written.
+    """Compare the files of a checkpoint with their digests.
 
     Raises:
         ValueError: One differs.
@@ -205,7 +205,7 @@ def _digest(path: Path) -> str:
 
 
 def _way_on(directory: Path, damaged: str) -> str:
-    """What to do about a damaged checkpoint."""
+    """Advice on a damaged checkpoint."""
     for path in _checkpoints(directory):
         if path.name == damaged:
             continue
@@ -219,7 +219,7 @@ def _way_on(directory: Path, damaged: str) -> str:
 
 
 def _latest(directory: Path) -> str | None:
-    """Name of the latest checkpoint; None: there is none."""
+    """Name of the latest checkpoint; None if there is none."""
     latest = directory / LATEST
     if not latest.is_file():
         return None
@@ -227,7 +227,7 @@ def _latest(directory: Path) -> str | None:
 
 
 def _checkpoints(directory: Path) -> list[Path]:
-    """Checkpoints in a directory, those of most steps first; others' files are none."""
+    """Checkpoints in a directory, the latest first."""
     named = (path for path in directory.iterdir() if _NAME.fullmatch(path.name))
     return sorted((path for path in named if _has_only_our_files(path)), reverse=True)
 
@@ -240,22 +240,22 @@ def _has_only_our_files(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Loop:
-    """What ``loop.json`` has to say."""
+    """Contents of ``loop.json``."""
 
     control_steps: int
     best_score: tuple[float, ...]
     action_rng: dict[str, Any]
     replay_rng: dict[str, Any]
     recipe: dict[str, Any] | None = None
-    """Task and configuration, without the budget; None: a version wrote it that kept none."""
+    """Task and configuration, without the budget; None if an old version wrote it."""
     seconds: float = 0.0
-    """Wall-clock that the run had taken, over all processes that trained it."""
+    """Wall-clock of the run so far, over all its processes, s."""
     actors: int = 0
-    """How many collected elsewhere; 0: the process that learnt did."""
+    """Number of actors; 0: the learner's process collected itself."""
 
 
 def require_like(saved: Any, expected: Any, name: str) -> None:
-    """Check that what was saved has the names, shapes and types of what it replaces.
+    """Check that saved arrays have the names, shapes and types of those they replace.
 
     Raises:
         KeyError: A name is missing.
@@ -278,7 +278,7 @@ def _kind(value: Any) -> str:
 
 
 def _unused(directory: Path, name: str) -> Path:
-    """A new path, so that a second save at the same step does not touch the first."""
+    """A new path, so that a second checkpoint at the same step does not touch the first."""
     path, count = directory / name, 1
     while path.exists():
         count += 1
@@ -292,7 +292,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _remove_all_but(directory: Path, latest: str | None) -> None:
-    """Remove what a killed process left unfinished, and checkpoints but the latest."""
+    """Remove unfinished checkpoints, and all others but the latest."""
     unfinished = [path for path in directory.iterdir() if _UNFINISHED.fullmatch(path.name)]
     for path in (*unfinished, *_checkpoints(directory)):
         if path.name != latest:

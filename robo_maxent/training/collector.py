@@ -1,4 +1,4 @@
-"""One half of a run: simulations that are acted in, and blocks of transitions to learn from."""
+"""Collects transitions from simulations."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from robo_maxent.types import Act, Step
 
 @dataclass(frozen=True)
 class Transitions:
-    """What one control step of N simulations gives to learn from: n <= N rows.
+    """Transitions of one control step of N simulations: n <= N rows.
 
     A simulation that diverged gives no row. Rows are in the order of the simulations.
     """
@@ -29,13 +29,13 @@ class Transitions:
     sim: np.ndarray
     """Number of the simulation, int32, (n,)."""
     ended: np.ndarray
-    """The episode ended here, terminated or truncated, bool, (n,)."""
+    """Whether the episode ended here, terminated or truncated, bool, (n,)."""
     diverged: np.ndarray
     """Numbers of the simulations that gave no row: their episodes ended with the row before, int32,
     (N - n,)."""
 
     def mirrored(self, see: Mirror, act: Mirror, sims: int) -> "Transitions":
-        """The left-right reflections, as if they were from simulations of their own.
+        """Left-right mirror images, as if from further simulations.
 
         Args:
             see: Reflection of an observation.
@@ -53,7 +53,7 @@ class Transitions:
 
 
 class Collector:
-    """Acts in simulations: at random at first, then as it is told."""
+    """Acts in simulations: at random at first, then as told."""
 
     def __init__(self, env: VecEnv, random_steps: int, rng: np.random.Generator) -> None:
         """Begin the first episodes.
@@ -74,13 +74,13 @@ class Collector:
         return self.control_steps < self._random_steps
 
     def act(self, explore: Act) -> np.ndarray:
-        """Actions at the present observations, N, of ``explore`` unless they are random."""
+        """N actions for the present observations: from ``explore``, or random at first."""
         if not self.is_random:
             return explore(self.obs)
         return self.env.action_space.random(self.env.n, self.rng)
 
     def step(self, action: np.ndarray) -> tuple[Step, Transitions]:
-        """Act for one control step: all that the simulations report, and what to learn from it.
+        """Act for one control step: the simulations' report, and transitions to learn from.
 
         Args:
             action: N actions of the simulations' ``action_space``.

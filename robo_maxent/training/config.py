@@ -1,4 +1,4 @@
-"""What to spend on a run, and recipes by name: frozen, checked at the door, free of torch."""
+"""Configuration of a run, and recipes by name; imports no torch."""
 
 import math
 from dataclasses import dataclass, field, fields, replace
@@ -9,12 +9,12 @@ from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
 
 MOST = 100_000
-"""Simulations, episodes of an evaluation and updates of a step, on any machine of today."""
+"""Upper bounds of simulations, episodes of an evaluation and updates of a step."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to spend on a run, and how to learn."""
+    """Configuration of a run: its budget, and how to learn."""
 
     minutes: float | None = None
     """Wall-clock budget, evaluations on the way included; one more, at the end, comes after it.
@@ -54,7 +54,7 @@ class TrainConfig:
     """How to learn."""
 
     def __post_init__(self) -> None:
-        """Check the values at the door."""
+        """Check the values."""
         self._take_integers()
         if self.minutes is not None and self.steps is not None:
             raise UsageError("give one budget, minutes or steps, not both")
@@ -78,7 +78,7 @@ class TrainConfig:
                 raise UsageError(f"{name} must be at most {MOST:,}, got {getattr(self, name)}")
 
     def _take_integers(self) -> None:
-        """Make Python's numbers of NumPy's integers, which are no JSON."""
+        """Convert NumPy's integers, which are not valid JSON, to Python's."""
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, Integral) and not isinstance(value, bool):

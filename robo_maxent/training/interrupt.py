@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, which end a training in good order."""
+"""Ctrl-C and SIGTERM, which end a training with a checkpoint."""
 
 import signal
 import threading
@@ -40,7 +40,7 @@ class Interrupt:
         "stopping: a checkpoint is written after this step",
         "still stopping; once more ends it at once and loses what is not in the last checkpoint",
     )
-    """What is told of the first and of the second."""
+    """Lines shown at the first and at the second."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         """Do nothing yet; ``tell`` shows a line."""
@@ -53,7 +53,7 @@ class Interrupt:
         return self._presses > 0
 
     def ends(self, act: Act) -> Act:
-        """A policy that raises :class:`InterruptedEvaluationError` once the loop should end."""
+        """The policy, which raises :class:`InterruptedEvaluationError` once the loop should end."""
 
         def interruptible(obs: np.ndarray) -> np.ndarray:
             if self.pressed:
@@ -63,14 +63,14 @@ class Interrupt:
         return interruptible
 
     def __enter__(self) -> "Interrupt":
-        """From now on, in the main thread."""
+        """Handle signals from now on, in the main thread."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._press)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """As it was before."""
+        """Restore the former handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

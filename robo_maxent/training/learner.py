@@ -1,4 +1,4 @@
-"""The other half of a run: an agent, and the transitions that it learns from."""
+"""Stores transitions, and updates an agent with draws from them."""
 
 from collections.abc import Callable
 
@@ -38,14 +38,14 @@ class Learner:
         self._update_size, self._sims, self._mirrors = update_size, sims, mirrors
 
     def store(self, transitions: Transitions) -> None:
-        """Keep what happened in a control step, and its mirror image."""
+        """Store the transitions of a control step, and their mirror images."""
         self._add(transitions)
         if self._mirrors is not None:
             see, act = self._mirrors
             self._add(transitions.mirrored(see, act, self._sims))
 
     def learn(self, crew: Callable[[], int] | None = None) -> dict[str, Tensor]:
-        """Make the updates of a control step; nothing where there is nothing to learn from.
+        """Make the updates of a control step, if there is enough to learn from.
 
         Args:
             crew: How many threads may work on the next update, as in ``Agent.update``.

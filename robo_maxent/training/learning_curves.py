@@ -1,4 +1,4 @@
-"""How a training run went, on one picture: success, return, levels of the curriculum."""
+"""A picture of a training run: success, return, levels of the curriculum."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from robo_maxent.training.metrics import STEP, read
 
 Rows = Sequence[Mapping[str, float]]
 Logged = tuple[list[float], list[float]]
-"""Environment steps, in millions, and the values that a metric had there."""
+"""Environment steps, in millions, and the values of a metric."""
 
 NAME = "training.png"
 PANEL_INCHES = (4.6, 3.4)
@@ -82,13 +82,13 @@ def draw(directory: Path) -> Path | None:
 
 
 def curve(rows: Rows, name: str) -> Logged:
-    """What was logged under the name of a metric."""
+    """Logged values of a metric."""
     logged = [(row[STEP] / 1e6, row[name]) for row in rows if name in row]
     return [step for step, _ in logged], [value for _, value in logged]
 
 
 def levels(rows: Rows) -> dict[str, Logged]:
-    """Kind of terrain -> its level; the mean of all comes last, so that it lies on top."""
+    """Kind of terrain -> its level; the mean comes last, so that it is drawn on top."""
     names = dict.fromkeys(name for row in rows for name in row if name.startswith(LEVEL_PREFIX))
     kinds = {
         name.removeprefix(LEVEL_PREFIX).replace("_", " "): curve(rows, name)

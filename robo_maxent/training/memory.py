@@ -1,4 +1,4 @@
-"""How much memory a run needs."""
+"""Estimates and checks the memory that a run needs."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.run_state import relabelling
 
 BASE_MEMORY = 500_000_000
-"""Torch, MuJoCo, networks and simulations, bytes: what a run took beside its replay."""
+"""Memory of a run beside its replay, bytes: torch, MuJoCo, networks and simulations."""
 
 
 def memory_needed(task: EnvFactory, config: TrainConfig, resumed: Path | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Numbers of a run as they come: one JSON object per line, and TensorBoard events.
+"""Logs the metrics of a run as JSON lines and TensorBoard events.
 
 Names are those of Stable-Baselines3 where it has one, so that dashboards made for it work.
 """
@@ -30,7 +30,7 @@ class MetricsLog:
         self._events = SummaryWriter(str(directory), purge_step=from_step or None)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Append the values of one moment."""
+        """Append values at one step."""
         self._file.write(json.dumps({STEP: step, **values}) + "\n")
         self._file.flush()
         for name, value in values.items():
@@ -43,7 +43,7 @@ class MetricsLog:
 
 
 def read(path: Path) -> list[dict[str, float]]:
-    """Rows of a ``metrics.jsonl``; lines that are damaged, or cut off by a kill, are left out."""
+    """Rows of a ``metrics.jsonl``, without damaged or truncated lines."""
     if not path.is_file():
         return []
     rows = []

@@ -1,4 +1,4 @@
-"""Policies that come with the package, each with a card: how it was trained, and what it does.
+"""Policies that come with the package, each with a card: how it was trained, and how it does.
 
     assets/pretrained/NAME.safetensors    the policy
     assets/pretrained/NAME.json           its card
@@ -30,25 +30,25 @@ POLICY, CARD = ".safetensors", ".json"
 
 @dataclass(frozen=True)
 class Judged:
-    """Fresh episodes of the task as it was trained, with nothing against the policy."""
+    """Evaluation in fresh episodes of the task as trained."""
 
     command: str
     """What prints these figures."""
     success: Proportion
     metrics: Mapping[str, float | None]
-    """Mean of each metric of the task; None: no episode has it."""
+    """Mean of each metric of the task; None if no episode has it."""
     by_level: Mapping[str, Proportion]
-    """Success by the level of the terrain; empty of tasks that have none."""
+    """Success by the level of the terrain; empty for tasks without any."""
 
 
 @dataclass(frozen=True)
 class Stressed:
-    """What a stress test says."""
+    """Results of a stress test."""
 
     command: str
     """What prints these figures, and writes a report of them."""
     episodes: int
-    """Those of the policy and of the baselines beside it."""
+    """Number of episodes of the policy and its baselines."""
     undisturbed: Proportion
     disturbed: Proportion
     """Mean over the axes, each counting alike; episodes may share their start, so its interval is
@@ -61,31 +61,31 @@ class Stressed:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a policy that comes with the package."""
+    """Card of a policy that comes with the package."""
 
     name: str
     sha256: str
     """Digest of its file."""
     version: str
-    """Of this package, that trained and judged it."""
+    """Version of this package that trained and judged it."""
     packages: Mapping[str, str | None]
-    """Versions of those that decide the last bit."""
+    """Versions of packages that decide the last bit."""
     licence: str
     """SPDX identifier."""
     task: str
     task_options: Mapping[str, Any]
-    """What its episodes drew, and whatever else was chosen of the task."""
+    """Options of the task, such as what its episodes drew."""
     preset: str
-    """Recipe that it was trained by."""
+    """Recipe of its training."""
     train: Mapping[str, Any]
     """All settings of its training, as in a run's ``config.json``."""
     command: str
     """What trains it again."""
     seed: int
     steps: int
-    """Environment steps of the training, of which the policy is the best that was evaluated."""
+    """Environment steps of the training; the policy is the best evaluated one."""
     minutes: float
-    """Wall-clock of the training, evaluations included."""
+    """Wall-clock of the training, evaluations included, min."""
     machine: str
     nominal: Judged
     stress: Stressed
@@ -97,17 +97,17 @@ class Card:
 
 
 def is_pretrained(named: str) -> bool:
-    """Whether that names a policy of the package, whether or not there is such a one."""
+    """Whether a word has the form of a pretrained policy's name."""
     return named.startswith(PREFIX)
 
 
 def names() -> list[str]:
-    """The policies there are, without prefix."""
+    """Names of the pretrained policies, without prefix."""
     return sorted(path.stem for path in FOLDER.glob(f"*{CARD}"))
 
 
 def card(named: str) -> Card:
-    """The card of a policy, by its name, with or without the prefix.
+    """Card of a pretrained policy, by its name, with or without the prefix.
 
     Raises:
         UnknownNameError: There is no such policy; the message lists those there are.
@@ -127,7 +127,7 @@ def card(named: str) -> Card:
 
 
 def load(named: str) -> "Policy":
-    """A policy of the package, by its name, with or without the prefix.
+    """Load a pretrained policy, by its name, with or without the prefix.
 
     Raises:
         UnknownNameError: There is no such policy; the message lists those there are.

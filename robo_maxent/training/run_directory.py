@@ -1,4 +1,4 @@
-"""The directory of a run: nobody else's, locked while it is trained; and its configuration."""
+"""The directory of a run, locked while it trains, and its configuration."""
 
 import json
 import re
@@ -21,14 +21,14 @@ from robo_maxent.training.pretrained import is_pretrained
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 NOT_OF_TASK = ("task", "train", "actors", "deterministic")
-"""What ``config.json`` has beside the options of the task."""
+"""Keys of ``config.json`` that are not options of the task."""
 KNOWN = 5
-"""Runs that a message names at most."""
+"""Most runs that a message names."""
 
 
 @contextmanager
 def claimed(directory: Path | None, fresh: Path, resume: bool) -> Iterator[Path]:
-    """Hold the directory of a run while it is trained.
+    """Hold the directory of a run while it trains.
 
     Where the training fails before it has written anything, a directory that was made goes again.
 
@@ -73,7 +73,7 @@ def fresh_name(task: str, seed: int) -> Path:
 
 
 def describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
-    """Write what is trained, once it has been built: what fails before leaves no run."""
+    """Write ``config.json`` once everything has been built, so that early failures leave no run."""
     try:
         kept.write(task.kept, directory)
         options = kept.named(task.options, task.kept)
@@ -85,7 +85,7 @@ def describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
 
 
 def describe_actors(directory: Path, count: int) -> None:
-    """Add to what a run says of itself that actors collected for it: it can't be repeated."""
+    """Note in ``config.json`` that actors collected, so that the run can't be repeated exactly."""
     try:
         description = json.loads((directory / CONFIG).read_text())
         description |= {"actors": count, "deterministic": False}
@@ -95,7 +95,7 @@ def describe_actors(directory: Path, count: int) -> None:
 
 
 def withdraw(directory: Path) -> None:
-    """Leave a directory to the next try, unless there is something of a run to continue or use."""
+    """Remove a run's directory, unless there is something in it to continue or use."""
     if (directory / "checkpoint").exists() or (directory / "policy.safetensors").exists():
         return
     for file in (CONFIG, METRICS, "robot.zip", "events.out.tfevents.*", "wandb.json"):
@@ -105,7 +105,7 @@ def withdraw(directory: Path) -> None:
 
 @dataclass(frozen=True)
 class _Described:
-    """What ``config.json`` has to say of any run."""
+    """Required contents of ``config.json``."""
 
     task: str
     train: dict[str, Any]
@@ -138,14 +138,14 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def _runs_in(directory: Path) -> list[str]:
-    """Runs in a folder or in the folders in it, the latest last."""
+    """Runs in a folder or its subfolders, the latest last."""
     files = [*directory.glob(f"*/{METRICS}"), *directory.glob(f"*/*/{METRICS}")]
     runs = [file.parent for file in files if (file.parent / CONFIG).is_file()]
     return [quote(str(run)) for run in sorted(runs, key=lambda run: (run.name, run))]
 
 
 def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
-    """The configuration of a run with a new budget, which comes on top of what it has done.
+    """Configuration of a run with a new budget, on top of what it has done.
 
     Args:
         directory: The run.
@@ -165,7 +165,7 @@ def resumed(directory: Path, budget: TrainConfig) -> TrainConfig:
 
 
 def read_recipe(directory: Path) -> tuple[TrainConfig, tuple[str, ...]]:
-    """How a run was trained, and settings that it does not say, which get their usual values.
+    """Configuration of a run, and which settings it lacks and got by default.
 
     Args:
         directory: The run, or its ``config.json``.
@@ -192,7 +192,7 @@ def read_recipe(directory: Path) -> tuple[TrainConfig, tuple[str, ...]]:
 
 
 def _more_than_budget(given: TrainConfig) -> list[str]:
-    """Options that a configuration has beside its budget and what the nearest preset says."""
+    """Options of a configuration that differ from its preset, beside the budget."""
     presets = [_flat(preset(name)) for name in get_args(Preset)]
     ours = _flat(replace(given, minutes=None, steps=None))
     differing = [[name for name in ours if ours[name] != each[name]] for each in presets]
@@ -200,13 +200,13 @@ def _more_than_budget(given: TrainConfig) -> list[str]:
 
 
 def _flat(config: TrainConfig) -> dict[str, Any]:
-    """Its settings, and those of the learner, by name."""
+    """All settings by name, with those of the learner."""
     settings = asdict(config)
     return settings | settings.pop("sac")
 
 
 def _new(path: Path) -> Path:
-    """Make a directory that was not there, with a number added where the name is taken."""
+    """Make a new directory; a number is added if the name is taken."""
     candidate, number = path, 1
     while True:
         try:
@@ -232,5 +232,5 @@ def _require_empty(directory: Path) -> None:
 
 
 def _others(directory: Path) -> Iterator[Path]:
-    """What lies in a directory beside its lock."""
+    """Files in a directory beside its lock."""
     return (path for path in directory.iterdir() if path.name != LOCK)

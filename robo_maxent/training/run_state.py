@@ -1,4 +1,4 @@
-"""Everything of a run that continues, whoever steps its simulations: exact saving and restoring."""
+"""State of a run that is saved and restored exactly, whoever steps its simulations."""
 
 import hashlib
 import json
@@ -28,11 +28,11 @@ from robo_maxent.training.learner import Learner
 from robo_maxent.types import Episode
 
 MAY_DIFFER = ("minutes", "steps", "save_seconds", "evaluate_every", "evaluation_episodes")
-"""Of a configuration, what may be changed when a run is resumed: it touches nothing learnt."""
+"""Settings that may change on resume, since they do not affect learning."""
 
 
 class Told(Protocol):
-    """What a step of a run tells."""
+    """Report of a step of a run."""
 
     @property
     def terms(self) -> dict[str, np.ndarray]:
@@ -41,17 +41,17 @@ class Told(Protocol):
 
     @property
     def episodes(self) -> list[Episode]:
-        """The episodes that ended."""
+        """Episodes that ended."""
         ...
 
 
 class RunState(ABC):
-    """An agent, its replay, generators and counters, and whatever steps the simulations."""
+    """Agent, replay, generators and counters of a run; subclasses step the simulations."""
 
     learner: Learner
-    """Set by whoever is built on this class, once its simulations are made."""
+    """Set by the subclass, once its simulations are made."""
     actors = 0
-    """How many collect elsewhere; 0: this process does."""
+    """Number of actors; 0: this process collects itself."""
 
     def __init__(self, task: EnvFactory, config: TrainConfig, directory: Path) -> None:
         """Begin the clock, and name the seeds.
@@ -69,7 +69,7 @@ class RunState(ABC):
 
     @abstractmethod
     def step(self) -> tuple[Told, dict[str, torch.Tensor]]:
-        """Collect for a while, and learn as often as the recipe says for that.
+        """Collect for a while, and make the updates that the recipe asks for.
 
         Returns:
             What the simulations tell, and metrics of the last update.
@@ -87,15 +87,15 @@ class RunState(ABC):
 
     @abstractmethod
     def metrics(self) -> dict[str, float]:
-        """What a run should log of those who collect, by name."""
+        """Metrics of the simulations for the log, by name."""
 
     @abstractmethod
     def close(self) -> None:
-        """Wait for what is under way, and end other processes."""
+        """Wait for running work, and end other processes."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Start what collects elsewhere, after :meth:`restore` and before the first step."""
+        """Start the actors, after :meth:`restore` and before the first step."""
 
     @property
     def steps(self) -> int:
@@ -104,15 +104,15 @@ class RunState(ABC):
 
     @property
     def seconds(self) -> float:
-        """Wall-clock since the run began, the time between its processes left out."""
+        """Wall-clock of the run so far, without pauses between its processes, s."""
         return self._seconds_before + time.monotonic() - self._began
 
     def policy(self) -> Policy:
-        """The present policy without noise; it changes as the agent does."""
+        """The present policy without noise; it changes as the agent learns."""
         return self.learner.agent.policy(layout_of(self.task))
 
     def require_finite(self) -> None:
-        """Check that the agent can go on.
+        """Check that all numbers of the agent are finite.
 
         Raises:
             DivergedError: Some of its numbers are NaN or infinite.
@@ -188,22 +188,22 @@ class RunState(ABC):
 
     @abstractmethod
     def _simulations(self) -> Mapping[str, np.ndarray]:
-        """State of the simulations: where there are actors, that of the first by the same names."""
+        """State of the simulations; of actors beside the first under a prefix."""
 
     @abstractmethod
     def _action_rng(self) -> np.random.Generator:
-        """Source of the random actions of a run in one process."""
+        """Generator of the random actions of a run in one process."""
 
     @abstractmethod
     def _continue_collecting(self, simulations: Mapping[str, np.ndarray], loop: Loop) -> None:
-        """Continue from what was saved of simulations and counters.
+        """Continue from saved simulations and counters.
 
         Raises:
             KeyError, ValueError: That is of other simulations.
         """
 
     def _new_learner(self, shares: int, sims: int) -> Learner:
-        """The learner at its beginning.
+        """A new learner.
 
         Args:
             shares: Into how many shares a batch is divided.
@@ -231,7 +231,7 @@ class RunState(ABC):
         )
 
     def _recipe(self) -> dict[str, Any]:
-        """What decides how the run learns, beside its budget."""
+        """Everything that decides how the run learns, but its budget."""
         train = {name: v for name, v in asdict(self.config).items() if name not in MAY_DIFFER}
         copies = {
             option: f"{name} {hashlib.sha256(data).hexdigest()}"
@@ -241,7 +241,7 @@ class RunState(ABC):
         return {"task": self.task.name, "options": options, "train": train}
 
     def _completed(self, recipe: dict[str, Any]) -> dict[str, Any]:
-        """A saved recipe with the settings that came later, whose defaults are as before.
+        """A saved recipe, with defaults for settings that were added later.
 
         Raises:
             KeyError, TypeError: It is no recipe.
@@ -269,7 +269,7 @@ class RunState(ABC):
 
 
 def relabelling(task: EnvFactory, share: float | None) -> Hindsight | None:
-    """How transitions of a task are relabelled; None: they are not.
+    """How transitions of a task are relabelled; None if they are not.
 
     Raises:
         UsageError: It is asked for, and the task has no goals.

@@ -1,4 +1,4 @@
-"""A policy that draws its actions, at the temperature that it was trained at or at another one."""
+"""A policy with sampled actions, at the temperature of its training or another one."""
 
 import math
 from collections.abc import Sequence

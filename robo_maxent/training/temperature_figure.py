@@ -1,4 +1,4 @@
-"""What temperature does, on one picture: a few curves over a logarithmic axis of temperatures."""
+"""Picture of the effect of temperature: curves over a logarithmic axis of temperatures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from robo_maxent.training.temperature_sweep import Point, Row, summarize
 PICTURE = FileKind("a PNG file", rb"\x89PNG", ".png")
 PANEL_INCHES = (4.4, 3.6)
 LINE_POINTS = 40
-"""Of an exact curve."""
+"""Points of an exact curve."""
 COLOURS = {"mean": "#c1121f", "sampled": "#1971c2", "entropy": "#2b8a3e", "arrival": "#f08c00"}
 Of = Literal["mean", "sampled", "entropy", "arrival"]
 
@@ -36,15 +36,15 @@ class Curve:
     """A quantity at several temperatures."""
 
     of: Of
-    """What decides its colour."""
+    """Key of its colour."""
     label: str
     alphas: Sequence[float]
     """Temperatures."""
     values: Sequence[float]
     ends: Sequence[tuple[float, float]] | None = None
-    """Of the 95 % intervals across runs; None: there are none."""
+    """95 % intervals across runs; None if there are none."""
     style: Literal["line", "points", "star"] = "line"
-    """A line for what is exact, points for what was measured, a star for the automatic one."""
+    """A line if exact, points if measured, a star for the automatic temperature."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Panel:
     title: str
     curves: Sequence[Curve]
     is_linear: bool = False
-    """Whether the axis of temperatures is, rather than logarithmic."""
+    """Whether its axis of temperatures is linear rather than logarithmic."""
     cliff: float | None = None
     """A temperature to mark."""
 
     @property
     def is_measured(self) -> bool:
-        """Whether there is no exact curve in it, so that lines join its points."""
+        """Whether it has no exact curve, so that lines join the points."""
         return not any(curve.style == "line" for curve in self.curves)
 
 
@@ -82,7 +82,7 @@ def draw(panels: Sequence[Panel], title: str, path: Path) -> None:
 
 
 def lines(panels: Sequence[Panel]) -> list[str]:
-    """What was measured, for people: a line for each temperature."""
+    """Results in words, a line for each temperature."""
     table = list[str]()
     for style in ("points", "star"):
         curves = [curve for panel in panels for curve in panel.curves if curve.style == style]
@@ -108,7 +108,7 @@ def _cell(curve: Curve, place: int) -> str:
 
 
 def panels_of(points: Sequence[Point]) -> list[Panel]:
-    """Returns and entropy of a sweep; the automatic temperature is a star."""
+    """Panels of return and entropy of a sweep, with a star for the automatic temperature."""
     fixed = [point for point in points if point.temperature is not None]
     automatic = [point for point in points if point.temperature is None]
     names: dict[Of, str] = {
@@ -151,7 +151,7 @@ def _curve(
 
 
 def regulator_panels(alphas: Sequence[float], simulations: int) -> tuple[list[Panel], str]:
-    """The linear system with quadratic cost, simulated beside its closed form; and a title."""
+    """Panels of the linear-quadratic system, simulated and in closed form; and a title."""
     rows = [
         (alpha, simulation, simulated_regulator(alpha, np.random.default_rng(simulation)))
         for alpha in alphas
@@ -185,7 +185,7 @@ def regulator_panels(alphas: Sequence[float], simulations: int) -> tuple[list[Pa
 
 
 def grid_panels(alphas: Sequence[float]) -> tuple[list[Panel], str]:
-    """The tunnel and the bridge; and a title."""
+    """Panels of the tunnel and the bridge; and a title."""
     mdp = tunnel_and_bridge()
     line = np.linspace(min(alphas), max(alphas), LINE_POINTS).tolist()
     exact, marked = ([on_grid(mdp, alpha) for alpha in each] for each in (line, alphas))
