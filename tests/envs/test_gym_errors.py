@@ -68,8 +68,15 @@ def config(**changes: Any) -> TrainConfig:
     return TrainConfig(**(defaults | changes))
 
 
-@pytest.mark.parametrize("envs", [1, 2])
-@pytest.mark.parametrize("mistake", ERRORS)
+IN_WORKERS = ("obs nan", "shape", "crash", "reset")
+"""Errors that take a way of their own from a worker: a text in ``info``, an array that does not fit
+into shared memory, an exception in a step, and one in a reset."""
+
+
+@pytest.mark.parametrize(
+    ("mistake", "envs"),
+    [(mistake, 1) for mistake in ERRORS] + [(mistake, 2) for mistake in IN_WORKERS],
+)
 def test_an_environment_error_is_told_and_the_run_continues_after_mending(
     mistake: str, envs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
