@@ -119,8 +119,8 @@ class StressEpisode(Episode):
     distance: float | None = None
     """Horizontal distance travelled by the base, m; None if the base is fixed."""
     energy: float | None = None
-    """Integral over time of the absolute mechanical power of all joints, J; None, as below, if the task
-    does not provide it."""
+    """Integral over time of the absolute mechanical power of all joints, J; None, as below, if
+    the task does not provide it."""
     cost_of_transport: float | None = None
     """Energy over weight times distance; None if the distance is too short."""
     torque_violation: float | None = None

@@ -1,4 +1,4 @@
-"""Whether a quadruped stands as its page says, on servos that can move it.
+"""Checks a page against its quadruped: does it stand as the page says, on sane servos.
 
 What is proposed does; this is for pages that were changed.
 """
@@ -14,9 +14,9 @@ from robo_maxent.sim.mjcf import Mjcf
 from robo_maxent.sim.physics import mujoco
 
 OFF_GROUND = 0.1
-"""The lowest foot stands on the ground within this, over the length of the legs."""
+"""Largest height of the lowest foot over the ground, relative to the leg length."""
 LARGEST_FOOT = 0.25
-"""Radius of a foot over the length of the legs, at most."""
+"""Largest radius of a foot, relative to the leg length."""
 
 
 def check_quadruped_fit(parts: Mjcf, page: QuadrupedPage) -> None:

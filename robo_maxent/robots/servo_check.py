@@ -1,4 +1,4 @@
-"""Whether the servos of a page could move its robot, in a simulation and otherwise.
+"""Checks that the servos of a page can move its robot.
 
 What is proposed can; this is for pages that were changed, where a unit or a comma is easily wrong.
 The bounds lie far outside of what robots have.

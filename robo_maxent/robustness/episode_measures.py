@@ -47,8 +47,8 @@ class Effort:
     speed: np.ndarray | None
     """Horizontal speed of the base, m/s, (L,); None if the base is fixed."""
     power: np.ndarray | None
-    """Absolute mechanical power, summed over the joints, W, (L,); None, as below, if the task does not
-    provide it."""
+    """Absolute mechanical power, summed over the joints, W, (L,); None, as below, if the task
+    does not provide it."""
     saturated: np.ndarray | None
     """Whether a motor was at its torque limit, bool, (L,)."""
     beyond: np.ndarray | None

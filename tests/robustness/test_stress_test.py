@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from robo_maxent.report.rows import StressEpisode, identity
 from robo_maxent.robustness import stress_test, suites
 from robo_maxent.robustness.plan import batch_of
 from robo_maxent.robustness.suites import Suite
-from robo_maxent.tasks import make
-from robo_maxent.training.config import TrainConfig
+from robo_maxent.tasks import make, quadruped
+from robo_maxent.training.config import TrainConfig, preset
+from robo_maxent.training.train import train
 
 SMALL = Suite(
     "quick",
@@ -28,17 +30,28 @@ SMALL = Suite(
 )
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learnt nothing yet, of which each test gets a copy."""
+    budget = {"steps": 8, "envs": 4, "random_steps": 1, "evaluation_episodes": 2}
+    config = replace(preset("default"), **budget)
+    return train(
+        make("quadruped-flat"), config, tmp_path_factory.mktemp("trained") / "run"
+    ).directory
+
+
 @pytest.fixture
-def trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Path:
-    """A run that has learnt nothing yet."""
+def trained(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that has learnt nothing yet, in the current directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(suites.SUITES, "quick", SMALL)
-    budget = ["--steps", "8", "--envs", "4", "--random-steps", "1", "--evaluation-episodes", "2"]
-    code, _, said = call(capsys, "train", "quadruped-flat", *budget, "--out", "run")
-    assert code == 0, said
-    return tmp_path / "run"
+    return shutil.copytree(template, tmp_path / "run")
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes of two seconds, for what does not depend on how they go."""
+    monkeypatch.setattr(quadruped, "TRIAL_STEPS", 100)
 
 
 def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
@@ -89,6 +102,7 @@ def test_a_suite_writes_rows_and_a_report_and_replays_its_failures(
     assert "say which episode with --row; the report names those that failed, for exam" in said
 
 
+@pytest.mark.usefixtures("short")
 def test_a_policy_that_changed_since_is_not_replayed(
     trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +119,7 @@ def test_a_policy_that_changed_since_is_not_replayed(
     assert "is not the policy that was stressed" in said
 
 
+@pytest.mark.usefixtures("short")
 def test_what_can_not_be_filmed_leaves_the_report(
     trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,7 +287,7 @@ def test_the_demo_goes_on_without_opengl(
     backend.find_backend.cache_clear()
     monkeypatch.setattr(backend, "works", lambda name: "no library")
     try:
-        code, out, said = call(capsys, "demo", "--json")
+        code, out, said = call(capsys, "demo", "arm", "--json")
     finally:
         backend.find_backend.cache_clear()
     assert code == 0, said
