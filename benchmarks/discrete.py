@@ -3,7 +3,9 @@
 CartPole-v1 counts as solved at a mean return of 475 and LunarLander-v3 at 200, as Gymnasium says.
 A training looks at its mean action every few thousand steps, in 20 episodes; where these reach the
 goal, 100 fresh ones decide, and the training ends if they do so too. What never gets there is
-judged by its best look. Seeds 101 and up were for choosing the preset; those reported are others.
+judged by its best look. LunarLander has settings of its own: with entropy in the target its policy
+is paid for hovering (docs/how-to/gymnasium.md). Seeds 101 and up were for choosing the preset and
+these settings; those reported are others.
 
 LunarLander needs Box2D: pip install 'robo-maxent[box2d]'; without it, it is left out.
 
