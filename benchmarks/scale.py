@@ -73,7 +73,7 @@ NETWORK = 1e9 / 8
 """Bytes per second between any two machines that the projection assumes: 1 Gbit/s."""
 LIMIT = 900.0
 """Wall-clock that any part may take, s."""
-SHORT = 200
+SHORT = 80
 """Control steps of an episode with --quick, where a suite is run here and through Ray."""
 ONE_AXIS = "push"
 """The axis that has all rows of a suite where that is measured."""
