@@ -238,7 +238,7 @@ def _difference_sentence(analysis: Analysis, suite: Mapping[str, Any], policy: s
         paired = axis.differences[policy]
         if analysis.adjusted[policy, axis.label.name] < SIGNIFICANT:
             way = "better" if paired.difference.value > 0 else "worse"
-            named[way].append(f"{axis.label.title.lower()} by {points(paired.difference)}")
+            named[way].append(f"{axis.label.title.lower()} ({points(paired.difference)})")
     parts = [f"{way} along {few(names)}" for way, names in named.items() if names]
     result = "; ".join(parts) or "not told apart along any axis"
     if suite.get("return_needed"):

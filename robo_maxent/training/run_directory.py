@@ -130,7 +130,8 @@ def read_config(directory: Path) -> dict[str, Any]:
                 f"{directory} is an actor without critics: nothing can be trained on from it."
             ) from error
         known = "".join(f" {each}" for each in _runs_in(directory)[-KNOWN:])
-        message = f"{directory} is not a run: its config.json can't be read."
+        why = "its config.json can't be read" if directory.exists() else "it does not exist"
+        message = f"{directory} is not a run: {why}."
         raise UsageError(f"{message} Runs in it:{known}" if known else message) from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{directory}: its config.json is damaged: {error}.") from error

@@ -393,9 +393,9 @@ def test_a_verdict_says_where_a_policy_is_better_than_the_first_and_where_worse(
     assert other.startswith(
         "Beside walker on the same episodes, in points of success: better along"
     )
-    assert "better along foot friction by +30.0 [+18.0, +41.6]" in other
-    assert ", payload by +30.0 [+18.0" in other
-    assert "; worse along pushes by −30.0 [−42.3, −18.4]." in other
+    assert "better along foot friction (+30.0 [+18.0, +41.6])" in other
+    assert ", payload (+30.0 [+18.0" in other
+    assert "; worse along pushes (−30.0 [−42.3, −18.4])." in other
     assert "slip" not in other
 
 

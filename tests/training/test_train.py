@@ -353,6 +353,11 @@ def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
         train(make("quadruped-flat"), config(), tmp_path, resume=True)
 
 
+def test_a_run_that_is_not_there_can_not_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="gone is not a run: it does not exist"):
+        train(make("quadruped-flat"), config(), tmp_path / "gone", resume=True)
+
+
 def test_a_folder_of_runs_names_them(tmp_path: Path) -> None:
     for name in ("flat/20260102 seed0", "flat/20260101-seed0", "own"):
         (tmp_path / name).mkdir(parents=True)
