@@ -12,6 +12,7 @@ from robo_maxent.robots.geom_surface import surface
 from robo_maxent.robots.robot_mjcf import (
     SENSED_GROUP,
     Selection,
+    add_servo,
     compiled_text,
     emit,
     without_looks,
@@ -227,14 +228,7 @@ def _add_servos(world: mujoco.MjSpec, page: ArmPage) -> None:
                 **FOLLOWING,
             )
     for name, kp, kd, torque in servos:
-        servo = world.add_actuator(
-            name=name,
-            target=name,
-            trntype=mujoco.mjtTrn.mjTRN_JOINT,
-            forcerange=(-torque, torque),
-            forcelimited=mujoco.mjtLimited.mjLIMITED_TRUE,
-        )
-        servo.set_to_position(kp=kp, kv=kd)
+        add_servo(world, name, kp, kd, torque)
 
 
 def _relation(

@@ -10,6 +10,7 @@ from robo_maxent.robots.quadruped_selection import mean_leg_length
 from robo_maxent.robots.robot_mjcf import (
     SENSED_GROUP,
     Selection,
+    add_servo,
     compiled_text,
     emit,
     without_looks,
@@ -172,14 +173,7 @@ def _add_servos(world: mujoco.MjSpec, page: QuadrupedPage) -> None:
     for leg in LEGS:
         numbers = zip(page.legs[leg].joints, joints.kp, joints.kd, joints.torque, strict=True)
         for name, kp, kd, torque in numbers:
-            servo = world.add_actuator(
-                name=name,
-                target=name,
-                trntype=mujoco.mjtTrn.mjTRN_JOINT,
-                forcerange=(-torque, torque),
-                forcelimited=mujoco.mjtLimited.mjLIMITED_TRUE,
-            )
-            servo.set_to_position(kp=kp, kv=kd)
+            add_servo(world, name, kp, kd, torque)
 
 
 def _add_home(world: mujoco.MjSpec, page: QuadrupedPage, home: str) -> None:

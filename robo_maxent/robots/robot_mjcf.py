@@ -291,3 +291,23 @@ def _mesh(
             mesh.uservert, mesh.userface = own.uservert, own.userface
     if touches:
         mesh.maxhullvert = HULL
+
+
+def add_servo(world: mujoco.MjSpec, joint: str, kp: float, kd: float, torque: float) -> None:
+    """Add a position servo to a joint, with the joint's name.
+
+    Args:
+        world: Where the joint is.
+        joint: Its name.
+        kp: Stiffness, N m/rad; of a slide N/m.
+        kd: Damping, N m s/rad; of a slide N s/m.
+        torque: The largest, in both directions, N m; of a slide a force, N.
+    """
+    servo = world.add_actuator(
+        name=joint,
+        target=joint,
+        trntype=mujoco.mjtTrn.mjTRN_JOINT,
+        forcerange=(-torque, torque),
+        forcelimited=mujoco.mjtLimited.mjLIMITED_TRUE,
+    )
+    servo.set_to_position(kp=kp, kv=kd)
