@@ -50,15 +50,21 @@ class Arm:
     summary: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the default ``SacConfig``."""
-    randomization: str = "none"
+    randomization: str | Mapping[str, Any] = "none"
     """What differs between episodes of training."""
+    fall_cost: float = 0.0
+    """What a fall costs, beside the rewards that no longer follow."""
     peer: str | None = None
     """Recipe in peers.py; None: our SAC."""
     budget: int = 1
     """Environment steps, as a multiple of those of SAC: the others need more of them to walk."""
 
 
-ARMS: dict[str, Arm] = {
+PUSHED = {"push_impulse": (0.0, 12.7), "push_interval": (4.0, 8.0)}
+"""Hard pushes in training, N·s and s apart: where nothing is left to chance, risk means nothing."""
+CATEGORICAL = {"critic": "categorical"}
+
+ENTROPY: dict[str, Arm] = {
     "sac": Arm("automatic temperature"),
     "fixed-0.01": Arm("that temperature all the time", {"initial_alpha": 0.01, **NO_LEARNING}),
     "fixed-0.1": Arm("the same, ten times as hot", {"initial_alpha": 0.1, **NO_LEARNING}),
@@ -74,7 +80,24 @@ ARMS: dict[str, Arm] = {
         "automatic temperature, randomized training", randomization="default", budget=3
     ),
 }
-"""Name -> arm. The others are compared with the first."""
+"""Name -> arm: what entropy buys. The others are compared with the first."""
+
+RISK: dict[str, Arm] = {
+    "sac-pushed": Arm("automatic temperature, pushed in training", {}, PUSHED, budget=2),
+    "categorical": Arm("the same with a categorical critic", CATEGORICAL, PUSHED, budget=2),
+    "risk-0.5": Arm(
+        "an actor for the worse half of its returns", {**CATEGORICAL, "risk": 0.5}, PUSHED, budget=2
+    ),
+    "risk-0.25": Arm(
+        "an actor for the worst quarter", {**CATEGORICAL, "risk": 0.25}, PUSHED, budget=2
+    ),
+    "dear-falls": Arm(
+        "the mean of returns in which a fall costs 40 more", CATEGORICAL, PUSHED, 40.0, budget=2
+    ),
+}
+"""Name -> arm: what an aversion to risk buys, beside a price on what is risky."""
+
+ARMS = ENTROPY | RISK
 
 
 def nominal_task() -> MujocoTask[Any, Any]:
@@ -86,6 +109,7 @@ def learn(arm: Arm, seed: int, over: Over, directory: Path) -> None:
     """Train until ``over``, and write the policy."""
     directory.mkdir(parents=True, exist_ok=True)
     task = make(TASK, randomization=arm.randomization)
+    task.termination_cost = arm.fall_cost
     if arm.peer is None:
         _learn_ours(arm, task, seed, over, directory)
     else:

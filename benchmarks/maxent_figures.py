@@ -4,7 +4,7 @@ Many comparisons are made, so p-values stand beside them, adjusted for all axes 
 """
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,13 @@ from robo_maxent.evaluation.across_runs import (
 )
 from robo_maxent.evaluation.paired import holm
 from robo_maxent.perturbations.base import Axis
-from robo_maxent.report.rows import StressEpisode, met
+from robo_maxent.report.rows import StressEpisode, met, survived
 
 TOLERANCE = 0.05
 """Nominal success may differ so much between arms that are compared."""
 MODES = ("mean", "sampled")
+SCORES: dict[str, Callable[[StressEpisode], bool]] = {"success": met, "survival": survived}
+"""What is counted of an episode."""
 WITHOUT_ENTROPY = ("zero", "zero-noise")
 """Arms that must both lose to the first on an axis if entropy bought robustness there."""
 
@@ -77,21 +79,22 @@ class Scores:
     nominal: dict[str, np.ndarray]
     """Mode -> nominal success under stress-test commands, (runs,)."""
     areas: dict[str, np.ndarray]
-    """Mode -> area under success over severity, (runs, axes)."""
+    """Mode -> area under success, or survival, over severity, (runs, axes)."""
 
 
-def area(rows: Sequence[StressEpisode], axis: Axis) -> float:
-    """Area under success over the severities of an axis, scaled to [0, 1]; trapezoids.
+def area(rows: Sequence[StressEpisode], axis: Axis, score: str = "success") -> float:
+    """Area under a score over the severities of an axis, scaled to [0, 1]; trapezoids.
 
-    Of an axis with a single severity: the success. Undisturbed episodes of an axis with cases are
-    few, as many as of one case; those of the axis nominal are the same and more, and are taken.
+    Of an axis with a single severity: the score, one of ``SCORES``. Undisturbed episodes of an axis
+    with cases are few, as many as of one case; those of the axis nominal are the same and more, and
+    are taken.
     """
-    at = dict[float, list[bool]]()
+    counts, at = SCORES[score], dict[float, list[bool]]()
     for row in rows:
         if row.axis == axis.name:
-            at.setdefault(row.severity, []).append(met(row))
+            at.setdefault(row.severity, []).append(counts(row))
     if axis.cases and not axis.is_ground:
-        at[axis.severities[0]] = [met(row) for row in rows if row.axis == "nominal"]
+        at[axis.severities[0]] = [counts(row) for row in rows if row.axis == "nominal"]
     severities = sorted(at, reverse=axis.severities[-1] < axis.severities[0])
     shares = [float(np.mean(at[severity])) for severity in severities]
     if len(shares) == 1:

@@ -4,7 +4,8 @@ The arms (arms.py) differ in one thing each. A run is looked at every so many en
 ends as soon as its mean action succeeds in 95 % of 64 nominal episodes that no training run sees:
 so all policies that are compared walk about equally well. One that never does is named and left
 out. Each is then stressed along the project's own axes, on the same episodes, by its mean and by
-its sampled actions. Its score on an axis is the area under success over severity, from 0 to 1.
+its sampled actions. Its score on an axis is the area under success over severity, from 0 to 1, or
+with ``--score survival`` that under the share that did not fall.
 Training runs are what is resampled, and the others are compared with the first arm, with p-values
 that are adjusted for the number of axes.
 
@@ -13,6 +14,8 @@ so the experiment can be run in pieces. docs/maxent-and-robustness.md says how t
 
     python benchmarks/maxent_robustness.py [--quick] [--arms sac,zero] [--seeds 1,2,3,4,5]
         [--steps 400000] [--axes push,friction] [--episodes 32] [--out runs/maxent]
+    python benchmarks/maxent_robustness.py --arms categorical,risk-0.5,risk-0.25,dear-falls
+        --axes push --score survival  # does an aversion to risk prevent falls?
     python benchmarks/maxent_robustness.py --published  # p-values of what that page prints
 """
 
@@ -27,10 +30,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arms import ARMS, PEER_MODULES, learn, nominal_task, policy_of
+from arms import ARMS, ENTROPY, PEER_MODULES, learn, nominal_task, policy_of
 from extra import missing_peers
 from maxent_figures import (
     MODES,
+    SCORES,
     Scores,
     Training,
     area,
@@ -149,18 +153,16 @@ def stressed(name: str, directory: Path, axes: Sequence[str], episodes: int) -> 
     return read(where)[0]
 
 
-def scores_of(
-    name: str, seeds: Sequence[int], settings: Settings, out: Path, axes: list[str], episodes: int
-) -> Scores:
+def scores_of(name: str, given: argparse.Namespace, settings: Settings, out: Path) -> Scores:
     """Train and stress all runs of an arm."""
-    trainings, tables = [], []
-    for seed in seeds:
+    trainings, tables, axes = [], [], given.axes
+    for seed in given.seeds:
         directory = out / name / f"seed{seed}"
         training = trained(name, seed, settings, directory)
         trainings.append(training)
         _follow(f"{name}, seed {seed}: success {training.success:.2f} at {training.steps:,} steps")
         if training.reached:
-            start, rows = time.monotonic(), stressed(name, directory, axes, episodes)
+            start, rows = time.monotonic(), stressed(name, directory, axes, given.episodes)
             tables.append(rows)
             _follow(f"{name}, seed {seed}: stressed, {time.monotonic() - start:.0f} s")
     known = {name: each.axis for name, each in disturbances(nominal_task()).items()}
@@ -168,7 +170,9 @@ def scores_of(
     for mode in MODES:
         runs = [[row for row in rows if row.mode == mode] for rows in tables]
         nominal[mode] = np.array([area(rows, known["nominal"]) for rows in runs])
-        areas[mode] = np.array([[area(rows, known[axis]) for axis in axes] for rows in runs])
+        areas[mode] = np.array(
+            [[area(rows, known[axis], given.score) for axis in axes] for rows in runs]
+        )
     return Scores(name, trainings, nominal, areas)
 
 
@@ -182,11 +186,12 @@ def _follow(text: str) -> None:
 def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Options; ``--quick`` only shows that everything runs."""
     parser = argparse.ArgumentParser(description="Does maximum entropy buy robustness?")
-    parser.add_argument("--arms", default=",".join(ARMS), metavar="A,B,...")
+    parser.add_argument("--arms", default=",".join(ENTROPY), metavar="A,B,...")
     parser.add_argument("--seeds", default="1,2,3,4,5", metavar="1,2,...", help="training seeds")
     parser.add_argument("--steps", type=int, default=400_000, help="environment steps of a run")
     parser.add_argument("--axes", default=",".join(SEVERITIES), metavar="A,B,...")
     parser.add_argument("--episodes", type=int, default=32, help="at each severity of an axis")
+    parser.add_argument("--score", choices=SCORES, default="success", help="what is counted")
     parser.add_argument("--goal", type=float, default=GOAL, help="nominal success to train to")
     parser.add_argument("--out", type=Path, help="directory to keep it in; else runs/maxent")
     parser.add_argument("--published", action="store_true", help="only p-values of that page")
@@ -217,17 +222,15 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def experiment(given: argparse.Namespace, out: Path) -> dict[str, Any]:
     """Train and stress all arms, and say what came of it."""
     settings = Settings(given.steps, given.goal, given.looked_at)
-    scores = [
-        scores_of(name, given.seeds, settings, out, given.axes, given.episodes)
-        for name in given.arms
-    ]
+    scores = [scores_of(name, given, settings, out) for name in given.arms]
     found = verdict(scores, given.axes)
     for mode in MODES:
         print("\n".join(table(found, given.axes, mode)), end="\n\n")
         print("\n".join(differences(found, given.axes, mode)), end="\n\n")
     bought = {mode: entropy_bought(found, given.axes, mode) for mode in MODES}
     said = {"arms": found, "axes": given.axes, "seeds": given.seeds, "episodes": given.episodes}
-    return said | {"entropy_bought_p": bought} | asdict(settings)
+    said |= {"score": given.score, "entropy_bought_p": bought}
+    return said | asdict(settings)
 
 
 def main() -> None:

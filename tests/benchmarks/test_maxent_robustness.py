@@ -148,7 +148,7 @@ def test_what_the_page_prints_does_not_survive_the_correction(
 
 
 def test_arms_differ_from_the_first_in_what_they_say_only(benchmark: Any) -> None:
-    arms = benchmark("arms").ARMS
+    arms = benchmark("arms").ENTROPY
     usual = SacConfig()
     learners = {n: Sac(4, 2, replace(usual, **a.changes), 0) for n, a in arms.items()}
     assert not arms["sac"].changes
@@ -162,6 +162,31 @@ def test_arms_differ_from_the_first_in_what_they_say_only(benchmark: Any) -> Non
     middle = 0.5 * (low + high)
     assert 0.5 * np.log(2 * np.pi * np.e) + middle == pytest.approx(-0.5, abs=0.01)
     assert {arm.randomization for arm in arms.values()} == {"none", "default"}
+
+
+def test_arms_of_risk_meet_the_same_pushes_and_differ_in_one_thing_each(
+    benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = benchmark("arms")
+    tasks = []
+    monkeypatch.setattr(module, "_learn_ours", lambda arm, task, *_: tasks.append(task))
+    for arm in module.RISK.values():
+        module.learn(arm, 0, lambda steps, policy: True, tmp_path)
+    hardest = {task.randomization.ranges["push_impulse"] for task in tasks}
+    assert hardest == {(0.0, 12.7)}
+    assert [task.termination_cost for task in tasks] == [0.0, 0.0, 0.0, 0.0, 40.0]
+    changes = [dict(arm.changes) for arm in module.RISK.values()]
+    scalar, critic = {}, {"critic": "categorical"}
+    assert changes == [scalar, critic, critic | {"risk": 0.5}, critic | {"risk": 0.25}, critic]
+
+
+def test_survival_counts_an_episode_that_failed_without_a_fall(benchmark: Any) -> None:
+    figures, axis = benchmark("maxent_figures"), AXES["friction"].axis
+    lost = [replace(each, success=False) for each in rows_at("friction", {0.1: [True, False]})]
+    walked = rows_at("friction", {1.0: [True]})
+    assert [each.survived for each in lost] == [True, False]
+    assert figures.area(walked + lost, axis) == 0.5
+    assert figures.area(walked + lost, axis, "survival") == 0.75
 
 
 @pytest.mark.parametrize("name", ["td3", "ppo"])
