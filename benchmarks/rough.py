@@ -51,7 +51,9 @@ class Variant:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the task in training."""
     sac: Mapping[str, Any] = field(default_factory=dict)
-    """Beside the preset ``rough``."""
+    """Of the learner, beside the preset ``rough``."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Of the rest of that preset."""
     fall_cost: float | None = None
     """What a fall costs; None: what the task says."""
     truth: bool = True
@@ -68,6 +70,10 @@ VARIANTS = {
     "free falls": Variant(fall_cost=0.0),
     "width 128": Variant(sac={"width": 128}),
     "constant learning rate": Variant(sac={"learning_rate_held": None}),
+    "16 updates": Variant(training={"updates_per_step": 16}),
+    "16 updates and constant learning rate": Variant(
+        sac={"learning_rate_held": None}, training={"updates_per_step": 16}
+    ),
     "no LayerNorm": Variant(sac={"layer_norm": False}),
     "gamma 0.98": Variant(sac={"gamma": 0.98}),
     "target entropy -0.5": Variant(sac={"target_entropy_per_action": -0.5}),
@@ -130,7 +136,7 @@ def contest(order: Order) -> Result:
     from robo_maxent.training.trainer import Trainer
 
     variant = VARIANTS[order.variant]
-    config = replace(preset("rough"), seed=order.seed)
+    config = replace(preset("rough"), seed=order.seed, **variant.training)
     config = replace(config, sac=replace(config.sac, **variant.sac))
     task = make(variant.task, **variant.options)
     if not variant.truth:
@@ -218,7 +224,7 @@ def table(results: Sequence[Result]) -> list[str]:
     heads = [*(f"level {level}" for level in LEVELS), f"edges {JUDGED}", f"held out {JUDGED}"]
     heads.append(f"fell {JUDGED}")
     lines = [
-        f"{'variant':<24}{'seeds':>6}{'M steps':>9}{'mean level':>12}"
+        f"{'variant':<36}{'seeds':>6}{'M steps':>9}{'mean level':>12}"
         + "".join(f"{head:>12}" for head in heads)
     ]
     for variant in dict.fromkeys(result.variant for result in results):
@@ -228,7 +234,7 @@ def table(results: Sequence[Result]) -> list[str]:
         shares += [_median(own, JUDGED, EDGES), _median(own, JUDGED, HELD_OUT)]
         shares.append(statistics.median(r.fell.get(str(JUDGED), math.nan) for r in own))
         lines.append(
-            f"{variant:<24}{len(own):>6}{statistics.median(r.steps for r in own) / 1e6:>9.2f}"
+            f"{variant:<36}{len(own):>6}{statistics.median(r.steps for r in own) / 1e6:>9.2f}"
             f"{f'{statistics.median(ranks):.2f}' if ranks else '-':>12}"
             + "".join(f"{f'{100 * share:.0f} %':>12}" for share in shares)
         )
