@@ -36,6 +36,11 @@ class Diagnostics:
     """Elements of an action that the entropy is of; 1 of a discrete one."""
     discrete: bool = False
     """Whether an action is a number; one that is all but certain counts as at its limit."""
+    endless: float = 0.0
+    """What entropy alone is worth to an episode that never ends, over the mean size of a value:
+    ``E[-α log π'] / (1 - γ) / E|Q'|``; 0 where targets leave entropy out."""
+    terminated: float = 0.0
+    """Share of the transitions of the batch after which an episode terminated."""
     ends: Ends | None = None
     """How the support of categorical critics fits; None: they are scalar."""
 
@@ -48,6 +53,21 @@ class Diagnostics:
         """What is wrong -> why that is bad, and what to do; empty if all is well."""
         alarms = {name: words for name, (wrong, words) in self._rules().items() if wrong}
         return alarms if self.ends is None else alarms | self.ends.alarms()
+
+    def plays_for_time(self) -> dict[str, str]:
+        """What is wrong if every episode of an evaluation lasted as long as it may, likewise.
+
+        Episodes can terminate, and most of what values count is entropy still to come: so a policy
+        may be paid for not ending them.
+        """
+        if not (self.terminated and self.endless > MUCH):
+            return {}
+        words = (
+            "every episode lasted as long as it may, and entropy still to come makes up "
+            f"{100 * min(self.endless, 1.0):.0f} % of the values: the policy may be paid for not "
+            "ending episodes. If it should end them, train anew with --no-entropy-in-target."
+        )
+        return {"plays_for_time": words}
 
     def _rules(self) -> dict[str, tuple[bool, str]]:
         lack = self.target_entropy - self.entropy
@@ -87,6 +107,7 @@ def diagnose(
     noise: Tensor,
     alpha: float,
     target_entropy: float,
+    horizon: float,
 ) -> Diagnostics:
     """Look at a learner on a batch of transitions, with normalized observations.
 
@@ -98,6 +119,7 @@ def diagnose(
         noise: Standard normal draws, (B, A).
         alpha: Temperature.
         target_entropy: nats.
+        horizon: Steps for which targets count entropy, ``1 / (1 - γ)``; 0: they leave it out.
     """
     action, log_prob = actor.sample(batch.next_obs, noise)
     bonus = (alpha * log_prob).abs().mean()
@@ -111,4 +133,6 @@ def diagnose(
         saturated=float((action.abs() > AT_LIMIT).float().mean()),
         twin_gap=float((first - second).abs().mean() / spread),
         action_size=action.shape[-1],
+        endless=float(-alpha * log_prob.mean() * horizon / value.clamp_min(1e-8)),
+        terminated=float(batch.terminated.mean()),
     )

@@ -73,6 +73,8 @@ class DiscreteSac(Sac):
             saturated=float(certain.float().mean()),
             twin_gap=float((first - second).abs().mean() / spread),
             discrete=True,
+            endless=float(bonus * self._entropy_horizon / size.clamp_min(1e-8)),
+            terminated=float(batch.terminated.mean()),
             ends=self._ends(batch),
         )
 

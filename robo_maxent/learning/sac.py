@@ -244,8 +244,16 @@ class Sac:
         generator = torch.Generator().manual_seed(self.updates)
         noise = torch.randn(batch.action.shape, generator=generator)
         nets, seen = (self.actor, self.critics, self.targets), self._normalized(batch)
-        found = diagnose(*nets, seen, noise, self.alpha, self.target_entropy)
+        held = self.alpha, self.target_entropy, self._entropy_horizon
+        found = diagnose(*nets, seen, noise, *held)
         return replace(found, ends=self._ends(seen))
+
+    @property
+    def _entropy_horizon(self) -> float:
+        """Steps for which targets count entropy; 0: they leave it out."""
+        if not self.config.entropy_in_target:
+            return 0.0
+        return 1.0 / (1.0 - self.config.gamma) if self.config.gamma < 1.0 else math.inf
 
     def policy(self, layout: Layout) -> Policy:
         """The averaged actor with the normalizer of what it sees; it changes as they do."""

@@ -377,16 +377,20 @@ class _Loop:
         if score > trainer.best_score and self._attempt(lambda: trainer.policy().save(best)):
             trainer.best_score = score
         self.tell(f"evaluation at {trainer.steps:,} steps: {summary.headline}")
-        self._diagnose()
+        self._diagnose(lasting=not summary.terminated.share)
 
-    def _diagnose(self) -> None:
-        """Log how temperature and critics are, and say what is wrong, each once."""
+    def _diagnose(self, lasting: bool) -> None:
+        """Log how temperature and critics are, and say what is wrong, each once.
+
+        Args:
+            lasting: No episode of the evaluation before it terminated.
+        """
         replay, updates = self.trainer.learner.replay, self.agent.updates
         if not updates or not len(replay):
             return
         found = self.agent.diagnose(replay.sample(np.random.default_rng(updates), DIAGNOSED))
         self._write(found.metrics())
-        self._alarm(found.alarms())
+        self._alarm(found.alarms() | (found.plays_for_time() if lasting else {}))
 
     def _look_at_ends(self) -> None:
         """Say early if the support of categorical critics is too narrow: a run would be lost."""

@@ -77,6 +77,38 @@ def test_what_entropy_may_lack_grows_with_the_elements_of_an_action() -> None:
     assert "entropy" in replace(WELL, entropy=-7.5, action_size=12).alarms()
 
 
+def test_a_policy_that_is_paid_for_not_ending_episodes_is_told_so() -> None:
+    waits = replace(WELL, endless=0.8, terminated=0.1)
+    words = waits.plays_for_time()["plays_for_time"]
+    assert "80 % of the values" in words
+    assert "--no-entropy-in-target" in words
+    assert "100 %" in replace(waits, endless=np.inf).plays_for_time()["plays_for_time"]
+    for fine in ({"endless": 0.5}, {"endless": -3.0}, {"terminated": 0.0}, {"endless": np.nan}):
+        assert replace(waits, **fine).plays_for_time() == {}
+
+
+@pytest.mark.parametrize("learner", [Sac, DiscreteSac])
+def test_what_entropy_is_worth_to_an_episode_that_never_ends(learner: type[Sac]) -> None:
+    """Targets say 3 and 5 everywhere, and gamma 0.9 looks ten steps ahead."""
+    config = replace(SMALL, initial_alpha=0.5, gamma=0.9)
+    ended = replace(batch(), terminated=(torch.arange(BATCH) < 8).float())
+    if learner is DiscreteSac:
+        ended = replace(ended, action=torch.zeros(BATCH, 1))
+    changes = ({}, {"entropy_in_target": False}, {"gamma": 1.0})
+    found = []
+    for change in changes:
+        sac = learner(OBS, ACTION, replace(config, **change), 0)
+        outputs = ACTION if learner is DiscreteSac else 1
+        with torch.no_grad():
+            sac.targets.flat.zero_()
+            sac.targets.flat[-2 * outputs :] = torch.tensor([3.0, 5.0]).repeat_interleave(outputs)
+        found.append(sac.diagnose(ended))
+    assert found[0].endless == pytest.approx(10 * 0.5 * found[0].entropy / 3.0, rel=1e-5)
+    assert found[0].terminated == 0.25
+    assert found[1].endless == 0.0
+    assert abs(found[2].endless) == np.inf
+
+
 def test_a_learner_that_is_well_gives_no_alarm() -> None:
     assert WELL.alarms() == {}
     assert WELL.metrics() == {

@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import gym_worlds
 import numpy as np
 import pytest
 from command_line import call
+from gymnasium import spaces
 from small_policy import small_policy
 
 from robo_maxent.envs.gym_task import GymTask
@@ -65,6 +67,31 @@ def test_it_learns_what_pays_and_its_policy_file_acts(trained: Path, task: GymTa
     probs = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
     shares = np.bincount(drawn, minlength=3) / len(drawn)
     np.testing.assert_allclose(shares, probs, atol=0.04)
+
+
+class Waiting(gym_worlds.World):
+    """Action 1 ends an episode and is worth 1; action 0 costs a tenth of it."""
+
+    def __init__(self) -> None:
+        super().__init__(spaces.Box(-1.0, 1.0, (1,), np.float32), spaces.Discrete(2))
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.t += 1
+        return self.observe(), (-0.1, 1.0)[action], bool(action), self.t == 20, {}
+
+
+@pytest.mark.parametrize("paid", [True, False])
+def test_a_run_says_when_its_policy_is_paid_for_not_ending_episodes(
+    tmp_path: Path, paid: bool
+) -> None:
+    gym_id, said = gym_worlds.register("Waiting", Waiting), list[str]()
+    sac = replace(SMALL.sac, initial_alpha=1.0, alpha_learning_rate=0.0, entropy_in_target=paid)
+    config = replace(SMALL, steps=400, evaluate_every=200, sac=sac)
+    train(GymTask(gym_id), config, tmp_path, show=lambda status: said.append(status.message))
+    alarms = [line for line in said if "--no-entropy-in-target" in line]
+    assert len(alarms) == paid
+    final = next(line for line in reversed(said) if line.startswith("evaluation at 400 steps"))
+    assert final.endswith("return -2.000 [-2.000, -2.000]" if paid else "1.000 [1.000, 1.000]")
 
 
 def test_a_transition_is_stored_with_the_number_of_its_action(task: GymTask) -> None:
