@@ -5,7 +5,8 @@ ends as soon as its mean action succeeds in 95 % of 64 nominal episodes that no 
 so all policies that are compared walk about equally well. One that never does is named and left
 out. Each is then stressed along the project's own axes, on the same episodes, by its mean and by
 its sampled actions. Its score on an axis is the area under success over severity, from 0 to 1, or
-with ``--score survival`` that under the share that did not fall.
+with ``--score survival`` that under the share that did not fall. With ``--equal-steps`` runs are
+compared after as many steps, however well they walk.
 Training runs are what is resampled, and the others are compared with the first arm, with p-values
 that are adjusted for the number of axes.
 
@@ -15,7 +16,7 @@ so the experiment can be run in pieces. docs/maxent-and-robustness.md says how t
     python benchmarks/maxent_robustness.py [--quick] [--arms sac,zero] [--seeds 1,2,3,4,5]
         [--steps 400000] [--axes push,friction] [--episodes 32] [--out runs/maxent]
     python benchmarks/maxent_robustness.py --arms categorical,risk-0.5,risk-0.25,dear-falls
-        --axes push --score survival  # does an aversion to risk prevent falls?
+        --equal-steps --axes push --severities 0,2,3,4,5 --score survival  # of an aversion to risk
     python benchmarks/maxent_robustness.py --published  # p-values of what that page prints
 """
 
@@ -83,7 +84,8 @@ class Settings:
 
     steps: int
     """Environment steps after which to give up, times the budget of the arm."""
-    goal: float
+    goal: float | None
+    """Nominal success at which a run ends; None: it ends after its steps."""
     looked_at: int
 
 
@@ -97,7 +99,7 @@ class Judge:
         """Nothing was looked at."""
         self.task, self.settings = task, settings
         self.limit, self.spacing = budget * settings.steps, budget * SPACING
-        self.due = min(budget * FIRST, self.limit)
+        self.due = self.limit if settings.goal is None else min(budget * FIRST, self.limit)
         self.start = time.monotonic()
         self.last: Training | None = None
 
@@ -107,7 +109,8 @@ class Judge:
             return False
         self.due = min(self.due + self.spacing, self.limit)
         success = self._success(policy())
-        reached = success >= self.settings.goal
+        goal = self.settings.goal
+        reached = steps >= self.limit if goal is None else success >= goal
         self.last = Training(steps, success, reached, round(time.monotonic() - self.start, 1))
         return reached or steps >= self.limit
 
@@ -136,20 +139,34 @@ def trained(name: str, seed: int, settings: Settings, directory: Path) -> Traini
     return judge.last
 
 
-def suite_of(task: MujocoTask[Any, Any], axes: Iterable[str], episodes: int) -> Suite:
-    """Axes with so many episodes at each severity, shared out among the cases of an axis."""
+def suite_of(
+    task: MujocoTask[Any, Any],
+    axes: Iterable[str],
+    episodes: int,
+    severities: tuple[float, ...] | None = None,
+) -> Suite:
+    """Axes with so many episodes at each severity, shared out among the cases of an axis.
+
+    Args:
+        task: What is stressed.
+        axes: Their names.
+        episodes: At each severity.
+        severities: Of all these axes; None: those of ``SEVERITIES``.
+    """
     shares = {"nominal": Share(2 * episodes, 0, 2 * episodes)}
     for name, disturbance in require(axes, task).items():
         each = max(episodes // max(len(disturbance.axis.cases), 1), 1)
-        shares[name] = Share(each, 0, each, SEVERITIES.get(name))
+        shares[name] = Share(each, 0, each, severities or SEVERITIES.get(name))
     return Suite("maxent", "axes of the maximum-entropy experiment", shares)
 
 
-def stressed(name: str, directory: Path, axes: Sequence[str], episodes: int) -> list[StressEpisode]:
+def stressed(name: str, directory: Path, given: argparse.Namespace) -> list[StressEpisode]:
     """Rows of a trained policy, run unless they are there."""
     task, policy = nominal_task(), policy_of(name, nominal_task(), directory)
-    where = directory / "-".join(("stress", str(episodes), *axes))
-    run(suite_of(task, axes, episodes), task, [policy], where, STRESS_SEED)
+    at = map(str, given.severities or ())
+    where = directory / "-".join(("stress", str(given.episodes), *given.axes, *at))
+    suite = suite_of(task, given.axes, given.episodes, given.severities)
+    run(suite, task, [policy], where, STRESS_SEED)
     return read(where)[0]
 
 
@@ -162,7 +179,7 @@ def scores_of(name: str, given: argparse.Namespace, settings: Settings, out: Pat
         trainings.append(training)
         _follow(f"{name}, seed {seed}: success {training.success:.2f} at {training.steps:,} steps")
         if training.reached:
-            start, rows = time.monotonic(), stressed(name, directory, axes, given.episodes)
+            start, rows = time.monotonic(), stressed(name, directory, given)
             tables.append(rows)
             _follow(f"{name}, seed {seed}: stressed, {time.monotonic() - start:.0f} s")
     known = {name: each.axis for name, each in disturbances(nominal_task()).items()}
@@ -191,8 +208,10 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=400_000, help="environment steps of a run")
     parser.add_argument("--axes", default=",".join(SEVERITIES), metavar="A,B,...")
     parser.add_argument("--episodes", type=int, default=32, help="at each severity of an axis")
+    parser.add_argument("--severities", metavar="A,B,...", help="of all these axes")
     parser.add_argument("--score", choices=SCORES, default="success", help="what is counted")
     parser.add_argument("--goal", type=float, default=GOAL, help="nominal success to train to")
+    parser.add_argument("--equal-steps", action="store_true", help="train for --steps, goal or not")
     parser.add_argument("--out", type=Path, help="directory to keep it in; else runs/maxent")
     parser.add_argument("--published", action="store_true", help="only p-values of that page")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs")
@@ -212,9 +231,12 @@ def arguments_of(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if parsed.steps < 1 or parsed.episodes < 1 or not 0 <= parsed.goal <= 1:
         parser.error("--steps and --episodes must be at least 1, --goal within [0, 1]")
     parsed.seeds = [int(seed) for seed in parsed.seeds]
+    parsed.goal = None if parsed.equal_steps else parsed.goal
     try:
-        suite_of(nominal_task(), parsed.axes, parsed.episodes)
-    except RoboMaxentError as error:
+        if parsed.severities is not None:
+            parsed.severities = tuple(float(each) for each in parsed.severities.split(","))
+        suite_of(nominal_task(), parsed.axes, parsed.episodes, parsed.severities)
+    except (RoboMaxentError, ValueError) as error:
         parser.error(str(error))
     return parsed
 
@@ -228,8 +250,13 @@ def experiment(given: argparse.Namespace, out: Path) -> dict[str, Any]:
         print("\n".join(table(found, given.axes, mode)), end="\n\n")
         print("\n".join(differences(found, given.axes, mode)), end="\n\n")
     bought = {mode: entropy_bought(found, given.axes, mode) for mode in MODES}
-    said = {"arms": found, "axes": given.axes, "seeds": given.seeds, "episodes": given.episodes}
-    said |= {"score": given.score, "entropy_bought_p": bought}
+    said: dict[str, Any] = {
+        "arms": found,
+        "axes": given.axes,
+        "seeds": given.seeds,
+        "episodes": given.episodes,
+    }
+    said |= {"severities": given.severities, "score": given.score, "entropy_bought_p": bought}
     return said | asdict(settings)
 
 

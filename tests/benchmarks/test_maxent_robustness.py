@@ -221,9 +221,11 @@ def test_a_run_ends_at_the_first_look_that_is_good_enough_or_at_its_limit(
     seen: list[float] = []
     monkeypatch.setattr(module.Judge, "_success", lambda self, act: seen.pop(0))
 
-    def ended_at(budget: int, limit: int, *successes: float) -> Any:
+    def ended_at(
+        budget: int, limit: int, *successes: float, goal: float | None = 0.95
+    ) -> tuple[int, bool, int]:
         seen[:] = successes
-        judge = module.Judge(None, module.Settings(limit, 0.95, 64), budget)
+        judge = module.Judge(None, module.Settings(limit, goal, 64), budget)
         steps = next(n for n in range(0, 10**7, 10_000) if judge.over(n, lambda: None))
         assert judge.last.steps == steps
         return steps, judge.last.reached, len(seen)
@@ -232,6 +234,7 @@ def test_a_run_ends_at_the_first_look_that_is_good_enough_or_at_its_limit(
     assert ended_at(1, 220_000, 0.2, 0.9, 0.9, 0.94) == (220_000, False, 0)
     assert ended_at(10, 400_000, 0.2, 0.96) == (1_500_000, True, 0)
     assert ended_at(1, 30_000, 0.1) == (30_000, False, 0)
+    assert ended_at(2, 400_000, 0.3, goal=None) == (800_000, True, 0)
 
 
 def test_a_finished_run_is_not_trained_again_and_other_settings_are_refused(
@@ -272,6 +275,9 @@ def test_episodes_of_a_severity_are_shared_out_among_the_cases_of_an_axis(
         assert set(hardest) == {"nominal", *module.SEVERITIES}
         assert all(24 <= count <= 64 for count in hardest.values()), hardest
     assert not suite.conditions(task, "baseline")
+    hard = module.suite_of(task, ["push"], 32, (0.0, 4.0))
+    pushes = [each for each in hard.conditions(task, "mean") if each.axis == "push"]
+    assert {each.severity for each in pushes} == {0.0, 4.0}
 
 
 @pytest.mark.parametrize(
@@ -281,6 +287,7 @@ def test_episodes_of_a_severity_are_shared_out_among_the_cases_of_an_axis(
         (["--seeds", "0,x"], "--seeds must be numbers, got 0,x"),
         (["--axes", "push,wind"], "wind"),
         (["--goal", "1.5"], "--goal within [0, 1]"),
+        (["--axes", "push", "--severities", "0,x"], "could not convert string to float: 'x'"),
     ],
 )
 def test_wrong_options_are_named_with_the_right_ones(
