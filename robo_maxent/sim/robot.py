@@ -1,7 +1,7 @@
 """A robot in its world: names resolved once to addresses, and live views of its state."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,15 @@ from robo_maxent.errors import RobotError
 from robo_maxent.sim.fingers import Fingers
 from robo_maxent.sim.legs import leg_length
 from robo_maxent.sim.mjcf import ModelSource, undecorate
+from robo_maxent.sim.model_parts import (
+    Columns,
+    columns_of,
+    free_joints,
+    mocap_number,
+    number_of,
+    numbers_of,
+    sensor_columns,
+)
 from robo_maxent.sim.physics import Batch, mujoco
 from robo_maxent.sim.terrain_pool import TerrainPool, attach, write
 from robo_maxent.types import Rectangle
@@ -19,9 +28,6 @@ from robo_maxent.types import Rectangle
 BASE_SENSORS = ("base_linear_velocity", "base_angular_velocity", "up_in_base")
 SHAPES = ("box", "cylinder")
 FOOT_SENSORS = ("foot_position", "foot_velocity", "foot_touch")
-
-Columns = slice | np.ndarray
-"""Indices of elements in the rows of a batch: a slice, which gives views, if they are adjacent."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +140,76 @@ class ManipulationState(RobotState):
 
 
 class Robot:
-    """A compiled robot, with the addresses of everything that a task names."""
+    """A compiled robot, with the addresses of everything that a task names.
 
+    What its spec does not name has number -1, or is empty.
+    """
+
+    model: mujoco.MjModel
+    """What was compiled from the file of its spec."""
+    spec: RobotSpec
+    """Which names stand for what."""
+    mass: float
+    """Mass of everything in the model that moves, kg."""
     acts_by_choice = False
-    """Its actions are one of several, and not amounts."""
+    """Whether its actions are one of several, and not amounts."""
+
+    home: int
+    """Number of the keyframe of the home pose."""
+    home_qpos: np.ndarray
+    """Generalized position there, (nq,)."""
+    home_pose: np.ndarray
+    """Positions of its joints there, rad (m of a slide), (J,)."""
+
+    actuators: np.ndarray
+    """Numbers of the actuators that the policy controls, int, (A,)."""
+    is_servo: np.ndarray
+    """Which of them take the joint's target: force = kp (target - position) - ..., bool, (A,)."""
+    joints: tuple[str, ...]
+    """Names of the J joints that these move; see :attr:`RobotState.joint_position`."""
+    joint_ids: np.ndarray
+    """Their numbers in the model, int, (J,)."""
+    joint_range: np.ndarray
+    """Their lowest and highest positions, rad (m of a slide), (J, 2)."""
+    qpos_adr: np.ndarray
+    """Where they stand in the generalized position, int, (J,)."""
+    dof_adr: np.ndarray
+    """Where they stand in the generalized velocity, int, (J,)."""
+
+    foot_geoms: np.ndarray
+    """Geoms of the feet, int, (feet,)."""
+
+    object_bodies: np.ndarray
+    """Bodies of the K objects, int, (K,)."""
+    object_geoms: np.ndarray
+    """The box and the cylinder of each object, one pair after the other, int, (2 K,)."""
+    object_half: np.ndarray
+    """Half-sizes of the objects, m, (K, 3)."""
+    object_qpos: np.ndarray
+    """Where the pose of each, seven elements, begins in the generalized position, int, (K,)."""
+    object_dof: np.ndarray
+    """Where the velocity of each, six elements, begins in the generalized velocity, int, (K,)."""
+    table: int
+    """Geom of the table."""
+    goal: int
+    """Which of the mocap bodies marks the goal."""
+
+    gripper: int
+    """Actuator of the gripper."""
+    fingers: Fingers | None
+    """How far the gripper is open at a position of its joint; None: there is no gripper."""
+    pads: np.ndarray
+    """Geoms that the hand holds with, int."""
+
+    walls: tuple[Rectangle, ...]
+    """What each wall covers of the floor."""
+    lids: tuple[int, ...]
+    """Bodies of the lids: left, right."""
+    lid_boxes: tuple[Rectangle, ...]
+    """What each lid covers of the floor once it is raised."""
+
+    is_live: bool
+    """Whether what :meth:`read` returns changes with every step, or has to be read again."""
 
     def __init__(self, model: mujoco.MjModel, spec: RobotSpec) -> None:
         """Resolve names in a compiled model.
@@ -151,80 +223,103 @@ class Robot:
                 there are.
         """
         self.model, self.spec = model, spec
-        self.home = self._id("key", spec.home)
-        self.actuators = np.array(
-            [self._id("actuator", name) for name in spec.actuators] or np.arange(model.nu).tolist()
-        )  # (A,)
-        joint_ids = self._driven_joints()
-        self.joints = tuple(model.joint(int(joint)).name for joint in joint_ids)
-        self.joint_ids = joint_ids
-        self.joint_range = model.jnt_range[joint_ids].copy()  # (J, 2)
-        self.qpos_adr = model.jnt_qposadr[joint_ids]
-        self.dof_adr = model.jnt_dofadr[joint_ids]
-        self.is_servo = self._servos()
-        """Which actuators take the joint's target: force = kp (target - position) - ..., (A,)."""
-        self.home_qpos = model.key_qpos[self.home].copy()  # (nq,)
-        self.home_pose = self.home_qpos[self.qpos_adr]  # (J,)
-        self.mass = float(model.body_mass[model.body_weldid > 0].sum())
-        """kg, of everything in the model that moves."""
-        self.foot_geoms = np.array([self._id("geom", f"{foot}_foot") for foot in spec.feet], int)
         self._scratch = [mujoco.MjData(model)]  # those that no thread computes in
+        self.mass = float(model.body_mass[model.body_weldid > 0].sum())
+        self.home = number_of(model, "key", spec.home)
+        self.home_qpos = model.key_qpos[self.home].copy()
+        self._resolve_joints()
+        self._resolve_feet()
+        self._resolve_objects()
+        self._resolve_hand()
+        self._resolve_floor_plan()
+        self._base = None if spec.base is None else _Base.of(model, spec.base)
+        self._resolve_state()
+
+    def _resolve_joints(self) -> None:
+        """What the policy moves, and through which actuators."""
+        model, named = self.model, numbers_of(self.model, "actuator", self.spec.actuators)
+        self.actuators = named if len(named) else np.arange(model.nu)
+        self.joint_ids = self._driven_joints()
+        self.is_servo = self._servos()
+        self.joints = tuple(model.joint(joint).name for joint in self.joint_ids.tolist())
+        self.joint_range = model.jnt_range[self.joint_ids].copy()
+        self.qpos_adr = model.jnt_qposadr[self.joint_ids]
+        self.dof_adr = model.jnt_dofadr[self.joint_ids]
+        self.home_pose = self.home_qpos[self.qpos_adr]
+
+    def _resolve_feet(self) -> None:
+        """What can touch the ground, and that there is one to stand on."""
+        model, feet = self.model, self.spec.feet
+        self.foot_geoms = numbers_of(model, "geom", [f"{foot}_foot" for foot in feet])
         touches = (model.geom_contype | model.geom_conaffinity) > 0
         self._parts = np.flatnonzero(touches & (model.geom_bodyid > 0))
-        if spec.feet and not np.any(touches & (model.geom_bodyid == 0)):
+        if feet and not np.any(touches & (model.geom_bodyid == 0)):
             raise RobotError(
                 "The robot has feet and no ground: the worldbody needs a geom that they can touch, "
                 'such as <geom name="ground" type="plane" size="0 0 0.5"/>.'
             )
-        self._sites = {name: self._id("site", site) for name, site in spec.sites.items()}
-        self._columns = {
-            "position": _columns(self.qpos_adr),
-            "velocity": _columns(self.dof_adr),
-            "torque": _columns(self.dof_adr if spec.joints else self.actuators),
-        }
-        self._readings = {name: self._elements(names) for name, names in spec.sensors.items()}
-        self.object_bodies = np.array([self._id("body", name) for name in spec.objects], int)
-        self.object_geoms = np.array(
-            [[self._id("geom", f"{name}_{shape}") for shape in SHAPES] for name in spec.objects],
-            int,
-        ).ravel()
-        """The box and the cylinder of each object, one pair after the other, (2 K,)."""
+
+    def _resolve_objects(self) -> None:
+        """What is handled, on what it lies, and where it should be."""
+        model, spec = self.model, self.spec
+        shapes = [f"{name}_{shape}" for name in spec.objects for shape in SHAPES]
+        self.object_bodies = numbers_of(model, "body", spec.objects)
+        self.object_geoms = numbers_of(model, "geom", shapes)
         self.object_half = model.geom_size[self.object_geoms[::2]].copy()
-        """Half-sizes of the objects, m, (K, 3)."""
-        self.object_qpos, self.object_dof = self._free_joints("object", self.object_bodies)
-        """Where the pose, seven elements, and the velocity, six, of each object begin, (K,)."""
-        self.table = -1 if spec.table is None else self._id("geom", spec.table)
-        self.goal = -1 if spec.goal is None else self._mocap(spec.goal)
-        """Which of the mocap bodies it is."""
-        self.pads = np.array([self._id("geom", pad) for pad in spec.pads], int)
+        self.object_qpos, self.object_dof = free_joints(model, "object", self.object_bodies)
+        self.table = -1 if spec.table is None else number_of(model, "geom", spec.table)
+        self.goal = -1 if spec.goal is None else mocap_number(model, "goal", spec.goal)
+
+    def _resolve_hand(self) -> None:
+        """What holds an object, and what pushes act on if the base is fixed."""
+        model, spec = self.model, self.spec
+        self.pads = numbers_of(model, "geom", spec.pads)
+        self._hand = 0 if spec.hand is None else number_of(model, "body", spec.hand)
+        self.gripper, self.fingers = -1, None
+        if spec.gripper is not None:
+            self.gripper = number_of(model, "actuator", spec.gripper)
+            joint = int(model.actuator_trnid[self.gripper, 0])
+            self.fingers = Fingers(model, joint, spec.openings)
+
+    def _resolve_floor_plan(self) -> None:
+        """What stands in the way, or can."""
+        model, spec = self.model, self.spec
         if len(spec.lids) not in (0, 2):
             raise RobotError(f"lids must name two bodies, left and right, got {list(spec.lids)}")
-        self.lids = tuple(self._id("body", lid) for lid in spec.lids)
-        self.walls = tuple(self._covered(self._id("geom", wall)) for wall in spec.walls)
-        """What each covers of the floor."""
+        self.lids = tuple(number_of(model, "body", lid) for lid in spec.lids)
+        walls = [number_of(model, "geom", wall) for wall in spec.walls]
+        self.walls = tuple(self._covered(wall) for wall in walls)
         self.lid_boxes = tuple(self._covered(self._first_geom(lid)) for lid in self.lids)
-        """What each covers once it is raised."""
-        self.gripper = -1 if spec.gripper is None else self._id("actuator", spec.gripper)
-        self.fingers = self._fingers()
-        self._hand = 0 if spec.hand is None else self._id("body", spec.hand)
+
+    def _resolve_state(self) -> None:
+        """Where the elements of a state stand in the arrays of a batch."""
+        model, spec = self.model, self.spec
+        self._sites = {name: number_of(model, "site", site) for name, site in spec.sites.items()}
+        self._readings = {
+            name: sensor_columns(model, sensors) for name, sensors in spec.sensors.items()
+        }
+        self._columns = {
+            "position": columns_of(self.qpos_adr),
+            "velocity": columns_of(self.dof_adr),
+            "torque": columns_of(self.dof_adr if spec.joints else self.actuators),
+        }
         if spec.objects:
-            self._columns |= {
-                "pose": _columns((self.object_qpos[:, None] + np.arange(7)).ravel()),
-                "motion": _columns((self.object_dof[:, None] + np.arange(6)).ravel()),
-            }
-        self._base: _Base | None = None if spec.base is None else self._floating(spec.base)
-        if self._base is not None:
-            self._sensors = {
-                name: self._elements(spec.sensors.get(name, (name,))) for name in BASE_SENSORS
-            }
-            self._sensors |= {
-                name: self._elements([f"{foot}_{name}" for foot in spec.feet])
-                for name in FOOT_SENSORS
-            }
-            self._columns |= self._sensors
-        columns = [*self._columns.values(), *self._readings.values()]
-        self.is_live = all(isinstance(each, slice) for each in columns)
-        """Whether what :meth:`read` returns changes with every step, or has to be read again."""
+            poses, motions = self.object_qpos[:, None], self.object_dof[:, None]
+            self._columns["pose"] = columns_of((poses + np.arange(7)).ravel())
+            self._columns["motion"] = columns_of((motions + np.arange(6)).ravel())
+        self._sensors = {} if self._base is None else self._base_sensors()
+        parts = (self._columns, self._readings, self._sensors)
+        self.is_live = all(isinstance(each, slice) for part in parts for each in part.values())
+
+    def _base_sensors(self) -> dict[str, Columns]:
+        """Where the readings stand that only a robot on a floating base has, with its feet."""
+        spec = self.spec
+        of_base = {name: spec.sensors.get(name, (name,)) for name in BASE_SENSORS}
+        of_feet = {name: tuple(f"{foot}_{name}" for foot in spec.feet) for name in FOOT_SENSORS}
+        return {
+            name: sensor_columns(self.model, sensors)
+            for name, sensors in (of_base | of_feet).items()
+        }
 
     @property
     def base_body(self) -> int:
@@ -354,7 +449,7 @@ class Robot:
             raise RobotError("The robot has no actuators.")
         kinds = (mujoco.mjtJoint.mjJNT_HINGE.value, mujoco.mjtJoint.mjJNT_SLIDE.value)
         if self.spec.joints:
-            named = np.array([self._id("joint", name) for name in self.spec.joints])
+            named = numbers_of(model, "joint", self.spec.joints)
             for name, joint in zip(self.spec.joints, named.tolist(), strict=True):
                 if model.jnt_type[joint] not in kinds:
                     raise RobotError(f"The joint {name!r} must be a hinge or a slide.")
@@ -375,40 +470,6 @@ class Robot:
         gain, bias = model.actuator_gainprm[acts, 0], model.actuator_biasprm[acts, 1]
         of_position = (gain != 0.0) & (bias == -gain) & (model.actuator_gear[acts, 0] == 1.0)
         return of_position & (model.actuator_dyntype[acts] == mujoco.mjtDyn.mjDYN_NONE.value)
-
-    def _fingers(self) -> Fingers | None:
-        if self.gripper < 0:
-            return None
-        joint = int(self.model.actuator_trnid[self.gripper, 0])
-        return Fingers(self.model, joint, self.spec.openings)
-
-    def _floating(self, body: str) -> "_Base":
-        number = self._id("body", body)
-        qpos, dof = self._free_joints("base", np.array([number]))
-        return _Base(number, int(qpos[0]), int(dof[0]))
-
-    def _free_joints(self, what: str, bodies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Addresses of the free joints of bodies in position and velocity, int, (K,) both."""
-        model, joints = self.model, self.model.body_jntadr[bodies]
-        for body, joint in zip(bodies.tolist(), joints.tolist(), strict=True):
-            if joint < 0 or model.jnt_type[joint] != mujoco.mjtJoint.mjJNT_FREE.value:
-                name = model.body(body).name
-                raise RobotError(f"The {what} {name!r} must have a free joint.")
-        return model.jnt_qposadr[joints], model.jnt_dofadr[joints]
-
-    def _mocap(self, body: str) -> int:
-        mocap = int(self.model.body_mocapid[self._id("body", body)])
-        if mocap < 0:
-            raise RobotError(f"The goal {body!r} must be a mocap body.")
-        return mocap
-
-    def _id(self, kind: str, name: str) -> int:
-        count = getattr(self.model, "njnt" if kind == "joint" else f"n{kind}")
-        names = [getattr(self.model, kind)(index).name for index in range(count)]
-        if name not in names:
-            known = ", ".join(n for n in names if n) or "none"
-            raise RobotError(f"The robot has no {kind} named {name!r}. It has: {known}.")
-        return names.index(name)
 
     def _first_geom(self, lid: int) -> int:
         geom = int(self.model.body_geomadr[lid])
@@ -433,15 +494,6 @@ class Robot:
         )
         return low_x, low_y, high_x, high_y
 
-    def _elements(self, sensors: Sequence[str]) -> Columns:
-        """Where the values of sensors stand, one sensor after the other."""
-        ids = [self._id("sensor", name) for name in sensors]
-        parts = [
-            self.model.sensor_adr[sensor] + np.arange(self.model.sensor_dim[sensor])
-            for sensor in ids
-        ]
-        return _columns(np.concatenate([np.empty(0, int), *parts]))
-
 
 @dataclass(frozen=True)
 class _Base:
@@ -451,13 +503,11 @@ class _Base:
     qpos: int
     dof: int
 
-
-def _columns(addresses: np.ndarray) -> Columns:
-    if not len(addresses):
-        return slice(0, 0)
-    first, last = int(addresses[0]), int(addresses[-1])
-    adjoin = np.array_equal(addresses, np.arange(first, last + 1))
-    return slice(first, last + 1) if adjoin else np.asarray(addresses)
+    @classmethod
+    def of(cls, model: mujoco.MjModel, name: str) -> "_Base":
+        body = number_of(model, "body", name)
+        qpos, dof = free_joints(model, "base", np.array([body]))
+        return cls(body, int(qpos[0]), int(dof[0]))
 
 
 def load(
