@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from robo_maxent.cli import commands as cli
 from robo_maxent.cli import main
 from robo_maxent.perturbations.base import Axis, Share
 from robo_maxent.robustness import suites
@@ -126,15 +127,15 @@ def commands() -> dict[str, str]:
 def test_the_parser_takes_every_command_of_readme_and_docs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(main, "_chosen_preset", lambda args: "default")  # which makes environments
-    monkeypatch.setattr(main, "_given_recipe", lambda args: None)  # which reads a run
+    monkeypatch.setattr(cli, "_chosen_preset", lambda args: "default")  # which makes environments
+    monkeypatch.setattr(cli, "_given_recipe", lambda args: None)  # which reads a run
     refused = []
     for line, page in commands().items():
         words = arguments_of(re.sub(r"--seed [A-Z]+", "--seed 1", line))  # a word for any number
         if words is None or len(words) == 1 or "--help" in words:
             continue  # of a command, only its name is mentioned
         try:
-            main.parsed(words)
+            cli.parsed(words)
         except SystemExit:
             refused.append(f"{page}: {line}")
     assert not refused
@@ -143,7 +144,7 @@ def test_the_parser_takes_every_command_of_readme_and_docs(
 
 def test_a_command_that_has_an_unknown_option_is_found() -> None:
     with pytest.raises(SystemExit):
-        main.parsed(["record", "RUN", "--sideways"])
+        cli.parsed(["record", "RUN", "--sideways"])
 
 
 # -- Pages that are run --------------------------------------------------------
@@ -254,7 +255,7 @@ def test_every_page_of_the_site_that_teaches_is_run() -> None:
 
 def test_every_command_has_its_help_in_the_reference() -> None:
     page = (DOCS / "reference" / "cli.md").read_text()
-    for name in main._command_names():
+    for name in cli.command_names():
         assert f"```{{command}} {name}\n" in page
 
 

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,9 @@ for package, direct in {
 REGISTRATION = Path("robo_maxent/interop/gym_registration.py")
 """The one file below the command line that knows the tasks: it names them to Gymnasium."""
 
+FACE = ROOT / "robo_maxent" / "__init__.py"
+"""The face of the whole: it offers what lies above, and loads it when asked."""
+
 
 def sources() -> dict[str, list[Path]]:
     """Package -> its files."""
@@ -44,17 +49,29 @@ def sources() -> dict[str, list[Path]]:
     return found
 
 
-def imported(path: Path) -> set[str]:
-    """Packages of this project that a file imports, anywhere in it."""
-    names: set[str] = set()
+def names_in(path: Path) -> Iterator[str]:
+    """What a file imports, anywhere in it, with the module that it is from."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name}:{node.lineno}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    inside = (name.split(".") for name in names if name.split(".")[0] == "robo_maxent")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported(path: Path) -> set[str]:
+    """Packages of this project that a file imports, anywhere in it."""
+    inside = (name.split(".") for name in names_in(path) if name.split(".")[0] == "robo_maxent")
     return {parts[1] if parts[1] in BELOW else "root" for parts in inside if len(parts) > 1}
+
+
+def modules() -> dict[str, Path]:
+    """Module -> its file; without the face of the whole, which offers what lies above it."""
+    files = (path for paths in sources().values() for path in paths)
+    parts = {path: path.relative_to(ROOT).with_suffix("").parts for path in files}
+    named = {".".join(each).removeprefix("robo_maxent."): path for path, each in parts.items()}
+    dotted = {f"robo_maxent.{name}": path for name, path in named.items()}
+    return {name.removesuffix(".__init__"): path for name, path in dotted.items() if path != FACE}
 
 
 def test_every_package_has_its_place() -> None:
@@ -65,11 +82,22 @@ def test_every_package_has_its_place() -> None:
 def test_a_package_imports_only_from_those_below_it(package: str) -> None:
     for path in sources()[package]:
         place = path.relative_to(ROOT)
-        if place == Path("robo_maxent/__init__.py"):
-            continue  # the face of the whole: it offers what lies above, and loads it when asked
+        if path == FACE:
+            continue
         allowed = BELOW[package] | {package} | ({"tasks"} if place == REGISTRATION else set())
         extra = imported(path) - allowed
         assert not extra, f"{place} must not import {sorted(extra)}"
+
+
+def test_no_module_imports_what_imports_it_not_even_when_a_function_is_called() -> None:
+    files = modules()
+    graph = {
+        module: {whole if whole in files else whole.rpartition(".")[0] for whole in names_in(path)}
+        & files.keys()
+        for module, path in files.items()
+    }
+    assert "robo_maxent.envs.mujoco_vec_env" in graph["robo_maxent.envs.mujoco_task"]
+    TopologicalSorter(graph).prepare()  # which raises a CycleError
 
 
 @pytest.mark.parametrize("package", sorted(BELOW.keys() - {"root", "assets", "tasks"}))

@@ -6,7 +6,7 @@ import importlib
 import io
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -30,6 +30,19 @@ MOST_ACTIONS = 10_000
 
 Parts = tuple[tuple[str, int, str], ...]
 """Name, size and unit of each part of an observation."""
+
+
+class EnvSource(Protocol):
+    """What the environments of a task are made of, and how a policy acts in them."""
+
+    name: str
+    """What to call it in messages and in rows."""
+    spec: EnvSpec
+    """What Gymnasium makes the environment of."""
+    action_repeat: int
+    """Environment steps in a control step."""
+    action_space: ActionSpace
+    """What actions mean to the environment."""
 
 
 def module_of(name: str) -> str | None:

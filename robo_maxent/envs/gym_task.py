@@ -19,6 +19,7 @@ from gymnasium.envs.registration import EnvSpec
 from robo_maxent.envs.gym_goals import NoHindsightError, find_goal, names_goals
 from robo_maxent.envs.gym_spec import (
     PREFIX,
+    Parts,
     action_space_of,
     find_spec,
     make,
@@ -38,7 +39,7 @@ from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import Robot
 from robo_maxent.sim.terrain_pool import TerrainPool
-from robo_maxent.spaces import Box, Discrete, GoalSpec
+from robo_maxent.spaces import ActionSpace, Box, Discrete, GoalSpec
 from robo_maxent.types import Act, FloorPlan
 
 ENDLESS_STEPS = 100_000
@@ -64,6 +65,31 @@ class GymTask:
     thread_safe = False  # it is someone else's code, in environments that are kept
     floor_plan: FloorPlan | None = None
 
+    spec: EnvSpec
+    """What Gymnasium makes the environment of."""
+    action_repeat: int
+    """Environment steps in a control step."""
+    env_args: dict[str, Any]
+    """What ``gymnasium.make`` is given beside the id."""
+    episode_steps: int
+    """Control steps that no episode exceeds."""
+    control_dt: float
+    """Time between two actions according to the environment, s."""
+    action_space: ActionSpace
+    """What actions mean to the environment."""
+    policy_parts: Parts
+    """Name, size and unit of each part of the flattened observation."""
+    goal: GoalSpec | None
+    """Which parts of it are goals; None: there are none, or hindsight does not work with them."""
+    notes: tuple[str, ...]
+    """What whoever trains on it should know, a line each."""
+    render_modes: list[str]
+    """Gymnasium's names of the ways in which the environment draws itself."""
+    picture_rate: int | None
+    """Pictures per second, of an environment that draws several per step; None: one per step."""
+    trials: GymTrials
+    """What stress tests need to know of it."""
+
     def __init__(
         self,
         source: str | EnvSpec,
@@ -85,39 +111,28 @@ class GymTask:
                 space is none to learn on; the message says what is.
             EnvError: The environment can't be made.
         """
-        if action_repeat < 1:
-            raise UsageError(f"action_repeat must be at least 1, got {action_repeat}")
-        if instances < 1:
-            raise UsageError(f"instances must be at least 1, got {instances}")
+        for option, count in (("action_repeat", action_repeat), ("instances", instances)):
+            if count < 1:
+                raise UsageError(f"{option} must be at least 1, got {count}")
         if isinstance(source, str):
             self.name, self.summary = f"{PREFIX}{source}", f"the Gymnasium environment {source}"
         self.action_repeat = action_repeat
         self.env_args, self.most_simulations = dict(env_args or {}), instances
+        self.spec = with_args(
+            find_spec(source) if isinstance(source, str) else source, self.env_args
+        )
+        limit = self.spec.max_episode_steps or ENDLESS_STEPS
+        self.episode_steps = -(-limit // action_repeat)
         if self.reward_range is not None:
             low, high = self.reward_range
             self.reward_range = action_repeat * low, action_repeat * high
-        registered = find_spec(source) if isinstance(source, str) else source
-        self.spec = with_args(registered, self.env_args)
         env = make(self.name, self.spec)
         try:
-            self.action_space = action_space_of(self.name, env.action_space)
-            self.policy_parts, self.notes = observation_parts(self.name, env.observation_space)
-            self.control_dt = step_seconds(env) * action_repeat
-            self.render_modes: list[str] = list(env.metadata.get("render_modes") or [])
-            self.picture_rate = _picture_rate(env)
-            self.goal = self._goal(env)
+            self._look_at(env)
         finally:
             close(env, self.name)
         if isinstance(source, str):  # a page names its own
             self.preset = self._preset()
-        self.observation_parts = self.policy_parts
-        self.observation_size = self.policy_size = sum(size for _, size, _ in self.policy_parts)
-        shape = env.action_space.shape or ()
-        if isinstance(self.action_space, Box) and len(shape) != 1:
-            self.notes += (f"{self.name}: the action of shape {shape} is flattened",)
-        limit = self.spec.max_episode_steps or ENDLESS_STEPS
-        self.episode_steps = -(-limit // action_repeat)
-        self.action_size = self.action_space.size
         self.trials = GymTrials(
             self.name,
             self.spec,
@@ -126,6 +141,43 @@ class GymTask:
             self.action_space,
             self.control_dt,
         )
+
+    def _look_at(self, env: gymnasium.Env[Any, Any]) -> None:
+        """Read what is acted on, observed and drawn.
+
+        Raises:
+            UsageError: The action or observation space is none to learn on.
+        """
+        self.action_space = action_space_of(self.name, env.action_space)
+        self.policy_parts, flattened = observation_parts(self.name, env.observation_space)
+        self.control_dt = step_seconds(env) * self.action_repeat
+        self.render_modes = list(env.metadata.get("render_modes") or [])
+        self.picture_rate = _picture_rate(env)
+        self.goal, about_goals = self._goal(env)
+        self.notes = flattened + about_goals
+        shape = env.action_space.shape or ()
+        if isinstance(self.action_space, Box) and len(shape) != 1:
+            self.notes += (f"{self.name}: the action of shape {shape} is flattened",)
+
+    @property
+    def observation_parts(self) -> Parts:
+        """Name, size and unit of each part of an observation: a policy sees all of it."""
+        return self.policy_parts
+
+    @property
+    def observation_size(self) -> int:
+        """Number of elements of an observation, O."""
+        return sum(size for _, size, _ in self.observation_parts)
+
+    @property
+    def policy_size(self) -> int:
+        """Number of elements that the policy sees: all."""
+        return self.observation_size
+
+    @property
+    def action_size(self) -> int:
+        """Number of elements of an action, A."""
+        return self.action_space.size
 
     @property
     def kept(self) -> Kept:
@@ -144,7 +196,7 @@ class GymTask:
 
     def training_env(
         self, n: int, seed: int, threads: int, directory: str | os.PathLike[str]
-    ) -> "GymVecEnv":
+    ) -> GymVecEnv:
         """One simulation in this process, or several, each in a worker process.
 
         Raises:
@@ -154,13 +206,13 @@ class GymTask:
 
     def actor_env(
         self, n: int, seed: int, first_sim: int, directory: str | os.PathLike[str]
-    ) -> "GymVecEnv":
+    ) -> GymVecEnv:
         """N simulations in this process, numbered from ``first_sim`` on."""
         return GymVecEnv(self, n, seed, first_sim=first_sim)
 
     def evaluation_env(
         self, n: int, seed: int, first_sim: int = 0, purpose: Purpose = Purpose.EVALUATION
-    ) -> "GymVecEnv":
+    ) -> GymVecEnv:
         """N simulations in this process, numbered from ``first_sim`` on."""
         return GymVecEnv(self, n, seed, first_sim=first_sim, purpose=purpose)
 
@@ -250,22 +302,19 @@ class GymTask:
             return "discrete"
         return "single" if self.goal is None else "goals"
 
-    def _goal(self, env: gymnasium.Env[Any, Any]) -> GoalSpec | None:
-        """Goals of an environment; None, with a note, if hindsight does not work."""
+    def _goal(self, env: gymnasium.Env[Any, Any]) -> tuple[GoalSpec | None, tuple[str, ...]]:
+        """Goals of an environment, with notes; None if there are none that hindsight can use."""
         if not names_goals(env.observation_space):
-            return None
+            return None, ()
         try:
             if self.action_repeat > 1:
                 raise NoHindsightError(
                     f"with action_repeat {self.action_repeat} a reward is a sum over several "
                     "states, of which only the last is kept; use action_repeat 1"
                 )
-            goal, notes = find_goal(self.name, self.spec, env, self.policy_parts)
+            return find_goal(self.name, self.spec, env, self.policy_parts)
         except NoHindsightError as error:
-            self.notes += (f"{self.name} can't be learnt with hindsight: {error}",)
-            return None
-        self.notes += notes
-        return goal
+            return None, (f"{self.name} can't be learnt with hindsight: {error}",)
 
 
 def _picture_rate(env: gymnasium.Env[Any, Any]) -> int | None:

@@ -2,12 +2,13 @@
 
 import resource
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import psutil
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
+from robo_maxent.envs.gym_spec import EnvSource
 from robo_maxent.envs.gym_wrapper import (
     ERROR,
     TRACE,
@@ -20,9 +21,6 @@ from robo_maxent.errors import ANY_ERROR, EnvError, UsageError
 from robo_maxent.seeds import Purpose, whole
 from robo_maxent.types import Episode, Step
 
-if TYPE_CHECKING:
-    from robo_maxent.envs.gym_task import GymTask
-
 FILES_OF_WORKER, SPARE_FILES = 2, 20
 """Open files of a worker process in the one that trains, a pipe and a sentinel; those of a run."""
 
@@ -32,7 +30,7 @@ class GymVecEnv:
 
     def __init__(
         self,
-        task: "GymTask",
+        task: EnvSource,
         n: int,
         seed: int,
         first_sim: int = 0,
@@ -43,7 +41,7 @@ class GymVecEnv:
         """Make the environments; call :meth:`reset` before the first step.
 
         Args:
-            task: What to do.
+            task: A ``GymTask``, or whatever else says of what the environments are made.
             n: Number of simulations.
             seed: Seed of every episode, at least 0.
             first_sim: Number of the first simulation, to run a part of a larger set.

@@ -13,7 +13,7 @@ import numpy as np
 
 from robo_maxent import machine
 from robo_maxent.envs import task_code
-from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.robot_task import RobotTask
 from robo_maxent.envs.task import E, S
 from robo_maxent.envs.task_code import says_whose_fault, whose_fault
 from robo_maxent.errors import EnvError, UsageError
@@ -40,7 +40,7 @@ class MujocoVecEnv(Generic[E, S]):
 
     def __init__(
         self,
-        task: MujocoTask[E, S],
+        task: RobotTask[E, S],
         n: int,
         seed: int,
         threads: int = 0,

@@ -12,6 +12,7 @@ import numpy as np
 from robo_maxent.envs.interface import VecEnv
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.envs.robot_task import RobotTask
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluation.rollout import CheckedPolicy, begin, policy_view
 from robo_maxent.files import FileKind, atomic_path, require_place
@@ -35,7 +36,7 @@ class Camera:
     """Draws snapshots of a task's simulations, decorations included."""
 
     def __init__(
-        self, task: MujocoTask[Any, Any], camera: str | None, width: int, height: int
+        self, task: RobotTask[Any, Any], camera: str | None, width: int, height: int
     ) -> None:
         """Look for an OpenGL backend; a renderer is opened for the first picture.
 

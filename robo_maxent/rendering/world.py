@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from robo_maxent.envs.mujoco_task import MujocoTask
+from robo_maxent.envs.robot_task import RobotTask
 from robo_maxent.sim.mjcf import DECORATION_GROUP
 from robo_maxent.sim.physics import mujoco
 from robo_maxent.sim.robot import load
@@ -20,7 +20,7 @@ class DecoratedWorld:
     data: mujoco.MjData
     """Poses of everything in it, of that snapshot."""
 
-    def __init__(self, task: MujocoTask[Any, Any]) -> None:
+    def __init__(self, task: RobotTask[Any, Any]) -> None:
         """Compile nothing before a snapshot is shown."""
         self._task = task
         self._patch: int | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import call
 
-from robo_maxent.cli import main
+from robo_maxent.cli import commands
 from robo_maxent.cli.hints import ABSENT, ELSEWHERE, FLAG, hints
 from robo_maxent.cli.names import with_latest
 from robo_maxent.errors import PolicyError
@@ -46,7 +46,7 @@ def test_none_is_no_value_that_a_refusal_or_help_offers(
     assert code == 2
     assert "'nominal', 'quick', 'full'" in " ".join(said.replace("│", "").split())
     assert "None" not in said
-    for command in main._command_names():
+    for command in commands.command_names():
         assert "default: None" not in call(capsys, command, "--help")[1]
 
 
@@ -71,7 +71,7 @@ def test_dashes_alone_make_no_likeness(capsys: pytest.CaptureFixture[str]) -> No
 def test_flags_of_others_are_none_of_ours_and_lead_to_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    helps = [call(capsys, command, "--help")[1] for command in main._command_names()]
+    helps = [call(capsys, command, "--help")[1] for command in commands.command_names()]
     ours = set(re.findall(FLAG, " ".join(helps)))
     assert not ours & (ELSEWHERE.keys() | ABSENT.keys())
     assert set(re.findall(FLAG, " ".join(ELSEWHERE.values()))) <= ours

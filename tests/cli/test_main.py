@@ -23,7 +23,7 @@ from command_line import call
 
 from robo_maxent import __version__, machine
 from robo_maxent.cli import doctor, main, names
-from robo_maxent.cli.completion import Completion
+from robo_maxent.cli.commands import Completion
 from robo_maxent.cli.info import Tasks
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError

@@ -9,7 +9,7 @@ import small_robots
 from command_line import call
 
 from robo_maxent import make_task
-from robo_maxent.cli import arguments, main
+from robo_maxent.cli import arguments, commands
 from robo_maxent.cli.arguments import make, saved_options
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
@@ -50,7 +50,7 @@ def given_back(*words: str) -> tuple[Any, TrainConfig]:
 
         patch.setattr(training, "train", begin)
         with pytest.raises(Begun) as begun:
-            main.parsed(["train", *words]).run()
+            commands.parsed(["train", *words]).run()
     return begun.value.args
 
 
@@ -127,4 +127,4 @@ def test_what_contradicts_it_is_refused(run: Path, capsys: pytest.CaptureFixture
     assert code == 2
     assert "give no --config" in said
     with pytest.raises(UsageError, match="nowhere is not a run"):
-        main.parsed(["train", "--config", "nowhere"])
+        commands.parsed(["train", "--config", "nowhere"])

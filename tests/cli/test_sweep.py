@@ -13,7 +13,7 @@ import small_robots
 from command_line import call
 from inline_workers import Do, InlineWorkers
 
-from robo_maxent.cli import main, tune
+from robo_maxent.cli import commands, tune
 from robo_maxent.errors import UsageError
 from robo_maxent.sweeps import runner
 from robo_maxent.sweeps.run import Ended, Order, Progress, Result
@@ -232,7 +232,7 @@ def test_a_robot_of_ones_own_is_kept_and_may_move(
         page = small_robots.write_page(Path(place))
         words = [command, "quadruped-flat", "--robot", str(page), "--steps", "64", "--out", "many"]
         with pytest.raises(KeyboardInterrupt):
-            main.parsed(words).run()
+            commands.parsed(words).run()
         shutil.rmtree(place)
         plan = next(Path("many").glob("*.json")).read_text()
         assert json.loads(plan)["options"]["robot_file"] == "robot.zip"
@@ -243,4 +243,4 @@ def test_a_robot_of_ones_own_is_kept_and_may_move(
     model = heavier.with_name("small.xml")
     model.write_text(model.read_text().replace('mass="6"', 'mass="7"'))
     with pytest.raises(UsageError, match="was begun by another command: its robot of content"):
-        main.parsed([*words[:3], str(heavier), *words[4:]]).run()
+        commands.parsed([*words[:3], str(heavier), *words[4:]]).run()
