@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from robo_maxent.envs.interface import StressTask
     from robo_maxent.training.train import Run
 
+    Learning = tuple[StressTask[Any], TrainConfig, Path | None]
+
 AnyActors = Annotated[
     int | None,
     arg(
@@ -84,33 +86,11 @@ class Train:
     def run(self) -> Result:
         """Train, and say what was left where."""
         from robo_maxent.cli.progress import Progress, say
-        from robo_maxent.envs.own_tasks import code_of, word_for
         from robo_maxent.training.memory import memory_needed
-        from robo_maxent.training.run_directory import read_config, resumed
         from robo_maxent.training.train import train
 
-        if self.resume is None and self.task is None and self.recipe_of is None:
-            raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
-        if self.task is not None:
-            class_of(self.task)  # which says what is wrong with it
-        if self.resume is not None and self.recipe_of is not None:
-            raise UsageError("a run is resumed with its own configuration: give no --config")
-        if self.config.minutes is None and self.config.steps is None:
-            raise UsageError("give a budget: --minutes or --steps")
-        check_actors(self.on, self.actors)
-        if self.resume is not None:
-            if self.out is not None or self.options.given:
-                raise UsageError(
-                    "a run is resumed where it is and as it is: give no --out and no option of "
-                    "the task"
-                )
-            saved = read_config(self.resume)
-            require_said(saved, self.task, str(self.resume), "robo-maxent train")
-            task = make(self.task or saved["task"], saved_options(saved))
-            config, directory = resumed(self.resume, self.config), self.resume
-        else:
-            task, config = self._task(), self.config
-            directory = self.out
+        self._check()
+        task, config, directory = self._new() if self.resume is None else self._resumed(self.resume)
         memory = memory_needed(task, config, self.resume) / 1e9
         say(f"Training {task.name}, with about {memory:.1f} GB of memory")
         resume = self.resume is not None
@@ -127,14 +107,56 @@ class Train:
         _draw(run.directory)
         for line in _files(run.directory):
             say(f"  {line}")
-        directory, code = quote(str(run.directory)), code_of(task)
-        if run.interrupted:
-            more = f" --actors {self.actors} --on {self.on}" if self.on else ""
-            again = f"train{word_for(code)} --resume {directory} --minutes 5{more}"
-            say(f"Interrupted. Continue: robo-maxent {again}")
-        else:
-            say(f"Next: robo-maxent evaluate {directory}{word_for(code, '--task ')}")
+        say(self._next(task, run))
         return result
+
+    def _check(self) -> None:
+        """Refuse what is wrong with the arguments, before anything is loaded.
+
+        Raises:
+            UsageError: Something is missing, or two arguments contradict each other.
+        """
+        if self.resume is None and self.task is None and self.recipe_of is None:
+            raise UsageError("say what to learn: robo-maxent train quadruped-flat --minutes 5")
+        if self.task is not None:
+            class_of(self.task)  # which says what is wrong with it
+        if self.resume is not None and self.recipe_of is not None:
+            raise UsageError("a run is resumed with its own configuration: give no --config")
+        if self.config.minutes is None and self.config.steps is None:
+            raise UsageError("give a budget: --minutes or --steps")
+        check_actors(self.on, self.actors)
+        if self.resume is not None and (self.out is not None or self.options.given):
+            raise UsageError(
+                "a run is resumed where it is and as it is: give no --out and no option of the task"
+            )
+
+    def _new(self) -> "Learning":
+        """What a new run learns, how, and in which directory; None: one of its own."""
+        return self._task(), self.config, self.out
+
+    def _resumed(self, run: Path) -> "Learning":
+        """What a run goes on learning, how, and where.
+
+        Raises:
+            UsageError: It would run code that was not named, or something is wrong with it.
+        """
+        from robo_maxent.training.run_directory import read_config, resumed
+
+        saved = read_config(run)
+        require_said(saved, self.task, str(run), "robo-maxent train")
+        task = make(self.task or saved["task"], saved_options(saved))
+        return task, resumed(run, self.config), run
+
+    def _next(self, task: "StressTask[Any]", run: "Run") -> str:
+        """What to type next: to continue what was interrupted, or to judge what was learnt."""
+        from robo_maxent.envs.own_tasks import code_of, word_for
+
+        directory, code = quote(str(run.directory)), code_of(task)
+        if not run.interrupted:
+            return f"Next: robo-maxent evaluate {directory}{word_for(code, '--task ')}"
+        more = f" --actors {self.actors} --on {self.on}" if self.on else ""
+        again = f"train{word_for(code)} --resume {directory} --minutes 5{more}"
+        return f"Interrupted. Continue: robo-maxent {again}"
 
     def _logged(
         self, task: "StressTask[Any]", config: TrainConfig

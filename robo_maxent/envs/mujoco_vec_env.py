@@ -75,26 +75,40 @@ class MujocoVecEnv(Generic[E, S]):
         """
         if n < 1:
             raise UsageError(f"n must be at least 1, got {n}")
-        seed = whole(seed)
-        sims = first_sim + np.arange(n) if sims is None else np.asarray(sims)
-        if sims.shape != (n,) or sims.min() < 0:
-            raise UsageError(f"sims must be {n} numbers of at least 0, got {sims.tolist()}")
-        self.task, self.n, self.seed, self.purpose = task, n, seed, purpose
+        self.task, self.n, self.seed, self.purpose = task, n, whole(seed), purpose
+        self._sims = first_sim + np.arange(n) if sims is None else np.asarray(sims)
+        if self._sims.shape != (n,) or self._sims.min() < 0:
+            raise UsageError(f"sims must be {n} numbers of at least 0, got {self._sims.tolist()}")
+        self._repeated = len(np.unique(self._sims)) < n
+        self._dump_dir, self._once = Path(dump_dir), once
+        self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
+        self._return = np.zeros(n)
+        self._rests = np.zeros(n, bool)
         with whose_fault(task):
             self.action_space, self.episode = task.action_space, task.episode_state(n)
-        robot, effects = task.robot, task.perturbations
-        threads = threads or machine.threads()
-        self.batch = Batch(robot.model, n, threads, persistent=task.keeps_data)
+        self.episode.number[:] = self._sims
+        self._make_simulations(threads or machine.threads())
+        self._make_effects(params)
+
+    def _make_simulations(self, threads: int) -> None:
+        """N simulations of the robot, each with a ground of its own where there is terrain."""
+        robot, terrain = self.task.robot, self.task.terrain
+        self.batch = Batch(robot.model, self.n, threads, persistent=self.task.keeps_data)
         self._state = robot.read(self.batch)
-        self.params = episode_params.nominal(effects, robot, n)
-        self._nominal = episode_params.nominal(effects, robot, 1)
         self._ctrl = self.batch.bind("ctrl")
-        self.episode.number[:] = sims
-        self.episode.params = self.params
-        self._patched = task.terrain is not None and not task.terrain.is_plane
-        if task.terrain is not None and self._patched:
+        self._before = np.empty_like(self.batch.state)  # (N, state), to dump what diverged
+        self._patched = terrain is not None and not terrain.is_plane
+        if terrain is not None and self._patched:
             self._dataid = self.batch.expand("geom_dataid")  # (N, geoms)
-            self._ground = robot.model.geom(task.terrain.catalogue.geom).id
+            self._ground = robot.model.geom(terrain.catalogue.geom).id
+
+    def _make_effects(self, given: EpisodeParams | None) -> None:
+        """What differs between episodes; the first ones have the parameters that are given."""
+        task = self.task
+        robot, effects = task.robot, task.perturbations
+        self.params = self.episode.params = episode_params.nominal(effects, robot, self.n)
+        self._nominal = episode_params.nominal(effects, robot, 1)
+        self._owner = episode_params.owner(effects, robot)
         self.effects = ActiveEffects(
             effects,
             robot,
@@ -104,20 +118,12 @@ class MujocoVecEnv(Generic[E, S]):
             task.action_size,
             task.control_dt,
         )
-        self._owner = episode_params.owner(effects, robot)
-        self._dump_dir = Path(dump_dir)
-        self._sims = sims
-        self._repeated = len(np.unique(sims)) < n
-        self._before = np.empty_like(self.batch.state)  # (N, state), to dump what diverged
-        self._index = np.zeros(n, np.int64)  # episodes finished, per simulation
-        self._return = np.zeros(n)
-        self._given, self._once = params, once
         self._held: Values = {}
-        self._rests = np.zeros(n, bool)
+        self._given = given
         self._use(task.randomization)
-        if params is not None:
-            episode_params.check(params, effects, robot, n)
-            self._activate(params)
+        if given is not None:
+            episode_params.check(given, effects, robot, self.n)
+            self._activate(given)
 
     @property
     def state(self) -> S:
@@ -178,19 +184,10 @@ class MujocoVecEnv(Generic[E, S]):
             EnvError: The task raises an exception of its own, or gives a reward or an observation
                 that is none.
         """
-        task, episode = self.task, self.episode
         # Effects that act on it remember float64: an episode must not tell whether one did.
         action = self.action_space.checked(action, self.n).astype(np.float64)
-        state = self.state
-        received = self.effects.received(action, episode.elapsed)
-        control = task_code.controls(task, task.control(episode, state, received), self.n)
-        self._ctrl[:, task.robot.actuators] = control
-        self.effects.before_step(state, episode.elapsed)
-        diverged = self._step_physics()
-        self.effects.after_step()
-        episode.elapsed += 1
-
-        state = self.state
+        diverged = self._act(action)
+        task, episode, state = self.task, self.episode, self.state
         fails = task_code.flags(task, "terminated", task.terminated(episode, state), self.n)
         terminated = (fails | diverged) & ~self._rests
         terms = task_code.reward_terms(task, task.reward_terms(episode, state, action))
@@ -335,6 +332,18 @@ class MujocoVecEnv(Generic[E, S]):
     def _activate(self, params: EpisodeParams) -> None:
         """Activate the effects that these parameters, N rows, need."""
         self.effects.activate({self._owner[name] for name in params.differing(self._nominal)})
+
+    def _act(self, action: np.ndarray) -> np.ndarray:
+        """Act for one control step; report diverged simulations, bool, (N,)."""
+        task, episode, state = self.task, self.episode, self.state
+        received = self.effects.received(action, episode.elapsed)
+        control = task_code.controls(task, task.control(episode, state, received), self.n)
+        self._ctrl[:, task.robot.actuators] = control
+        self.effects.before_step(state, episode.elapsed)
+        diverged = self._step_physics()
+        self.effects.after_step()
+        episode.elapsed += 1
+        return diverged
 
     def _step_physics(self) -> np.ndarray:
         """Advance one control step; restore and report diverged simulations, bool, (N,)."""

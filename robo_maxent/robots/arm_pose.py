@@ -155,25 +155,12 @@ def solve(
     Raises:
         RobotError: The hand can't get over the table.
     """
-    flat = AtTable(model, joints, axes, np.zeros(3), 0.0)
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     first, shoulder = data.xanchor[[model.joint(joint).id for joint in joints[:2]]]
-    far = reach(flat, shoulder)
-    if far <= 1e-3:
-        raise RobotError("The hand is at the shoulder in all poses: the chain has no length")
-    size = round(far / REFERENCE_REACH, 2)
-    if not SIZES[0] <= size <= SIZES[1]:
-        low, high = (limit * REFERENCE_REACH for limit in SIZES)
-        raise RobotError(
-            f"The hand reaches {far:.3g} m from the shoulder, and the tables are for arms that "
-            f"reach {low:.2f} to {high:.2f} m: is the file in other units?"
-        )
-    above, findings = height + shoulder[2], []
-    if not SHOULDERS[0] * far <= above <= SHOULDERS[1] * far:
-        height = SHOULDER * far - shoulder[2]
-        what = f"the shoulder is {above:.2f} m over the foot, and the hand reaches {far:.2f} m"
-        findings.append(Finding(what, f"the foot stands {-height:.2f} m below the table"))
+    far = reach(AtTable(model, joints, axes, np.zeros(3), 0.0), shoulder)
+    size = _suggested_size(far)
+    height, findings = _height_of_foot(height, shoulder[2], far)
     tables = []
     for turn in TURNS:
         x, y, _ = -_turned(turn, first)
@@ -181,11 +168,10 @@ def solve(
         tables.append(AtTable(model, joints, axes, mount, turn))
     for factor in SHRINKING:
         final = round(factor * size, 2)
-        found = [(_ready(table, final, far, example), table) for table in tables]
-        poses = [(*pose, table) for pose, table in found if pose is not None]
-        if final < SIZES[0] or not poses:
+        best = None if final < SIZES[0] else _best(tables, final, far, example)
+        if best is None:
             continue
-        _, ready, table = min(poses, key=lambda each: each[0] + (TURNED if each[2].turn else 0.0))
+        table, ready = best
         if factor < 1.0:
             what = f"with a reach of {far:.2f} m the hand does not get everywhere, pointing down"
             fix = f"table and distances are {factor:g} times as large as for such a reach"
@@ -198,6 +184,52 @@ def solve(
         f"{height + shoulder[2]:.2f} m over the table, and pointing down it does not get to all "
         f"places up to {corner:.2f} m away. Are the ranges of the joints right, and in rad?"
     )
+
+
+def _suggested_size(far: float) -> float:
+    """Size of the space over the table that a reach, m, suggests, relative to the shipped arm's.
+
+    Raises:
+        RobotError: No table is for such an arm.
+    """
+    if far <= 1e-3:
+        raise RobotError("The hand is at the shoulder in all poses: the chain has no length")
+    size = round(far / REFERENCE_REACH, 2)
+    if not SIZES[0] <= size <= SIZES[1]:
+        low, high = (limit * REFERENCE_REACH for limit in SIZES)
+        raise RobotError(
+            f"The hand reaches {far:.3g} m from the shoulder, and the tables are for arms that "
+            f"reach {low:.2f} to {high:.2f} m: is the file in other units?"
+        )
+    return size
+
+
+def _height_of_foot(height: float, shoulder: float, far: float) -> tuple[float, list[Finding]]:
+    """Height of the base over the table, m, with a finding where it had to be another.
+
+    Args:
+        height: Of the base over the table as it is, m.
+        shoulder: Height of the shoulder over the base, m.
+        far: Reach of the hand, m.
+    """
+    above = height + shoulder
+    if SHOULDERS[0] * far <= above <= SHOULDERS[1] * far:
+        return height, []
+    height = SHOULDER * far - shoulder
+    what = f"the shoulder is {above:.2f} m over the foot, and the hand reaches {far:.2f} m"
+    return height, [Finding(what, f"the foot stands {-height:.2f} m below the table")]
+
+
+def _best(
+    tables: list[AtTable], size: float, far: float, example: np.ndarray | None
+) -> tuple[AtTable, np.ndarray] | None:
+    """How the base is best turned, and the ready pose then; None: the hand gets nowhere."""
+    poses = [(_ready(table, size, far, example), table) for table in tables]
+    found = [(*pose, table) for pose, table in poses if pose is not None]
+    if not found:
+        return None
+    _, ready, table = min(found, key=lambda each: each[0] + (TURNED if each[2].turn else 0.0))
+    return table, ready
 
 
 def reach(table: AtTable, shoulder: np.ndarray) -> float:

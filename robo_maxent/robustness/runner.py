@@ -130,14 +130,11 @@ def run(
     ]
     shards = [shard for each in plans for shard in each.shards()]
     refined = [each for each in plans if each.plan.mode == "mean" and suite.refinement.rounds]
-    floor_plan = None if task.floor_plan is None else asdict(task.floor_plan)
-    notes = {"date": _now(), "safe_set": {}, "command": command, "notes": list(task.trial_notes)}
-    notes |= {"floor_plan": floor_plan}
     store = Store(
         out,
         _decisive(suite, task, policies, seed),
         [shard.name for shard in shards],
-        notes,
+        _notes(task, command),
         [f"{each.name}-{ROUND}" for each in refined],
     )
     kept.write(task.kept, store.directory)
@@ -299,9 +296,15 @@ class _Shown:
             self._progress(self._shown, self._total * FINE)
 
 
-def _now() -> str:
-    """Date and time, UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _notes(task: AnyTask, command: str) -> dict[str, Any]:
+    """What is noted beside what decides the rows; the date is UTC, ISO 8601."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "safe_set": {},
+        "command": command,
+        "notes": list(task.trial_notes),
+        "floor_plan": None if task.floor_plan is None else asdict(task.floor_plan),
+    }
 
 
 def _decisive(

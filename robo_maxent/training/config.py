@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
@@ -90,6 +90,91 @@ Preset = Literal["default", "rough", "arm", "single", "discrete", "traffic", "go
 actions, some of those that are slow, some with goals, the published algorithm."""
 
 
+_SINGLE = TrainConfig(
+    envs=1,
+    updates_per_step=1,
+    random_steps=2_000,
+    symmetric=False,
+    evaluate_every=10_000,
+    sac=SacConfig(
+        width=256,
+        batch_size=256,
+        learning_rate=3e-4,
+        learning_rate_held=None,
+        gamma=0.99,
+        tau=0.01,
+        actor_every=2,
+        initial_alpha=0.1,
+    ),
+)
+_DISCRETE = replace(
+    _SINGLE,
+    random_steps=1_000,
+    sac=SacConfig(
+        batch_size=128,
+        learning_rate=1e-3,
+        learning_rate_held=None,
+        gamma=0.99,
+        tau=0.05,
+        actor_every=1,
+        initial_alpha=0.1,
+    ),
+)
+_RECIPES: dict[str, TrainConfig] = {
+    "default": TrainConfig(),
+    "rough": TrainConfig(
+        evaluate_every=500_000,
+        evaluation_episodes=110,
+        sac=SacConfig(width=256, learning_rate=1e-3, gamma=0.95, target_entropy_per_action=-1.0),
+    ),
+    "arm": TrainConfig(envs=64, evaluate_every=100_000, sac=SacConfig(gamma=0.95)),
+    "single": _SINGLE,
+    "discrete": _DISCRETE,
+    "traffic": replace(
+        _DISCRETE,
+        envs=4,
+        updates_per_step=4,
+        random_steps=250,
+        replay_capacity=200_000,
+        sac=replace(_DISCRETE.sac, gamma=0.95),
+    ),
+    "goals": TrainConfig(
+        envs=8,
+        updates_per_step=4,
+        random_steps=250,
+        evaluate_every=20_000,
+        symmetric=False,
+        sac=SacConfig(width=256, batch_size=256, learning_rate=1e-3, gamma=0.95, tau=0.02),
+    ),
+    "classic": replace(
+        _SINGLE,
+        random_steps=10_000,
+        precision="fp32",
+        overlap=False,
+        sac=SacConfig(
+            width=256,
+            layer_norm=False,
+            normalize=False,
+            batch_size=256,
+            learning_rate=3e-4,
+            learning_rate_held=None,
+            weight_decay=0.0,
+            gamma=0.99,
+            tau=0.005,
+            actor_every=1,
+            actor_average=1.0,
+            initial_alpha=1.0,
+            alpha_learning_rate=3e-4,
+            target_entropy_per_action=-1.0,
+            log_std_range=(-20.0, 2.0),
+            log_std_bound="clamp",
+            calm_start=False,
+        ),
+    ),
+}
+"""What :func:`preset` returns, by the names of :data:`Preset`."""
+
+
 def preset(name: str) -> TrainConfig:
     """A recipe without a budget; a task names its own in ``task.preset``.
 
@@ -108,60 +193,6 @@ def preset(name: str) -> TrainConfig:
     Raises:
         UsageError: There is no such recipe.
     """
-    if name == "default":
-        return TrainConfig()
-    if name == "rough":
-        sac = SacConfig(width=256, learning_rate=1e-3, gamma=0.95, target_entropy_per_action=-1.0)
-        return TrainConfig(evaluate_every=500_000, evaluation_episodes=110, sac=sac)
-    if name == "arm":
-        return TrainConfig(envs=64, evaluate_every=100_000, sac=SacConfig(gamma=0.95))
-    one: dict[str, Any] = {
-        "envs": 1,
-        "updates_per_step": 1,
-        "symmetric": False,
-        "evaluate_every": 10_000,
-    }
-    if name == "single":
-        sac = SacConfig(width=256, batch_size=256, learning_rate=3e-4, learning_rate_held=None)
-        sac = replace(sac, gamma=0.99, tau=0.01, actor_every=2, initial_alpha=0.1)
-        return TrainConfig(**one, random_steps=2_000, sac=sac)
-    if name == "discrete":
-        sac = SacConfig(batch_size=128, learning_rate=1e-3, learning_rate_held=None)
-        sac = replace(sac, gamma=0.99, tau=0.05, actor_every=1, initial_alpha=0.1)
-        return TrainConfig(**one, random_steps=1_000, sac=sac)
-    if name == "traffic":
-        four = {"envs": 4, "updates_per_step": 4, "random_steps": 250}
-        slow = replace(preset("discrete"), replay_capacity=200_000, **four)
-        return replace(slow, sac=replace(slow.sac, gamma=0.95))
-    if name == "goals":
-        sac = SacConfig(width=256, batch_size=256, learning_rate=1e-3, gamma=0.95, tau=0.02)
-        return TrainConfig(
-            envs=8,
-            updates_per_step=4,
-            random_steps=250,
-            evaluate_every=20_000,
-            symmetric=False,
-            sac=sac,
-        )
-    if name == "classic":
-        sac = SacConfig(
-            width=256,
-            layer_norm=False,
-            normalize=False,
-            batch_size=256,
-            learning_rate=3e-4,
-            learning_rate_held=None,
-            weight_decay=0.0,
-            gamma=0.99,
-            tau=0.005,
-            actor_every=1,
-            actor_average=1.0,
-            initial_alpha=1.0,
-            alpha_learning_rate=3e-4,
-            target_entropy_per_action=-1.0,
-            log_std_range=(-20.0, 2.0),
-            log_std_bound="clamp",
-            calm_start=False,
-        )
-        return TrainConfig(**one, random_steps=10_000, precision="fp32", overlap=False, sac=sac)
-    raise UsageError(f"unknown preset {name!r}; there are {', '.join(get_args(Preset))}")
+    if name not in _RECIPES:
+        raise UsageError(f"unknown preset {name!r}; there are {', '.join(_RECIPES)}")
+    return _RECIPES[name]
