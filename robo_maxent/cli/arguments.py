@@ -156,7 +156,7 @@ TrainedTask = arg(
 
 
 def use_threads(count: int) -> None:
-    """Let simulations use so many threads, 0: one per CPU; a policy, which is small, uses one.
+    """Set how many threads simulate, 0: one per CPU; a policy, which is small, gets one.
 
     Raises:
         UsageError: ``count`` is below 0.
@@ -168,10 +168,16 @@ def use_threads(count: int) -> None:
 
 
 def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
-    """The task of a name.
+    """Make the task that a word of the command line names.
+
+    Args:
+        name: A name of 'robo-maxent tasks', ``gym:ID``, or ``MODULE:CLASS``, which is imported.
+        options: What to change of the task, by the names of its own arguments.
 
     Raises:
-        UsageError: There is no such task, or it has not that option.
+        UnknownNameError: There is no such task; the message lists those there are.
+        UsageError: The class is no task, the word is a Gymnasium id without its prefix, or the
+            task has no such option.
     """
     kind = class_of(name)
     known = GYM_OPTIONS if kind is None else set(inspect.signature(kind).parameters)
@@ -197,14 +203,14 @@ def make(name: str, options: Mapping[str, Any]) -> "StressTask[Any]":
 
 
 def class_of(word: str) -> "TaskClass | None":
-    """The class of a task; None: of a Gymnasium id, which is not looked at yet.
+    """Find the class of a task; None for a Gymnasium id, which is not looked at yet.
 
     Args:
         word: A name of 'robo-maxent tasks', ``gym:ID``, or ``MODULE:CLASS``, which is imported.
 
     Raises:
         UnknownNameError: There is no such task; the message lists those there are.
-        UsageError: A class is no task, or it is a Gymnasium id without its prefix.
+        UsageError: The class is no task, or the word is a Gymnasium id without its prefix.
     """
     from robo_maxent.envs.gym_spec import PREFIX, is_registered
     from robo_maxent.tasks import find
@@ -220,16 +226,18 @@ def class_of(word: str) -> "TaskClass | None":
 
 
 def name_of(word: str) -> str:
-    """What a task that the command line names is called, as files have it."""
+    """The name by which files call a task that the command line names."""
     kind = class_of(word)
     return word if kind is None else kind.name
 
 
 def maker(word: str, options: Mapping[str, Any]) -> "Callable[[], StressTask[Any]]":
-    """What makes a task, also in another process: a class of one's own travels, not its name.
+    """Return a function that makes a task, in another process too.
+
+    It carries a class of one's own rather than the word that names it, which means nothing there.
 
     Raises:
-        UsageError: As of :func:`make`.
+        UsageError: There is no such task, or it has no such option; see :func:`make`.
     """
     from robo_maxent.envs.own_tasks import made
 
@@ -265,7 +273,7 @@ def _env_arg(text: str) -> tuple[str, Any]:
 
 @dataclass(frozen=True)
 class _SavedOptions:
-    """What a file may say of a task; what differs between episodes, the task checks."""
+    """The types of what a file may say of a task; the task itself checks its ranges."""
 
     robot_file: str | None = None
     kinds: tuple[str, ...] | None = None
@@ -276,10 +284,13 @@ class _SavedOptions:
 
 
 def saved_options(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """What builds the task of a run again, from its ``config.json``.
+    """Read the options that build the task of a run again.
+
+    Args:
+        saved: The ``config.json`` of the run.
 
     Raises:
-        UsageError: An option is of another type.
+        UsageError: An option is of a wrong type: the file is damaged.
     """
     from robo_maxent.training.run_directory import NOT_OF_TASK
 

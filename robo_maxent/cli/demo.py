@@ -20,7 +20,7 @@ CLIPS = 2  # failures filmed for its report
 
 @dataclass(frozen=True)
 class Show:
-    """What is shown of one kind of robot."""
+    """What the demo shows of one kind of robot."""
 
     task: str
     preset: str
@@ -53,7 +53,7 @@ class Demo:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Train, evaluate, record, stress."""
+        """Run the commands one after the other, and say where their results lie."""
         from robo_maxent.cli.progress import say
 
         show = SHOWS[self.robot]

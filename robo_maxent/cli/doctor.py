@@ -34,7 +34,7 @@ SAMPLES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """What was found of one thing that a run depends on."""
 
     name: str
     ok: bool
@@ -43,7 +43,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Look at everything that a run depends on."""
+    """Examine everything that a run depends on, a check each."""
     return [
         _python(),
         _system(),

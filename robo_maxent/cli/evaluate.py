@@ -174,7 +174,11 @@ class Evaluate:
         return result | {f"by_{what}": shares for what, shares in _plain(by).items()}
 
     def stress(self, name: str, command: str) -> Result:
-        """Run a suite, and write its report, which says that ``command`` would do it again."""
+        """Run a suite and write its report, which names ``command`` as what would run it again.
+
+        Raises:
+            RoboMaxentError: Something can't be loaded or written, or Ray can't be used.
+        """
         from robo_maxent.rendering import gym_video
         from robo_maxent.robustness import stress_test, suites
 
@@ -234,7 +238,17 @@ def stressed(
     command: str,
     on: str | None = None,
 ) -> "StressTestResult":
-    """Run a suite with its progress shown, here or on Ray; what stops it says how to continue.
+    """Run a suite with its progress shown; whatever stops it says how to continue.
+
+    Args:
+        suite: What to evaluate.
+        task: What the policies do.
+        policies: Whom to evaluate; their labels differ.
+        out: Directory of the rows and the report.
+        seed: Seed of all episodes, at least 0.
+        clips: Number of failures to film.
+        command: What would run this again, for the report.
+        on: Address of a Ray cluster that runs the episodes, or "ray"; None: this process.
 
     Raises:
         RoboMaxentError: Something can't be written, or Ray can't be used or is lost.

@@ -27,7 +27,7 @@ class Export:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Write, and print where and how closely it acts as the policy does."""
+        """Write the file, and print where it is and by how much its actions differ at most."""
         import numpy as np
 
         from robo_maxent.interop import onnx_export as onnx

@@ -28,7 +28,7 @@ class Tasks:
     as_json: Json = False
 
     def run(self) -> Result:
-        """List the tasks; in a terminal by what they are about."""
+        """Print the tasks, in a terminal grouped by what they are about."""
         from robo_maxent.tasks import FAMILIES
 
         groups = {
@@ -95,7 +95,7 @@ class Terrain:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Draw, and print where the sheet is."""
+        """Draw the sheet, and print where it is."""
         from robo_maxent.rendering.terrain_sheet import OF_GROUND, OF_TABLES, draw
 
         path = self.out or Path("tables.png" if self.table else "terrain.png")
@@ -112,7 +112,7 @@ class Doctor:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Print one line per check."""
+        """Print a line for each check; the result is ``ok`` if none failed."""
         from robo_maxent.cli.doctor import examine
 
         checks = examine()

@@ -34,7 +34,7 @@ def with_latest(args: Sequence[str]) -> list[str]:
 
 
 def labels(named: Sequence[str]) -> list[str]:
-    """Short names of several policies, which differ if the policies do."""
+    """Make short names of several policies, which differ where the policies do."""
     deepest = max(len(Path(name).resolve().parts) for name in named)
     for folders in range(1, deepest - 1):
         found = [label(name, folders) for name in named]
@@ -44,10 +44,12 @@ def labels(named: Sequence[str]) -> list[str]:
 
 
 def label(named: str, folders: int = 1) -> str:
-    """A short name for files about a policy, with as many of the folders that it is in.
+    """Make a short name for files about a policy.
 
-    A function MODULE:FUNCTION is in none, nor is a policy of the package, so they are called the
-    same wherever they are evaluated.
+    Args:
+        named: Run directory, policy file, MODULE:FUNCTION, or name of a policy of the package. The
+            last two lie in no folder, so they are called the same wherever they are evaluated.
+        folders: Number of the folders above a policy that its name includes.
     """
     from robo_maxent.interop.external_policies import is_external, is_function
     from robo_maxent.training.pretrained import is_pretrained
@@ -61,9 +63,9 @@ def label(named: str, folders: int = 1) -> str:
 
 
 def variant(**said: object) -> str:
-    """What was said of an evaluation or a film, to end the name of its file with.
+    """Make the end of the name of a file from the options of its evaluation or film.
 
-    For example "-randomize-hard-level-3"; what is None was not said.
+    For example "-randomize-hard-level-3"; an option that is None was not given.
     """
     words = []
     for name, value in said.items():
@@ -75,14 +77,14 @@ def variant(**said: object) -> str:
 
 
 def in_file_name(words: str) -> str:
-    """Words as a part of a file's name."""
+    """Replace in words what the name of a file may not have."""
     return re.sub(r"[^\w.+-]+", "-", words)
 
 
 def own_directory(named: str) -> Path | None:
-    """The directory that what is found out about a policy goes to; None: it has none of its own.
+    """Find the directory where results about a policy go; None: it has none of its own.
 
-    It is the run of the policy; one that comes with the package has a place among the runs here.
+    That is the policy's run; one that comes with the package has a place among the runs here.
     """
     from robo_maxent.training import pretrained
 
@@ -92,7 +94,7 @@ def own_directory(named: str) -> Path | None:
 
 
 def rows_path(named: str, variant: str = "") -> Path:
-    """Where the episodes of a policy go."""
+    """Path of the file with the episodes of a policy, JSON lines."""
     from robo_maxent.interop.external_policies import is_external
 
     path, name = Path(named), f"episodes{variant}.jsonl"
@@ -104,6 +106,6 @@ def rows_path(named: str, variant: str = "") -> Path:
 
 
 def onnx_path(named: str) -> Path:
-    """Where the ONNX file of a policy goes."""
+    """Path of the ONNX file of a policy."""
     own = own_directory(named)
     return own / "policy.onnx" if own else Path(named).with_suffix(".onnx")

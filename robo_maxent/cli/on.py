@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 
 @contextmanager
 def executor(on: str | None) -> "Iterator[Executor | None]":
-    """Who runs the shards of a stress test; None: this process.
+    """Connect to what runs the shards of a stress test, and disconnect afterwards.
+
+    Args:
+        on: "ray", or the address of a cluster; None: this process runs them.
+
+    Yields:
+        The executor on Ray, or None.
 
     Raises:
+        UsageError: Ray is not installed, or that is no address.
         RoboMaxentError: Ray can't be used there.
     """
     if on is None:
@@ -35,9 +42,16 @@ def executor(on: str | None) -> "Iterator[Executor | None]":
 
 @contextmanager
 def run_workers(on: str | None) -> "Iterator[RayWorkers | None]":
-    """Who does runs on Ray; None: processes of this machine do them.
+    """Connect to what does the runs of a sweep, and disconnect afterwards.
+
+    Args:
+        on: "ray", or the address of a cluster; None: processes of this machine do them.
+
+    Yields:
+        The workers on Ray, or None.
 
     Raises:
+        UsageError: Ray is not installed, or that is no address.
         RoboMaxentError: Ray can't be used there.
     """
     if on is None:
@@ -52,16 +66,19 @@ def run_workers(on: str | None) -> "Iterator[RayWorkers | None]":
 def room(
     asked: int, orders: "Sequence[Order]", task: "EnvFactory", workers: "RayWorkers | None"
 ) -> tuple[int, int]:
-    """How many runs to do at a time, and how many threads each has that does not say.
+    """Decide how many runs to do at a time, and how many threads each gets.
 
     Args:
-        asked: So many at a time, where it is not 0.
-        orders: The runs.
-        task: Their task.
-        workers: Who does them on Ray; None: processes of this machine do.
+        asked: Number of runs at a time that the user asked for; 0: as many as there is room for.
+        orders: All runs.
+        task: The task that they train on.
+        workers: The workers on Ray that do them; None: processes of this machine do.
+
+    Returns:
+        Runs at a time, and threads of each run whose configuration leaves them open.
 
     Raises:
-        UsageError: They do not fit in the memory of this machine, or one on no node.
+        UsageError: So many runs do not fit in the memory of this machine, or one fits on no node.
     """
     from robo_maxent.sweeps.runner import jobs_for
 
@@ -76,8 +93,12 @@ def room(
 def check_actors(on: str | None, count: int | None) -> None:
     """Check, before work begins, what the user said about actors.
 
+    Args:
+        on: Where they shall run; None: the user did not say.
+        count: How many there shall be; None: the user did not say.
+
     Raises:
-        UsageError: One of the two is missing, or there are too few actors.
+        UsageError: One was said without the other, or there is less than one actor.
     """
     if count is None and on is None:
         return
@@ -94,10 +115,17 @@ def check_actors(on: str | None, count: int | None) -> None:
 
 @contextmanager
 def actors(on: str | None, count: int | None) -> "Iterator[RayActors | None]":
-    """Who collects for a run on Ray; None: this process does.
+    """Connect to what collects transitions for a run, and disconnect afterwards.
+
+    Args:
+        on: "ray", or the address of a cluster; None: this process collects.
+        count: Number of actors; None without ``on``.
+
+    Yields:
+        The actors on Ray, or None.
 
     Raises:
-        UsageError: There are not as many CPUs.
+        UsageError: Ray is not installed, ``on`` is no address, or there are too few CPUs.
         RoboMaxentError: Ray can't be used there.
     """
     if on is None or count is None:

@@ -27,7 +27,7 @@ class Play(OfOnePolicy):
     threads: Threads = 1
 
     def run(self) -> Result:
-        """Serve the page until Ctrl-C."""
+        """Serve the page until Ctrl-C ends it."""
         from robo_maxent.play.server import require_free, serving
         from robo_maxent.versions import require_extra
 

@@ -42,8 +42,8 @@ def policy_and_task(
     Args:
         named: Run directory, policy file, or MODULE:FUNCTION; see
             :mod:`robo_maxent.interop.external_policies`.
-        task: Another task than its own.
-        options: What to change of it.
+        task: A task to try it on; None: the one that it was trained on.
+        options: What to change of the task.
         normalize: Statistics that an archive of Stable-Baselines3 was trained with, or "none".
         allow_pickle: Whether pickles may be loaded.
 
@@ -102,11 +102,18 @@ def policies_under_test(
     normalize: str | None,
     allow_pickle: bool,
 ) -> "tuple[list[PolicyUnderTest], StressTask[Any]]":
-    """Policies to stress on one task.
+    """Load the policies of a stress test, and make the one task that they do.
+
+    Args:
+        named: Policies, each as for :func:`policy_and_task`.
+        task: A task to try them on; None: the one that they were trained on.
+        options: What to change of the task.
+        normalize: Statistics that archives of Stable-Baselines3 were trained with, or "none".
+        allow_pickle: Whether pickles may be loaded.
 
     Raises:
-        UsageError: They do not do the same task.
-        PolicyError: There is no such policy, or it does not fit.
+        UsageError: They were not trained on the same task, or one can't be taken as it is named.
+        PolicyError: There is no such policy, or it does not fit the task.
     """
     pairs = [policy_and_task(name, task, options, normalize, allow_pickle) for name in named]
     shared = pairs[0][1]
@@ -133,13 +140,13 @@ class OfOnePolicy:
     options: Of = field(default_factory=TaskOptions)
 
     def chosen(self) -> "tuple[Act, StressTask[Any]]":
-        """The policy, and the task to try it on; raises as :func:`policy_and_task`."""
+        """Load the policy and make its task; errors are those of :func:`policy_and_task`."""
         return policy_and_task(
             self.policy, self.task, self.options, self.normalize, self.allow_pickle
         )
 
     def under_test(self) -> "tuple[PolicyUnderTest, StressTask[Any]]":
-        """The policy to stress, and its task; raises as :func:`policies_under_test`."""
+        """Load the policy for a stress test; errors are those of :func:`policies_under_test`."""
         (tested,), task = policies_under_test(
             [self.policy], self.task, self.options, self.normalize, self.allow_pickle
         )
@@ -147,7 +154,7 @@ class OfOnePolicy:
 
     @property
     def home(self) -> Path:
-        """Where results go that nobody gave a place: the run, if it is one."""
+        """Directory for results without ``--out``: that of the run, if the policy has one."""
         return own_directory(self.policy) or Path("runs")
 
 
@@ -165,11 +172,19 @@ class ReplayOptions:
 def policy_of_row(
     row: "StressEpisode", description: Mapping[str, Any], options: ReplayOptions
 ) -> "tuple[PolicyUnderTest | None, StressTask[Any]]":
-    """The policy of a row of a stress test, None for a baseline, and its task.
+    """Load what a row of a stress test was made with.
+
+    Args:
+        row: The row.
+        description: The ``suite.json`` of its stress test.
+        options: Where the policy lies now, and what it may run.
+
+    Returns:
+        The policy, which is None for a baseline, and the task.
 
     Raises:
         UsageError: The policy has changed, is not known, or would run code that was not allowed.
-        PolicyError: It is gone, or does not fit.
+        PolicyError: The policy is gone, or does not fit the task.
     """
     from robo_maxent.interop.external_policies import require_trust
 
@@ -202,7 +217,7 @@ def _task_of(description: Mapping[str, Any], said: str | None) -> "StressTask[An
 
 
 def content_hash(named: str) -> str | None:
-    """SHA-256 of what a policy is, before it is loaded; None: of nothing that can be read."""
+    """SHA-256 of a policy's content, before it is loaded; None: there is none to read."""
     from robo_maxent.interop import external_policies
     from robo_maxent.training import pretrained
 
@@ -227,11 +242,14 @@ def _under_test(named: str, act: "Act", digest: str | None, called: str) -> "Pol
 
 
 def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
-    """The policy of this package that a run or a file names, and the options of its task.
+    """Load a policy of this package, and the options of its task, as its run has them.
+
+    Args:
+        named: Run directory, policy file, or name of a policy that comes with the package.
 
     Raises:
-        PolicyError: There is none.
-        UnknownNameError: None of that name comes with the package.
+        PolicyError: There is no such policy, or its file is damaged.
+        UnknownNameError: No policy of that name comes with the package.
     """
     from robo_maxent.learning.policy import Policy
     from robo_maxent.training import pretrained
@@ -268,7 +286,7 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
 
 
 def other_task(named: str, said: str | None) -> str | None:
-    """A task that the command line names, where it is not that which a policy was trained on."""
+    """The task that the command line names, unless the policy was trained on it."""
     from robo_maxent.interop.external_policies import is_external
 
     if said is None or is_external(named):
@@ -277,9 +295,9 @@ def other_task(named: str, said: str | None) -> str | None:
 
 
 def class_beside(named: str) -> dict[str, Any]:
-    """Where the code of the task of a policy is, as the run says that it lies in; empty: nowhere.
+    """Read where the run of a policy says that the code of its task lies; empty: it says nothing.
 
-    A run that can't be read says nothing: whoever needs more of it complains.
+    A run that can't be read says nothing either: whoever needs more of it complains.
     """
     from robo_maxent.envs.own_tasks import CLASS
     from robo_maxent.training.pretrained import is_pretrained

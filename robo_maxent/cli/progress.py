@@ -1,4 +1,4 @@
-"""How long work shows itself: a live display in a terminal, plain lines when piped; on stderr."""
+"""Progress of long work on stderr: a live display in a terminal, plain lines when piped."""
 
 import math
 import time
@@ -20,18 +20,18 @@ console = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """A line for people."""
+    """Print a line for people, on stderr."""
     console.print(text, markup=False, soft_wrap=True)
 
 
 class LiveDisplay:
-    """What is drawn anew at the foot of a terminal, and nowhere else; use it as a context manager.
+    """A context manager that draws anew at the foot of a terminal, and nowhere else.
 
-    Whoever inherits it writes lines where ``_live`` is not started.
+    A subclass prints lines instead where ``_live`` is not started.
     """
 
     def __init__(self) -> None:
-        """Draw nothing yet."""
+        """Draw nothing before the context is entered."""
         self._live = Live(console=console, transient=True, auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -52,10 +52,10 @@ class LiveDisplay:
 
 
 class Progress(LiveDisplay):
-    """Shows one long piece of work."""
+    """Shows how far one long piece of work is."""
 
     def __init__(self, title: str) -> None:
-        """Name the work."""
+        """Take what to call the work."""
         super().__init__()
         self._title = title
         self._first: tuple[float, float] | None = None  # when it was first counted, and the share
@@ -69,7 +69,7 @@ class Progress(LiveDisplay):
         self._show(share, f"{self._title} {share:4.0%}, {clock(left)} left", {})
 
     def training(self, status: Status) -> None:
-        """Show a training run."""
+        """Show the state of a training run."""
         if status.message:
             say(f"  {status.message}")
         values = {label: status.values[name] for name, label in _LABELS if name in status.values}
@@ -108,12 +108,12 @@ _LABELS = (
 
 
 def number(value: float) -> str:
-    """A number for people: three digits, or all before the point."""
+    """Format a number for people: three digits, or all those before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def clock(seconds: float) -> str:
-    """A time for people, minutes and seconds."""
+    """Format a time, s, for people: minutes and seconds."""
     if not math.isfinite(seconds):
         return "--:--"
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -41,7 +41,7 @@ class Record(OfOnePolicy):
     as_json: Json = False
 
     def run(self) -> Result:
-        """Record, and say where the video is."""
+        """Record the episode, and print where the film is."""
         from robo_maxent.cli.progress import Progress, say
 
         use_threads(self.threads)
@@ -92,7 +92,7 @@ class Record(OfOnePolicy):
 
 
 def ending(episode: "Episode") -> str:
-    """How an episode ended, and when."""
+    """Say for people how an episode ended, and when."""
     if episode.terminated:
         how = "terminated"
     else:
@@ -118,7 +118,7 @@ class Replay:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Replay, compare and film."""
+        """Run the episode again, compare it with its row, and film it."""
         from robo_maxent.cli.progress import say
         from robo_maxent.files import require_place
         from robo_maxent.rendering.video import FILM

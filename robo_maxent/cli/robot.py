@@ -48,7 +48,7 @@ class Robot:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Check, and say what was written."""
+        """Check the robot, print what was found, and say what was written."""
         if self.file.endswith(".toml"):
             return self._check_page(Path(self.file))
         return self._propose()

@@ -1,4 +1,4 @@
-"""How several runs show themselves: a live table in a terminal, plain lines when piped."""
+"""Progress of several runs on stderr: a live table in a terminal, plain lines when piped."""
 
 import math
 import time
@@ -20,15 +20,15 @@ REFRESH_SECONDS = 0.25
 
 
 class RunsTable(LiveDisplay):
-    """Shows runs while they are done."""
+    """Shows how far several runs are, while they are done."""
 
     def __init__(self, title: str, total: int, group: Callable[[Standing], str]) -> None:
-        """Say what is shown.
+        """Show nothing before the context is entered.
 
         Args:
-            title: Of the whole.
-            total: Runs that there will be.
-            group: The row of the table that a run belongs to.
+            title: Title of the table.
+            total: Number of runs that there will be.
+            group: Names the row of the table that a run belongs to.
         """
         super().__init__()
         self._title, self._total, self._group = title, total, group
@@ -37,7 +37,7 @@ class RunsTable(LiveDisplay):
         self._start = self._shown = self._plain = time.monotonic()
 
     def show(self, standing: Standing) -> None:
-        """A run said something."""
+        """Take the news of a run, and show them."""
         name, before = standing.order.name, self._runs.get(standing.order.name)
         self._runs[name] = standing
         self._at_first.setdefault(name, 1.0 if standing.result else _spent(standing))
@@ -56,7 +56,7 @@ class RunsTable(LiveDisplay):
             say(f"  {self.head()}")
 
     def head(self) -> str:
-        """How far all runs are, and the time left at the speed so far."""
+        """Say how far all runs are, and how much time is left at the speed so far."""
         spent = sum(map(_spent, self._runs.values()))
         here = spent - sum(self._at_first.values())
         left = math.inf
@@ -149,11 +149,14 @@ def do(
     """Bring runs to their ends, and show them meanwhile.
 
     Args:
-        orders: The runs.
-        jobs: Runs at a time.
-        title: What to call all of them.
-        group: The row of the table that a run belongs to.
-        workers: Who does them; None: processes of this machine.
+        orders: The runs, in the order in which they are begun.
+        jobs: Number of runs at a time.
+        title: Title of the table that shows them.
+        group: Names the row of the table that a run belongs to.
+        workers: What does the runs; None: processes of this machine.
+
+    Returns:
+        Name of each run that was begun, or finished before -> how it ended.
     """
     table = RunsTable(title, len(orders), group)
     with table, Runner(jobs, table.show, workers, say) as runner:

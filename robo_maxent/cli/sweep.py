@@ -94,7 +94,7 @@ class Sweep:
     config: Recipe = field(default_factory=TrainConfig)
 
     def run(self) -> Result:
-        """Do the runs that are not finished, and say what came of all."""
+        """Do the runs that are not finished, and print what came of all."""
         from robo_maxent.cli.runs_table import do
         from robo_maxent.sweeps.directory import held
         from robo_maxent.sweeps.runner import with_threads
@@ -235,7 +235,7 @@ class Sweep:
 
 
 def planned(task: "StressTask[Any]") -> Result:
-    """What the plan of several runs says of their task, wherever a robot of its user's lies."""
+    """Describe the task of several runs for their plan, wherever a robot of its user's lies."""
     content = dict(task.content)
     options = kept.named(task.options, task.kept)
     return {"task": task.name, "options": options} | ({"content": content} if content else {})
@@ -250,7 +250,7 @@ def require_trainable(task: "EnvFactory", arm: "Arm") -> None:
     """Refuse, before anything starts, what would fail in each run of an arm.
 
     Raises:
-        UsageError: There is no budget, or a setting means nothing for the task.
+        UsageError: The recipe has no budget, or a setting means nothing for the task.
     """
     from robo_maxent.training.agents import require_settings_for
     from robo_maxent.training.run_state import relabelling
@@ -262,7 +262,7 @@ def require_trainable(task: "EnvFactory", arm: "Arm") -> None:
 
 
 def cost(configs: Sequence[TrainConfig], jobs: int) -> str:
-    """For people: how many runs at a time, and how long all of them take, if that is known."""
+    """Say for people how many runs are done at a time, and how long all take, if that is known."""
     if not configs:
         return "Nothing is left to train."
     at_once = f"{min(jobs, len(configs))} at a time"
@@ -276,14 +276,14 @@ def cost(configs: Sequence[TrainConfig], jobs: int) -> str:
 
 
 def again() -> str:
-    """The command that is running, to be pasted."""
+    """The command that is running, quoted so that it can be pasted."""
     return f"robo-maxent {shlex.join(sys.argv[1:])}"
 
 
 def write(
     out: Path, result: Result, table: str, by_arm: "Mapping[str, Sequence[Standing]]"
 ) -> list[str]:
-    """Write results and curves; what was written, a line each."""
+    """Write results and curves of a sweep; returns what was written, a line each."""
     from robo_maxent.files import write_atomically
     from robo_maxent.sweeps import curves
 

@@ -76,7 +76,7 @@ class SweepTemperature:
     as_json: Json = False
 
     def run(self) -> Result:
-        """Measure, print a table, draw."""
+        """Measure the policies, print a table, and draw the picture."""
         from robo_maxent.envs.gym_spec import PREFIX
         from robo_maxent.tasks import is_known
         from robo_maxent.training.temperature_sweep import require_temperatures

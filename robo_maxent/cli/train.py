@@ -84,7 +84,7 @@ class Train:
     config: Recipe = field(default_factory=TrainConfig)
 
     def run(self) -> Result:
-        """Train, and say what was left where."""
+        """Train, and print what was left where."""
         from robo_maxent.cli.progress import Progress, say
         from robo_maxent.training.memory import memory_needed
         from robo_maxent.training.train import train

@@ -15,12 +15,12 @@ def require_said(
 
     Args:
         saved: What the file says: ``task``, and ``class`` where that is not of this package.
-        said: The task, as the command line has it.
+        said: The task that the command line names; None: it names none.
         source: The file, for the message.
-        how: What says it.
+        how: The option, or the command, that would name it, for the message.
 
     Raises:
-        UsageError: It was not said.
+        UsageError: The file's task would import a module, and the command line does not name it.
     """
     from robo_maxent.envs.gym_spec import PREFIX, module_of
     from robo_maxent.envs.own_tasks import saved_code
@@ -44,10 +44,17 @@ def require_said(
 
 
 def data_file(label: str, file: str | None) -> str:
-    """The file of a policy, as a stress test names it.
+    """Check that a policy of a stress test is a file that can be loaded without running code.
+
+    Args:
+        label: What the stress test calls the policy, for the message.
+        file: The file that it names; None: it names none.
+
+    Returns:
+        The file.
 
     Raises:
-        UsageError: It is not there, or is code, or there was none.
+        UsageError: There was no file, it is gone, or it is code.
     """
     from robo_maxent.interop.external_policies import runs_code
     from robo_maxent.training.pretrained import is_pretrained

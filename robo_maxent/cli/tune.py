@@ -74,7 +74,7 @@ class Tune:
     config: Recipe = field(default_factory=TrainConfig)
 
     def run(self) -> Result:
-        """Do the trials that are not done, and say what came of all."""
+        """Do the trials that are not done, and print what came of all."""
         from robo_maxent.spaces import Discrete
         from robo_maxent.sweeps import space
         from robo_maxent.sweeps.directory import held

@@ -22,13 +22,13 @@ class WandbLog:
     """Sends the metrics as they change; made by :func:`logging_to`."""
 
     def __init__(self, run: Any) -> None:
-        """Send to a run of ``wandb.init``."""
+        """Send to ``run``, which ``wandb.init`` returned."""
         self._run = run
         self._is_noted = False
         self._sent: tuple[int, dict[str, float]] = -1, {}  # steps, and the values there
 
     def beside(self, show: Show) -> Show:
-        """What shows a training, and sends its metrics too."""
+        """Wrap what shows a training, so that its metrics are sent as well."""
 
         def shown(status: Status) -> None:
             show(status)
@@ -42,7 +42,7 @@ class WandbLog:
         return shown
 
     def keep(self, run: Run) -> None:
-        """Note in the directory of a run what it is called there, and the best that it reached."""
+        """Send the best that a run reached, and note in its directory its id at the service."""
         best = {"best_success": run.success, "best_return": run.reward}
         self._run.summary.update({name: value for name, value in best.items() if value is not None})
         self._note(run.directory)
@@ -62,10 +62,10 @@ def logging_to(
     """Send metrics to a project while a training runs.
 
     Args:
-        project: Made there if it is new.
-        task: Its runs are a group.
-        config: What is trained and how.
-        resumed: The run that goes on; None: a new one.
+        project: Name of the project, which is made if it is new.
+        task: Name of the task, whose runs are a group there.
+        config: What is trained and how, for the run's page.
+        resumed: Directory of the run that is continued; None: the run is new.
 
     Raises:
         UsageError: The package is missing, or refuses; the message says what to do.

@@ -43,7 +43,7 @@ class WorstCase(OfOnePolicy):
     as_json: Json = False
 
     def run(self) -> Result:
-        """Search, film, and say what was found."""
+        """Search, film what was found, and print it."""
         from robo_maxent.cli.progress import Progress, say
         from robo_maxent.errors import UsageError
         from robo_maxent.rendering import gym_video

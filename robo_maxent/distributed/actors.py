@@ -31,7 +31,7 @@ KINDS = {kind.__name__: kind for kind in (CheckpointError, DivergedError, EnvErr
 
 @dataclass(frozen=True)
 class Refused:
-    """What an actor raised on purpose, as text, for not every error can be sent."""
+    """An error that an actor raised on purpose, as text, for not every error can be sent."""
 
     text: str
     kind: str
@@ -41,10 +41,15 @@ class RayActors:
     """Starts actors on whatever node has a CPU, and again on another one where that died."""
 
     def __init__(self, cluster: Cluster, count: int, notice: Notice = lambda line: None) -> None:
-        """Start none yet; ``notice`` is called with what people should know.
+        """Check that there is room for the actors; none is started yet.
+
+        Args:
+            cluster: Where they shall run.
+            count: Number of actors, each of which needs a CPU.
+            notice: Called with a line for people about what went wrong and is done again.
 
         Raises:
-            UsageError: There are not as many CPUs.
+            UsageError: The nodes have fewer CPUs than that.
         """
         cpus = cluster.cpus
         if count > cpus:
@@ -65,7 +70,7 @@ class RayActors:
         self._looked = self._seen = time.monotonic()
 
     def start(self, task: EnvFactory, post: Post) -> None:
-        """Begin an actor, also in the place of one that is gone; all have the same task."""
+        """Start an actor, also in the place of one that is gone; all have the same task."""
         self._end(post.number)
         with self._reached():
             if self._task is None:
@@ -76,14 +81,14 @@ class RayActors:
             self._answers[post.number] = deque([handle.begin.remote(self._task, post)])
 
     def ask(self, number: int, weights: np.ndarray) -> None:
-        """Ask an actor for one more block; the same array of weights is sent once."""
+        """Ask an actor for one more block of transitions; an array of weights is sent once."""
         with self._reached():
             if self._sent[0] is not weights:
                 self._sent = weights, self._ray.put(weights)
             self._answers[number].append(self._handles[number].block.remote(self._sent[1]))
 
     def wait(self, seconds: float) -> News | None:
-        """What came of an actor, one thing at a time and in its order; None: nothing so long.
+        """Wait for news of an actor, in their order; None: there was none for so many seconds.
 
         Raises:
             RoboMaxentError: An actor met with an error that it would meet again.
@@ -108,11 +113,11 @@ class RayActors:
         return number, self._answer(self._answers[number].popleft())
 
     def tell(self, line: str) -> None:
-        """Say something to people."""
+        """Show a line to people."""
         self._notice(line)
 
     def close(self) -> None:
-        """End them all."""
+        """End all actors."""
         for number in list(self._handles):
             self._end(number)
 

@@ -49,12 +49,12 @@ _ADDRESS = re.compile(r"(?P<client>ray://)?(?P<host>[\w.-]+|\[[\da-fA-F:]+\]):(?
 
 
 class LostError(RoboMaxentError):
-    """Nobody is left to go on, or who tries is ended; what was finished is finished."""
+    """Ray, or every node that could go on, is lost; what was finished before is kept."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Ray, connected."""
+    """A connection to Ray, and the nodes behind it."""
 
     ray: Any
     """The module."""
@@ -72,12 +72,12 @@ class Cluster:
 
     @property
     def cpus(self) -> int:
-        """How many CPUs all nodes have together, busy or not; 0: there is no node just now."""
+        """Number of CPUs of all nodes together, busy or not; 0: there is no node just now."""
         return sum(self._cpus)
 
     @property
     def cpus_of_a_node(self) -> int:
-        """How many CPUs the node with most of them has: what wants more is never begun."""
+        """Number of CPUs of the node with most of them: what needs more is never begun."""
         return max(self._cpus, default=0)
 
     @property
@@ -87,10 +87,10 @@ class Cluster:
 
     @contextmanager
     def reached(self) -> Iterator[None]:
-        """Use Ray, which may be gone meanwhile.
+        """A context for calls of Ray, which may be gone meanwhile.
 
         Raises:
-            LostError: It can't be reached any more.
+            LostError: Ray can't be reached any more.
         """
         exceptions = self.ray.exceptions
         try:
@@ -107,7 +107,7 @@ class Cluster:
             ) from error
 
     def let_go(self, end: Callable[[], object]) -> None:
-        """End something that runs there, unless that is out of reach."""
+        """Call ``end`` to end something that runs on Ray, unless Ray is out of reach."""
         if self.ray.is_initialized():
             with suppress(LostError), self.reached():
                 end()
@@ -115,16 +115,16 @@ class Cluster:
 
 @contextmanager
 def connected(on: str) -> Iterator[Cluster]:
-    """Be connected to Ray; what was started here is ended afterwards.
+    """Connect to Ray, and disconnect afterwards; what was started here is ended then.
 
     A program that is connected already stays so, and its connection is used.
 
     Args:
-        on: "ray": start it here; "ray://HOST:PORT": a cluster that this machine is no part of;
-            "HOST:PORT", or "auto": that of which it is a node.
+        on: "ray" starts Ray on this machine. "ray://HOST:PORT" is a cluster that this machine is
+            no part of, "HOST:PORT" or "auto" that of which it is a node.
 
     Raises:
-        UsageError: Ray is not installed, or that is no address.
+        UsageError: Ray is not installed, or ``on`` is no address.
         RoboMaxentError: Nobody answers there, or what answers lets nobody join.
         IncompatibleVersionsError: A node has another Python, package or MuJoCo.
     """
@@ -153,10 +153,10 @@ def connected(on: str) -> Iterator[Cluster]:
 
 
 def check_address(on: str) -> None:
-    """Check, before work begins, what the user said about where to compute.
+    """Check, before work begins, where the user wants to compute.
 
     Raises:
-        UsageError: That is no address.
+        UsageError: ``on`` is none of what :func:`connected` takes.
     """
     found = _ADDRESS.fullmatch(on)
     if on not in (HERE, "auto") and (found is None or not 0 < int(found["port"]) < 1 << 16):
@@ -171,7 +171,7 @@ def require_same_versions(cluster: Cluster) -> None:
     """Check that all nodes compute as this machine does.
 
     Raises:
-        IncompatibleVersionsError: One does not; the message names both versions.
+        IncompatibleVersionsError: A node has other versions; the message names both.
         RoboMaxentError: A node does not say what it has.
     """
     describe = describer(PACKAGES)
@@ -198,7 +198,7 @@ def require_same_versions(cluster: Cluster) -> None:
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
-    """What differs between the versions of this machine and of a node, in words; "": nothing."""
+    """Say in words what differs between our versions and those of a node; "" for nothing."""
     return "; ".join(
         f"{name} {version} here, {theirs.get(name, 'none')} there"
         for name, version in ours.items()
@@ -207,7 +207,7 @@ def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:
 
 
 def describer(packages: tuple[str, ...]) -> Callable[[], dict[str, str]]:
-    """A function that says which versions there are where it is called.
+    """Make a function that says which versions of packages are installed where it is called.
 
     It is made here, rather than imported, so that it travels whole: a node need not have this
     package to say that it has not.

@@ -20,7 +20,7 @@ class RayWorkers:
     """Workers of a sweep on many machines; each run has as many CPUs as it has threads."""
 
     def __init__(self, cluster: Cluster) -> None:
-        """Nothing runs."""
+        """Begin no run yet."""
         from ray.util.queue import Queue
 
         self._cluster, self._ray = cluster, cluster.ray
@@ -29,19 +29,19 @@ class RayWorkers:
 
     @property
     def cpus(self) -> int:
-        """How many CPUs all nodes have together."""
+        """Number of CPUs of all nodes together."""
         return self._cluster.cpus
 
     @property
     def cpus_of_a_node(self) -> int:
-        """How many CPUs the node with most of them has."""
+        """Number of CPUs of the node with most of them."""
         return self._cluster.cpus_of_a_node
 
     def require_room(self, threads: int) -> None:
-        """Check that a node can do a run with so many threads; 0: as many as there is room for.
+        """Check that a node has a CPU for each thread of a run; 0 threads fit on any.
 
         Raises:
-            UsageError: None has as many CPUs, so that the run would wait for ever.
+            UsageError: No node has as many CPUs, so that the run would wait for ever.
         """
         most = self.cpus_of_a_node
         if most == 0:
@@ -56,7 +56,7 @@ class RayWorkers:
         """Check that every node sees a directory, as a node must that is to write a run there.
 
         Raises:
-            UsageError: One does not.
+            UsageError: A node does not see it; the message names the node.
         """
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -86,7 +86,7 @@ class RayWorkers:
             self._running[task.remote(order, self._said)] = order.name
 
     def wait(self, seconds: float) -> list[News]:
-        """What the runs say of themselves, and which tasks ended."""
+        """Wait for news: what the runs say of themselves, and which tasks ended."""
         with self._cluster.reached():
             return self._news(seconds)
 
@@ -98,7 +98,7 @@ class RayWorkers:
                     self._ray.cancel(reference, recursive=False)  # not the news it is sending
 
     def close(self) -> None:
-        """End the tasks that there still are."""
+        """End the tasks that still run."""
         for reference in self._running:
             self._cluster.let_go(lambda task=reference: self._ray.cancel(task, force=True))
         self._running.clear()

@@ -12,7 +12,7 @@ from robo_maxent.robustness.shards import Bench, Completed, Order, Outcome, Show
 
 
 class OnRay:
-    """Each order is a task with a CPU of its own, on whatever node has one."""
+    """An executor whose orders are tasks of Ray, each with a CPU of its own on any node."""
 
     def __init__(self, cluster: Cluster, notice: Notice = lambda text: None) -> None:
         """Send nothing yet; ``notice`` is called with a line about what is done again."""
@@ -22,7 +22,13 @@ class OnRay:
     def completed(
         self, bench: Bench, orders: Iterable[Order], dumps: Path, shown: Shown
     ) -> Completed:
-        """Orders and what came of them, in the order in which they are finished."""
+        """Yield orders and what came of them, in the order in which they are finished.
+
+        Raises:
+            LostError: An order ended several workers, there is no node left that could run it, or
+                Ray can't be reached any more.
+            RoboMaxentError: An order raised it, or a node lacks what it needs.
+        """
         if self._work is None or self._work[0] is not bench:
             self._work = bench, Work(self._cluster, run_order, bench)
         return self._work[1].completed(orders, self._notice)

@@ -36,14 +36,14 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 @dataclass(frozen=True)
 class Finished(Generic[R]):
-    """What a task returned."""
+    """The result of a task."""
 
     result: R
 
 
 @dataclass(frozen=True)
 class Refused:
-    """What a task raised on purpose, which it would anywhere."""
+    """An error that a task raised on purpose, and would raise on any node."""
 
     text: str
     exit_code: int
@@ -51,7 +51,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Unable:
-    """A node that can't do the task, since its disk is full: another may."""
+    """A node can't do the task, since its disk is full; another node may."""
 
     node: str
     """Its id."""
@@ -60,7 +60,7 @@ class Unable:
 
 @dataclass
 class _Try(Generic[T]):
-    """An order on its way."""
+    """An order that is sent, and how many workers died of it so far."""
 
     order: T
     deaths: int = 0
@@ -73,20 +73,20 @@ def completed(
     *shared: Any,
     notice: Notice = lambda text: None,
 ) -> Generator[tuple[T, R], None, None]:
-    """Orders and their results; see :class:`Work`, which can be asked for more afterwards."""
+    """Yield orders and their results; see :meth:`Work.completed`."""
     return Work(cluster, function, *shared).completed(orders, notice)
 
 
 class Work(Generic[T, R]):
-    """A function of an order and of what all orders share, sent to each worker that does some."""
+    """A function of an order and of what all orders share, sent once to each worker."""
 
     def __init__(self, cluster: Cluster, function: Callable[..., R], *shared: Any) -> None:
-        """Send it.
+        """Send what all orders share to Ray.
 
         Args:
             cluster: Where to run tasks; nodes may come and go.
             function: Called with an order and with ``shared``; each call has one CPU.
-            shared: What is the same for all: sent once to each worker, and kept there.
+            shared: Arguments that are the same for all orders, which workers keep.
         """
         self.cluster = cluster
         with own_modules_travel(cluster.ray):
@@ -96,19 +96,19 @@ class Work(Generic[T, R]):
     def completed(
         self, orders: Iterable[T], notice: Notice = lambda text: None
     ) -> Generator[tuple[T, R], None, None]:
-        """Orders and their results, in the order in which they are finished.
+        """Yield orders and their results, in the order in which they are finished.
 
         Orders are asked for when a CPU is free, or will be soon, so that there may be any number of
         them, and each may depend on results that came before.
 
         Args:
-            orders: What to do.
+            orders: The first argument of each call.
             notice: Called with a line for people about what went wrong and is done again.
 
         Raises:
             LostError: A task ended several workers, there is no node left that could do it, or Ray
                 can't be reached any more.
-            RoboMaxentError: The function raised one, or a node can't import it.
+            RoboMaxentError: The function raised it, or a node can't import the function.
         """
         window: _Window[T, R] = _Window(self.cluster, self.shared, notice)
         try:
@@ -118,7 +118,7 @@ class Work(Generic[T, R]):
 
 
 class _Window(Generic[T, R]):
-    """The tasks that are on their way."""
+    """The tasks that were sent and have not come back."""
 
     def __init__(self, cluster: Cluster, shared: list[Any], notice: Notice) -> None:
         self._cluster, self._ray, self._notice = cluster, cluster.ray, notice
@@ -158,7 +158,7 @@ class _Window(Generic[T, R]):
         return results
 
     def cancel(self) -> None:
-        """Let nobody go on with what is not wanted any more."""
+        """Cancel all tasks that have not come back."""
         for reference in self._running:
             self._cluster.let_go(lambda task=reference: self._ray.cancel(task, force=True))
         self._running.clear()

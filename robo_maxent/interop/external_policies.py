@@ -49,18 +49,25 @@ _FLOATS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 
 class PolicyOfFile(ExternalPolicy):
-    """Someone else's policy that was loaded from a file; pickled, it is that file.
+    """Someone else's policy that was loaded from a file.
 
-    So it can be sent to a machine that has not the file, where it is loaded anew.
+    It is pickled as the contents of its files and loaded anew from them, so that it can be sent to
+    a machine that lacks the files.
     """
 
     def __init__(
         self, file: Path, act: Act, task: EnvFactory, normalize: str | None = None
     ) -> None:
-        """Try it on zeros; arguments as of :func:`load`.
+        """Try the policy on zeros.
+
+        Args:
+            file: The file that it was loaded from.
+            act: What the file's loader made of it.
+            task: The task that it shall act on.
+            normalize: Statistics that were loaded with it; see :func:`load`.
 
         Raises:
-            PolicyError: It does not fit the task.
+            PolicyError: The policy does not fit the task.
         """
         super().__init__(str(file), act, task)
         self._statistics = normalize if normalize in (None, sb3_policies.WITHOUT) else STATISTICS
@@ -83,24 +90,24 @@ def _reloaded(files: dict[str, bytes], task: EnvFactory, normalize: str | None) 
 
 
 def is_external(named: str) -> bool:
-    """Whether that names someone else's policy: the ending of a file says so, or a colon."""
+    """Whether a name is that of someone else's policy: its ending says so, or a colon."""
     if is_pretrained(named):
         return False
     return is_function(named) or (Path(named).suffix in SUFFIXES and not Path(named).is_dir())
 
 
 def is_function(named: str) -> bool:
-    """Whether that names a Python function, MODULE:FUNCTION, and neither a file nor our own."""
+    """Whether a name is that of a Python function, MODULE:FUNCTION, not of a file nor of ours."""
     if is_pretrained(named):
         return False
     return _FUNCTION.fullmatch(named) is not None and not Path(named).exists()
 
 
 def check_normalize(named: str, normalize: str | None) -> None:
-    """Refuse statistics for what has none.
+    """Refuse statistics for a policy that takes none.
 
     Raises:
-        UsageError: They were given, and the policy is no archive of Stable-Baselines3.
+        UsageError: ``normalize`` was given, and the policy is no archive of Stable-Baselines3.
     """
     if normalize is not None and Path(named).suffix != ".zip":
         raise UsageError(
@@ -141,10 +148,10 @@ def content_hash(named: str) -> str | None:
 
 
 def task_of(named: str) -> str:
-    """The task that a policy was trained on: what ``export`` writes has its name inside.
+    """Read which task a policy was trained on; what ``export`` writes has its name inside.
 
     Raises:
-        UsageError: It does not say.
+        UsageError: The policy does not say which.
         PolicyError: There is no such file, or it is not what it claims to be.
     """
     if not is_function(named):
@@ -160,19 +167,21 @@ def task_of(named: str) -> str:
 
 
 def load(named: str, task: EnvFactory, normalize: str | None = None) -> ExternalPolicy:
-    """Someone else's policy, to act on a task.
+    """Load someone else's policy, to act on a task.
 
     Loading a .zip or importing a function runs code that comes with it.
 
     Args:
-        named: A file, its kind told by its ending, or MODULE:FUNCTION, which is also looked for in
+        named: A file, whose ending tells its kind, or MODULE:FUNCTION, which is also looked for in
             the current directory.
-        task: What it shall act on.
-        normalize: For a .zip that was trained with VecNormalize: the file that saved it, or "none".
+        task: The task that it shall act on.
+        normalize: For a .zip that was trained with VecNormalize, the file that holds its
+            statistics, or "none" to do without; None where no statistics lie beside the policy.
 
     Raises:
-        UsageError: An extra is not installed, or ``normalize`` is missing or not for this.
-        PolicyError: There is no such policy, it is not what it claims to be, or does not fit.
+        UsageError: An extra is not installed, or ``normalize`` is missing or not for this policy.
+        PolicyError: There is no such policy, it is not what it claims to be, or it does not fit the
+            task.
     """
     file = Path(named)
     check_normalize(named, normalize)

@@ -28,7 +28,9 @@ AnyMujocoTask = MujocoTask[Any, Any]
 
 
 class _Copied:
-    """Lets an environment be copied and pickled, in mid-episode too: a copy goes on the same.
+    """A mixin by which an environment can be copied and pickled, in mid-episode too.
+
+    A copy goes on as the original does.
 
     The task is built again from its options, since terrain and MuJoCo's data can't be pickled.
     """
@@ -76,7 +78,7 @@ class TaskEnv(_Copied, gymnasium.Env[np.ndarray, np.ndarray]):
         """Build the simulation; call :meth:`reset` before the first step.
 
         Args:
-            task: What to do.
+            task: The task that is simulated.
             render_mode: None, or ``"rgb_array"`` for pictures by :meth:`render`.
 
         Raises:
@@ -176,16 +178,16 @@ class TaskVectorEnv(_Copied, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Build the simulations; call :meth:`reset` before the first step.
 
         Args:
-            task: What to do.
-            num_envs: N.
+            task: The task that is simulated.
+            num_envs: Number of simulations, N.
             render_mode: None, or ``"rgb_array"`` for pictures by :meth:`render`.
             threads: Physics threads; 0: one per CPU.
-            autoreset_mode: When the next episode begins, as above.
-            max_episode_steps: Control steps after which an episode is truncated, no more than those
-                of the task; None: those.
+            autoreset_mode: When the next episode begins; see the class.
+            max_episode_steps: Control steps after which an episode is truncated, at most those of
+                the task; None: those of the task.
 
         Raises:
-            UsageError: ``num_envs`` is less than 1, or another argument is none of these.
+            UsageError: ``num_envs`` is less than 1, or another argument is not allowed.
         """
         self.task, self.render_mode = _limited(task, max_episode_steps), _render_mode(render_mode)
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
@@ -214,15 +216,16 @@ class TaskVectorEnv(_Copied, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         Simulation 0 runs the episodes of a ``TaskEnv`` with the same seed.
 
         Args:
-            seed: One seed for all, no list; the simulations differ by their number.
-            options: ``reset_mask``, bool, (N,): begin anew only there; not together with a seed.
+            seed: One seed for all simulations, not a list; they differ by their number.
+            options: May have ``reset_mask``, bool, (N,), to begin anew only there; it can't be
+                given together with a seed.
 
         Returns:
             Observations, float32, (N, P), and an ``info`` with nothing but privileged elements.
 
         Raises:
-            UsageError: There are several seeds, an option is not known, or the mask or its
-                combination is not allowed.
+            UsageError: There are several seeds, an option is not known, the mask has another shape
+                or type or is false everywhere, or it is given with a seed or before a first reset.
         """
         if seed is not None and not isinstance(seed, int | np.integer):
             raise UsageError(
@@ -249,7 +252,7 @@ class TaskVectorEnv(_Copied, VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Act for one control step.
 
         Args:
-            actions: In [-1, 1], (N, A); what is outside is clipped.
+            actions: Actions in [-1, 1], (N, A); what is outside is clipped.
 
         Returns:
             Observations float32 (N, P), rewards float64 (N,), terminated and truncated bool (N,),

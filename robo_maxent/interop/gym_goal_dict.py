@@ -23,17 +23,17 @@ Info = dict[str, Any]
 
 
 class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordConstructorArgs):
-    """One simulation whose observations are dicts.
+    """One simulation whose observations are dicts of three arrays, float32.
 
-    ``observation`` is what a policy sees but for the goal itself and what is relative to it,
-    ``achieved_goal`` and ``desired_goal`` are those that the task names, float32.
+    ``observation`` is what a policy sees but for the goal itself and what is relative to it;
+    ``achieved_goal`` and ``desired_goal``, (G,) each, are those that the task names.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        """Wrap a task; what wraps it already is taken off.
+        """Wrap the simulation of a task; wrappers that it has already are taken off.
 
         Raises:
-            UsageError: It is no task of this package, or has no goals.
+            UsageError: The environment is no task of this package, or the task has no goals.
         """
         inside = env.unwrapped
         if not isinstance(inside, TaskEnv):
@@ -59,13 +59,22 @@ class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCons
         self._obs = np.zeros(task.observation_size, np.float32)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Goals, Info]:
-        """Begin an episode, as ``TaskEnv`` does."""
+        """Begin an episode; see :meth:`TaskEnv.reset <robo_maxent.interop.gym_envs.TaskEnv.reset>`.
+
+        Raises:
+            UsageError: There are options; the task has none at reset.
+        """
         seen, info = self.env.reset(seed=seed, options=options)
         self._obs = _whole(seen, info)
         return self._dict(self._obs), info
 
     def step(self, action: np.ndarray) -> tuple[Goals, float, bool, bool, Info]:
-        """Act for one control step; ``info`` has the transition that ``compute_reward`` takes."""
+        """Act for one control step; ``info`` has the transition that ``compute_reward`` takes.
+
+        Raises:
+            UsageError: The action has another shape, or is not finite; nothing was stepped.
+            gymnasium.error.ResetNeeded: The episode has ended, or none was begun.
+        """
         seen, reward, terminated, truncated, info = self.env.step(action)
         before, self._obs = self._obs, _whole(seen, info)
         clipped = np.clip(action, -1.0, 1.0).astype(np.float32)
@@ -78,12 +87,15 @@ class GoalDict(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.RecordCons
         desired_goal: np.ndarray,
         info: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     ) -> Any:
-        """Reward of one transition, or of several, for other goals; no cost of a termination.
+        """Compute the reward of transitions for other goals, without the cost of a termination.
 
         Args:
-            achieved_goal: (G,), or (B, G).
-            desired_goal: The same.
-            info: That of the step, or of B steps.
+            achieved_goal: Goals that were achieved, (G,) of one transition or (B, G) of several.
+            desired_goal: Goals that were desired, of the same shape.
+            info: The ``info`` of the step, or those of B steps.
+
+        Returns:
+            The reward, a float, or (B,).
 
         Raises:
             UsageError: An ``info`` lacks the transition, or goals have another size or number.

@@ -20,19 +20,25 @@ T = TypeVar("T", bound=TaskClass)
 
 
 class NamedEnv(TaskEnv):
-    """A task by its name; see ``gym_envs.TaskEnv``."""
+    """One simulation of a task that is given by its name; see ``gym_envs.TaskEnv``."""
 
     def __init__(self, task: str, render_mode: str | None = None, **options: Any) -> None:
-        """Build a task; ``options`` go to it.
+        """Build the simulation; call ``reset`` before the first step.
+
+        Args:
+            task: Name of the task.
+            render_mode: None, or ``"rgb_array"`` for pictures.
+            options: What to change of the task, by the names of its own arguments.
 
         Raises:
-            UnknownNameError: No such task; the message lists those there are.
+            UnknownNameError: There is no such task; the message lists those there are.
+            UsageError: There is no such render mode, or the value of an option is not allowed.
         """
         super().__init__(make(task, **options), render_mode)
 
 
 class NamedVectorEnv(TaskVectorEnv):
-    """N simulations of a task by its name; see ``gym_envs.TaskVectorEnv``."""
+    """N simulations of a task that is given by its name; see ``gym_envs.TaskVectorEnv``."""
 
     def __init__(
         self,
@@ -44,10 +50,21 @@ class NamedVectorEnv(TaskVectorEnv):
         max_episode_steps: int | None = None,
         **options: Any,
     ) -> None:
-        """Build a task; ``options`` go to it.
+        """Build the simulations; call ``reset`` before the first step.
+
+        Args:
+            task: Name of the task.
+            num_envs: Number of simulations, N.
+            render_mode: None, or ``"rgb_array"`` for pictures.
+            threads: Physics threads; 0: one per CPU.
+            autoreset_mode: When the next episode begins; see ``gym_envs.TaskVectorEnv``.
+            max_episode_steps: Control steps after which an episode is truncated, at most those of
+                the task; None: those of the task.
+            options: What to change of the task, by the names of its own arguments.
 
         Raises:
-            UnknownNameError: No such task; the message lists those there are.
+            UnknownNameError: There is no such task; the message lists those there are.
+            UsageError: An argument, or the value of an option, is not allowed.
         """
         super().__init__(
             make(task, **options),
@@ -60,7 +77,7 @@ class NamedVectorEnv(TaskVectorEnv):
 
 
 def env_id(task: str) -> str:
-    """Gymnasium id of a task: ``quadruped-flat`` is ``robo_maxent/QuadrupedFlat-v0``."""
+    """Make the Gymnasium id of a task: ``quadruped-flat`` is ``robo_maxent/QuadrupedFlat-v0``."""
     words = task.split("-")
     return f"{NAMESPACE}/{''.join(word[:1].upper() + word[1:] for word in words)}-v0"
 
@@ -75,7 +92,7 @@ def register(task: T) -> T:
         task: A subclass of ``MujocoTask`` or of ``NamedGymTask``.
 
     Raises:
-        UsageError: It is no task, or its name is taken.
+        UsageError: The class is no task, or its name is taken.
     """
     require_task(task, getattr(task, "__qualname__", repr(task)))
     require_free_name(task)

@@ -56,16 +56,16 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
     ``spaces.Layout``.
 
     Args:
-        policy: What to write.
-        path: An .onnx file.
-        rng: Draws the observations to compare on.
+        policy: The policy to write.
+        path: The .onnx file.
+        rng: Draws the observations on which both are compared.
 
     Returns:
-        The largest difference of an action; of discrete ones see :func:`difference`.
+        The largest difference between two actions; of discrete ones see :func:`difference`.
 
     Raises:
-        UsageError: The extra onnx is not installed, or the file can't be written, or is there and
-            is no policy of this package.
+        UsageError: The extra onnx is not installed, the file can't be written, or there is a file
+            that is no policy of this package.
         PolicyError: The file could not be written after all, or acts differently; what was there
             before is kept.
     """
@@ -86,10 +86,15 @@ def write(policy: Policy, path: str | os.PathLike[str], rng: np.random.Generator
 
 
 def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
-    """Largest difference between the actions of a policy and of an ONNX file of it.
+    """Measure the largest difference between the actions of a policy and of an ONNX file of it.
 
-    Of discrete actions it is that between their probabilities; 1 if the actions differ where these
-    are not equal up to the tolerance.
+    Where actions are discrete it is that between their probabilities, and 1 if the file takes an
+    action that is less likely than the policy's by more than the tolerance.
+
+    Args:
+        policy: The policy.
+        file: The ONNX file.
+        rng: Draws the observations on which both are compared.
 
     Raises:
         UsageError: The extra onnx is not installed.
@@ -110,7 +115,7 @@ def difference(policy: Policy, file: Path, rng: np.random.Generator) -> float:
 
 
 def build(policy: Policy) -> "ModelProto":
-    """The action of a policy without noise, or the likeliest, as an ONNX model, checked.
+    """Build the ONNX model of a policy's action without noise, or of the likeliest, and check it.
 
     Raises:
         UsageError: The extra onnx is not installed.
@@ -183,9 +188,9 @@ class _Nodes:
         """Apply an operator to named inputs, then to arrays; its output has its name.
 
         Args:
-            operator: Of the standard.
-            name: Of the node and of its output.
-            inputs: Outputs of others.
+            operator: Name of the operator in the standard.
+            name: Name of the node and of its output.
+            inputs: Names of outputs that it takes.
             constants: Arrays are further inputs, whole numbers are attributes.
         """
         from onnx import helper, numpy_helper

@@ -19,13 +19,18 @@ _HERE = Path(__file__).parents[1]
 
 
 class ExternalPolicy:
-    """Someone else's policy on a task; what it returns is checked at every step."""
+    """Someone else's policy on a task, whose actions are checked at every step."""
 
     def __init__(self, named: str, act: Act, task: EnvFactory) -> None:
-        """Try a policy on zeros.
+        """Try a policy on observations of zeros.
+
+        Args:
+            named: What to call the policy in messages.
+            act: Observations, float32, (N, P) -> actions, (N, A), or ints, (N,), if discrete.
+            task: The task that it shall act on.
 
         Raises:
-            PolicyError: It does not fit the task.
+            PolicyError: The policy raises, or its actions do not fit the task.
         """
         self._named, self._act, self._task = named, act, task
         self.reset(np.arange(2))
@@ -39,10 +44,10 @@ class ExternalPolicy:
         not answer the same twice."""
 
     def reset(self, simulations: np.ndarray) -> None:
-        """Tell it, if it remembers, that episodes begin in these rows, int, (N,).
+        """Tell the policy, if it remembers, that episodes begin in these rows, int, (k,).
 
         Raises:
-            PolicyError: It raised.
+            PolicyError: The policy raised.
         """
         if isinstance(self._act, Remembering):
             try:
@@ -94,7 +99,7 @@ class ExternalPolicy:
 
 
 def contract(task: EnvFactory) -> str:
-    """What a task gives to a policy and takes from it, for people."""
+    """Say for people what a task gives to a policy and takes from it."""
     parts = "; ".join(
         f"{name} ({size})" if unit in ("", "1") else f"{name} ({size} in {unit})"
         for name, size, unit in task.policy_parts
@@ -114,7 +119,7 @@ def require_sizes(file: Path, task: EnvFactory, sees: Any, acts: Any) -> None:
     """Compare the sizes that a file declares with those of a task, where they are numbers.
 
     Raises:
-        PolicyError: They differ.
+        PolicyError: The sizes differ.
     """
     if isinstance(sees, int) and sees != task.policy_size:
         raise PolicyError(f"{file} sees {sees} elements of an observation. {contract(task)}")
@@ -124,7 +129,7 @@ def require_sizes(file: Path, task: EnvFactory, sees: Any, acts: Any) -> None:
 
 
 def described(error: BaseException) -> str:
-    """An exception on one line, with the line of its author's code, if any, that raised it."""
+    """Describe an exception on one line, with the line of its author's code that raised it."""
     text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
     of_the_author = [
         frame

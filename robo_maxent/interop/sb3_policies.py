@@ -48,12 +48,13 @@ _UNUSED: dict[str, Any] = {
 
 
 def load(file: Path, task: EnvFactory, normalize: str | None) -> Act:
-    """The deterministic actions of an archive, mapped from its action space to [-1, 1].
+    """Load an archive: its deterministic actions, mapped from its action space to [-1, 1].
 
     Args:
-        file: What ``model.save`` wrote.
-        task: What it shall act on.
-        normalize: What ``VecNormalize.save`` wrote, or "none"; None: there is none beside it.
+        file: The archive that ``model.save`` wrote.
+        task: The task that it shall act on.
+        normalize: The file that ``VecNormalize.save`` wrote, or "none" to do without; None: no
+            such file lies beside the archive.
 
     Raises:
         UsageError: The extra sb3 is not installed, or ``normalize`` has to be said.

@@ -32,15 +32,15 @@ def draw(path: Path, runs: Mapping[str, Sequence[Path]]) -> Path | None:
     each point by itself. Where there are fewer than three runs, each is a thin line of its own.
 
     Args:
-        path: The PNG file.
+        path: The PNG file to write.
         runs: Name of an arm -> directories of its runs; of more than ten arms, the first ten are
             drawn.
 
     Returns:
-        Where the picture is; None: no run was evaluated.
+        The path of the picture; None: no run was evaluated, so there is none.
 
     Raises:
-        OSError: It can't be written.
+        OSError: The file can't be written.
     """
     shown = dict(list(runs.items())[:MOST_ARMS])
     logged = {
@@ -67,9 +67,12 @@ def draw(path: Path, runs: Mapping[str, Sequence[Path]]) -> Path | None:
 
 
 def on_one_grid(curves: Sequence[learning_curves.Logged]) -> tuple[np.ndarray, np.ndarray]:
-    """Curves of several runs at the same steps, as far as all runs go: (T,) and (runs, T).
+    """Interpolate the curves of several runs at the same environment steps, as far as all go.
 
     Between its evaluations a curve is a straight line; before its first one it is unknown.
+
+    Returns:
+        The steps, (T,), and the values of each run there, (runs, T).
     """
     first, last = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
     every = np.unique(np.concatenate([steps for steps, _ in curves]))

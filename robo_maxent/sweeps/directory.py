@@ -19,17 +19,17 @@ def held(directory: Path, plan: Mapping[str, Any], size: tuple[str, int]) -> Ite
     """Hold a directory while its runs are done.
 
     Args:
-        directory: Made if it is not there.
-        plan: What decides the runs; JSON.
-        size: How many there are of something, such as ("seeds", 5); there may be more when it is
-            continued, and not less.
+        directory: Directory of the sweep, which is made if it is not there.
+        plan: Everything that decides the runs, as JSON.
+        size: What there are several of, and how many, such as ("seeds", 5); a sweep may be
+            continued with more of them, and not with fewer.
 
     Yields:
-        What the size was when it was last begun; 0: it was not.
+        How many there were when the sweep was last begun; 0: it is new.
 
     Raises:
-        UsageError: Another process works there, it holds another plan or something else, or nothing
-            can be written there.
+        UsageError: Another process works in the directory, it holds another plan or something else,
+            or it can't be written to.
     """
     try:
         require_room(directory)

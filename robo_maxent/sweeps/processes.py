@@ -21,33 +21,33 @@ News = tuple[str, Progress | Ended]
 
 
 class Workers(Protocol):
-    """Whoever does runs beside this process."""
+    """Protocol of what does runs beside this process: other processes, or Ray."""
 
     def start(self, order: Order) -> None:
-        """Begin a run."""
+        """Begin a run, and return at once."""
         ...
 
     def wait(self, seconds: float) -> list[News]:
-        """What happened, as soon as something did, at the latest after some seconds."""
+        """Wait for news of the runs, at most so many seconds; none came if the list is empty."""
         ...
 
     def stop(self, name: str) -> None:
-        """Have a run write a checkpoint and end."""
+        """Ask the run of this name to write a checkpoint and end."""
         ...
 
     def close(self) -> None:
-        """End the runs that there still are, at once."""
+        """End the runs that still go on, at once."""
         ...
 
 
 class Processes:
-    """Workers on this machine.
+    """Workers that do each run in a process of this machine.
 
     A process that loses this one, however that ended, stops its run with a checkpoint.
     """
 
     def __init__(self) -> None:
-        """Nothing runs."""
+        """Begin no run yet."""
         self._context = multiprocessing.get_context("spawn")  # torch can't be forked once it ran
         self._running: dict[str, tuple[Order, SpawnProcess, Connection]] = {}
         self._stopped: set[str] = set()
@@ -62,7 +62,7 @@ class Processes:
         self._running[order.name] = order, process, ours
 
     def wait(self, seconds: float) -> list[News]:
-        """What the runs say of themselves, and which processes ended without a word."""
+        """Wait for news: what the runs say of themselves, and which ended without a word."""
         by_pipe = {pipe: name for name, (_, _, pipe) in self._running.items()}
         news: list[News] = []
         for pipe in wait(list(by_pipe), seconds):
@@ -84,7 +84,7 @@ class Processes:
             self._running[name][1].terminate()
 
     def close(self) -> None:
-        """Kill the processes that there still are."""
+        """Kill the processes that still run."""
         for name in list(self._running):
             self._running[name][1].kill()
             self._forget(name)
@@ -143,9 +143,11 @@ def _work(order: Order, pipe: Connection) -> None:
 
 
 def attempt(order: Order, report: Callable[[Progress], None]) -> Ended:
-    """Do a run in this process, print what it has to say, and return how it ended.
+    """Do a run in this process, and return how it ended; errors are printed, not raised.
 
-    Whatever goes wrong with the run, nothing is raised.
+    Args:
+        order: The run.
+        report: Called with how far the run is, as it goes on.
     """
 
     def tell(progress: Progress) -> None:

@@ -30,7 +30,7 @@ LET_GO_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Order:
-    """A run that is asked for; it can be pickled."""
+    """A run to do, which can be pickled and sent to another process."""
 
     name: str
     """Such as ``gamma=0.95/seed-0``; no other has it."""
@@ -49,13 +49,13 @@ class Order:
 
     @property
     def log(self) -> Path:
-        """Where what the run has to say goes."""
+        """File for what the run prints."""
         return self.directory.with_name(f"{self.directory.name}.log")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run."""
+    """What a finished run reached."""
 
     steps: int
     """Environment steps."""
@@ -95,8 +95,12 @@ class Ended:
 def perform(order: Order, report: Callable[[Progress], None]) -> Ended:
     """Do what is left of a run, in this process.
 
+    Args:
+        order: The run; where its directory holds a checkpoint, it is continued.
+        report: Called with how far the run is, as it goes on.
+
     Raises:
-        RoboMaxentError: It can't be made, trained or evaluated.
+        RoboMaxentError: The run can't be made, trained or evaluated.
     """
     directory = order.directory
     _await_free(directory)
@@ -120,10 +124,10 @@ def perform(order: Order, report: Callable[[Progress], None]) -> Ended:
 
 
 def read_result(directory: Path) -> Result | None:
-    """What a finished run left; None: it is not finished.
+    """Read the result of a run from its directory; None: the run is not finished.
 
     Raises:
-        UsageError: It is damaged.
+        UsageError: The file of the result is damaged.
     """
     path = directory / RESULT
     try:

@@ -22,7 +22,7 @@ State = Literal["running", "finished", "stopped", "failed", "pruned"]
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run is."""
+    """How far a run is, or how it ended."""
 
     order: Order
     state: State
@@ -36,7 +36,7 @@ Show = Callable[[Standing], None]
 
 
 class Stop(Interrupt):
-    """Ctrl-C and SIGTERM stop all runs."""
+    """A context in which Ctrl-C and SIGTERM ask all runs to stop."""
 
     lines = (
         "stopping: every run writes a checkpoint",
@@ -58,13 +58,13 @@ class Runner:
         workers: Workers | None = None,
         tell: Callable[[str], None] = print,
     ) -> None:
-        """Prepare.
+        """Begin no run yet.
 
         Args:
-            jobs: Runs at a time.
-            show: Called whenever a run says something.
-            workers: Who does the runs; None: processes of this machine.
-            tell: Shows a line.
+            jobs: Number of runs at a time.
+            show: Called with where a run is, whenever it says something.
+            workers: What does the runs; None: processes of this machine.
+            tell: Shows a line to people.
         """
         self._jobs, self._show, self._tell = jobs, show, tell
         self._workers = workers or Processes()
@@ -88,7 +88,8 @@ class Runner:
         """Bring runs to their ends, until all have one or Ctrl-C is pressed.
 
         Args:
-            orders: In their order; each is taken when there is room for it.
+            orders: The runs, in the order in which they are begun. Each is asked for when there is
+                room for it, so it may depend on those before it.
 
         Returns:
             Name of each run that was begun, or finished before -> how it ended.
@@ -110,7 +111,7 @@ class Runner:
                         self.stop(name)
 
     def stop(self, name: str) -> None:
-        """Have a run write a checkpoint and end; once is enough."""
+        """Ask the run of this name to write a checkpoint and end; once is enough."""
         if name in self._running and name not in self._told:
             self._told.add(name)
             self._workers.stop(name)
@@ -134,15 +135,15 @@ class Runner:
 
 
 def jobs_for(asked: int, orders: Sequence[Order], task: EnvFactory) -> int:
-    """How many runs to do at a time: as many as there are CPUs, and as fit in memory.
+    """Decide how many runs to do at a time: one per CPU, if they fit in memory.
 
     Args:
-        asked: So many, where it is not 0.
-        orders: The runs.
-        task: Their task.
+        asked: Number that the user asked for; 0: the user left it open.
+        orders: All runs.
+        task: The task that they train on.
 
     Raises:
-        UsageError: So many as are asked for do not fit in memory, or not even one does.
+        UsageError: As many as the user asked for do not fit in memory, or not even one does.
     """
     if asked < 0:
         raise UsageError(f"jobs must be at least 0, got {asked}")
@@ -159,7 +160,7 @@ def jobs_for(asked: int, orders: Sequence[Order], task: EnvFactory) -> int:
 
 
 def with_threads(order: Order, threads: int) -> Order:
-    """A run with so many threads, unless its configuration says how many it has."""
+    """Give a run so many threads, unless its configuration says how many it has."""
     if order.config.threads:
         return order
     return replace(order, config=replace(order.config, threads=threads))

@@ -34,9 +34,9 @@ class Arm:
 
 @lru_cache(maxsize=1)
 def kinds() -> Mapping[str, Any]:
-    """Type of every setting that may be changed, by its dotted name.
+    """The type of every setting that may be changed, by its dotted name.
 
-    The seed is none: each arm is trained with several.
+    The seed is not among them: each arm is trained with several.
     """
     own, sac = get_type_hints(TrainConfig), get_type_hints(SacConfig)
     settings = {name: kind for name, kind in own.items() if name not in ("seed", "sac")}
@@ -44,15 +44,15 @@ def kinds() -> Mapping[str, Any]:
 
 
 def grid(recipe: TrainConfig, texts: Sequence[str]) -> list[Arm]:
-    """All combinations of values of settings; without any, the recipe alone.
+    """Make an arm for each combination of values of settings; without settings, one of the recipe.
 
     Args:
-        recipe: What is changed.
-        texts: Each ``NAME=VALUE,VALUE,...``, such as ``sac.gamma=0.95,0.97``.
+        recipe: The recipe that is changed.
+        texts: A setting and its values each, as in ``sac.gamma=0.95,0.97``.
 
     Raises:
-        UsageError: One is not of that form, names no setting or one twice, or has a value that the
-            configuration refuses.
+        UsageError: A text is not of that form, names no setting or one twice, or has a value that
+            the configuration refuses.
     """
     values: dict[str, list[Any]] = {}
     for text in texts:
@@ -66,14 +66,15 @@ def grid(recipe: TrainConfig, texts: Sequence[str]) -> list[Arm]:
 
 
 def one_at_a_time(recipe: TrainConfig, texts: Sequence[str]) -> list[Arm]:
-    """The recipe as it is, then arms that change some of its settings each.
+    """Make an arm of the recipe as it is, then one for each text, which changes some settings.
 
     Args:
-        recipe: What is changed.
-        texts: Each ``NAME=VALUE NAME=VALUE ...``, such as ``envs=64 sac.gamma=0.95``.
+        recipe: The recipe that is changed.
+        texts: Settings with a value each, separated by spaces, as in ``envs=64 sac.gamma=0.95``.
 
     Raises:
-        UsageError: As of :func:`grid`.
+        UsageError: A text is not of that form, names no setting or one twice, or has a value that
+            the configuration refuses.
     """
     changes: list[dict[str, Any]] = [{}]
     for text in texts:
@@ -90,7 +91,7 @@ def one_at_a_time(recipe: TrainConfig, texts: Sequence[str]) -> list[Arm]:
 
 
 def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
-    """A configuration with settings changed, by their dotted names.
+    """Change settings of a configuration, by their dotted names.
 
     Raises:
         UsageError: The configuration refuses a value.
@@ -104,7 +105,7 @@ def require_setting(name: str) -> None:
     """Check that a name is that of a setting.
 
     Raises:
-        UsageError: It is not; the message has the closest.
+        UsageError: There is no such setting; the message has the closest one.
     """
     if name == "seed":
         raise UsageError(
@@ -115,15 +116,15 @@ def require_setting(name: str) -> None:
 
 
 def value_of(name: str, text: str, flag: str) -> Any:
-    """A value of a setting, of its type.
+    """Read the value of a setting from a text.
 
     Args:
         name: Dotted name of the setting.
-        text: As Python writes it; ``true``, ``false`` and ``none`` in any case.
-        flag: What the message calls where it was said.
+        text: The value as Python writes it; ``true``, ``false`` and ``none`` in any case.
+        flag: The option that the text was given to, for the message.
 
     Raises:
-        UsageError: It is of another type.
+        UsageError: The value is not of the setting's type.
     """
     try:
         value = _WORDS[text.lower()] if text.lower() in _WORDS else ast.literal_eval(text)
@@ -136,7 +137,7 @@ def value_of(name: str, text: str, flag: str) -> Any:
 
 
 def words(changes: Mapping[str, Any]) -> str:
-    """Changes as ``--arm`` takes them."""
+    """Write changes as ``--arm`` takes them."""
     return " ".join(f"{name}={_python(value)}" for name, value in changes.items())
 
 

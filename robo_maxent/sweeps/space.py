@@ -27,7 +27,7 @@ _RANGE = re.compile(r"(?P<low>[^,:]+?)\.\.(?P<high>[^,:]+?)(?P<log>:log)?")
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from a lowest to a highest one."""
+    """All numbers from a lowest to a highest one."""
 
     low: float
     high: float
@@ -49,14 +49,18 @@ Space = Mapping[str, Range | Choice]
 
 
 def space_of(texts: Sequence[str], recipe: TrainConfig) -> dict[str, Range | Choice]:
-    """Ranges as they are said on a command line.
+    """Read the ranges and choices of settings that a command line gives.
 
     Args:
-        texts: Each ``NAME=LOW..HIGH``, ``NAME=LOW..HIGH:log`` or ``NAME=VALUE,VALUE,...``.
-        recipe: What is changed; it must take the ends of each range, and each choice.
+        texts: A setting each: ``NAME=LOW..HIGH``, ``NAME=LOW..HIGH:log`` or
+            ``NAME=VALUE,VALUE,...``.
+        recipe: The recipe that is changed; it must take the ends of each range, and each choice.
+
+    Returns:
+        Dotted name of each setting -> where to look for its value.
 
     Raises:
-        UsageError: One is not of that form, names no setting or one twice, or the configuration
+        UsageError: A text is not of that form, names no setting or one twice, or the configuration
             refuses a value.
     """
     space: dict[str, Range | Choice] = {}
@@ -104,10 +108,10 @@ def _ends(part: Range | Choice) -> tuple[Any, ...]:
 
 
 def corners(space: Space) -> list[dict[str, Any]]:
-    """Changes that show whether a task takes the settings at all: the first end of each part."""
+    """Change each setting alone, to its first value: does the task take it at all?"""
     return [{name: _ends(part)[0]} for name, part in space.items()]
 
 
 def rounded(value: Any) -> Any:
-    """A value that is tried, with few digits."""
+    """Round a number that is tried to few digits; other values stay as they are."""
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value

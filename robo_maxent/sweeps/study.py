@@ -23,7 +23,7 @@ NAME = "trial-{:04d}"
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting that was tried."""
+    """Values of the settings that were tried together, and what came of it."""
 
     number: int
     state: str
@@ -34,7 +34,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """What its run is called."""
+        """Name of its run."""
         return NAME.format(self.number)
 
 
@@ -46,7 +46,12 @@ class Study:
     """
 
     def __init__(self, directory: Path, space: Space, seed: int) -> None:
-        """Open a study, or begin one.
+        """Open the study of a directory, or begin it.
+
+        Args:
+            directory: Where its journal lies.
+            space: Where to look for the value of each setting.
+            seed: Seed of what is proposed, at least 0.
 
         Raises:
             UsageError: Optuna is not installed.
@@ -77,11 +82,11 @@ class Study:
     def orders(
         self, trials: int, order_of: Callable[[int, Mapping[str, Any]], Order]
     ) -> Iterator[Order]:
-        """Runs to do: those that were interrupted, then new ones as there is room for them.
+        """Yield runs to do: those that were interrupted, then new ones as they are asked for.
 
         Args:
-            trials: How many there are to be in all.
-            order_of: Number of a trial, and its changes -> a run.
+            trials: Number of trials that there are to be in all, those of before included.
+            order_of: Makes the run of a trial, given its number and its changes.
         """
         for trial in self._study.get_trials(deepcopy=False):
             if trial.state == self._optuna.trial.TrialState.RUNNING:
@@ -92,10 +97,11 @@ class Study:
             yield self._begun(self._study.ask(), order_of)
 
     def hear(self, standing: Standing) -> Standing:
-        """Tell the study where a run is.
+        """Tell the study where the run of a trial is.
 
         Returns:
-            The same, but pruned, if it was stopped for that; a running one is to be stopped.
+            The same, marked as pruned where the study gives the trial up; if its run still goes
+            on, the caller is to stop it.
         """
         name = standing.order.name
         if standing.state == "running":

@@ -23,7 +23,7 @@ from robo_maxent.sweeps.settings import Arm
 
 @dataclass(frozen=True)
 class Comparison:
-    """An arm beside the first one."""
+    """How an arm compares with the first one."""
 
     improvement: AcrossRuns
     """Chance that a run of the arm scores higher than one of the first."""
@@ -32,7 +32,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Better, worse, or could not tell."""
+        """What the comparison says: better, worse, or could not tell."""
         if self.p_value >= SIGNIFICANT:
             return "could not tell"
         return "better" if self.improvement.value > 0.5 else "worse"
@@ -56,7 +56,7 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sweep found."""
+    """What a sweep says of its arms."""
 
     by: str
     """What arms are compared by: "success" or "return"."""
@@ -84,9 +84,9 @@ def summarize(
     that are left out may be the bad ones.
 
     Args:
-        arms: The first is the one that others are compared with.
-        standings: Name of an arm -> its runs, as far as they were begun.
-        asked: Runs that each arm is to have.
+        arms: All arms; the others are compared with the first.
+        standings: Name of an arm -> where its runs are, as far as they were begun.
+        asked: Number of runs that each arm is to have.
     """
     results = {
         arm.name: [s.result for s in standings.get(arm.name, ()) if s.result] for arm in arms
@@ -139,7 +139,7 @@ def _middle(
 
 
 def too_few(arms: int, runs: int) -> str | None:
-    """What to say before a sweep whose runs can tell no arm from the first; None: they can."""
+    """Warn of a sweep whose runs are too few to tell any arm from the first; None: they can."""
     if arms < 2 or runs >= least_runs(arms - 1):
         return None
     return (
@@ -149,7 +149,7 @@ def too_few(arms: int, runs: int) -> str | None:
 
 
 def lines(summary: Summary) -> list[str]:
-    """A table for people: interquartile means over runs, with 95 % intervals."""
+    """Lay out a table for people: interquartile means over runs, with 95 % intervals."""
     width = max(len("setting"), *(len(arm.name) for arm in summary.arms))
     has_success = any(arm.success is not None for arm in summary.arms)
     compares = any(arm.comparison is not None for arm in summary.arms)
@@ -183,7 +183,7 @@ def _shown(across: AcrossRuns | None, times: float = 1.0) -> str:
 
 
 def rows(arms: Sequence[Arm], standings: Mapping[str, Sequence[Standing]]) -> list[dict[str, Any]]:
-    """One row a run, for tables of others: its arm, settings, seed, and what it reached."""
+    """List the runs for tables of others: arm, settings, seed, and what each reached."""
     return [
         {
             "setting": arm.name,
@@ -200,7 +200,7 @@ def rows(arms: Sequence[Arm], standings: Mapping[str, Sequence[Standing]]) -> li
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV; what a row lacks is empty."""
+    """Write rows as CSV; a cell is empty where a row lacks the column."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
@@ -210,7 +210,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
-    """The same figures for scripts."""
+    """The figures of a summary for scripts, as a JSON object."""
     arms = []
     for arm in summary.arms:
         known = asdict(arm)
