@@ -118,9 +118,8 @@ class GymTask:
             self.name, self.summary = f"{PREFIX}{source}", f"the Gymnasium environment {source}"
         self.action_repeat = action_repeat
         self.env_args, self.most_simulations = dict(env_args or {}), instances
-        self.spec = with_args(
-            find_spec(source) if isinstance(source, str) else source, self.env_args
-        )
+        registered = find_spec(source) if isinstance(source, str) else source
+        self.spec = with_args(registered, self.env_args)
         limit = self.spec.max_episode_steps or ENDLESS_STEPS
         self.episode_steps = -(-limit // action_repeat)
         if self.reward_range is not None:
