@@ -13,6 +13,7 @@ from robo_maxent.envs.task_code import whose_fault
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.seeds import Purpose
 from robo_maxent.sim.robot import LeggedState
+from robo_maxent.sim.rotations import turned
 
 SATURATED = 0.999  # of the torque limit
 BEYOND = 0.01  # rad outside of a joint's range
@@ -100,7 +101,7 @@ class MujocoTask(RobotTask[E, S]):
             holding = self.holding(env.episode, env.state)
             position = self.position(env.episode, env.state)
         if isinstance(state, LeggedState):
-            x, y = state.base_linear_velocity[:, 0], state.base_linear_velocity[:, 1]
+            x, y, _ = turned(state.base_orientation, state.base_linear_velocity).T
             speed = np.sqrt(x * x + y * y)
         limit = env.effects.torque_limits()
         at_limit = (np.abs(state.joint_torque) >= SATURATED * limit) & (limit > 0.0)

@@ -78,7 +78,8 @@ class Grip:
     seconds: float | None = None
     """Time from the loss until the hand held it again; None if it did not, or never lost it."""
     watched: float = 0.0
-    """Time from the loss to the time limit of the episode, s."""
+    """Time from the loss until the last moment from which on the hand could be seen to have it
+    again, just before the time limit of the episode, s."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -245,7 +245,8 @@ def judged_grip(
     if lost is None:
         return Grip(begin, lost=False)
     seconds = None if regained is None else (regained - lost) * dt
-    return Grip(begin, lost=True, seconds=seconds, watched=(steps - lost) * dt)
+    # Who has it again in the last few steps can't be seen to keep it.
+    return Grip(begin, lost=True, seconds=seconds, watched=max(steps - hold - lost, 0) * dt)
 
 
 def thinned(positions: np.ndarray) -> Points:

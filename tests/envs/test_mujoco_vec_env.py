@@ -600,3 +600,17 @@ def test_a_task_that_gives_no_number_is_named_before_anybody_learns_from_it(
     task.term, task.seen = term, seen
     with pytest.raises(EnvError, match=text):
         env.step(np.zeros((2, A)))
+
+
+def test_the_speed_of_a_tilted_base_is_that_over_the_ground() -> None:
+    """It falls at 2 m/s, on its nose: that is ahead in its own frame, and no way."""
+    env = MujocoVecEnv(TASK, 2, seed=0, threads=1)
+    env.reset()
+    orientation, velocity = env.batch.bind("qpos")[:, 3:7], env.batch.bind("qvel")
+    orientation[:] = [[np.cos(0.6), 0.0, np.sin(0.6), 0.0], [np.cos(0.3), np.sin(0.3), 0.0, 0.0]]
+    velocity[:] = 0.0
+    velocity[:, :3] = [[0.0, 0.0, -2.0], [0.4, -0.3, -2.0]]
+    env.batch.forward()
+    speed = TASK.reading(env).speed
+    assert speed is not None
+    np.testing.assert_allclose(speed, [0.0, 0.5], atol=1e-12)

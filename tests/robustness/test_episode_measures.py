@@ -328,11 +328,27 @@ def test_a_loss_is_told_with_how_long_it_lasted_and_was_watched() -> None:
     grip = judged_grip(holding, 0.96, steps=50, dt=0.04)
     assert grip is not None
     assert (grip.begin, grip.lost) == (0.96, True)
-    assert (grip.seconds, grip.watched) == pytest.approx((0.2, 0.96))
+    assert (grip.seconds, grip.watched) == pytest.approx((0.2, 0.84))
     assert judged_grip(holding, None, 50, 0.04) is None
     assert judged_grip(None, 0.96, 50, 0.04) is None
     assert judged_grip(~holding, 0.96, 50, 0.04) is None
     assert judged_grip(np.ones(45, bool), 0.96, 50, 0.04) == Grip(0.96, lost=False)
+
+
+def test_nobody_is_waited_for_longer_than_a_regrasp_can_be_seen() -> None:
+    """It takes three steps on end: who has it in the last two alone is told from nobody."""
+    times: list[tuple[float | None, float]] = []
+    for regained in range(30, 51):
+        holding = np.ones(50, bool)
+        holding[26:regained] = False
+        grip = judged_grip(holding, 1.0, steps=50, dt=0.04)
+        assert grip is not None
+        times.append((grip.seconds, grip.watched))
+    latest = max(seconds for seconds, _ in times if seconds is not None)
+    assert latest == pytest.approx(0.84)  # from step 26 to step 47
+    assert {watched for _, watched in times} == {latest}
+    gone = np.arange(50) < 49
+    assert judged_grip(gone, 1.92, 50, 0.04) == Grip(1.92, lost=True, seconds=None, watched=0.0)
 
 
 def test_a_row_with_a_grip_is_read_as_it_was_written() -> None:
