@@ -196,7 +196,7 @@ class BasePush(Perturbation):
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
         """Begin of the push."""
-        return params.get("base_push_begin") if np.any(params.get("base_push", 0.0)) else None
+        return params.get("base_push_begin", 0.0) if np.any(params.get("base_push", 0.0)) else None
 
     def direction(self, params: Mapping[str, Any]) -> float | None:
         """Direction of the push, world frame."""

@@ -134,7 +134,7 @@ class Slip(Perturbation):
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
         """Begin of the slip."""
-        return params.get("slip_begin") if params.get("slip_duration") else None
+        return params.get("slip_begin", 0.0) if params.get("slip_duration") else None
 
     def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
         """A slip at that time."""

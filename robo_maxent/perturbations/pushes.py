@@ -188,8 +188,8 @@ class Pushes(Perturbation):
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
         """When the first one does."""
-        begin, impulse = params.get("push_begin"), params.get("push_impulse")
-        return begin[0] if begin is not None and np.any(impulse) else None
+        pushes = np.any(params.get("push_impulse", 0.0))
+        return params.get("push_begin", (0.0,))[0] if pushes else None
 
     def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
         """The first of them at that time, beside those that the episode has; it takes few at once.

@@ -82,7 +82,7 @@ class TimedEffect(Perturbation):
 
     def begins(self, params: Mapping[str, Any]) -> float | None:
         """When the episode's parameters say so."""
-        return params.get(self.begin_name) if params.get(self.seconds_name) else None
+        return params.get(self.begin_name, 0.0) if params.get(self.seconds_name) else None
 
     def happening(self, values: Values, begin: float, params: Mapping[str, Any]) -> Values:
         """At that time."""

@@ -160,12 +160,17 @@ def covered(gait: Gait) -> float | None:
 
 
 def push_spans(params: dict[str, Any], dt: float) -> list[tuple[int, int, int]]:
-    """Number, first and last control step of each push of an episode."""
-    spans = []
-    for number, impulse in enumerate(params.get("push_impulse", [])):
+    """Number, first and last control step of each push of an episode.
+
+    Of its parameters an episode has those that are not nominal; nominal times are 0.
+    """
+    spans, impulses = [], params.get("push_impulse", [])
+    none = [0.0] * len(impulses)
+    at, lasts = params.get("push_begin", none), params.get("push_duration", none)
+    for number, impulse in enumerate(impulses):
         if any(impulse):
-            begin = round(params["push_begin"][number] / dt)
-            steps = max(round(params["push_duration"][number] / dt), 1)
+            begin = round(at[number] / dt)
+            steps = max(round(lasts[number] / dt), 1)
             spans.append((number, begin, begin + steps))
     return sorted(spans, key=lambda span: span[1])
 
@@ -263,7 +268,7 @@ def tracking(params: dict[str, Any], gait: Gait, dt: float) -> tuple[float | Non
     """
     spans = [span[1:] for span in push_spans(params, dt)]
     if "slip_duration" in params:
-        begin = round(params["slip_begin"] / dt)
+        begin = round(params.get("slip_begin", 0.0) / dt)
         spans.append((begin, begin + round(params["slip_duration"] / dt)))
     first = min((begin for begin, _ in spans), default=len(gait.error))
     last = max((end for _, end in spans), default=len(gait.error))

@@ -1,11 +1,15 @@
 """What every effect promises: names, limits, severities, the same episode at every severity."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from perturbed import DT, EFFECT, NOMINAL, ROBOT, heavy
 
 from robo_maxent.errors import UsageError
+from robo_maxent.perturbations.any_model import BasePush
 from robo_maxent.perturbations.base import Axis, Perturbation, Plant, horizontal
+from robo_maxent.perturbations.knock import Knock
 from robo_maxent.perturbations.params import check, nominal
 from robo_maxent.sim.body_scale import mass_scale
 from robo_maxent.tasks.four_legs import EFFECTS
@@ -60,6 +64,24 @@ def test_effects_axes_and_ranges_have_names_of_their_own() -> None:
     ranges = [name for effect in EFFECTS for name in effect.ranges]
     for names in ([e.name for e in EFFECTS], [a.name for _, a in AXES], ranges):
         assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("effect", "values"),
+    [
+        (EFFECT["push"], {"push_impulse": [[3.0, 4.0, 0.0]] + 3 * [[0.0, 0.0, 0.0]]}),
+        (EFFECT["slip"], {"slip_duration": 1.0, "slip_friction": 0.1}),
+        (Knock(), {"knock_seconds": 0.001, "knock_impulse": [0.1, 0.0]}),
+        (BasePush(), {"base_push": [1.0, 0.0]}),
+    ],
+    ids=lambda each: getattr(each, "name", ""),
+)
+def test_what_begins_with_the_episode_begins_at_0(
+    effect: Perturbation, values: dict[str, Any]
+) -> None:
+    """That time is nominal, so that the parameters of an episode do not have it."""
+    assert effect.begins(values) == 0.0
+    assert effect.begins({}) is None
 
 
 @every_effect

@@ -199,6 +199,17 @@ def test_pushes_are_told_in_the_order_of_their_times() -> None:
     assert push_spans(params, DT) == [(1, 50, 51), (0, 300, 305)]
 
 
+def test_a_push_at_once_that_begins_with_the_episode_is_one() -> None:
+    """Its times are nominal, so that the parameters of the episode do not have them."""
+    at_once = {"push_impulse": [[3.0, 4.0, 0.0], [0.0, 0.0, 0.0]]}
+    made = row(replace(EPISODE, params=at_once))
+    assert [(push.begin, push.impulse) for push in made.pushes] == [(0.0, pytest.approx(5.0))]
+    slip = {"slip_duration": 0.1, "slip_friction": 0.1}
+    own = gait()
+    own.error[5:] = 0.3
+    assert tracking(slip, own, DT) == (None, pytest.approx(0.3))
+
+
 # -- tracking, way, effort -----------------------------------------------------
 
 
