@@ -65,6 +65,14 @@ class Seeded(Counter):
         return np.array([getattr(self, "drawn", 0.0), self.t])
 
 
+class OnlyWhereTrue(Seeded):
+    """The same, and says nothing of success where there is none."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        *rest, info = super().step(action)
+        return *rest, info if info["is_success"] else {}
+
+
 class Echo(World):
     """Observes the action that reached it."""
 
@@ -236,6 +244,6 @@ def register(name: str, world: Any, **kwargs: Any) -> str:
     return f"test/{name}-v0"
 
 
-for _world in (World, Counter, Seeded, Echo, Choice, Bad, OnlyOne, Endless, Near):
+for _world in (World, Counter, Seeded, OnlyWhereTrue, Echo, Choice, Bad, OnlyOne, Endless, Near):
     register(_world.__name__, _world)
 register("Broken", broken)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from robo_maxent.evaluation.recovery import SafeSet, calibrate
+from robo_maxent.evaluation.rollout import silence_fails
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.robustness import success_by_return, traced_rollout
 from robo_maxent.robustness.baselines import baseline
@@ -82,7 +83,7 @@ def judged(
 ) -> tuple[list[Episode], bool]:
     """Judge the success of episodes; also says whether their return decided it."""
     if RETURN_NEEDED not in known:
-        return list(episodes), False
+        return silence_fails(episodes), False
     least = _of(known, RETURN_NEEDED, way, first)
     return [success_by_return.judged(episode, least) for episode in episodes], True
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from robo_maxent.evaluation.intervals import Proportion, proportion
+from robo_maxent.evaluation.rollout import silence_fails
 from robo_maxent.perturbations import params as episode_params
 from robo_maxent.perturbations.params import EpisodeParams
 from robo_maxent.report.rows import StressEpisode
@@ -52,11 +53,15 @@ class DisturbedStarts:
 
     def run(self, params: EpisodeParams, sims: np.ndarray) -> list[Episode]:
         """Run and judge one episode of each start with its parameters."""
+        return self._judged(self._run(params, sims))
+
+    def _run(self, params: EpisodeParams, sims: np.ndarray) -> list[Episode]:
+        """Run them, without judging."""
         episodes: list[Episode] = []
         for first in range(0, len(sims), BLOCK):
             ids = np.arange(first, min(first + BLOCK, len(sims)))
             episodes += self._block(params.rows(ids), sims[ids])
-        return [self._judged(episode) for episode in episodes]
+        return episodes
 
     def _block(self, params: EpisodeParams, sims: np.ndarray) -> list[Episode]:
         """Run episodes together, without judging them."""
@@ -69,7 +74,7 @@ class DisturbedStarts:
 
     def calibrate(self, sims: np.ndarray) -> list[Episode]:
         """Calibrate by undisturbed episodes, if the task does not define success."""
-        episodes = self.undisturbed(sims)
+        episodes = self._run(self._nominal(len(sims)), sims)
         self.by_return = not success_by_return.knows_success(episodes)
         if self.by_return:
             chance = baseline(self.task, success_by_return.RANDOM)
@@ -80,7 +85,7 @@ class DisturbedStarts:
             self.least_return = success_by_return.needed(own, random)
             least = {self.policy.label: self.least_return}
             self.success_means = success_by_return.explained(self.task.name, random, least)
-        return [self._judged(episode) for episode in episodes]
+        return self._judged(episodes)
 
     def test(self, space: DisturbanceSpace, sims: np.ndarray) -> "DisturbanceTest":
         """A test of whether points of a space fail in most of these starts, (S,)."""
@@ -93,11 +98,11 @@ class DisturbedStarts:
         batch, mode = self._batch(params, sims), "mean"
         episodes, trace = traced_rollout.run(batch, self.policy, mode, self.threads, self.dumps)
         rows = []
-        for sim, (episode, label) in enumerate(zip(episodes, labels, strict=True)):
+        for sim, (episode, label) in enumerate(zip(self._judged(episodes), labels, strict=True)):
             gait, effort = trace.gait(sim, episode.length), trace.effort(sim, episode.length)
             whole = {"policy": self.policy.label, "mode": mode} | label
-            judged, scale = self._judged(episode), scale_of(self.task)
-            rows.append(measured(judged, gait, effort, None, scale, whole, self.by_return))
+            scale = scale_of(self.task)
+            rows.append(measured(episode, gait, effort, None, scale, whole, self.by_return))
         return rows
 
     def _batch(self, params: EpisodeParams, sims: np.ndarray) -> Batch:
@@ -106,8 +111,10 @@ class DisturbedStarts:
     def _nominal(self, n: int) -> EpisodeParams:
         return episode_params.nominal(self.task.perturbations, self.task.robot, n)
 
-    def _judged(self, episode: Episode) -> Episode:
-        return success_by_return.judged(episode, self.least_return) if self.by_return else episode
+    def _judged(self, episodes: Sequence[Episode]) -> list[Episode]:
+        if not self.by_return:
+            return silence_fails(episodes)
+        return [success_by_return.judged(each, self.least_return) for each in episodes]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -330,9 +330,9 @@ class _Loop:
                 "rollout/ep_rew_mean": float(np.mean([e.reward for e in self.episodes])),
                 "rollout/ep_len_mean": float(np.mean([e.length for e in self.episodes])),
             }
-            judged = [e.success for e in self.episodes if e.success is not None]
-            if judged:
-                values["rollout/success_rate"] = float(np.mean(judged))
+            said = [e.success for e in self.episodes]
+            if any(success is not None for success in said):
+                values["rollout/success_rate"] = float(np.mean([bool(success) for success in said]))
         self._write(values | self.trainer.metrics())
         self._look_at_ends()
         self.tell()
@@ -374,7 +374,8 @@ class _Loop:
         self.evaluated_at = trainer.steps
         successes = [] if summary.success is None else [summary.success.share]
         score = [*successes, summary.mean_reward]
-        if score > trainer.best_score and self._attempt(lambda: trainer.policy().save(best)):
+        is_better = not trainer.best_score or _rank(score) > _rank(trainer.best_score)
+        if is_better and self._attempt(lambda: trainer.policy().save(best)):
             trainer.best_score = score
         self.tell(f"evaluation at {trainer.steps:,} steps: {summary.headline}")
         self._diagnose(lasting=not summary.terminated.share)
@@ -439,6 +440,12 @@ class _Loop:
         steps, values = self.trainer.steps, dict(self.values)
         directory, evaluated_at = self.trainer.directory, self.evaluated_at
         self.show(Status(fraction, seconds, left, steps, values, message, evaluated_at, directory))
+
+
+def _rank(score: Sequence[float]) -> tuple[float, float]:
+    """What policies are compared by: success, then return; none succeeded where none says so."""
+    *success, reward = score
+    return (success[0] if success else 0.0), reward
 
 
 def _best_policy(trainer: RunState) -> Policy:

@@ -93,6 +93,16 @@ def test_a_metric_that_short_episodes_lack_is_averaged_over_the_others(
     assert both.metrics["linear_error"] == standing[1].metrics["linear_error"]
 
 
+def test_who_says_nothing_where_others_say_success_did_not_succeed() -> None:
+    task = GymTask("test/OnlyWhereTrue-v0")
+    rows = evaluate(lambda obs: np.zeros((len(obs), 1)), task, episodes=12, seed=3)
+    assert [row.success for row in rows] == [row.reward / row.length > 0.5 for row in rows]
+    share = summarize(rows).success
+    assert share is not None
+    assert share.count == 12
+    assert 0.0 < share.share < 1.0
+
+
 def test_success_is_told_by_terrain_and_level_of_the_episodes_that_have_one() -> None:
     def row(success: bool | None, terrain: str | None, level: int | None) -> Episode:
         return episode(success=success, terrain=terrain, level=level)

@@ -240,6 +240,16 @@ def test_an_id_that_says_success_is_judged_by_that_though_it_ends_with_it(tmp_pa
         assert row.survived
 
 
+def test_an_id_that_says_success_only_where_it_is_true_is_judged_by_that(tmp_path: Path) -> None:
+    task = GymTask("test/OnlyWhereTrue-v0")
+    suite = Suite("s", "", {NOMINAL: Share(20, 3), "packet_loss": Share(3, 1)})
+    stress_test(suite, task, [PolicyUnderTest("p", lambda obs: obs[:, :1])], tmp_path, clips=0)
+    rows, described = read(tmp_path)
+    assert "success_means" not in described
+    assert {row.success for row in rows} == {True, False}
+    assert [row.success for row in rows] == [row.reward / row.length > 0.5 for row in rows]
+
+
 # -- bad input -----------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import gym_worlds  # noqa: F401 (registers what it has)
 import numpy as np
 import pytest
 import torch
@@ -39,6 +40,7 @@ from robo_maxent.training.metrics import STEP, MetricsLog, read
 from robo_maxent.training.run_directory import claimed, read_config, resumed
 from robo_maxent.training.train import Run, train
 from robo_maxent.training.trainer import Trainer
+from robo_maxent.types import Episode
 
 SMALL = SacConfig(width=32, batch_size=32)
 ENVS = 8
@@ -772,3 +774,19 @@ def test_the_configuration_on_disk_is_the_one_that_ran(finished: Run) -> None:
     saved = json.loads((finished.directory / "config.json").read_text())
     assert saved["task"] == "quadruped-flat"
     assert saved["train"]["sac"]["width"] == SMALL.width
+
+
+def test_a_policy_that_succeeds_is_better_than_those_that_nobody_calls_a_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an environment that says so only where it is true, early policies have returns alone."""
+    seen = iter([((None, None), 250.0), ((True, False), 200.0), ((None, None), 300.0)])
+
+    def judged(*args: Any, **kwargs: Any) -> list[Episode]:
+        successes, reward = next(seen)
+        return [Episode("t", 0, 0, 0, 9, reward, s, False, False, {}, {}) for s in successes]
+
+    monkeypatch.setattr("robo_maxent.training.train.evaluate", judged)
+    changes = {"steps": 30, "envs": 1, "evaluate_every": 10, "evaluation_episodes": 2}
+    run = train(GymTask("test/Counter-v0"), config(**changes), tmp_path / "run")
+    assert (run.success, run.reward) == (0.5, 200.0)
