@@ -41,8 +41,8 @@ EVENTS = {"knock": 0.3, "goal_moved": 0.2, "gripper_lost": 0.2, "grip_slips": 0.
 SEVERITIES = {
     "knock": (0.0, 1.0, 2.0, 3.0),
     "goal_moved": (0.0, 0.05, 0.1, 0.2),
-    "gripper_lost": (0.0, 0.1, 0.3, 0.5),
-    "grip_slips": (0.0, 0.1, 0.3, 0.5),
+    "gripper_lost": (0.0, 0.08, 0.32, 0.48),
+    "grip_slips": (0.0, 0.08, 0.32, 0.48),
 }
 CONDITIONS = (
     (NOMINAL, 0.0),

@@ -87,7 +87,7 @@ class Axis:
     reference: float | None = None
     """A severity that may well occur in use, by which axes are compared; None if it is no scale."""
     resolution: float = 0.0
-    """Smallest step of severities: 1 for whole numbers."""
+    """Smallest step of severities, of which all are multiples: 1 for whole numbers."""
     judged_by_recovery: bool = False
     """Whether its episodes are judged by recovery, so that the task must define its deviations."""
     is_ground: bool = False

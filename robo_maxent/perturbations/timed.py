@@ -169,12 +169,16 @@ class DirectedEffect(TimedEffect):
 
 
 class Interruption(TimedEffect):
-    """Something that is missing for a while, once: severities are for how long, s."""
+    """Something that is missing for a while, once: severities are for how long, s.
+
+    They are whole control steps of the arm, since nothing begins or ends between two of them.
+    """
 
     unit = "s"
-    severities = (0.0, 0.1, 0.3, 0.5)
-    reference = 0.1
-    suites = {"quick": Share(24, 4, severities=(0.0, 0.1, 0.3, 0.5))}
+    severities = (0.0, 0.08, 0.32, 0.48)
+    reference = 0.08
+    resolution = 0.04  # s
+    suites = {"quick": Share(24, 4, severities=(0.0, 0.08, 0.32, 0.48))}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
         """For so long, in mid-task."""

@@ -42,6 +42,8 @@ ROUND = 64
 """Fewest episodes of a limit in a round."""
 BATCH = 256
 """Fewest episodes of a round: as many as run at once."""
+ROUNDING = 1e-6
+"""Of a step of severities: 0.48 is no multiple of 0.04 in floats."""
 CEILING = 100_000
 """Most episodes that a limit may ask for."""
 
@@ -179,7 +181,8 @@ def _checked(where: str, limit: Limit, disturbance: Disturbance, task: AnyTask) 
             f"{where}: severity of {axis.name} must be {_span(axis)} {axis.unit}".rstrip()
             + f", got {severity:g}"
         )
-    if axis.resolution and severity % axis.resolution:
+    steps = severity / axis.resolution if axis.resolution else 0.0
+    if abs(steps - round(steps)) > ROUNDING:
         raise UsageError(
             f"{where}: severity of {axis.name} must be a multiple of {axis.resolution:g}, got "
             f"{severity:g}"

@@ -179,4 +179,4 @@ def _middle(holds: float, fails: float, resolution: float) -> float:
     if not resolution:
         return float(f"{(holds + fails) / 2:.{ROUNDED}g}")
     steps = round(abs(fails - holds) / resolution) // 2
-    return holds + steps * resolution * (1.0 if fails > holds else -1.0)
+    return round(holds + steps * resolution * (1.0 if fails > holds else -1.0), 9)

@@ -290,6 +290,18 @@ def test_episodes_beside_one_with_an_effect_are_those_without_it(name: str) -> N
         assert same == (step < BEGIN), step
 
 
+@pytest.mark.parametrize("name", ["gripper_lost", "grip_slips", "occlusion"])
+def test_what_is_missing_is_so_for_as_long_as_its_severity_says(name: str) -> None:
+    (axis,) = EFFECT[name].axes(ROBOT)
+    quick = axis.suites["quick"].severities
+    assert quick is not None
+    severities = sorted({*axis.severities, *quick})
+    env = environment(given(len(severities), *(severe(name, each) for each in severities)))
+    begin, end = env.effects.state_dict()[f"{name}.steps"].T
+    np.testing.assert_allclose((end - begin) * DT, severities, atol=1e-12)
+    assert axis.resolution == DT
+
+
 @pytest.mark.parametrize("name", ["arm_pushed", "gripper_lost", "grip_slips", "occlusion"])
 def test_what_is_changed_to_happen_no_more_ends_at_once(name: str) -> None:
     long = {f"{name}_begin": BEGIN * DT, f"{name}_seconds": 10.0}

@@ -118,6 +118,18 @@ def test_what_is_no_limit_is_refused_at_the_door(tmp_path: Path, text: str, says
         suite(tmp_path, text)
 
 
+def test_a_limit_is_a_multiple_of_the_step_of_its_axis_however_it_is_rounded(
+    tmp_path: Path,
+) -> None:
+    file, arm = tmp_path / "limits.toml", make("arm-pick")
+    file.write_text(one("gripper_lost", 0.28))  # of which 0.28 % 0.04 is 0.04
+    (limit,) = acceptance.read(file, arm).limits
+    assert limit.severity == 0.28
+    file.write_text(one("gripper_lost", 0.3))
+    with pytest.raises(UsageError, match=r"must be a multiple of 0\.04, got 0\.3"):
+        acceptance.read(file, arm)
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"can't read .*: No such file"):
         acceptance.read(tmp_path / "limits.toml", TASK)

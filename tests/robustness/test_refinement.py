@@ -17,6 +17,7 @@ from robo_maxent.tasks import make
 
 PAYLOAD = Axis("payload", "Payload", "kg", "a mass", (0.0, 4.0, 8.0), reference=4.0)
 LEVEL = Axis("terrain", "Terrain", "level", "", (0.0, 2.0, 10.0), reference=4.0, resolution=1.0)
+MISSING = Axis("m", "Missing", "s", "", (0.0, 0.32, 0.48), reference=0.08, resolution=0.04)
 
 
 def after(axis: Axis, hits: dict[float, int], count: int, until_proven: bool) -> float | None:
@@ -36,6 +37,9 @@ def after(axis: Axis, hits: dict[float, int], count: int, until_proven: bool) ->
         (PAYLOAD, {0.0: 24, 4.0: 24, 8.0: 24}, None),  # it holds
         (PAYLOAD, {0.0: 8, 4.0: 2, 8.0: 0}, None),  # it never holds
         (PAYLOAD, {0.0: 24, 4.0: 24, 4.8125: 3, 8.0: 2}, 4.41),
+        (MISSING, {0.0: 24, 0.08: 24, 0.32: 2}, 0.2),
+        (MISSING, {0.0: 24, 0.08: 24, 0.2: 24, 0.48: 2}, 0.32),
+        (MISSING, {0.0: 24, 0.2: 24, 0.24: 2, 0.48: 2}, None),  # a step
         (LEVEL, {0.0: 24, 2.0: 24, 10.0: 0}, 6.0),
         (LEVEL, {0.0: 24, 2.0: 24, 5.0: 0, 10.0: 0}, 3.0),
         (LEVEL, {0.0: 24, 2.0: 24, 3.0: 0, 10.0: 0}, None),  # no level lies between
