@@ -1,5 +1,6 @@
 """A server of the live page, which browsers of this machine reach and no others."""
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -44,8 +45,8 @@ def require_free(host: str, port: int) -> None:
         raise UsageError(f"--port must be in 0..65535, got {port}")
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        raise UsageError(f"--host {host} is no address of this machine: {error}") from error
+    except (OSError, UnicodeError) as error:  # the latter of what no name can be
+        raise _no_address(host) from error
     with socket.socket(family, kind) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -53,7 +54,17 @@ def require_free(host: str, port: int) -> None:
         except PermissionError as error:
             raise UsageError(f"port {port} is the system's: give --port {PORT}") from error
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise _no_address(host) from error
             raise UsageError(
                 f"port {port} of {host} can't be had ({error.strerror}). Where another page runs "
                 f"there, end it or give this one --port {port + 1 if port < 65535 else PORT}"
             ) from error
+
+
+def _no_address(host: str) -> UsageError:
+    """What to say of a name or an address that no interface of this machine has."""
+    return UsageError(
+        f"--host {host!r} is no address or name of this machine: leave it out, and browsers of "
+        "this machine reach the page; with --host 0.0.0.0 others do, too, without a password"
+    )

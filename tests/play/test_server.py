@@ -33,13 +33,16 @@ def test_a_port_that_is_free_stays_free() -> None:
     [
         (HOST, 70000, "--port must be in 0..65535, got 70000"),
         (HOST, -1, "--port must be in 0..65535, got -1"),
-        ("no.such.host.invalid", 8080, "no.such.host.invalid is no address of this machine"),
-        ("192.0.2.1", 8080, "port 8080 of 192.0.2.1 can't be had"),
+        ("no.such.host.invalid", 8080, "'no.such.host.invalid' is no address or name of this"),
+        ("no..host", 8080, "'no..host' is no address .*: leave it out, and browsers of this"),
+        ("", 8080, "'' is no address or name of this machine: leave it out"),
+        ("192.0.2.1", 8080, "'192.0.2.1' is no address .*; with --host 0.0.0.0 others do, too"),
     ],
 )
 def test_where_nobody_can_serve_is_refused(host: str, port: int, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as refused:
         require_free(host, port)
+    assert "Errno" not in str(refused.value)
 
 
 def test_without_the_extra_the_command_that_installs_it_is_said(
