@@ -1,9 +1,11 @@
 """Films a policy as an mp4, without a display."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import imageio.v2 as imageio
@@ -15,7 +17,7 @@ from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.envs.robot_task import RobotTask
 from robo_maxent.errors import RenderingError, UsageError
 from robo_maxent.evaluation.rollout import CheckedPolicy, begin, policy_view
-from robo_maxent.files import FileKind, atomic_path, require_place
+from robo_maxent.files import FileKind, atomic_path, require_place, require_room
 from robo_maxent.rendering.backend import find_backend
 from robo_maxent.rendering.world import DecoratedWorld
 from robo_maxent.seeds import Purpose
@@ -28,6 +30,10 @@ BLOCK = 16
 QUALITY = 7  # of 10
 PRESET = "veryfast"
 """Of libx264: half the time of its usual one, for files that are 4 % larger."""
+BROKEN_PIPE = os.strerror(errno.EPIPE)
+"""What imageio quotes, as text, where ffmpeg ended early."""
+LOG_LEVEL = "fatal"
+"""What ffmpeg itself says on stderr: why it does not begin, and nothing of a full disk."""
 FREE_CAMERA = -1
 """MuJoCo's number of the camera that looks at the whole model, of a robot file that has none."""
 
@@ -244,6 +250,7 @@ def writing(path: str | os.PathLike[str], fps: int) -> Iterator[Callable[[np.nda
                 fps=fps,
                 quality=QUALITY,
                 macro_block_size=BLOCK,
+                ffmpeg_log_level=LOG_LEVEL,
                 output_params=["-preset", PRESET],
             )
 
@@ -271,14 +278,25 @@ def _of_ffmpeg(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, IndexError) as error:
-        first_line = str(error).partition("\n")[0].rstrip(".")
-        reason = (
-            "it does not answer as ffmpeg does" if isinstance(error, IndexError) else first_line
-        )
-        raise RenderingError(
-            f"ffmpeg can't write {path}: {reason}. Is the disk full? Another ffmpeg is used where "
-            "the environment variable IMAGEIO_FFMPEG_EXE names it."
-        ) from error
+        raise RenderingError(f"ffmpeg can't write {path}: {_why(error, Path(path))}.") from error
+
+
+def _why(error: Exception, path: Path) -> str:
+    """Why ffmpeg did not write a film, and what to do."""
+    try:
+        require_room(path.resolve().parent)
+    except OSError as no_room:
+        return f"{no_room.strerror}. Make room, or choose another place"
+    if isinstance(error, IndexError):
+        reason = "it does not answer as ffmpeg does"
+    elif BROKEN_PIPE in str(error):
+        reason = "it ended before the film did"
+    else:
+        reason = str(error).partition("\n")[0].rstrip(".")
+    return (
+        f"{reason}. Another ffmpeg is used where the environment variable IMAGEIO_FFMPEG_EXE "
+        "names it"
+    )
 
 
 def _draw(scene: Any, arrow: Arrow) -> None:

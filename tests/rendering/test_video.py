@@ -1,8 +1,11 @@
 """A video can be decoded, shows something, and moves; without OpenGL the fix is printed."""
 
+import errno
+import gc
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +64,7 @@ def test_a_recording_is_decodable_not_black_and_moves(tmp_path: Path) -> None:
     [
         (RuntimeError("No ffmpeg exe could be found.\nInstall it"), "No ffmpeg exe could be found"),
         (IndexError("list index out of range"), "it does not answer as ffmpeg does"),
-        (OSError("[Errno 32] Broken pipe\n\nFFMPEG COMMAND"), r"\[Errno 32\] Broken pipe"),
+        (OSError("[Errno 32] Broken pipe\n\nFFMPEG COMMAND"), "it ended before the film did"),
     ],
 )
 def test_an_ffmpeg_that_does_not_work_is_told_in_a_line(
@@ -71,10 +74,36 @@ def test_an_ffmpeg_that_does_not_work_is_told_in_a_line(
         raise failure
 
     monkeypatch.setattr(video.imageio, "get_writer", broken)
-    message = rf"^ffmpeg can't write .*walk\.mp4: {reason}\. Is .*IMAGEIO_FFMPEG_EXE names it\.$"
+    message = (
+        rf"^ffmpeg can't write .*walk\.mp4: {reason}\. Another .*IMAGEIO_FFMPEG_EXE names it\.$"
+    )
     with pytest.raises(RenderingError, match=message), video.writing(tmp_path / "walk.mp4", 25):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_in_a_line_and_ffmpeg_says_nothing_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def no_room(place: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    temporary = tmp_path / "walk.mp4"
+    temporary.symlink_to("/dev/full")  # as a disk that became full after the first look
+    monkeypatch.setattr(video, "atomic_path", nullcontext)
+    monkeypatch.setattr(video, "require_place", lambda *_: None)
+    monkeypatch.setattr(video, "require_room", no_room)
+    noise = np.random.default_rng(0).integers(0, 255, (40, 160, 160, 3), np.uint8)
+    message = r"^ffmpeg can't write .*walk\.mp4: No space left on device\. Make room, or choose"
+
+    def film() -> None:
+        with video.writing(temporary, 25) as write:
+            for frame in noise:
+                write(frame)
+
+    with pytest.raises(RenderingError, match=message):
+        film()
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("data", [b"", b"....ftypisom half of a film"])
@@ -93,6 +122,19 @@ def test_a_film_that_ffmpeg_did_not_finish_is_not_kept(
     with pytest.raises(RenderingError, match="stopped before the end"), video.writing(film, 25):
         pass
     assert (tmp_path / "walk.mp4").read_bytes() == b"....ftypisom of before"
+
+
+def test_reading_a_film_on_a_busy_machine_fails_no_later_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = tmp_path / "walk.mp4"
+    with video.writing(film, 25) as write:
+        for _ in range(3):
+            write(np.zeros((16, 16, 3), np.uint8))
+    # so slow does ffmpeg end that imageio loses patience: it is killed, and never waited for
+    monkeypatch.setattr(subprocess.Popen, "poll", lambda process: process.returncode)
+    assert len(iio.imread(film, plugin="FFMPEG")) == 3
+    gc.collect()  # which may happen in any test that comes later
 
 
 def test_what_is_no_film_is_not_replaced_by_one(tmp_path: Path) -> None:
