@@ -182,7 +182,7 @@ class Sweep:
             )
         if warning := too_few(len(arms), self.seeds):
             say(f"  {warning}")
-        if self.config.minutes is not None and len(arms) > 1:
+        if len(arms) > 1 and any(arm.config.minutes is not None for arm in arms):
             say("  budgets in minutes depend on what else runs here; --steps do not")
 
     def _conclude(
@@ -207,7 +207,11 @@ class Sweep:
             print("\n".join(summary.lines(found)))
         rows = summary.rows(arms, by_arm)
         result: Result = {"sweep": str(out), **summary.as_json(found), "runs": rows}
-        files = write(out, result, summary.as_csv(rows), by_arm)
+        try:
+            files = write(out, result, summary.as_csv(rows), by_arm)
+        except OSError:
+            say(f"What is finished is kept. Once there is room for the results: {again()}")
+            raise
         for line in files:
             say(f"  {line}")
         failed = [standing for standing in standings.values() if standing.state == "failed"]

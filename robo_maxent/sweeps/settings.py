@@ -15,6 +15,8 @@ from robo_maxent.training.config import TrainConfig
 
 LONGEST_NAME = 100
 """Characters of a directory's name; an arm that changes more than fits is called by its number."""
+BUDGETS = ("minutes", "steps")
+"""Settings that say how long a run is trained."""
 RECIPE = "recipe"
 """Name of the arm that changes nothing."""
 _SAC = "sac."
@@ -59,6 +61,8 @@ def grid(recipe: TrainConfig, texts: Sequence[str]) -> list[Arm]:
         name, parts = _named(text, "--set")
         if name in values:
             raise UsageError(f"--set {name} is given twice: give all its values at once")
+        if name in BUDGETS:
+            _require_no_budget(recipe, name)
         values[name] = [value_of(name, part, "--set") for part in parts]
     combinations = itertools.product(*values.values())
     changes = [dict(zip(values, each, strict=True)) for each in combinations]
@@ -141,6 +145,20 @@ def words(changes: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={_python(value)}" for name, value in changes.items())
 
 
+def _require_no_budget(recipe: TrainConfig, name: str) -> None:
+    """Check that a recipe has no budget, where a grid gives each run its own.
+
+    Raises:
+        UsageError: It has one.
+    """
+    for other in BUDGETS:
+        if (budget := getattr(recipe, other)) is not None:
+            raise UsageError(
+                f"--set {name} gives each run its budget, and so does --{other} {budget:g}: leave "
+                "out one of them"
+            )
+
+
 def _named(text: str, flag: str) -> tuple[str, list[str]]:
     """Name and values of ``NAME=VALUE,...``; a value in brackets may have commas of its own."""
     name, equals, said = text.partition("=")
@@ -162,8 +180,21 @@ def _arms(recipe: TrainConfig, changes: Iterable[dict[str, Any]], flag: str) -> 
             raise UsageError(f"{flag} {words(each)}: {error}") from error
         if name in arms:
             raise UsageError(f"{flag} has {name} twice: two arms can't be the same")
+        for other in arms.values():
+            if _trained(other.config) == _trained(config):
+                raise UsageError(
+                    f"{flag}: {other.name} and {name} are the same training, for {config.envs} "
+                    f"simulations end after a multiple of {config.envs} steps"
+                )
         arms[name] = Arm(name, each, config)
     return list(arms.values())
+
+
+def _trained(config: TrainConfig) -> TrainConfig:
+    """What is trained with a configuration: all simulations end after the same control step."""
+    if config.steps is None:
+        return config
+    return replace(config, steps=-(-config.steps // config.envs) * config.envs)
 
 
 def _name(changes: Mapping[str, Any], number: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from robo_maxent.errors import UsageError
-from robo_maxent.sweeps.settings import changed, kinds, require_setting, value_of
+from robo_maxent.sweeps.settings import BUDGETS, changed, kinds, require_setting, value_of
 from robo_maxent.training.config import TrainConfig
 
 DIGITS = 4
@@ -72,6 +72,12 @@ def space_of(texts: Sequence[str], recipe: TrainConfig) -> dict[str, Range | Cho
                 f"sac.gamma=0.9..0.99; got {text!r}"
             )
         require_setting(name)
+        if name in BUDGETS:
+            raise UsageError(
+                f"--range {name} would find the longest training, for the best is seldom a shorter "
+                f"one: give every trial the same, as --{name}. 'sweep --set {name}=...' compares "
+                "several"
+            )
         if name in space:
             raise UsageError(f"--range {name} is given twice")
         space[name] = _parsed(name, said)

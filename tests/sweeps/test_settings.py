@@ -86,10 +86,23 @@ LONG = ("weight_decay", "alpha_learning_rate", "actor_average", "initial_alpha",
         (["sac.gamma=0.9,0.90"], "--set has gamma=0.9 twice"),
         (["sac.gamma=0.9", "sac.gamma=0.8"], "--set sac.gamma is given twice"),
         (["seed=1,2"], "the seed is no setting: --seeds says how many there are"),
-        (["minutes=1,2"], "--set minutes=1.0: give one budget, minutes or steps, not both"),
+        (["minutes=1,2"], "--set minutes gives each run its budget, and so does --steps 1000: lea"),
+        (["steps=5,6"], "--set steps gives each run its budget, and so does --steps 1000: leave"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_right(texts: list[str], message: str) -> None:
     with pytest.raises(UsageError) as refused:
         grid(RECIPE, texts)
     assert message in str(refused.value)
+
+
+def test_budgets_are_compared_unless_they_end_after_the_same_steps() -> None:
+    recipe = TrainConfig(envs=128)
+    arms = grid(recipe, ["steps=128,129"])
+    assert [arm.config.steps for arm in arms] == [128, 129]
+    with pytest.raises(UsageError, match="steps=5 and steps=6 are the same training, for 128"):
+        grid(recipe, ["steps=5,6"])
+    assert len(grid(recipe, ["steps=5,6", "envs=1"])) == 2
+    assert [arm.config.minutes for arm in grid(recipe, ["minutes=1,2"])] == [1.0, 2.0]
+    longer = one_at_a_time(TrainConfig(steps=1000), ["steps=2000"])
+    assert [arm.config.steps for arm in longer] == [1000, 2000]

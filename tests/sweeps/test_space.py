@@ -43,6 +43,8 @@ def test_the_usual_space_is_one_that_the_recipes_take(name: Preset) -> None:
         ("updates_per_step=1..2.5", "updates_per_step must be a whole number, got 2.5"),
         ("precision=fp32..bf16", "precision is no number; give its values, as A,B"),
         ("seed=1..9", "the seed is no setting"),
+        ("steps=100..900", "--range steps would find the longest training"),
+        ("minutes=1..9", "give every trial the same, as --minutes. 'sweep --set minutes=...' comp"),
     ],
 )
 def test_a_wrong_range_is_refused_with_what_is_right(text: str, message: str) -> None:
