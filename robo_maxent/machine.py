@@ -13,17 +13,29 @@ GROUPS = Path("/sys/fs/cgroup")
 
 _asked = 0
 
+MOST_THREADS = 4096
+"""More threads than any machine has CPUs for."""
+
 
 def use_threads(count: int) -> None:
     """Set how many threads this process computes with from now on; 0: one per CPU.
 
     Raises:
-        UsageError: ``count`` is below 0.
+        UsageError: ``count`` is below 0, or more than any machine has CPUs for.
     """
     global _asked
-    if count < 0:
-        raise UsageError(f"threads must be at least 0, got {count}")
+    require_threads(count)
     _asked = count
+
+
+def require_threads(count: int) -> None:
+    """Check how many threads are asked for.
+
+    Raises:
+        UsageError: ``count`` is below 0, or more than any machine has CPUs for.
+    """
+    if not 0 <= count <= MOST_THREADS:
+        raise UsageError(f"threads must be in 0..{MOST_THREADS}, got {count}; 0 is one per CPU")
 
 
 def threads() -> int:

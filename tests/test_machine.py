@@ -8,6 +8,7 @@ import pytest
 
 from robo_maxent import machine
 from robo_maxent.errors import UsageError
+from robo_maxent.training.config import TrainConfig
 
 GB = 1_000_000_000
 FREE = psutil.virtual_memory()._replace(available=8 * GB)
@@ -98,5 +99,8 @@ def test_threads_are_those_that_were_asked_for(limited: Path) -> None:
     machine.use_threads(3)
     assert machine.threads() == 3
     assert machine.cpus() == 16
-    with pytest.raises(UsageError, match="threads must be at least 0, got -1"):
-        machine.use_threads(-1)
+    for count in (-1, 10**20):
+        with pytest.raises(UsageError, match=rf"threads must be in 0..4096, got {count}; 0 is one"):
+            machine.use_threads(count)
+        with pytest.raises(UsageError, match=r"threads must be in 0..4096"):
+            TrainConfig(threads=count)

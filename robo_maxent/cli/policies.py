@@ -278,6 +278,8 @@ def own_policy(named: str) -> "tuple[Policy, dict[str, Any]]":
     if not path.exists():
         runs = sorted(str(found.parent) for found in Path("runs").glob(f"*/*/{POLICY}"))
         known = f" Runs here: {', '.join(runs[-5:])}." if runs else ""
+        if named in pretrained.names():
+            known += f" One that comes with the package is {pretrained.PREFIX}{named}."
         raise PolicyError(f"No run directory or policy file {named!r}.{known}")
     if path.suffix != Path(POLICY).suffix:
         raise PolicyError(f"{named} is no policy file of this package, which end in .safetensors.")

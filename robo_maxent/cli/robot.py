@@ -55,7 +55,8 @@ class Robot:
 
     def _propose(self) -> Result:
         from robo_maxent.cli.progress import say
-        from robo_maxent.files import write_atomically
+        from robo_maxent.files import require_place, write_atomically
+        from robo_maxent.rendering.robot_picture import PICTURE
         from robo_maxent.robots.arm_page import ArmPage
         from robo_maxent.robots.model_file import locate
         from robo_maxent.robots.page import write_page
@@ -75,6 +76,7 @@ class Robot:
                 f"{page} is there already: check it as it is with 'robo-maxent robot check "
                 f"{quote(str(page))}', delete it, or name another with --out"
             )
+        require_place(page.with_suffix(PICTURE.suffix), PICTURE)
         say(f"Reading {model}")
         named = self._named(model, page.parent)
         proposal = propose(model, named, name, self.base, self.feet or (), self.hand)
@@ -138,8 +140,12 @@ def _next(page: "Page", file: Path) -> str:
 
 
 def _draw(page: Path) -> Path | None:
-    """Draw the robot beside its page, standing or ready, which builds it; None: without OpenGL."""
+    """Draw the robot beside its page, standing or ready, which builds it.
+
+    None: without OpenGL, or where the picture can't be written. The page is good all the same.
+    """
     from robo_maxent.cli.progress import say
+    from robo_maxent.files import refusal
     from robo_maxent.rendering import robot_picture
     from robo_maxent.robots.own_robot import open_robot
     from robo_maxent.tasks import make
@@ -149,8 +155,9 @@ def _draw(page: Path) -> Path | None:
     task = make(_first_task(robot.page), robot_file=page)
     try:
         robot_picture.draw(task.robot_spec, page.with_suffix(".png"))
-    except RenderingError as error:
-        say(f"warning: no picture: {error}")
+    except (RenderingError, OSError) as error:
+        again = f"robo-maxent robot check {quote(str(page))}"
+        say(f"warning: no picture: {refusal(error)}. Once that is mended, draw it: {again}")
         return None
     return page.with_suffix(".png")
 

@@ -204,12 +204,13 @@ def _trained(run: "Run") -> Result:
 def _draw(directory: Path) -> None:
     """Draw how training went; no full disk and no late Ctrl-C makes a failure of a run that is."""
     from robo_maxent.cli.progress import say
+    from robo_maxent.files import refusal
     from robo_maxent.training import learning_curves
 
     try:
         learning_curves.draw(directory)
     except OSError as error:
-        say(f"warning: no picture of the training: {error}")
+        say(f"warning: no picture of the training: {refusal(error)}")
     except KeyboardInterrupt:
         say("no picture of the training: interrupted; the run is saved")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
 from typing import Literal
 
+from robo_maxent import machine
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
 
@@ -68,8 +69,9 @@ class TrainConfig:
 
     def _require_counts(self) -> None:
         least = {name: 1 for name in ("envs", "evaluate_every", "replay_capacity")}
-        least |= dict.fromkeys(("seed", "updates_per_step", "random_steps", "threads"), 0)
+        least |= dict.fromkeys(("seed", "updates_per_step", "random_steps"), 0)
         least["evaluation_episodes"] = 0
+        machine.require_threads(self.threads)
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise UsageError(f"{name} must be at least {low}, got {getattr(self, name)}")

@@ -28,6 +28,7 @@ from robo_maxent.cli.info import Tasks
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.errors import UsageError
 from robo_maxent.learning.config import SacConfig
+from robo_maxent.rendering import robot_picture
 from robo_maxent.tasks import FAMILIES, make
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.train import train
@@ -78,6 +79,7 @@ def test_help_and_usage_errors_come_without_torch_or_mujoco() -> None:
         (["evaluate", "nothing"], 1, "No run directory or policy file 'nothing'"),
         (["evaluate"], 2, "name at least one"),
         (["record", "nothing"], 1, "No run directory or policy file 'nothing'"),
+        (["record", "arm-reach"], 1, "One that comes with the package is pretrained:arm-reach."),
     ],
 )
 def test_a_mistake_is_one_line_with_its_exit_code(
@@ -446,7 +448,10 @@ def test_threads_are_set_for_whatever_computes(
             call(capsys, *command, "--threads", str(count))
             assert (machine.threads(), torch.get_num_threads()) == (count, 1)
         code, _, err = call(capsys, "evaluate", str(run_directory), "--threads", "-1")
-        assert (code, err) == (2, "robo-maxent: threads must be at least 0, got -1\n")
+        assert (code, err) == (
+            2,
+            "robo-maxent: threads must be in 0..4096, got -1; 0 is one per CPU\n",
+        )
     finally:
         torch.set_num_threads(before)
 
@@ -532,6 +537,27 @@ def test_an_arm_is_checked_trained_and_evaluated_without_an_edit(
     for file in ("six.xml", "six.toml"):
         Path(file).unlink()
     result(capsys, "evaluate", "run", "--episodes", "1")
+
+
+def test_a_disk_that_is_full_costs_a_robot_its_picture_and_never_its_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(spec: object, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.chdir(tmp_path)
+    Path("my small.xml").write_text(small_robots.mjcf())
+    Path("my small.png").mkdir()
+    code, _, err = call(capsys, "robot", "check", "my small.xml")
+    assert (code, "my small.png is a directory" in err) == (2, True)
+    assert not Path("my small.toml").exists()
+    Path("my small.png").rmdir()
+    monkeypatch.setattr(robot_picture, "draw", full)
+    code, out, err = call(capsys, "robot", "check", "my small.xml", "--json")
+    assert (code, json.loads(out)["picture"]) == (0, None)
+    again = "draw it: robo-maxent robot check 'my small.toml'"
+    assert f"no picture: No space left on device: my small.png. Once that is mended, {again}" in err
+    assert Path("my small.toml").is_file()
 
 
 @pytest.mark.parametrize(
