@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from robo_maxent.envs.own_tasks import TaskClass
 
 POLICY = "policy.safetensors"
+MOST_SEEDS = 10_000
+"""Most training runs of a setting: each is listed before the first begins."""
 
 Level = Literal["none", "default", "hard"]
 
@@ -153,6 +155,16 @@ TrainedTask = arg(
     help="What to learn: a name that 'robo-maxent tasks' lists, gym:ID of any Gymnasium "
     "environment, or MODULE:CLASS for a task of your own.",
 )
+
+
+def require_seeds(count: int) -> None:
+    """Check how many training runs of each setting are asked for.
+
+    Raises:
+        UsageError: It is none, or more than can be listed.
+    """
+    if not 1 <= count <= MOST_SEEDS:
+        raise UsageError(f"seeds must be in 1..{MOST_SEEDS:,}, got {count}")
 
 
 def use_threads(count: int) -> None:

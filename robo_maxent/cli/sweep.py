@@ -22,6 +22,7 @@ from robo_maxent.cli.arguments import (
     TrainedTask,
     make,
     maker,
+    require_seeds,
 )
 from robo_maxent.cli.names import in_file_name
 from robo_maxent.cli.on import room, run_workers
@@ -126,7 +127,8 @@ class Sweep:
 
         if self.set and self.arm:
             raise UsageError("give --set for a grid, or --arm for single arms, not both")
-        for name, least in {"seeds": 1, "episodes": 1, "jobs": 0}.items():
+        require_seeds(self.seeds)
+        for name, least in {"episodes": 1, "jobs": 0}.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.arm:

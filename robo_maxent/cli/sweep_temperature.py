@@ -17,6 +17,7 @@ from robo_maxent.cli.arguments import (
     TaskOptions,
     Threads,
     make,
+    require_seeds,
     use_threads,
 )
 from robo_maxent.cli.policies import own_policy, policy_and_task
@@ -81,7 +82,9 @@ class SweepTemperature:
         from robo_maxent.tasks import is_known
         from robo_maxent.training.temperature_sweep import require_temperatures
 
-        for name, least in (("seeds", 1), ("steps", 1), ("episodes", 1), ("threads", 0)):
+        if self.seeds is not None:
+            require_seeds(self.seeds)
+        for name, least in (("steps", 1), ("episodes", 1), ("threads", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"{name} must be at least {least}, got {value}")

@@ -1,5 +1,6 @@
 """``sweep`` and ``tune``: from a command to statistics, and again from where they were."""
 
+import errno
 import itertools
 import json
 import shlex
@@ -48,6 +49,28 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Do], Beg
     return have
 
 
+def test_results_that_find_no_room_cost_no_run(
+    capsys: pytest.CaptureFixture[str],
+    begun: Callable[[Do], Begun],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(path: Path, runs: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    names = begun(scored)
+    command = ["sweep", "quadruped-flat", "--seeds", "1", "--jobs", "1", "--set", "steps=128,256"]
+    monkeypatch.setattr("sys.argv", ["robo-maxent", *command])
+    with monkeypatch.context() as patched:
+        patched.setattr("robo_maxent.sweeps.curves.draw", full)
+        code, _, err = call(capsys, *command)
+    assert (code, len(names)) == (1, 2)
+    assert "up to 256 steps each" in err
+    assert f"Once there is room for the results: robo-maxent {shlex.join(command)}" in err
+    assert "No space left on device: runs/quadruped-flat/sweep-steps/curves.png" in err
+    assert call(capsys, *command)[0] == 0
+    assert len(names) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -55,7 +78,8 @@ def begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Do], Beg
         (["quadruped-flat"], "give each run a budget: --minutes or --steps"),
         (["quadruped-flat", *BUDGET, "--set", "sac.gama=1"], "Did you mean 'sac.gamma'?"),
         (["quadruped-flat", *BUDGET, "--set", "sac.gamma=0.9,2"], "gamma must be in (0, 1], got 2"),
-        (["quadruped-flat", *BUDGET, "--seeds", "0"], "seeds must be at least 1, got 0"),
+        (["quadruped-flat", *BUDGET, "--seeds", "0"], "seeds must be in 1..10,000, got 0"),
+        (["quadruped-flat", *BUDGET, "--seeds", "9" * 20], "seeds must be in 1..10,000, got 999"),
         (["quadruped-flat", *BUDGET, "--jobs", "-1"], "jobs must be at least 0, got -1"),
         (["quadruped-flat", *BUDGET, "--episodes", "0"], "episodes must be at least 1, got 0"),
         (["quadruped-flat", *BUDGET, "--set", "envs=8", "--arm", "envs=4"], "not both"),
