@@ -297,14 +297,19 @@ class _Shown:
 
 
 def _notes(task: AnyTask, command: str) -> dict[str, Any]:
-    """What is noted beside what decides the rows; the date is UTC, ISO 8601."""
+    """What is noted beside what decides the rows."""
     return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": _now(),
         "safe_set": {},
         "command": command,
         "notes": list(task.trial_notes),
         "floor_plan": None if task.floor_plan is None else asdict(task.floor_plan),
     }
+
+
+def _now() -> str:
+    """Date and time, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _decisive(

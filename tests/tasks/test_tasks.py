@@ -13,6 +13,7 @@ import pytest
 from robo_maxent.assets import path as asset
 from robo_maxent.envs.mujoco_task import MujocoTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
+from robo_maxent.envs.robot_task import RobotTask
 from robo_maxent.envs.task import EpisodeState
 from robo_maxent.errors import RobotError, UnknownNameError
 from robo_maxent.sim.terrain import PATCH, SAMPLES
@@ -43,7 +44,7 @@ def tilted(ahead: float, left: float) -> TerrainPool:
 TILT = 0.2, 0.1
 
 
-def on_plane(task: MujocoTask[Any, Any], tilt: tuple[float, float] = TILT) -> MujocoTask[Any, Any]:
+def on_plane(task: RobotTask[Any, Any], tilt: tuple[float, float] = TILT) -> Any:
     """The task on ground whose reflection is exact: MuJoCo's triangles are not symmetric.
 
     Its robots differ by the friction of their feet only, which has no left and right.
