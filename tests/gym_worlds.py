@@ -69,8 +69,8 @@ class OnlyWhereTrue(Seeded):
     """The same, and says nothing of success where there is none."""
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        *rest, info = super().step(action)
-        return *rest, info if info["is_success"] else {}
+        obs, reward, terminated, truncated, info = super().step(action)
+        return obs, reward, terminated, truncated, info if info["is_success"] else {}
 
 
 class Echo(World):
