@@ -6,7 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -139,7 +139,8 @@ def _work(order: Order, pipe: Connection) -> None:
 
     ended = attempt(order, report)
     if not alone:
-        pipe.send(ended)
+        with suppress(OSError):  # nobody waits for it any more
+            pipe.send(ended)
 
 
 def attempt(order: Order, report: Callable[[Progress], None]) -> Ended:

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -51,6 +52,11 @@ class Order:
     def log(self) -> Path:
         """File for what the run prints."""
         return self.directory.with_name(f"{self.directory.name}.log")
+
+    @property
+    def lock(self) -> Path:
+        """What a process locks that does the run; beside its directory, which may not exist."""
+        return self.directory.with_name(f".{self.directory.name}{LOCK}")
 
 
 @dataclass(frozen=True)
@@ -102,11 +108,19 @@ def perform(order: Order, report: Callable[[Progress], None]) -> Ended:
     Raises:
         RoboMaxentError: The run can't be made, trained or evaluated.
     """
+    with _held(order):
+        return _performed(order, report)
+
+
+def _performed(order: Order, report: Callable[[Progress], None]) -> Ended:
+    """The same, of a run that no other process has."""
     directory = order.directory
-    _await_free(directory)
     torch.set_num_threads(1)
     machine.use_threads(order.config.threads)
-    task, spent, steps = order.make_task(), *_spent(order)
+    spent, steps = _spent(order)
+    if spent < 1.0:
+        report(Progress(spent, steps))  # who has lost its parent ends here, and leaves nothing
+    task = order.make_task()
     if spent < 1.0:
 
         def show(status: Status) -> None:
@@ -140,14 +154,29 @@ def read_result(directory: Path) -> Result | None:
         ) from error
 
 
-def _await_free(directory: Path) -> None:
-    """Wait for a process that lost its parent to let go of its run."""
-    if directory.is_dir():
-        try:
+@contextmanager
+def _held(order: Order) -> Iterator[None]:
+    """Wait for a process that lost its parent to let go of a run, and keep others from it.
+
+    Such a process may not even have made the directory yet, so the lock of that does not tell.
+
+    Raises:
+        RoboMaxentError: Another process does not let go of it.
+    """
+    directory, lock = order.directory, FileLock(order.lock)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=LET_GO_SECONDS)
+        if directory.is_dir():
             with FileLock(directory / LOCK).acquire(timeout=LET_GO_SECONDS):
                 pass
-        except Timeout as error:
-            raise RoboMaxentError(f"{directory} is being trained by another process") from error
+    except Timeout as error:
+        lock.release()
+        raise RoboMaxentError(f"{directory} is being trained by another process") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _spent(order: Order) -> tuple[float, int]:

@@ -49,7 +49,10 @@ def test_runs_save_themselves_as_they_are_stopped_or_left_alone(tmp_path: Path) 
         workers.start(small_order(tmp_path, name, steps=None, minutes=5.0))
     news: list[News] = []
     deadline = time.monotonic() + SOON
-    while {name for name, each in news if isinstance(each, Progress)} < {"stopped", "orphan"}:
+    while {name for name, each in news if isinstance(each, Progress) and each.steps} != {
+        "stopped",
+        "orphan",
+    }:
         assert time.monotonic() < deadline, news
         news += workers.wait(1.0)
     for _, process, _ in workers._running.values():
@@ -68,6 +71,16 @@ def test_runs_save_themselves_as_they_are_stopped_or_left_alone(tmp_path: Path) 
         log = (tmp_path / f"{name}.log").read_text()
         assert "stopping: a checkpoint" in log
         assert "still stopping" not in log
+
+
+def test_a_process_that_loses_its_parent_before_it_trains_leaves_no_run(tmp_path: Path) -> None:
+    workers, order = Processes(), small_order(tmp_path, "orphan", steps=None, minutes=5.0)
+    workers.start(order)
+    _, process, pipe = workers._running.pop("orphan")
+    pipe.close()  # as when this process is gone
+    process.join(SOON)
+    assert process.exitcode == -signal.SIGTERM
+    assert not order.directory.exists()
 
 
 def test_a_process_that_is_killed_is_told_of_with_its_signal(tmp_path: Path) -> None:

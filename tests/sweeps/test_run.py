@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from inline_workers import ENVS, small_order
 
 from robo_maxent.errors import RoboMaxentError, UsageError
@@ -128,6 +129,20 @@ def test_a_run_waits_for_the_process_that_lets_go_of_it(
     with pytest.raises(RoboMaxentError, match="seed-0 is being trained by another process"):
         perform(order, silent)
     lock.release()
+
+
+def test_a_run_that_another_process_is_about_to_begin_is_not_begun_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = small_order(tmp_path / "new")
+    order.lock.parent.mkdir(parents=True)
+    monkeypatch.setattr(run, "LET_GO_SECONDS", 0.05)
+    with (
+        FileLock(order.lock),
+        pytest.raises(RoboMaxentError, match="seed-0 is being trained by another process"),
+    ):
+        perform(order, silent)
+    assert not order.directory.exists()
 
 
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
