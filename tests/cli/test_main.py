@@ -152,13 +152,13 @@ def test_whatever_a_command_meets_is_one_line(
 def test_with_json_what_is_printed_goes_to_stderr_from_c_and_from_processes_too() -> None:
     code = (
         "import ctypes, os, subprocess\n"
-        "from robo_maxent.cli import main\n"
+        "from robo_maxent.cli import info, main\n"
         "def run(command):\n"
         "    print('from Python')\n"
         "    ctypes.CDLL(None).puts(b'from C')\n"
         "    subprocess.run(['echo', 'from a process'])\n"
         "    return {'tasks': {}}\n"
-        "main.Tasks.run = run\n"
+        "info.Tasks.run = run\n"
         "main.main(['tasks', '--json'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
