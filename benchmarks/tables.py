@@ -9,7 +9,8 @@ written to a file as it ends, and the table holds what has been run. ``--learner
 Stable-Baselines3's SAC too, with the settings of ``classic``, judged on the same episodes, for a
 published figure is another version's and another evaluation's. ``squashed`` is ours with the actor
 of our other presets: a calm start, and deviations squashed into their range, not cut off.
-``categorical`` is ours with a categorical critic, for dm_control, whose rewards have known bounds.
+``categorical`` is ours with a categorical critic, for dm_control, whose rewards have known bounds,
+and ``fp32`` ours with all factors in that precision, where usually the faster one is taken.
 
     python benchmarks/tables.py [--quick] [--runs HalfCheetah-v5,quadruped-walk] [--seeds 3]
 """
@@ -32,7 +33,7 @@ from robo_maxent.machine import cpus
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.trainer import Trainer
 
-LEARNERS = ("ours", "squashed", "categorical", "sb3")
+LEARNERS = ("ours", "fp32", "squashed", "categorical", "sb3")
 
 SQUASHED: dict[str, Any] = {
     "log_std_range": (-5.0, 2.0),
@@ -122,6 +123,8 @@ def run(name: str, learner: str, seed: int, steps: Sequence[int]) -> list[Look]:
         raise SystemExit(f"rewards of {row.env_id} have no known bounds for a categorical critic")
     differs = {"squashed": SQUASHED, "categorical": CATEGORICAL}.get(learner, {})
     config = replace(config, sac=replace(config.sac, **differs))
+    if learner == "fp32":
+        config = replace(config, precision="fp32")
     advance, policy = _sb3(row, seed) if learner == "sb3" else _ours(task, config)
     for goal in steps:
         start = time.perf_counter()
