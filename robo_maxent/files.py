@@ -65,6 +65,14 @@ def require_place(path: str | os.PathLike[str], kind: FileKind) -> None:
         ) from error
 
 
+def unwritable(directory: Path, error: OSError) -> UsageError:
+    """What to say of a directory that can't be written to."""
+    return UsageError(
+        f"Can't write to {directory}: {error.strerror or error}. Mend that, or choose another "
+        "place with --out."
+    )
+
+
 def require_room(directory: Path) -> None:
     """Check that something can be written to a directory, or to that in which it will be made.
 

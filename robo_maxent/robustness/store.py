@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from robo_maxent.differences import first_difference
 from robo_maxent.errors import UsageError
-from robo_maxent.files import LOCK, atomic_path, locked, require_room, write_atomically
+from robo_maxent.files import LOCK, atomic_path, locked, require_room, unwritable, write_atomically
 from robo_maxent.from_json import typed
 from robo_maxent.report.rows import StressEpisode
 
@@ -152,7 +152,7 @@ class Store:
             (directory / SHARDS).mkdir(exist_ok=True)
             return locked(directory, f"{busy} directory")
         except OSError as error:
-            raise UsageError(f"Can't write to {directory}: {error.strerror}") from error
+            raise unwritable(directory, error) from error
 
     def _require_own(self) -> None:
         if (self.directory / DESCRIPTION).exists():

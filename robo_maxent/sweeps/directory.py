@@ -8,7 +8,7 @@ from typing import Any
 
 from robo_maxent.differences import first_difference
 from robo_maxent.errors import UsageError
-from robo_maxent.files import LOCK, locked, require_room, write_atomically
+from robo_maxent.files import LOCK, locked, require_room, unwritable, write_atomically
 from robo_maxent.from_json import typed
 
 PLAN = "plan.json"
@@ -37,7 +37,7 @@ def held(directory: Path, plan: Mapping[str, Any], size: tuple[str, int]) -> Ite
         busy = f"another process works on {directory}: wait for it, or give another --out"
         lock = locked(directory, busy)
     except OSError as error:
-        raise UsageError(f"Can't write to {directory}: {error.strerror}") from error
+        raise unwritable(directory, error) from error
     try:
         before = _size_before(directory, json.loads(json.dumps(plan)), *size)
         write_atomically(directory / PLAN, json.dumps({**plan, size[0]: size[1]}, indent=1) + "\n")

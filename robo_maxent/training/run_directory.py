@@ -14,7 +14,7 @@ from robo_maxent import kept
 from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.envs.own_tasks import identified
 from robo_maxent.errors import UsageError
-from robo_maxent.files import LOCK, locked, require_room, write_atomically
+from robo_maxent.files import LOCK, locked, require_room, unwritable, write_atomically
 from robo_maxent.from_json import typed
 from robo_maxent.training.config import Preset, TrainConfig, preset
 from robo_maxent.training.pretrained import is_pretrained
@@ -54,7 +54,7 @@ def claimed(directory: Path | None, fresh: Path, resume: bool) -> Iterator[Path]
         )
     except OSError as error:
         place = directory or fresh
-        raise UsageError(f"Can't write to {place}: {error.strerror}") from error
+        raise unwritable(place, error) from error
     try:
         if not resume:
             _require_empty(target)
@@ -81,7 +81,7 @@ def describe(task: EnvFactory, config: TrainConfig, directory: Path) -> None:
         text = json.dumps(description, indent=2)
         write_atomically(directory / CONFIG, text + "\n")
     except OSError as error:
-        raise UsageError(f"Can't write to {directory}: {error}") from error
+        raise unwritable(directory, error) from error
 
 
 def describe_actors(directory: Path, count: int) -> None:
@@ -91,7 +91,7 @@ def describe_actors(directory: Path, count: int) -> None:
         description |= {"actors": count, "deterministic": False}
         write_atomically(directory / CONFIG, json.dumps(description, indent=2) + "\n")
     except OSError as error:
-        raise UsageError(f"Can't write to {directory}: {error}") from error
+        raise unwritable(directory, error) from error
 
 
 def withdraw(directory: Path) -> None:

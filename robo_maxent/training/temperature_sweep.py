@@ -19,7 +19,7 @@ from robo_maxent.envs.interface import EnvFactory
 from robo_maxent.errors import UsageError
 from robo_maxent.evaluation.across_runs import AcrossRuns, interquartile_mean
 from robo_maxent.evaluation.rollout import evaluate
-from robo_maxent.files import LOCK, locked, write_atomically
+from robo_maxent.files import LOCK, locked, unwritable, write_atomically
 from robo_maxent.from_json import typed
 from robo_maxent.learning.policy import Policy
 from robo_maxent.training import checkpoint, metrics
@@ -130,7 +130,7 @@ class RowFile:
             busy = f"another process works on {directory}: wait for it, or give another --out"
             self._lock = locked(directory, busy)
         except OSError as error:
-            raise UsageError(f"Can't write to {directory}: {error.strerror}") from error
+            raise unwritable(directory, error) from error
         try:
             self._require_plan()
             lines = self._path.read_text().splitlines() if self._path.exists() else []

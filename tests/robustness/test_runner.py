@@ -699,7 +699,9 @@ def test_an_evaluation_begins_in_a_directory_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "episodes.jsonl").write_text("of a run")
     with pytest.raises(UsageError, match=r"episodes\.jsonl was not written by an evaluation: give"):
         Store(tmp_path, {"seed": 1}, ["a"], {})
-    with pytest.raises(UsageError, match=r"Can't write to .*episodes\.jsonl: File exists"):
+    with pytest.raises(
+        UsageError, match=r"Can't write to .*episodes\.jsonl: File exists\. Mend that"
+    ):
         Store(tmp_path / "episodes.jsonl", {"seed": 1}, ["a"], {})
     assert [path.name for path in tmp_path.iterdir()] == ["episodes.jsonl"]
 

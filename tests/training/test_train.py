@@ -303,7 +303,10 @@ def test_a_directory_of_something_else_is_not_trained_in(tmp_path: Path) -> None
     (tmp_path / "thesis.tex").write_text("words")
     with pytest.raises(UsageError, match=r"holds no run, but thesis\.tex: choose the name of"):
         train(make("quadruped-flat"), config(), tmp_path)
-    with pytest.raises(UsageError, match=r"Can't write to .*thesis\.tex: Not a directory"):
+    with pytest.raises(
+        UsageError,
+        match=r"Can't write to .*thesis\.tex: Not a directory\. Mend that, or choose ano",
+    ):
         train(make("quadruped-flat"), config(), tmp_path / "thesis.tex")
 
 
