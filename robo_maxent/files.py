@@ -68,8 +68,8 @@ def require_place(path: str | os.PathLike[str], kind: FileKind) -> None:
 def unwritable(directory: Path, error: OSError) -> UsageError:
     """What to say of a directory that can't be written to."""
     return UsageError(
-        f"Can't write to {directory}: {error.strerror or error}. Mend that, or choose another "
-        "place with --out."
+        f"Can't write to {directory}: {error.strerror or error}. Mend that, or begin in "
+        "another place, with --out."
     )
 
 

@@ -54,7 +54,7 @@ def test_what_is_no_sweep_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"holds thesis.tex, which is of no sweep"):
         begin(tmp_path)
     with pytest.raises(
-        UsageError, match=r"Can't write to .*thesis.tex: .*another place with --out"
+        UsageError, match=r"Can't write to .*thesis.tex: .*another place, with --out"
     ):
         begin(tmp_path / "thesis.tex")
 

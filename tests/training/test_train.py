@@ -305,7 +305,7 @@ def test_a_directory_of_something_else_is_not_trained_in(tmp_path: Path) -> None
         train(make("quadruped-flat"), config(), tmp_path)
     with pytest.raises(
         UsageError,
-        match=r"Can't write to .*thesis\.tex: Not a directory\. Mend that, or choose ano",
+        match=r"Can't write to .*thesis\.tex: Not a directory\. Mend that, or begin in ano",
     ):
         train(make("quadruped-flat"), config(), tmp_path / "thesis.tex")
 
