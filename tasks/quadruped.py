@@ -87,7 +87,7 @@ ANGULAR_TOLERANCE = 0.3  # rad/s
 DEVIATIONS = {
     "tilt": "rad",  # of the trunk from level
     "height": "m",  # of the trunk over the ground, from that of standing
-    "linear_error": "m/s",  # horizontal velocity, from the command
+    "linear_error": "m/s",  # forward and leftward velocity, trunk frame, from the command
     "turning_error": "rad/s",  # turning, from the command
     "tumbling": "rad/s",  # rolling and pitching
 }

@@ -77,7 +77,7 @@ class Tracking:
     command: np.ndarray
     """Forward m/s, leftward m/s, counter-clockwise rad/s, heading frame, (N, 3)."""
     error: np.ndarray
-    """Error of the horizontal velocity, m/s, (N,)."""
+    """Error of the forward and leftward velocity, m/s, (N,)."""
     along: np.ndarray
     """Velocity along the command, m/s, or rad/s for a command to turn on the spot, (N,)."""
     phase: np.ndarray

@@ -164,7 +164,8 @@ class ActuatorStrength(Factor):
 class BasePush(Perturbation):
     """One push on the base, in any horizontal direction that it can move in.
 
-    Severities are what the whole robot would gain in speed if it were free, m/s.
+    Severities are what the whole robot, as heavy as its model says, would gain in speed if it were
+    free, m/s.
     """
 
     name = "push"
@@ -180,7 +181,7 @@ class BasePush(Perturbation):
     needs = ("model", "base")
 
     def nominal(self, robot: Robot) -> Mapping[str, np.ndarray]:
-        """Begin of the push, s, and its impulse over the mass of the robot, world frame, m/s."""
+        """Begin of the push, s, and its impulse over the mass of the model, world frame, m/s."""
         return {"base_push_begin": np.array(0.0), "base_push": np.zeros(2)}
 
     def at(self, severity: float, case: str, rng: np.random.Generator, plant: Plant) -> Values:
