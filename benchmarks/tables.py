@@ -42,9 +42,6 @@ SQUASHED: dict[str, Any] = {
 }
 """What ``classic`` had before it was Stable-Baselines3's."""
 
-CATEGORICAL: dict[str, Any] = {"critic": "categorical", "support": (-20.0, 220.0)}
-"""Rewards in [0, 1], two of them in a decision, are worth up to 200 at gamma 0.99."""
-
 EPISODES = 10
 EVALUATION_SEED = 4_000_000
 
@@ -121,7 +118,7 @@ def run(name: str, learner: str, seed: int, steps: Sequence[int]) -> list[Look]:
     config = config_of(row, seed)
     if learner == "categorical" and not row.env_id.startswith("dm_control/"):
         raise SystemExit(f"rewards of {row.env_id} have no known bounds for a categorical critic")
-    differs = {"squashed": SQUASHED, "categorical": CATEGORICAL}.get(learner, {})
+    differs = {"squashed": SQUASHED, "categorical": {"critic": "categorical"}}.get(learner, {})
     config = replace(config, sac=replace(config.sac, **differs))
     if learner == "fp32":
         config = replace(config, precision="fp32")

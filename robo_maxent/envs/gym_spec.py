@@ -84,6 +84,19 @@ def is_registered(name: str) -> bool:
     return True
 
 
+def known_rewards(spec: EnvSpec) -> tuple[float, float] | None:
+    """Lowest and highest reward of an id of dm_control's suite; None of others.
+
+    They lie in [0, 1] by design, but for those of lqr (Tassa et al. 2018, arXiv 1801.00690).
+    """
+    if spec.namespace != "dm_control":
+        return None
+    from dm_control.suite import ALL_TASKS  # takes a second
+
+    domain, _, task = spec.name.partition("-")
+    return (0.0, 1.0) if (domain, task) in ALL_TASKS and domain != "lqr" else None
+
+
 def with_args(spec: EnvSpec, env_args: Mapping[str, Any]) -> EnvSpec:
     """Spec of an id with more arguments than it was registered with."""
     spec, args = copy.deepcopy(spec), dict(env_args)

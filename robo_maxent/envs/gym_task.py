@@ -22,6 +22,7 @@ from robo_maxent.envs.gym_spec import (
     Parts,
     action_space_of,
     find_spec,
+    known_rewards,
     make,
     observation_parts,
     step_seconds,
@@ -114,11 +115,12 @@ class GymTask:
         for option, count in (("action_repeat", action_repeat), ("instances", instances)):
             if count < 1:
                 raise UsageError(f"{option} must be at least 1, got {count}")
+        registered = find_spec(source) if isinstance(source, str) else source
         if isinstance(source, str):
             self.name, self.summary = f"{PREFIX}{source}", f"the Gymnasium environment {source}"
+            self.reward_range = known_rewards(registered)
         self.action_repeat = action_repeat
         self.env_args, self.most_simulations = dict(env_args or {}), instances
-        registered = find_spec(source) if isinstance(source, str) else source
         self.spec = with_args(registered, self.env_args)
         limit = self.spec.max_episode_steps or ENDLESS_STEPS
         self.episode_steps = -(-limit // action_repeat)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from command_line import call
 
+from robo_maxent.envs.gym_spec import find_spec, known_rewards
+from robo_maxent.envs.gym_task import GymTask
 from robo_maxent.envs.mujoco_vec_env import MujocoVecEnv
 from robo_maxent.learning.categorical_critic import CategoricalCritics
 from robo_maxent.learning.config import SacConfig
@@ -59,6 +61,23 @@ def test_every_task_of_ours_declares_its_rewards_and_summed_ones_are_larger() ->
     once, twice = make("portfolio"), make("portfolio", action_repeat=2)
     assert once.reward_range is not None
     assert twice.reward_range == pytest.approx([2.0 * end for end in once.reward_range])
+    of_suite = GymTask("dm_control/cartpole-swingup-v0", action_repeat=2)
+    assert of_suite.reward_range == (0.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "rewards"),
+    [
+        ("dm_control/cartpole-swingup-v0", (0.0, 1.0)),
+        ("dm_control/lqr-lqr_2_1-v0", None),
+        ("dm_control/RodentTwoTouch-v0", None),
+        ("Pendulum-v1", None),
+    ],
+)
+def test_the_rewards_of_the_suite_of_dm_control_are_known(
+    env_id: str, rewards: tuple[float, float] | None
+) -> None:
+    assert known_rewards(find_spec(env_id)) == rewards
 
 
 def messages(
