@@ -87,9 +87,12 @@ class TrainConfig:
                 object.__setattr__(self, each.name, int(value))
 
 
-Preset = Literal["default", "rough", "arm", "single", "discrete", "traffic", "goals", "classic"]
-"""Recipes by name: many simulations, on terrain, of an arm, one environment, one with discrete
-actions, some of those that are slow, some with goals, the published algorithm."""
+Preset = Literal[
+    "default", "rough", "arm", "single", "bounded", "discrete", "traffic", "goals", "classic"
+]
+"""Recipes by name: many simulations, on terrain, of an arm, one environment, one with rewards in
+known bounds, one with discrete actions, some of those that are slow, some with goals, the published
+algorithm."""
 
 
 _SINGLE = TrainConfig(
@@ -131,6 +134,7 @@ _RECIPES: dict[str, TrainConfig] = {
     ),
     "arm": TrainConfig(envs=64, evaluate_every=100_000, sac=SacConfig(gamma=0.95)),
     "single": _SINGLE,
+    "bounded": replace(_SINGLE, sac=replace(_SINGLE.sac, critic="categorical")),
     "discrete": _DISCRETE,
     "traffic": replace(
         _DISCRETE,
@@ -184,10 +188,11 @@ def preset(name: str) -> TrainConfig:
         name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
             looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
             ``arm``: for manipulation, looking less far ahead. ``single``: one environment at a
-            time, one update per step. ``discrete``: the same for discrete actions, with smaller
-            networks that follow faster. ``traffic``: four slow ones, each in a process of its own,
-            looking less far ahead. ``goals``: a few of them, whose goals are exchanged in
-            hindsight. ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1), as
+            time, one update per step. ``bounded``: the same with a categorical critic, for rewards
+            in known bounds. ``discrete``: the same for discrete actions, with smaller networks that
+            follow faster. ``traffic``: four slow ones, each in a process of its own, looking less
+            far ahead. ``goals``: a few of them, whose goals are exchanged in hindsight.
+            ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1), as
             Stable-Baselines3 has it: the same update of the same networks, in fp32, of transitions
             up to the newest. Only, the logarithm of 1 - tanh² is exact here; there 1e-6 is added.
             One of :data:`Preset`.
