@@ -95,17 +95,24 @@ def weakest(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]
 
 def _reach(axis: AxisAnalysis, curve: Curve) -> float:
     """How far a curve holds, from the nominal or else the mildest severity."""
-    nominal = axis.nominal[0] if axis.nominal else axis.severities[0]
-    return curve.reach(nominal, _reference(axis))
+    return curve.reach(_mildest(axis), _reference(axis))
+
+
+def _mildest(axis: AxisAnalysis) -> float:
+    """The nominal severity, where that was run, or else the mildest that the axis declares.
+
+    The mildest that was run may be hard already, as that of a limit is.
+    """
+    return next(iter((*axis.nominal, *axis.label.severities, *axis.severities)))
 
 
 def _reference(axis: AxisAnalysis) -> float:
-    """The severity that an axis is compared by; the hardest, where the one declared is nominal.
+    """The severity that an axis is compared by; the hardest, where the one declared is no worse.
 
     The same of an axis that declares none.
     """
-    declared = axis.label.reference
-    return axis.severities[-1] if declared is None or declared in axis.nominal else declared
+    declared, no_worse = axis.label.reference, {*axis.nominal, _mildest(axis)}
+    return axis.severities[-1] if declared is None or declared in no_worse else declared
 
 
 def _scales(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]:

@@ -101,9 +101,20 @@ def suite_of(limits: Sequence[Limit], episodes: int, task: AnyTask) -> Suite:
         NAME,
         "limits that have to hold",
         shares=shares,
-        refinement=Refinement(rounds=math.ceil(episodes / ROUND), episodes=episodes),
+        refinement=Refinement(rounds=_most_rounds(limits, episodes), episodes=episodes),
         limits=tuple(limits),
     )
+
+
+def _most_rounds(limits: Sequence[Limit], episodes: int) -> int:
+    """Rounds after which every limit has had its episodes.
+
+    One of a single case waits for that of all cases of its severity, which asks each for few.
+    """
+    of_all = {(limit.axis, limit.severity) for limit in limits if limit.case is None}
+    waits = any(each.case is not None and (each.axis, each.severity) in of_all for each in limits)
+    alone = math.ceil(episodes / ROUND) + episodes // MOST  # a round ends at a thousandth start
+    return alone * (2 if waits else 1)
 
 
 def next_conditions(

@@ -127,6 +127,22 @@ def test_where_the_reference_of_an_axis_is_nominal_its_hardest_severity_is_the_m
     assert "Weakest: mass (90 % lost between 0.5 and 1 kg" in of_walker.headline
 
 
+@pytest.mark.parametrize("mildest", [1.0, 1.5])
+def test_limits_from_the_reference_on_are_measured_from_the_mildest_severity(
+    mildest: float,
+) -> None:
+    """Pushes were run at severities of limits alone; they fall at twice the reference, or near."""
+    rows = [
+        *many(20, 20, axis="push", severity=mildest),
+        *many(0, 20, axis="push", severity=2.0),
+        *many(20, 20, axis="payload", severity=0.0, unit="kg"),
+        *many(0, 20, axis="payload", severity=4.0, unit="kg"),
+    ]
+    labels = [LABELS["push"] | {"severities": [0.0, mildest, 2.0]}, LABELS["payload"]]
+    words = said(rows, axes=labels, conditions=[])
+    assert words.index("payload (90 %") < words.index("; pushes (90 %")
+
+
 @pytest.mark.parametrize("hardest", [8.0, 100.0])
 def test_what_is_weakest_does_not_depend_on_how_far_an_axis_was_tested(hardest: float) -> None:
     """Scaled to their ranges, payload would fall at a fifth of its own, or earlier."""

@@ -199,6 +199,24 @@ def test_cases_are_asked_alike_as_long_as_a_limit_is_of_all(tmp_path: Path) -> N
     assert more.case == names[0]
 
 
+def test_a_limit_of_one_case_has_all_its_episodes_after_one_of_all_cases(tmp_path: Path) -> None:
+    """Neither is ever decided; while both are open, the one case is asked as seldom as others."""
+    name, *_ = acceptance.disturbances(TASK)["dead_joint"].axis.cases
+    limits = one("dead_joint", 1, 0.5) + one("dead_joint", 1, 0.5, f'case = "{name}"\n')
+    limits += one("payload", 3, 0.5) + one("friction", 0.3, 0.5)  # so that rounds are small
+    read = suite(tmp_path, "episodes = 256\n" + limits)
+    rows: list[Any] = []
+    for number in range(1, read.refinement.rounds + 1):
+        for asked in acceptance.next_conditions(read, TASK, rows, number):
+            rows += [
+                row(asked.axis, asked.severity, bool(sim % 2), sim=sim, case=asked.case, round=number)
+                for sim in range(asked.first, asked.first + asked.episodes)
+            ]
+    judgements = [judged(limit, rows) for limit in read.limits]
+    assert {each.verdict for each in judgements} == {UNCERTAIN}
+    assert min(each.count for each in judgements) >= 256
+
+
 LIMITS = """
 episodes = 8
 [[limit]]
