@@ -126,8 +126,10 @@ def _cells(standings: list[Standing]) -> tuple[str, str, str, str]:
     """Finished runs of a row, what they and the running ones reach, and how far those are."""
     finished = sum(standing.state == "finished" for standing in standings)
     known = [standing.result or standing.progress for standing in standings]
-    successes = [each.success for each in known if each and each.success is not None]
-    returns = [each.mean_return for each in known if each and each.mean_return is not None]
+    judged = [each for each in known if each and each.mean_return is not None]
+    knows = any(each.success is not None for each in judged)
+    successes = [each.success or 0.0 for each in judged] if knows else []  # silence is none
+    returns = [each.mean_return for each in judged if each.mean_return is not None]
     running = [
         f"{standing.order.directory.name} "
         + ("being judged" if _is_judged(standing) else f"{_spent(standing):.0%}")

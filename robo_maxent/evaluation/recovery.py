@@ -10,7 +10,6 @@ that met it outside. A policy that never does its task has no safe set, and reco
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -124,14 +123,16 @@ def lost_and_regained(
 def volleys(spans: Sequence[tuple[int, int]], window: int) -> list[int]:
     """Number of the volley that each push belongs to, from 0.
 
-    A push that comes before the one ahead of it can be judged makes one volley of both: they are
-    judged together, from the end of the last.
+    A push that comes before those ahead of it can be judged is of their volley: they are judged
+    together, from when the last of them is over.
 
     Args:
         spans: Control steps at which each push begins and ends, in the order of their beginning.
         window: Control steps that a judgement takes, after a push's end.
     """
-    number = [0] if spans else []
-    for (_, end), (begin, _) in pairwise(spans):
-        number.append(number[-1] + (begin >= end + window))
+    number: list[int] = []
+    over = 0  # when all that have begun are
+    for begin, end in spans:
+        number.append(number[-1] + (begin >= over + window) if number else 0)
+        over = max(over, end)
     return number

@@ -5,8 +5,12 @@ It is kept in the file of a stress test under these names, by policy and by how 
     safe_set        a safe set as JSON; None: it did its task in no episode
     return_needed   the least return that counts as success, of a task that knows no success
     random_return   mean return of random actions there
+    says_success    true, once the task said of an episode whether it succeeded
 
-Both are known before any other episode is judged, so that it does not matter where and when those
+A task may say so only where it is true, and so nothing of a policy that never succeeds. Such a
+policy is judged by its return only if nobody's episodes said anything (:func:`misjudged`).
+
+All are known before any other episode is judged, so that it does not matter where and when those
 are run.
 """
 
@@ -24,6 +28,9 @@ from robo_maxent.robustness.traced_rollout import Batch, Trace
 from robo_maxent.types import Episode
 
 SAFE_SET, RETURN_NEEDED, RANDOM_RETURN = "safe_set", "return_needed", "random_return"
+SAYS_SUCCESS = "says_success"
+OF_RETURN = RETURN_NEEDED, RANDOM_RETURN, "success_means"
+"""What is noted only where returns decide."""
 Calibration = Mapping[str, Any]
 Way = tuple[str, str]
 """Label of a policy, and how it acts."""
@@ -39,7 +46,9 @@ def calibrated(
         undisturbed = trace.undisturbed(list(episodes), batch.task.control_dt)
         safe_set = calibrate(list(trace.deviation_names), undisturbed) if undisturbed else None
         added[SAFE_SET] = {label: {mode: safe_set and safe_set.to_json()}}
-    if RETURN_NEEDED in known or not success_by_return.knows_success(episodes):
+    if SAYS_SUCCESS in known or success_by_return.says_success(episodes):
+        added[SAYS_SUCCESS] = True
+    elif RETURN_NEEDED in known or not success_by_return.knows_success(episodes):
         random = known.get(RANDOM_RETURN)
         if random is None:
             random = success_by_return.mean_return(_random_episodes(batch))
@@ -68,7 +77,7 @@ def joined(one: Calibration, other: Calibration, order: Sequence[Way] = ()) -> d
 
 def explained(known: Calibration, task: str) -> str | None:
     """What success means, for the reader of a report; None: as the task defines it."""
-    if RETURN_NEEDED not in known:
+    if not _by_return(known):
         return None
     shown = {
         label if mode == "mean" else f"{label}, sampled": value
@@ -82,10 +91,18 @@ def judged(
     known: Calibration, way: Way, first: str, episodes: Sequence[Episode]
 ) -> tuple[list[Episode], bool]:
     """Judge the success of episodes; also says whether their return decided it."""
-    if RETURN_NEEDED not in known:
+    if not _by_return(known):
         return silence_fails(episodes), False
     least = _of(known, RETURN_NEEDED, way, first)
     return [success_by_return.judged(episode, least) for episode in episodes], True
+
+
+def misjudged(known: Calibration) -> set[Way]:
+    """Who was judged by return, though the task says success: others' episodes told so since."""
+    if SAYS_SUCCESS not in known:
+        return set()
+    needed = known.get(RETURN_NEEDED, {})
+    return {(label, mode) for label, of_modes in needed.items() for mode in of_modes}
 
 
 def safe_sets(known: Calibration, way: Way, first: str) -> tuple[SafeSet | None, SafeSet | None]:
@@ -93,6 +110,10 @@ def safe_sets(known: Calibration, way: Way, first: str) -> tuple[SafeSet | None,
     saved = _of(known, SAFE_SET, way, first), _of(known, SAFE_SET, (first, "mean"), first)
     own, common = (None if each is None else SafeSet.from_json(each) for each in saved)
     return own, common
+
+
+def _by_return(known: Calibration) -> bool:
+    return RETURN_NEEDED in known and SAYS_SUCCESS not in known
 
 
 def _of(known: Calibration, name: str, way: Way, first: str) -> Any:

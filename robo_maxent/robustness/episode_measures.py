@@ -180,12 +180,14 @@ def judged_pushes(
 ) -> tuple[Push, ...]:
     """The pushes of an episode, and whether the robot recovered from each.
 
-    Pushes of one volley share their judgement, from the end of the last. A robot that was not in
+    Pushes of one volley share their judgement, from when none of them acts any more. A robot that was not in
     its safe set before the first of them has nothing to recover to.
     """
     spans = [span for span in push_spans(episode.params, dt) if span[1] < episode.length]
     number = volleys([span[1:] for span in spans], round(WINDOW / dt))
-    ends = {volley: span[2] for volley, span in zip(number, spans, strict=True)}
+    ends: dict[int, int] = {}
+    for volley, (_, _, end) in zip(number, spans, strict=True):
+        ends[volley] = max(end, ends.get(volley, 0))
     begins = {number[i]: spans[i][1] for i in reversed(range(len(spans)))}
     pushes = []
     for volley, (push, begin, _) in zip(number, spans, strict=True):

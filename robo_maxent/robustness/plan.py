@@ -192,7 +192,7 @@ def planned(
     """Plans for all policies and modes, the baselines last.
 
     Raises:
-        UsageError: There is no policy, or labels are the same.
+        UsageError: There is no policy, labels are the same, or limits are to be of several.
     """
     compared = baselines(task)
     labels = [policy.label for policy in (*policies, *compared)]
@@ -200,6 +200,9 @@ def planned(
         raise UsageError("there is no policy to evaluate")
     if len(set(labels)) < len(labels):
         raise UsageError(f"labels must differ, got {', '.join(labels)}")
+    if suite.limits and len(policies) > 1:
+        names = ", ".join(policy.label for policy in policies)
+        raise UsageError(f"limits are of one policy, got {names}: certify each by itself")
     ways = [(policy, "mean") for policy in policies]
     ways += [(policy, "sampled") for policy in policies if policy.sample]
     ways += [(policy, "baseline") for policy in compared]

@@ -146,7 +146,7 @@ def run(
             executor or InProcess(threads),
             _Shown(progress, len(shards) + len(refined) * suite.refinement.rounds),
         )
-        evaluation.run([shard for shard in shards if shard.calibrates])
+        evaluation.calibrate([shard for shard in shards if shard.calibrates])
         # The longest first, so that those that end last end together.
         evaluation.run(sorted(shards, key=lambda shard: -len(shard.ids)))
         of_rounds = evaluation.refine(suite, refined)
@@ -186,10 +186,23 @@ class _Evaluation:
         self._bench, self._store, self._ways = bench, store, ways
         self._executor, self._shown = executor, shown
 
+    def calibrate(self, shards: Sequence[Shard]) -> None:
+        """Run the missing ones of the shards that calibrate policies.
+
+        Who was judged by return before another's episodes said success is judged again.
+        """
+        self.run(shards)
+        if again := calibration.misjudged(self._known()):
+            self._run([s for s in shards if (s.plan.policy.label, s.plan.mode) in again])
+            self._store.forget(calibration.OF_RETURN)
+
     def run(self, shards: Sequence[Shard]) -> None:
         """Run the missing shards."""
+        self._run(shard for shard in shards if not self._store.has(shard.name))
+
+    def _run(self, shards: Iterable[Shard]) -> None:
         known = self._known()
-        orders = (shard.order(known) for shard in shards if not self._store.has(shard.name))
+        orders = (shard.order(known) for shard in shards)
         dumps = self._store.directory / DUMPS
         finished = self._executor.completed(self._bench, orders, dumps, self._shown.part)
         with closing(finished):  # whatever is on its way is not wanted after an interrupt
@@ -222,7 +235,12 @@ class _Evaluation:
         return (row for shard in shards for row in self._store.rows(shard.name))
 
     def _known(self) -> dict[str, Any]:
-        names = (calibration.SAFE_SET, calibration.RETURN_NEEDED, calibration.RANDOM_RETURN)
+        names = (
+            calibration.SAFE_SET,
+            calibration.RETURN_NEEDED,
+            calibration.RANDOM_RETURN,
+            calibration.SAYS_SUCCESS,
+        )
         return {
             name: self._store.description[name] for name in names if name in self._store.description
         }

@@ -66,6 +66,12 @@ class Store:
         self.description |= more
         self._describe()
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove notes from ``suite.json``, where they are there."""
+        for name in names:
+            self.description.pop(name, None)
+        self._describe()
+
     def has(self, shard: str) -> bool:
         """Whether a shard is stored.
 

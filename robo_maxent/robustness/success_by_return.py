@@ -18,10 +18,14 @@ RANDOM = "random"
 RANDOM_EPISODES = 16
 
 
-def knows_success(episodes: Sequence[Episode]) -> bool:
+def says_success(episodes: Sequence[Episode]) -> bool:
     """Whether a task says of any finished episode whether it succeeded."""
-    said = [e.success is not None for e in episodes if not e.diverged]
-    return any(said) or not said
+    return any(e.success is not None for e in episodes if not e.diverged)
+
+
+def knows_success(episodes: Sequence[Episode]) -> bool:
+    """Whether a task says so, or has no finished episode of which it could."""
+    return says_success(episodes) or all(e.diverged for e in episodes)
 
 
 def mean_return(episodes: Sequence[Episode]) -> float:

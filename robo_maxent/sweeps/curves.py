@@ -14,9 +14,10 @@ from robo_maxent.training import learning_curves
 from robo_maxent.training.metrics import read
 from robo_maxent.training.run_directory import METRICS
 
+SUCCESS, RETURN = "eval/success_rate", "eval/mean_reward"
 PANELS = {
-    "eval/success_rate": ("Success of the mean action, fresh episodes", (0.0, 1.0)),
-    "eval/mean_reward": ("Return of the mean action, fresh episodes", (-np.inf, np.inf)),
+    SUCCESS: ("Success of the mean action, fresh episodes", (0.0, 1.0)),
+    RETURN: ("Return of the mean action, fresh episodes", (-np.inf, np.inf)),
 }
 """Metric of the periodic evaluations -> title of its panel, and what its values are within."""
 MOST_ARMS = 10
@@ -28,7 +29,8 @@ RESAMPLES = 500
 def draw(path: Path, runs: Mapping[str, Sequence[Path]]) -> Path | None:
     """Draw the periodic evaluations of all runs over environment steps.
 
-    A line is the interquartile mean over the runs of an arm, its band the 95 % interval of that at
+    Where the task says success, an evaluation that says none of it had none: some tasks say so only
+    where it is true. A line is the interquartile mean over the runs of an arm, its band the 95 % interval of that at
     each point by itself. Where there are fewer than three runs, each is a thin line of its own.
 
     Args:
@@ -58,12 +60,19 @@ def draw(path: Path, runs: Mapping[str, Sequence[Path]]) -> Path | None:
     FigureCanvasAgg(figure)
     for axes, metric in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for number, (name, each) in enumerate(logged.items()):
-            curves = [learning_curves.curve(rows, metric) for rows in each]
+            curves = [learning_curves.curve(with_silence(rows, metric), metric) for rows in each]
             _arm(axes, f"C{number}", name, [c for c in curves if c[0]], PANELS[metric][1])
         _finish(axes, metric)
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
     return path
+
+
+def with_silence(rows: learning_curves.Rows, metric: str) -> learning_curves.Rows:
+    """Logged rows, with no success at evaluations that say nothing of it, if that is the metric."""
+    if metric != SUCCESS:
+        return rows
+    return [{SUCCESS: 0.0, **row} if RETURN in row else row for row in rows]
 
 
 def on_one_grid(curves: Sequence[learning_curves.Logged]) -> tuple[np.ndarray, np.ndarray]:

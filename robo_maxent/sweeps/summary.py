@@ -79,8 +79,9 @@ def summarize(
 ) -> Summary:
     """Statistics over the runs of each arm, and comparisons with the first arm.
 
-    Runs are compared by success where all of them know it, else by return, each a mean over the
-    same fresh episodes. An arm of which a run failed, or is not finished, is not compared: the runs
+    Runs are compared by success where the task says it of any, else by return, each a mean over the
+    same fresh episodes. A task may say success only where it is true, so a run of which it says
+    nothing has none. An arm of which a run failed, or is not finished, is not compared: the runs
     that are left out may be the bad ones.
 
     Args:
@@ -91,11 +92,14 @@ def summarize(
     results = {
         arm.name: [s.result for s in standings.get(arm.name, ()) if s.result] for arm in arms
     }
-    knows = [result.success is not None for each in results.values() for result in each]
-    by = "success" if knows and all(knows) else "return"
+    knows = any(r.success is not None for each in results.values() for r in each)
+    by = "success" if knows else "return"
+    successes = {
+        name: [r.success or 0.0 for r in each] if knows else [] for name, each in results.items()
+    }
+    returns = {name: [r.mean_return for r in each] for name, each in results.items()}
     scores = {
-        name: np.array([r.mean_return if by == "return" else r.success for r in each], float)
-        for name, each in results.items()
+        name: np.array(each, float) for name, each in (successes if knows else returns).items()
     }
     compared = _compared(scores, asked)
     return Summary(
@@ -106,8 +110,8 @@ def summarize(
                 len(results[arm.name]),
                 asked,
                 sum(standing.state == "failed" for standing in standings.get(arm.name, ())),
-                _middle([r.success for r in results[arm.name]], (0.0, 1.0)),
-                _middle([r.mean_return for r in results[arm.name]]),
+                _middle(successes[arm.name], (0.0, 1.0)),
+                _middle(returns[arm.name]),
                 compared.get(arm.name),
             )
             for arm in arms
@@ -130,12 +134,11 @@ def _compared(scores: Mapping[str, np.ndarray], asked: int) -> dict[str, Compari
 
 
 def _middle(
-    values: Sequence[float | None], bounds: tuple[float, float] = (-np.inf, np.inf)
+    values: Sequence[float], bounds: tuple[float, float] = (-np.inf, np.inf)
 ) -> AcrossRuns | None:
-    known = [value for value in values if value is not None]
-    if not known:
+    if not values:
         return None
-    return interquartile_mean(np.array(known), np.random.default_rng(0), bounds)
+    return interquartile_mean(np.array(values), np.random.default_rng(0), bounds)
 
 
 def too_few(arms: int, runs: int) -> str | None:

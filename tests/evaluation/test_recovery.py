@@ -104,6 +104,8 @@ def test_pushes_too_close_to_be_judged_apart_are_one_volley() -> None:
     assert volleys([(100, 105), (255, 260)], 150) == [0, 1]
     assert volleys([(100, 105), (254, 260)], 150) == [0, 0]
     assert volleys([(0, 5), (50, 55), (300, 305), (320, 325)], 150) == [0, 0, 1, 1]
+    long_one = (0, 300)  # outlasts the push that begins within it
+    assert volleys([long_one, (50, 55), (250, 255), (450, 455)], 150) == [0, 0, 0, 1]
 
 
 HELD = {

@@ -185,7 +185,7 @@ def test_where_nothing_failed_nobody_is_told_of_missing_clips(tmp_path: Path, fu
     rows, suite = full
     perfect = [replace(row, success=True, terminated=False, outcome="success") for row in rows]
     page = written(tmp_path / "r.html", perfect, suite, clips={})
-    assert "No episode failed." in page.text
+    assert "No episode at the severities of the suite failed by" in page.text
     assert html.NO_CLIPS not in page.text
 
 
@@ -227,7 +227,7 @@ def test_what_was_not_run_is_said_and_nothing_breaks(tmp_path: Path) -> None:
     ids = {a["id"] for _, a in page.tags if "id" in a}
     assert "recovery" not in ids
     assert "breakdowns" not in ids
-    assert "No episode failed." in page.text
+    assert "No episode at the severities of the suite failed by" in page.text
     assert "date not recorded" in page.text
 
 

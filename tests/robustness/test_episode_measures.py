@@ -179,6 +179,14 @@ def test_a_quick_pair_is_judged_from_the_end_of_its_second_push() -> None:
     assert [p.volley for p in made.pushes] == [0, 0]
 
 
+def test_a_push_within_a_longer_one_is_judged_from_the_end_of_that() -> None:
+    params = pushed((3.0, 2.0, [0.0, 9.0, 0.0]), (3.5, 0.1, [0.0, 9.0, 0.0]))
+    deviations = upright()
+    deviations[240:260, 0] = 0.6  # until 5.2 s; the longer push ends at 5 s
+    made = row(replace(EPISODE, params=params), deviations)
+    assert [p.seconds for p in made.pushes] == [pytest.approx(0.2)] * 2
+
+
 def test_without_a_safe_set_nothing_recovers() -> None:
     episode = replace(EPISODE, params=pushed((4.0, 0.1, [3.0, 4.0, 0.0])))
     made = row(episode, safe=None)

@@ -250,6 +250,37 @@ def test_an_id_that_says_success_only_where_it_is_true_is_judged_by_that(tmp_pat
     assert [row.success for row in rows] == [row.reward / row.length > 0.5 for row in rows]
 
 
+def unlucky(obs: np.ndarray) -> np.ndarray:
+    return np.zeros((len(obs), 1))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_who_never_succeeds_is_not_judged_by_return_beside_who_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """Of an id that says success only where it is true, one policy's episodes say nothing."""
+    real = traced_rollout.run
+
+    def without_luck(batch: Any, policy: PolicyUnderTest, *more: Any) -> Any:
+        episodes, trace = real(batch, policy, *more)
+        if policy.act is unlucky:
+            episodes = [replace(each, success=None) for each in episodes]
+        return episodes, trace
+
+    monkeypatch.setattr(traced_rollout, "run", without_luck)
+    never = PolicyUnderTest("never", unlucky)
+    both = [never, PolicyUnderTest("p", lambda obs: obs[:, :1])]
+    suite = Suite("s", "", {NOMINAL: Share(20, 3), "packet_loss": Share(3, 1)})
+    stress_test(
+        suite, GymTask("test/OnlyWhereTrue-v0"), both if first else both[::-1], tmp_path, clips=0
+    )
+    rows, described = read(tmp_path)
+    assert not {"success_means", "return_needed", "random_return"} & described.keys()
+    assert {row.success for row in rows if row.policy == "never"} == {False}
+    assert {row.outcome for row in rows if row.policy == "never"} == {"stuck"}
+    assert {row.success for row in rows if row.policy == "p"} == {True, False}
+
+
 # -- bad input -----------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from robo_maxent.sweeps import curves
+from robo_maxent.training import learning_curves
 from robo_maxent.training.metrics import STEP
 
 
@@ -21,6 +22,18 @@ def test_runs_that_were_evaluated_elsewhere_meet_on_one_grid() -> None:
     grid, values = curves.on_one_grid([([1.0, 2.0, 3.0], [10.0, 20.0, 30.0]), ([1.5, 2.5], [0, 2])])
     assert grid.tolist() == [1.5, 2.0, 2.5]
     np.testing.assert_allclose(values, [[15.0, 20.0, 25.0], [0.0, 1.0, 2.0]])
+
+
+def test_an_evaluation_that_says_nothing_of_success_had_none() -> None:
+    """A run that never succeeds would be left out, and its arm look better than it is."""
+    rows = [
+        {STEP: 100_000, "eval/mean_reward": 1.0},
+        {STEP: 150_000, "train/alpha": 0.1},
+        {STEP: 200_000, "eval/mean_reward": 2.0, curves.SUCCESS: 0.25},
+    ]
+    said = learning_curves.curve(curves.with_silence(rows, curves.SUCCESS), curves.SUCCESS)
+    assert said == ([0.1, 0.2], [0.0, 0.25])
+    assert curves.with_silence(rows, curves.RETURN) == rows
 
 
 def test_a_band_is_drawn_from_three_runs_on_and_lines_before(tmp_path: Path) -> None:

@@ -53,14 +53,17 @@ def test_five_clear_runs_of_five_are_told_apart_and_a_few_are_not() -> None:
     assert result.best is result.arms[1]
 
 
-def test_runs_of_which_one_knows_no_success_are_compared_by_return() -> None:
-    """An id may say of some episodes only whether they succeeded."""
+def test_a_run_of_which_nobody_says_success_had_none_where_others_had_some() -> None:
+    """An id may say success only where it is true; the silent runs are no reason to leave it."""
     arms, base = ARMS[:2], [1.0, 2.0, 3.0, 4.0, 5.0]
-    better = [*runs(np.add(base, 10.0).tolist(), 0.5)[:4], *runs([15.0])]
-    standings = {arms[0].name: runs(base, 0.5), arms[1].name: better}
+    silent = [*runs(np.add(base, 10.0).tolist(), 0.5)[:2], *runs([13.0, 14.0, 15.0])]
+    standings = {arms[0].name: runs(base, 0.6), arms[1].name: silent}
     result = summarize(arms, standings, 5)
-    assert result.by == "return"
-    assert verdicts(result) == [None, "better"]
+    assert result.by == "success"
+    assert result.best is result.arms[0]
+    assert result.arms[1].success is not None
+    assert result.arms[1].success.value == pytest.approx(0.5 / 3)  # the middle of 0, 0, 0, 1/2, 1/2
+    assert result.arms[1].success.runs == (5,)
 
 
 def test_an_arm_of_which_a_run_failed_is_not_compared() -> None:
