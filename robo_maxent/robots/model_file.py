@@ -2,7 +2,7 @@
 
 Meshes are looked for where the file says, then by name around it. What the eye alone needed and
 is gone is left out; inertias that no body can have are mended; those of a URDF keep the rotation
-of their frames. All that was done is said.
+of their frames, and links without any weigh nothing. All that was done is said.
 """
 
 import importlib.util
@@ -237,7 +237,27 @@ def _from_urdf(root: ET.Element, path: Path, findings: list[Finding]) -> mujoco.
                 "turned into the frames of the links",
             )
         )
+    findings.extend(_without_inertial(spec))
     return spec
+
+
+def _without_inertial(spec: mujoco.MjSpec) -> list[Finding]:
+    """Take the mass from shapes of links that say none, unless no link says any.
+
+    MuJoCo would give them the density of water. To a URDF they weigh nothing: it is common that the
+    inertia of the trunk is in a link of its own, beside its shapes.
+    """
+    bare = [body for body in spec.bodies[1:] if not body.explicitinertial]
+    shaped = [body for body in bare if any(geom.contype or geom.conaffinity for geom in body.geoms)]
+    if not shaped:
+        return []
+    if len(bare) == len(spec.bodies) - 1:
+        what = "no link says its mass"
+        return [Finding(what, "that of their shapes, if they were of water; write the makers'")]
+    for geom in [geom for body in bare for geom in body.geoms]:
+        geom.mass = 0.0
+    names = few([body.name for body in shaped])
+    return [Finding(f"shapes of links that say no mass: {names}", "they weigh nothing")]
 
 
 def _resolve_urdf_meshes(root: ET.Element, folder: Path, findings: list[Finding]) -> None:

@@ -35,6 +35,29 @@ def test_the_inertia_of_a_urdf_keeps_the_rotation_of_its_frame(tmp_path: Path) -
     assert "rotated against their links: torso -> turned into" in said(path)
 
 
+WATER = """<robot name="r"><link name="base">{shape}</link><link name="core">{inertial}</link>
+<joint name="j" type="fixed"><parent link="base"/><child link="core"/></joint></robot>"""
+CUBE = '<collision><geometry><box size="0.1 0.2 0.3"/></geometry></collision>'  # 6 kg of water
+INERTIAL = """<inertial><mass value="{kg}"/>
+<inertia ixx="{kg}" ixy="0" ixz="0" iyy="{kg}" iyz="0" izz="{kg}"/></inertial>"""
+
+
+def test_a_link_of_a_urdf_that_says_no_mass_has_none(tmp_path: Path) -> None:
+    """Its inertia is often in a link of its own beside it, which would otherwise be too heavy."""
+    path = written(tmp_path, WATER.format(shape=CUBE, inertial=INERTIAL.format(kg=2)), "a.urdf")
+    assert "shapes of links that say no mass: base" in said(path)
+    assert open_model(path).compiled.body_mass.tolist() == [0.0, 0.0, 2.0]
+    zero = CUBE + INERTIAL.format(kg=0)
+    path = written(tmp_path, WATER.format(shape=zero, inertial=INERTIAL.format(kg=2)), "b.urdf")
+    assert open_model(path).compiled.body_mass.tolist() == [0.0, 0.0, 2.0]
+
+
+def test_a_urdf_without_any_mass_is_of_water_and_says_so(tmp_path: Path) -> None:
+    path = written(tmp_path, WATER.format(shape=CUBE, inertial=""), "a.urdf")
+    assert "no link says its mass" in said(path)
+    assert open_model(path).compiled.body_mass.tolist() == pytest.approx([0.0, 6.0, 0.0])
+
+
 def test_angles_of_a_urdf_turn_about_fixed_axes_in_their_order() -> None:
     roll_then_yaw = rotation(np.pi / 2, 0.0, np.pi / 2)
     np.testing.assert_allclose(roll_then_yaw @ [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], atol=1e-12)
