@@ -180,8 +180,8 @@ def judged_pushes(
 ) -> tuple[Push, ...]:
     """The pushes of an episode, and whether the robot recovered from each.
 
-    Pushes of one volley share their judgement, from when none of them acts any more. A robot that was not in
-    its safe set before the first of them has nothing to recover to.
+    Pushes of one volley share their judgement, from when none of them acts any more. A robot that
+    was not in its safe set before the first of them has nothing to recover to.
     """
     spans = [span for span in push_spans(episode.params, dt) if span[1] < episode.length]
     number = volleys([span[1:] for span in spans], round(WINDOW / dt))

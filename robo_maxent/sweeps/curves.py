@@ -30,8 +30,9 @@ def draw(path: Path, runs: Mapping[str, Sequence[Path]]) -> Path | None:
     """Draw the periodic evaluations of all runs over environment steps.
 
     Where the task says success, an evaluation that says none of it had none: some tasks say so only
-    where it is true. A line is the interquartile mean over the runs of an arm, its band the 95 % interval of that at
-    each point by itself. Where there are fewer than three runs, each is a thin line of its own.
+    where it is true. A line is the interquartile mean over the runs of an arm, its band the 95 %
+    interval of that at each point by itself. Where there are fewer than three runs, each is a thin
+    line of its own.
 
     Args:
         path: The PNG file to write.

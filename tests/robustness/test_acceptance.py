@@ -12,6 +12,8 @@ from robo_maxent.errors import UsageError
 from robo_maxent.perturbations.friction import FootFriction
 from robo_maxent.report.limits import HOLDS, MISSED, UNCERTAIN, Limit, accepted, judged
 from robo_maxent.robustness import acceptance
+from robo_maxent.robustness.baselines import PolicyUnderTest
+from robo_maxent.robustness.plan import planned
 from robo_maxent.robustness.suites import MOST
 from robo_maxent.tasks import make
 
@@ -209,12 +211,28 @@ def test_a_limit_of_one_case_has_all_its_episodes_after_one_of_all_cases(tmp_pat
     for number in range(1, read.refinement.rounds + 1):
         for asked in acceptance.next_conditions(read, TASK, rows, number):
             rows += [
-                row(asked.axis, asked.severity, bool(sim % 2), sim=sim, case=asked.case, round=number)
+                row(
+                    asked.axis,
+                    asked.severity,
+                    bool(sim % 2),
+                    sim=sim,
+                    case=asked.case,
+                    round=number,
+                )
                 for sim in range(asked.first, asked.first + asked.episodes)
             ]
     judgements = [judged(limit, rows) for limit in read.limits]
     assert {each.verdict for each in judgements} == {UNCERTAIN}
     assert min(each.count for each in judgements) >= 256
+
+
+def test_limits_are_of_one_policy() -> None:
+    """The episodes of two would be judged as if they were of one."""
+    policies = [PolicyUnderTest(name, lambda obs: obs[:, :12]) for name in ("one", "other")]
+    suite = acceptance.suite_of([PUSH], 64, TASK)
+    with pytest.raises(UsageError, match="limits are of one policy, got one, other"):
+        planned(suite, TASK, policies, 1)
+    assert planned(suite, TASK, policies[:1], 1)
 
 
 LIMITS = """
