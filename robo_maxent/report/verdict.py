@@ -95,7 +95,8 @@ def weakest(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]
 
 def _reach(axis: AxisAnalysis, curve: Curve) -> float:
     """How far a curve holds, from the nominal or else the mildest severity."""
-    return curve.reach(_mildest(axis), _reference(axis))
+    mildest, reference = _mildest(axis), _reference(axis)
+    return curve.reach(mildest, axis.severities[-1] if reference == mildest else reference)
 
 
 def _mildest(axis: AxisAnalysis) -> float:
@@ -107,12 +108,12 @@ def _mildest(axis: AxisAnalysis) -> float:
 
 
 def _reference(axis: AxisAnalysis) -> float:
-    """The severity that an axis is compared by; the hardest, where the one declared is no worse.
+    """The severity that an axis is compared by; the hardest, where the one declared is nominal.
 
     The same of an axis that declares none.
     """
-    declared, no_worse = axis.label.reference, {*axis.nominal, _mildest(axis)}
-    return axis.severities[-1] if declared is None or declared in no_worse else declared
+    declared = axis.label.reference
+    return axis.severities[-1] if declared is None or declared in axis.nominal else declared
 
 
 def _scales(analysis: Analysis, policy: str) -> list[tuple[AxisAnalysis, Curve]]:
