@@ -7,6 +7,9 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+LARGEST = 2**63
+"""Size from which on whole numbers are refused: other programs read 64 bits."""
+
 _PLAIN = {
     str: ("text", (str,)),
     bool: ("true or false", (bool,)),
@@ -52,7 +55,7 @@ def _is_plain(kind: Any, value: Any) -> bool:
     """Whether JSON may have a value for a plain type; of numbers, what fits into 64 bits."""
     if isinstance(value, bool):
         return kind is bool
-    if isinstance(value, int) and abs(value) >= 2**63:
+    if isinstance(value, int) and abs(value) >= LARGEST:
         return False
     return isinstance(value, _PLAIN[kind][1])
 

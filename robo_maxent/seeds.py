@@ -12,6 +12,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from robo_maxent.errors import UsageError
+from robo_maxent.from_json import LARGEST
 
 
 class Purpose(IntEnum):
@@ -29,7 +30,7 @@ def whole(seed: SupportsIndex) -> int:
     """A seed as a Python integer: NumPy's integers overflow in hashes and are not valid JSON.
 
     Raises:
-        UsageError: It is no whole number of at least 0.
+        UsageError: It is no whole number of at least 0, or too large for files that name it.
     """
     try:
         number = operator.index(seed)
@@ -37,6 +38,8 @@ def whole(seed: SupportsIndex) -> int:
         raise UsageError(f"seed must be a whole number, got {seed!r}") from error
     if number < 0:
         raise UsageError(f"seed must be at least 0, got {number}")
+    if number >= LARGEST:
+        raise UsageError(f"seed must be below 2**63, got {number}")
     return number
 
 

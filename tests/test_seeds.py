@@ -65,7 +65,12 @@ def _still(obs: np.ndarray, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("seed", "says"), [(0.5, "seed must be a whole number, got 0.5"), (-1, "at least 0, got -1")]
+    ("seed", "says"),
+    [
+        (0.5, "seed must be a whole number, got 0.5"),
+        (-1, "at least 0, got -1"),
+        (2**63, r"seed must be below 2\*\*63, got 9223372036854775808"),
+    ],
 )
 def test_what_is_no_seed_is_refused(seed: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):

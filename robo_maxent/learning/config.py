@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from robo_maxent.errors import UsageError
+from robo_maxent.from_json import LARGEST, typed
 
 LogStdBound = Literal["tanh", "clamp"]
 """How a log standard deviation is kept in its range."""
@@ -133,6 +136,7 @@ class SacConfig:
 
     def __post_init__(self) -> None:
         """Check the values at the door."""
+        take_plain(self)
         for names, is_allowed, allowed in _RANGES:
             for name in names:
                 if not is_allowed(getattr(self, name)):
@@ -174,3 +178,43 @@ class SacConfig:
                     f"{name} {getattr(self, name)} means nothing with a scalar critic, which knows "
                     "the mean of returns only: ask for critic categorical as well"
                 )
+
+
+def take_plain(config: Any) -> None:
+    """Make the numbers of a new configuration plain, as a file that a run keeps can have them.
+
+    NumPy's become Python's, and a whole float an integer where the field has such, as in 1e6.
+
+    Raises:
+        UsageError: A value is of another type than its field, or too large for such a file.
+    """
+    hints = _hints(type(config))
+    for each in fields(config):
+        kind, value = hints[each.name], _plain(getattr(config, each.name), hints[each.name])
+        object.__setattr__(config, each.name, value)
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            raise UsageError(f"{each.name} must be below 2**63 in size, got {value}")
+        if is_dataclass(kind) or get_origin(kind) is Literal:  # those are checked by their values
+            continue
+        try:
+            typed(kind, value, each.name)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+
+@lru_cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Field of a configuration -> its type."""
+    return get_type_hints(kind)
+
+
+def _plain(value: Any, kind: Any) -> Any:
+    """A value with Python's numbers in the place of NumPy's, integers where the type has them."""
+    if isinstance(value, list | tuple):
+        return tuple(_plain(each, float) for each in value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    number = float(value)
+    return int(number) if number.is_integer() and int in (kind, *get_args(kind)) else number

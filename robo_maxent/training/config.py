@@ -1,16 +1,18 @@
 """Configuration of a run, and recipes by name; imports no torch."""
 
 import math
-from dataclasses import dataclass, field, fields, replace
-from numbers import Integral
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 from robo_maxent import machine
 from robo_maxent.errors import UsageError
-from robo_maxent.learning.config import SacConfig
+from robo_maxent.learning.config import SacConfig, take_plain
 
 MOST = 100_000
 """Upper bounds of simulations, episodes of an evaluation and updates of a step."""
+
+Precision = Literal["auto", "fp32", "bf16"]
+"""Factors of matrix products, see :class:`TrainConfig`."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class TrainConfig:
     overlap: bool = True
     """Step the physics beside the updates, which so can't draw the transitions of that very step;
     False: first the physics, then the updates, each with all threads."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Precision = "auto"
     """Factors of matrix products; auto: bf16 where it was measured to be half as fast again as fp32
     at least, or the CPU has AMX, else fp32."""
     sac: SacConfig = field(default_factory=SacConfig)
@@ -56,7 +58,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        self._take_integers()
+        take_plain(self)
+        if self.precision not in get_args(Precision):
+            known = " or ".join(get_args(Precision))
+            raise UsageError(f"precision must be {known}, got {self.precision}")
         if self.minutes is not None and self.steps is not None:
             raise UsageError("give one budget, minutes or steps, not both")
         for name in ("minutes", "steps", "save_seconds"):
@@ -78,13 +83,6 @@ class TrainConfig:
         for name in ("envs", "evaluation_episodes", "updates_per_step"):
             if getattr(self, name) > MOST:
                 raise UsageError(f"{name} must be at most {MOST:,}, got {getattr(self, name)}")
-
-    def _take_integers(self) -> None:
-        """Convert NumPy's integers, which are not valid JSON, to Python's."""
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, Integral) and not isinstance(value, bool):
-                object.__setattr__(self, each.name, int(value))
 
 
 Preset = Literal[

@@ -710,11 +710,31 @@ def test_a_resume_needs_its_saved_replay_twice(
         ({"minutes": 1.0}, "not both"),
         ({"envs": 0}, "envs must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": 2**63}, r"seed must be below 2\*\*63 in size, got 9223372036854775808"),
+        ({"envs": 4.5}, r"^envs must be a whole number, got 4\.5$"),
+        ({"envs": True}, "^envs must be a whole number, got True$"),
+        ({"minutes": "5", "steps": None}, "^minutes must be a number, got '5'$"),
+        ({"symmetric": 1}, "^symmetric must be true or false, got 1$"),
+        ({"precision": "fp16"}, "^precision must be auto or fp32 or bf16, got fp16$"),
     ],
 )
 def test_a_bad_budget_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         config(**changes)
+
+
+def test_a_run_of_whole_floats_and_numbers_of_numpy_can_be_resumed(tmp_path: Path) -> None:
+    """As a notebook has them; a file of JSON has neither."""
+    sac: Any = {"width": np.int64(16), "batch_size": 32.0, "gamma": np.float32(0.5)}
+    sac |= {"log_std_range": [np.float32(-4.0), 0.0], "learning_rate_held": 1e5}
+    given = config(
+        steps=float(ENVS), replay_capacity=1e3, save_seconds=np.float32(60.0), sac=SacConfig(**sac)
+    )
+    run = train(make("quadruped-flat"), given, tmp_path / "run")
+    again = resumed(run.directory, TrainConfig(steps=ENVS))
+    assert again == given
+    assert repr(again) == repr(given)  # which tells 1000 from 1000.0
+    assert (again.replay_capacity, again.sac.width, again.sac.gamma) == (1000, 16, 0.5)
 
 
 def start(directory: Path) -> "subprocess.Popen[str]":
