@@ -41,6 +41,8 @@ class Diagnostics:
     ``E[-α log π'] / (1 - γ) / E|Q'|``; 0 where targets leave entropy out."""
     terminated: float = 0.0
     """Share of the transitions of the batch after which an episode terminated."""
+    fixed: bool = False
+    """Whether the temperature stays as it is, so that no target holds the entropy."""
     ends: Ends | None = None
     """How the support of categorical critics fits; None: they are scalar."""
 
@@ -55,7 +57,7 @@ class Diagnostics:
         return alarms if self.ends is None else alarms | self.ends.alarms()
 
     def plays_for_time(self) -> dict[str, str]:
-        """What is wrong if every episode of an evaluation lasted as long as it may, likewise.
+        """What is wrong if no episode of an evaluation terminated, likewise.
 
         Episodes can terminate, and most of what values count is entropy still to come: so a policy
         may be paid for not ending them.
@@ -63,7 +65,7 @@ class Diagnostics:
         if not (self.terminated and self.endless > MUCH):
             return {}
         words = (
-            "every episode lasted as long as it may, and entropy still to come makes up "
+            "no episode of the evaluation terminated, and entropy still to come makes up "
             f"{100 * min(self.endless, 1.0):.0f} % of the values: the policy may be paid for not "
             "ending episodes. If it should end them, train anew with --no-entropy-in-target."
         )
@@ -72,6 +74,7 @@ class Diagnostics:
     def _rules(self) -> dict[str, tuple[bool, str]]:
         lack = self.target_entropy - self.entropy
         setting = "--target-entropy-ratio" if self.discrete else "--target-entropy-per-action"
+        setting = "--initial-alpha" if self.fixed else setting
         certain = "of the states leave one action all but certain: little is tried. Raise"
         switches = "of the actions are at their limits: the policy switches rather than steers. "
         switches += "Widen the action range, or raise"
@@ -86,7 +89,7 @@ class Diagnostics:
                 f"{100 * self.saturated:.0f} % {certain if self.discrete else switches} {setting}.",
             ),
             "entropy": (
-                lack > LACK * self.action_size,
+                not self.fixed and lack > LACK * self.action_size,
                 f"entropy is {lack:.1f} nats below its target, and the temperature has not caught "
                 "up: exploration may have ended. Raise --initial-alpha or --alpha-learning-rate.",
             ),

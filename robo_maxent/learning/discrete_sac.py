@@ -75,12 +75,13 @@ class DiscreteSac(Sac):
             discrete=True,
             endless=float(bonus * self._entropy_horizon / size.clamp_min(1e-8)),
             terminated=float(batch.terminated.mean()),
+            fixed=self._holds_temperature,
             ends=self._ends(batch),
         )
 
     def _update_actor(self, batch: ReplayBatch, noise: Tensor, alpha: Tensor) -> dict[str, Tensor]:
         metrics = super()._update_actor(batch, noise, alpha)
-        if self.config.alpha_learning_rate:
+        if not self._holds_temperature:
             self._limit_alpha(batch.reward)
         return metrics
 

@@ -246,7 +246,12 @@ class Sac:
         nets, seen = (self.actor, self.critics, self.targets), self._normalized(batch)
         held = self.alpha, self.target_entropy, self._entropy_horizon
         found = diagnose(*nets, seen, noise, *held)
-        return replace(found, ends=self._ends(seen))
+        return replace(found, ends=self._ends(seen), fixed=self._holds_temperature)
+
+    @property
+    def _holds_temperature(self) -> bool:
+        """Whether the temperature stays as it was at the start."""
+        return self.config.alpha_learning_rate == 0.0
 
     @property
     def _entropy_horizon(self) -> float:

@@ -80,6 +80,7 @@ def test_what_entropy_may_lack_grows_with_the_elements_of_an_action() -> None:
 def test_a_policy_that_is_paid_for_not_ending_episodes_is_told_so() -> None:
     waits = replace(WELL, endless=0.8, terminated=0.1)
     words = waits.plays_for_time()["plays_for_time"]
+    assert words.startswith("no episode of the evaluation terminated, and entropy still to come ")
     assert "80 % of the values" in words
     assert "--no-entropy-in-target" in words
     assert "100 %" in replace(waits, endless=np.inf).plays_for_time()["plays_for_time"]
@@ -107,6 +108,26 @@ def test_what_entropy_is_worth_to_an_episode_that_never_ends(learner: type[Sac])
     assert found[0].terminated == 0.25
     assert found[1].endless == 0.0
     assert abs(found[2].endless) == np.inf
+
+
+@pytest.mark.parametrize("learner", [Sac, DiscreteSac])
+def test_where_the_temperature_is_fixed_no_advice_is_about_a_target(learner: type[Sac]) -> None:
+    some = replace(batch(), action=torch.zeros(BATCH, 1 if learner is DiscreteSac else ACTION))
+    fixed, learnt = (
+        learner(OBS, ACTION, replace(SMALL, alpha_learning_rate=rate), 0).diagnose(some)
+        for rate in (0.0, 1e-3)
+    )
+    assert (fixed.fixed, learnt.fixed) == (True, False)
+    bad = {"entropy_share": 0.9, "saturated": 0.9, "entropy": fixed.target_entropy - 9.0}
+    fixed, learnt = (replace(found, twin_gap=0.0) for found in (fixed, learnt))
+    alarms = replace(fixed, **bad).alarms()
+    assert alarms.keys() == {"entropy_share", "saturated"}  # it has nothing to catch up with
+    for words in alarms.values():
+        assert "--initial-alpha" in words
+        assert "target-entropy" not in words
+    alarms = replace(learnt, **bad).alarms()
+    assert alarms.keys() == bad.keys()
+    assert all("target-entropy" in alarms[name] for name in ("entropy_share", "saturated"))
 
 
 def test_a_learner_that_is_well_gives_no_alarm() -> None:
