@@ -13,6 +13,10 @@ from torch.nn import functional as F
 
 from robo_maxent.learning.config import LogStdBound
 
+WIDEST_LOG_STD = -0.134
+"""Log standard deviation before the tanh at which a squashed Gaussian has most entropy; from there
+on its mass gathers at the ends of the range."""
+
 
 class Draws(NamedTuple):
     """K actions for each state, whose weighted sum stands for an expectation over all actions."""
@@ -221,3 +225,19 @@ def log_squashed(standard: Tensor, log_std: Tensor, log_det: Tensor) -> Tensor:
 def log_slope(u: Tensor) -> Tensor:
     """log(1 - tanh(u)²), exact also where 1 - tanh(u)² is rounded to zero."""
     return 2.0 * (math.log(2.0) - u - F.softplus(-2.0 * u))
+
+
+def most_entropy(log_std: float) -> float:
+    """Largest entropy that an element of a squashed Gaussian has, nats.
+
+    It has that at a mean of 0: entropy is (1/2) log(2 π e) + log s + E[log(1 - tanh(u)²)] with
+    u ~ N(0, s²), which a mean away from 0 lowers. In s it rises up to :data:`WIDEST_LOG_STD`.
+
+    Args:
+        log_std: Largest log standard deviation before the tanh.
+    """
+    widest = min(log_std, WIDEST_LOG_STD)
+    standard = torch.linspace(-8.0, 8.0, 4001, dtype=torch.float64)
+    density = torch.exp(-0.5 * standard.square()) / math.sqrt(2.0 * math.pi)
+    bend = torch.trapezoid(density * log_slope(math.exp(widest) * standard), standard)
+    return 0.5 * math.log(2.0 * math.pi * math.e) + widest + float(bend)

@@ -8,6 +8,7 @@ from robo_maxent.errors import UsageError
 from robo_maxent.learning.agent import Agent
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.discrete_sac import DiscreteSac
+from robo_maxent.learning.heads import most_entropy
 from robo_maxent.learning.sac import Sac
 from robo_maxent.learning.support import support_of
 from robo_maxent.spaces import Discrete
@@ -76,7 +77,7 @@ def require_settings_for(task: EnvFactory, config: TrainConfig) -> None:
 
     Raises:
         UsageError: One is not at its default; the message says what to give instead. Or a
-            categorical critic has no support.
+            categorical critic has no support, or no policy has the target entropy.
     """
     with_support(task, config.sac)
     discrete, usual = isinstance(task.action_space, Discrete), SacConfig()
@@ -85,10 +86,31 @@ def require_settings_for(task: EnvFactory, config: TrainConfig) -> None:
         value = getattr(config.sac, name)
         if value != getattr(usual, name):
             _refuse(task, kind, name, value, "target_entropy" in name)
+    if not discrete:
+        _require_reachable(config.sac)
     if discrete and config.symmetric:
         raise UsageError(
             f"{task.name} has discrete actions, which declare no mirror image: leave symmetric "
             "out, with --no-symmetric or by the preset discrete"
+        )
+
+
+def _require_reachable(config: SacConfig) -> None:
+    """Check that a policy can have the target entropy, without which the temperature never rests.
+
+    Raises:
+        UsageError: Even the widest Gaussian has less.
+    """
+    if config.alpha_learning_rate == 0.0 or config.components > 1:
+        return
+    most, (low, high) = most_entropy(config.log_std_range[1]), config.log_std_range
+    stays = config.target_entropy_final is None
+    name = "target_entropy_per_action" if stays else "target_entropy_final"
+    if (target := getattr(config, name)) >= most:
+        raise UsageError(
+            f"{name} must be below {most:.3f} nats, got {target}: with log_std_range {low:g} "
+            f"{high:g} no policy has more, and the temperature would rise for ever. Lower it, or "
+            "widen that range"
         )
 
 

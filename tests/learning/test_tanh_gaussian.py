@@ -12,7 +12,12 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from robo_maxent.learning.config import SacConfig
-from robo_maxent.learning.heads import ClampedGaussian, SquashedGaussian, sample_squashed
+from robo_maxent.learning.heads import (
+    ClampedGaussian,
+    SquashedGaussian,
+    most_entropy,
+    sample_squashed,
+)
 
 GAUSSIANS = [(0.0, -0.13), (0.0, 0.0), (0.7, -0.5), (-1.5, -1.0), (0.3, -3.0)]
 
@@ -56,6 +61,26 @@ def test_the_density_is_the_gaussian_one_over_the_slope_of_tanh(
 ) -> None:
     expected = norm.logpdf(math.atanh(action), mean, math.exp(log_std)) - math.log1p(-(action**2))
     assert log_density(action, mean, log_std) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def entropy_of(mean: float, log_std: float) -> float:
+    """By an integral over actions."""
+
+    def surprise(action: float) -> float:
+        log = log_density(action, mean, log_std)
+        return -log * math.exp(log)
+
+    return quad(surprise, -1.0, 1.0, points=[math.tanh(mean)], limit=200, epsabs=1e-7)[0]
+
+
+@pytest.mark.parametrize("log_std", [-3.0, -0.5, 0.0, 1.0])
+def test_no_gaussian_has_more_entropy_than_the_widest_that_is_allowed(log_std: float) -> None:
+    most = most_entropy(log_std)
+    assert most == pytest.approx(entropy_of(0.0, min(log_std, -0.134)), abs=1e-5)
+    for mean in (0.0, 0.3, 1.0):
+        for narrower in (0.0, 0.1, 1.0):
+            assert entropy_of(mean, log_std - narrower) <= most + 1e-6
+    assert most < math.log(2.0)
 
 
 def test_sampled_actions_fall_where_the_gaussian_says() -> None:

@@ -34,6 +34,7 @@ from robo_maxent.learning.policy import Policy
 from robo_maxent.learning.replay_buffer import row_bytes
 from robo_maxent.tasks import make
 from robo_maxent.training import checkpoint
+from robo_maxent.training.agents import require_settings_for
 from robo_maxent.training.config import TrainConfig, preset
 from robo_maxent.training.memory import BASE_MEMORY, memory_needed, require_memory
 from robo_maxent.training.metrics import STEP, MetricsLog, read
@@ -735,6 +736,20 @@ def test_a_run_of_whole_floats_and_numbers_of_numpy_can_be_resumed(tmp_path: Pat
     assert again == given
     assert repr(again) == repr(given)  # which tells 1000 from 1000.0
     assert (again.replay_capacity, again.sac.width, again.sac.gamma) == (1000, 16, 0.5)
+
+
+@pytest.mark.parametrize("name", ["target_entropy_per_action", "target_entropy_final"])
+def test_an_entropy_that_no_policy_has_is_refused(name: str, tmp_path: Path) -> None:
+    """With deviations of e^-2 it is -0.599 nats at most, and the temperature would never rest."""
+    few = replace(SMALL, log_std_range=(-5.0, -2.0), target_entropy_per_action=-0.7)
+    narrow = replace(few, **{name: -0.5})
+    task = make("quadruped-flat")
+    with pytest.raises(UsageError, match=rf"{name} must be below -0\.599 nats, got -0\.5: with lo"):
+        train(task, config(sac=narrow), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    require_settings_for(task, config(sac=few))
+    require_settings_for(task, config(sac=replace(narrow, alpha_learning_rate=0.0)))
+    require_settings_for(task, config(sac=replace(narrow, components=3)))
 
 
 def start(directory: Path) -> "subprocess.Popen[str]":
