@@ -248,6 +248,7 @@ class _Loop:
         self.tell(f"run: {self.trainer.directory}")
         for note in self.trainer.task.notes:
             self.tell(note)
+        self._tell_if_all_is_random()
         support = with_support(self.trainer.task, self.config.sac).support
         if support is not None and not resume:
             low, high = support
@@ -258,6 +259,19 @@ class _Loop:
             self.tell(
                 "learner, replay and counters continue exactly; the state of the environments "
                 "can't be saved, so new episodes begin"
+            )
+
+    def _tell_if_all_is_random(self) -> None:
+        """Say ahead that a budget of steps ends before the first update."""
+        config, done = self.config, self.trainer.control_steps
+        if config.steps is None or not config.updates_per_step or self.trainer.actors:
+            return  # with actors it ends some steps later
+        if done + -(-config.steps // config.envs) <= config.random_steps:
+            least = (config.random_steps + 1 - done) * config.envs
+            self.tell(
+                f"nothing will be learnt: the first {config.random_steps * config.envs:,} steps "
+                f"act at random, and this run ends with them. Give --steps {least} or more, or "
+                "fewer --random-steps"
             )
 
     def _passed(self, every: int, before: int) -> bool:

@@ -738,6 +738,24 @@ def test_a_run_of_whole_floats_and_numbers_of_numpy_can_be_resumed(tmp_path: Pat
     assert (again.replay_capacity, again.sac.width, again.sac.gamma) == (1000, 16, 0.5)
 
 
+def test_a_run_that_ends_before_its_first_update_is_told_so(tmp_path: Path) -> None:
+    said: list[str] = []
+    random = {"random_steps": 10, "evaluation_episodes": 0}
+    for name, steps in (("short", 10 * ENVS), ("enough", 10 * ENVS + 1)):
+        run = train(
+            make("quadruped-flat"),
+            config(steps=steps, **random),
+            tmp_path / name,
+            show=lambda status: said.append(status.message),
+        )
+        assert (run.updates > 0) == (name == "enough")
+    told = [line for line in said if line.startswith("nothing will be learnt")]
+    assert told == [
+        "nothing will be learnt: the first 80 steps act at random, and this run ends with them. "
+        "Give --steps 88 or more, or fewer --random-steps"
+    ]
+
+
 @pytest.mark.parametrize("name", ["target_entropy_per_action", "target_entropy_final"])
 def test_an_entropy_that_no_policy_has_is_refused(name: str, tmp_path: Path) -> None:
     """With deviations of e^-2 it is -0.599 nats at most, and the temperature would never rest."""
