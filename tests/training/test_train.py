@@ -756,6 +756,19 @@ def test_a_run_that_ends_before_its_first_update_is_told_so(tmp_path: Path) -> N
     ]
 
 
+def test_updates_that_do_not_fit_are_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, usual = make("quadruped-flat"), config()
+    monkeypatch.setattr(machine, "available_memory", lambda: 4 * BASE_MEMORY)
+    require_memory(task, usual, None)
+    large = replace(usual, sac=replace(SMALL, batch_size=1_000_000), updates_per_step=8)
+    with pytest.raises(
+        UsageError, match=r"updates of a step take \d+\.\d GB of it: use a smaller -"
+    ):
+        require_memory(task, large, None)
+    drawn = 8_000_000 * (row_bytes(50, 12) + 2 * 4 * 12)
+    assert memory_needed(task, large) - memory_needed(task, usual) > drawn
+
+
 @pytest.mark.parametrize("name", ["target_entropy_per_action", "target_entropy_final"])
 def test_an_entropy_that_no_policy_has_is_refused(name: str, tmp_path: Path) -> None:
     """With deviations of e^-2 it is -0.599 nats at most, and the temperature would never rest."""
