@@ -30,6 +30,32 @@ class Field:
     privileged: bool = False
     """Whether only critics see it, since no robot could measure it. These fields come last."""
 
+    def __post_init__(self) -> None:
+        """Check that it has elements, and that reflecting it twice changes nothing."""
+        if self.size < 1:
+            raise UsageError(
+                f"the field {self.name!r} must have a size of at least 1, got {self.size}"
+            )
+        if self.sign is None:
+            return
+        sign, order = list(self.sign), list(self.permutation or range(self.size))
+        if len(sign) != self.size or not {-1, 1}.issuperset(sign):
+            raise UsageError(
+                f"sign of the field {self.name!r} must have {self.size} elements, each 1 or -1, "
+                f"got {self.sign}"
+            )
+        if sorted(order) != list(range(self.size)):
+            raise UsageError(
+                f"permutation of the field {self.name!r} must have each index from 0 to "
+                f"{self.size - 1} once, got {self.permutation}"
+            )
+        if any(order[j] != i or sign[i] != sign[j] for i, j in enumerate(order)):
+            raise UsageError(
+                f"the field {self.name!r} must be what it was after two reflections, so elements "
+                f"change places in pairs, with the same sign: got sign {self.sign}, permutation "
+                f"{self.permutation}"
+            )
+
 
 def places(sizes: Iterable[tuple[str, int]]) -> dict[str, slice]:
     """Name -> slice of each part of a flat vector, from their names and sizes."""
