@@ -146,8 +146,11 @@ class ActorTrainer(RunState):
 
     def metrics(self) -> dict[str, float]:
         """Metrics of the simulations, averaged over actors, and of the actors."""
-        told = [each.metrics for each in self._colleagues if each.metrics]
-        values = {name: float(np.mean([one[name] for one in told])) for name in set().union(*told)}
+        told = [each.metrics for each in self._colleagues]
+        values = {
+            name: float(np.mean([one[name] for one in told if name in one]))
+            for name in set().union(*told)
+        }
         now = time.monotonic()
         values |= {
             "actors/staleness": float(np.mean(self._ages)) if self._ages else 0.0,
@@ -193,6 +196,7 @@ class ActorTrainer(RunState):
             simulations=colleague.simulations,
         )
         colleague.asked.clear()
+        colleague.host = ""  # until it is ready
         self._elsewhere.start(self.task, post)
 
     def _ask(self, number: int, blocks: int = 1) -> None:

@@ -18,7 +18,7 @@ from robo_maxent.learning.config import SacConfig
 from robo_maxent.tasks import make
 from robo_maxent.training import actor as actor_module
 from robo_maxent.training import actor_trainer
-from robo_maxent.training.actor import Actor, Block, News, Post
+from robo_maxent.training.actor import Actor, Block, Died, News, Post
 from robo_maxent.training.actor_trainer import ActorTrainer
 from robo_maxent.training.collector import Transitions
 from robo_maxent.training.config import TrainConfig
@@ -356,6 +356,38 @@ def test_what_simulations_log_is_the_mean_over_actors(tmp_path: Path) -> None:
     assert trainer.metrics()["terrain/level"] == 2.0
     trainer.step()
     assert trainer.metrics()["terrain/level"] == 2.5
+
+
+def test_a_metric_that_not_every_actor_has_is_the_mean_of_those_that_do(tmp_path: Path) -> None:
+    class Partly(InlineActors):
+        def wait(self, seconds: float) -> News | None:
+            heard = super().wait(seconds)
+            if heard is not None and isinstance(heard[1], Block):
+                own = {"level/mean": 1.0} | ({"level/gaps": 3.0} if heard[0] else {})
+                return heard[0], replace(heard[1], metrics=own)
+            return heard
+
+    trainer = begun(tmp_path, Partly(2))
+    trainer.step()
+    trainer.step()
+    values = trainer.metrics()
+    assert (values["level/mean"], values["level/gaps"]) == (1.0, 3.0)
+
+
+def test_an_actor_that_dies_before_the_run_begins_is_asked_once_it_is_there_again(
+    tmp_path: Path,
+) -> None:
+    class DyingOnce(InlineActors):
+        def wait(self, seconds: float) -> News | None:
+            if len(self.posts) == 2 and not self._asked[0]:  # the first is ready, the other is not
+                return 0, Died("killed")
+            return super().wait(seconds)
+
+    trainer = begun(tmp_path, DyingOnce(2))
+    assert len(trainer._elsewhere.posts) == 3  # type: ignore[attr-defined]
+    for _ in range(4):
+        trainer.step()
+    assert [len(each.asked) for each in trainer._colleagues] == [actor_trainer.AHEAD] * 2
 
 
 def test_a_simulation_that_diverges_elsewhere_is_no_row_and_its_state_is_kept_here(
