@@ -216,7 +216,8 @@ def observation_parts(name: str, space: spaces.Space[Any]) -> tuple[Parts, tuple
             "it one."
         )
     if isinstance(space, spaces.Dict):
-        parts = tuple((str(key), spaces.flatdim(part), "") for key, part in space.items())
+        sizes = ((str(key), spaces.flatdim(part)) for key, part in space.items())
+        parts = tuple((key, size, "") for key, size in sizes if size)  # a layout has no empty ones
         note = f"{name}: the observation is flattened from {', '.join(key for key, _, _ in parts)}"
         return parts, (note,)
     parts = (("observation", spaces.flatdim(space), ""),)

@@ -24,6 +24,7 @@ from robo_maxent.evaluation.rollout import evaluate
 from robo_maxent.evaluation.summary import summarize
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.seeds import Purpose
+from robo_maxent.spaces import Layout
 from robo_maxent.training import checkpoint
 from robo_maxent.training.config import TrainConfig
 from robo_maxent.training.run_directory import resumed
@@ -219,12 +220,14 @@ def test_repeated_actions_sum_rewards_and_stop_with_the_episode() -> None:
 
 
 NESTED = spaces.Dict({"a": spaces.Box(-1, 1, (2, 2)), "b": spaces.Discrete(3)})
+WITH_NOTHING = spaces.Dict({**NESTED.spaces, "nothing": spaces.Box(-1, 1, (0,))})
 
 
 @pytest.mark.parametrize(
     ("space", "size", "note"),
     [
         (NESTED, 7, "flattened from a, b"),
+        (WITH_NOTHING, 7, "flattened from a, b"),
         (spaces.Tuple((UNIT := spaces.Box(-1, 1, (2,)), UNIT)), 4, "Tuple"),
         (spaces.Discrete(5), 5, "Discrete"),
         (spaces.MultiBinary(4), 4, "MultiBinary"),
@@ -240,6 +243,7 @@ def test_observations_of_numbers_are_flattened_with_a_word(
     assert task.observation_size == size
     assert note in " ".join(task.notes)
     assert bool(task.notes) == bool(note)
+    assert Layout.from_json(layout_of(task).to_json()) == layout_of(task)  # as a policy file has it
     env = task.evaluation_env(1, 0)
     assert env.reset().shape == (1, size)
     assert env.step(np.zeros((1, 1))).obs.dtype == np.float32
