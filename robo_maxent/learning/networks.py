@@ -69,8 +69,9 @@ class Ensemble(nn.Module):
         return self.product(h, weight) + bias
 
     def product(self, a: Tensor, b: Tensor) -> Tensor:
-        """Batched matrix product, in the network's precision."""
-        return _bf16_product(a, b) if self.precision == "bf16" else torch.bmm(a, b)
+        """Batched matrix product: in the network's precision while it learns, else in fp32."""
+        rounded = self.precision == "bf16" and hardware.rounds_products()
+        return _bf16_product(a, b) if rounded else torch.bmm(a, b)
 
 
 def _bf16_product(a: Tensor, b: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ SECONDS = 0.1
 LEAST_GAIN = {"fp32": 1.05, "bf16": 1.5}
 """How many times as fast a routine must be to be preferred: ours over torch's, and bf16 over both.
 
-bf16 rounds, so it has to be worth it: 1.5 makes an update a third faster at best.
+bf16 rounds, so it has to be worth it: at 1.5 an update takes a third less time at best.
 """
 
 Rates = dict[str, float]

@@ -3,16 +3,17 @@
 import ctypes
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from robo_maxent.learning import native, products
+from robo_maxent.learning import hardware, native, products
 from robo_maxent.learning.config import SacConfig
 from robo_maxent.learning.products import Products
 from robo_maxent.learning.sac import Sac
@@ -165,6 +166,27 @@ def test_a_cpu_without_bf16_rounds_in_torch(monkeypatch: pytest.MonkeyPatch) -> 
     learner = Sac(7, 3, SacConfig(width=8), 0, "bf16")
     assert learner.precision == learner.actor.precision == "bf16"
     assert learner.metrics()["train/compiled"] == 0.0
+    obs = np.random.default_rng(0).standard_normal((20, 7)).astype(np.float32)
+    plain = Sac(7, 3, SacConfig(width=8), 0, "fp32")
+    np.testing.assert_array_equal(learner.explore(obs), plain.explore(obs))  # whoever acts does not
+
+
+@pytest.mark.usefixtures("fresh_cpu")
+def test_cpus_of_arm_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was compiled for one must not be run by another that has the same home."""
+    graviton = "processor: 0\nFeatures: fp asimd sve\nCPU implementer: 0x41\nCPU part: 0xd40\n"
+    found = set()
+    for text in (graviton, graviton.replace("0xd40", "0xd0c"), graviton.replace(" sve", "")):
+        monkeypatch.setattr(hardware.Path, "read_text", lambda path, text=text: text)
+        hardware.cpu.cache_clear()
+        found.add(hardware.cpu())
+    assert len(found) == 3
+
+
+@pytest.fixture
+def fresh_cpu() -> Iterator[None]:
+    yield
+    hardware.cpu.cache_clear()
 
 
 def test_networks_that_c_does_not_know_are_not_rounded_unasked(
