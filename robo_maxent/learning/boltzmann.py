@@ -1,4 +1,4 @@
-"""Distance of an actor from the Boltzmann distribution of its critics, as a training metric."""
+"""Distance of an actor from the Boltzmann distribution of its critics, from samples."""
 
 import torch
 from torch import Tensor
