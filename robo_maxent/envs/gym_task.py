@@ -301,9 +301,7 @@ class GymTask:
         """Name of the recipe for this kind of id."""
         if isinstance(self.action_space, Discrete):
             return "discrete"
-        if self.goal is not None:
-            return "goals"
-        return "single" if self.reward_range is None else "bounded"
+        return "single" if self.goal is None else "goals"
 
     def _goal(self, env: gymnasium.Env[Any, Any]) -> tuple[GoalSpec | None, tuple[str, ...]]:
         """Goals of an environment, with notes; None if there are none that hindsight can use."""

@@ -150,6 +150,7 @@ class SacConfig:
         if not -20 <= low < high <= 4:
             raise UsageError(f"log_std_range must rise within [-20, 4], got {low}, {high}")
         self._require_critic()
+        require_storable(self)
 
     def _require_critic(self) -> None:
         if self.support is not None:
@@ -186,20 +187,32 @@ def take_plain(config: Any) -> None:
     NumPy's become Python's, and a whole float an integer where the field has such, as in 1e6.
 
     Raises:
-        UsageError: A value is of another type than its field, or too large for such a file.
+        UsageError: A value is of another type than its field.
     """
     hints = _hints(type(config))
     for each in fields(config):
         kind, value = hints[each.name], _plain(getattr(config, each.name), hints[each.name])
         object.__setattr__(config, each.name, value)
-        if isinstance(value, int) and abs(value) >= LARGEST:
-            raise UsageError(f"{each.name} must be below 2**63 in size, got {value}")
         if is_dataclass(kind) or get_origin(kind) is Literal:  # those are checked by their values
+            continue
+        if isinstance(value, int) and abs(value) >= LARGEST:  # see `require_storable`
             continue
         try:
             typed(kind, value, each.name)
         except ValueError as error:
             raise UsageError(str(error)) from error
+
+
+def require_storable(config: Any) -> None:
+    """Check what has no bound of its own: files that a run keeps have integers of 64 bits.
+
+    Raises:
+        UsageError: A value is too large.
+    """
+    for each in fields(config):
+        value = getattr(config, each.name)
+        if isinstance(value, int) and abs(value) >= LARGEST:
+            raise UsageError(f"{each.name} must be below 2**63 in size, got {value}")
 
 
 @lru_cache

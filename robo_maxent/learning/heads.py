@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -237,7 +238,9 @@ def most_entropy(log_std: float) -> float:
         log_std: Largest log standard deviation before the tanh.
     """
     widest = min(log_std, WIDEST_LOG_STD)
-    standard = torch.linspace(-8.0, 8.0, 4001, dtype=torch.float64)
-    density = torch.exp(-0.5 * standard.square()) / math.sqrt(2.0 * math.pi)
-    bend = torch.trapezoid(density * log_slope(math.exp(widest) * standard), standard)
-    return 0.5 * math.log(2.0 * math.pi * math.e) + widest + float(bend)
+    standard = np.linspace(-8.0, 8.0, 4001)
+    density = np.exp(-0.5 * standard**2) / math.sqrt(2.0 * math.pi)
+    u = math.exp(widest) * standard
+    slope = 2.0 * (math.log(2.0) - u - np.logaddexp(0.0, -2.0 * u))  # log(1 - tanh(u)²)
+    bend = float(np.trapezoid(density * slope, standard))
+    return 0.5 * math.log(2.0 * math.pi * math.e) + widest + bend

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from robo_maxent import machine
 from robo_maxent.errors import UsageError
-from robo_maxent.learning.config import SacConfig, take_plain
+from robo_maxent.learning.config import SacConfig, require_storable, take_plain
 
 MOST = 100_000
 """Upper bounds of simulations, episodes of an evaluation and updates of a step."""
@@ -83,14 +83,12 @@ class TrainConfig:
         for name in ("envs", "evaluation_episodes", "updates_per_step"):
             if getattr(self, name) > MOST:
                 raise UsageError(f"{name} must be at most {MOST:,}, got {getattr(self, name)}")
+        require_storable(self)
 
 
-Preset = Literal[
-    "default", "rough", "arm", "single", "bounded", "discrete", "traffic", "goals", "classic"
-]
-"""Recipes by name: many simulations, on terrain, of an arm, one environment, one with rewards in
-known bounds, one with discrete actions, some of those that are slow, some with goals, the published
-algorithm."""
+Preset = Literal["default", "rough", "arm", "single", "discrete", "traffic", "goals", "classic"]
+"""Recipes by name: many simulations, on terrain, of an arm, one environment, one with discrete
+actions, some of those that are slow, some with goals, the published algorithm."""
 
 
 _SINGLE = TrainConfig(
@@ -132,7 +130,6 @@ _RECIPES: dict[str, TrainConfig] = {
     ),
     "arm": TrainConfig(envs=64, evaluate_every=100_000, sac=SacConfig(gamma=0.95)),
     "single": _SINGLE,
-    "bounded": replace(_SINGLE, sac=replace(_SINGLE.sac, critic="categorical")),
     "discrete": _DISCRETE,
     "traffic": replace(
         _DISCRETE,
@@ -186,11 +183,10 @@ def preset(name: str) -> TrainConfig:
         name: ``default``: many simulations on two cores. ``rough``: the same, with wider networks,
             looking less far ahead, slower, with less noise, evaluated on many patches of terrain.
             ``arm``: for manipulation, looking less far ahead. ``single``: one environment at a
-            time, one update per step. ``bounded``: the same with a categorical critic, for rewards
-            in known bounds. ``discrete``: the same for discrete actions, with smaller networks that
-            follow faster. ``traffic``: four slow ones, each in a process of its own, looking less
-            far ahead. ``goals``: a few of them, whose goals are exchanged in hindsight.
-            ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1), as
+            time, one update per step. ``discrete``: the same for discrete actions, with smaller
+            networks that follow faster. ``traffic``: four slow ones, each in a process of its own,
+            looking less far ahead. ``goals``: a few of them, whose goals are exchanged in
+            hindsight. ``classic``: the algorithm as published (Haarnoja et al. 2018, table 1), as
             Stable-Baselines3 has it: the same update of the same networks, in fp32, of transitions
             up to the newest. Only, the logarithm of 1 - tanh² is exact here; there 1e-6 is added.
             One of :data:`Preset`.

@@ -658,7 +658,6 @@ def test_a_checkout_that_shadows_the_installed_package_is_explained(tmp_path: Pa
     [
         (["quadruped-flat"], "default"),
         (["gym:Pendulum-v1"], "single"),
-        (["gym:dm_control/quadruped-run-v0"], "bounded"),
         (["gym:CartPole-v1"], "discrete"),
         (["intersection"], "traffic"),
         (["quadruped-rough-scan"], "rough"),

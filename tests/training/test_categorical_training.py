@@ -80,11 +80,12 @@ def test_the_rewards_of_the_suite_of_dm_control_are_known(
     assert known_rewards(find_spec(env_id)) == rewards
 
 
-def test_an_id_of_that_suite_learns_with_a_categorical_critic(
+def test_a_categorical_critic_learns_an_id_of_that_suite_without_a_support(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     words = ["gym:dm_control/cartpole-balance-v0", "--steps", "30", "--random-steps", "20"]
     words += ["--evaluation-episodes", "0", "--threads", "1", "--out", str(tmp_path / "run")]
+    words += ["--critic", "categorical"]
     code, out, said = call(capsys, "train", *words)
     assert code == 0, said
     assert "categorical critic: 51 atoms on [-10, 110]" in out + said
