@@ -116,7 +116,7 @@ def run(name: str, learner: str, seed: int, steps: Sequence[int]) -> list[Look]:
     row, looks, spent = ROWS[name], [], 0.0
     task = GymTask(row.env_id, row.action_repeat)
     config = config_of(row, seed)
-    if learner == "categorical" and not row.env_id.startswith("dm_control/"):
+    if learner == "categorical" and task.reward_range is None:
         raise SystemExit(f"rewards of {row.env_id} have no known bounds for a categorical critic")
     differs = {"squashed": SQUASHED, "categorical": {"critic": "categorical"}}.get(learner, {})
     config = replace(config, sac=replace(config.sac, **differs))

@@ -238,9 +238,9 @@ def most_entropy(log_std: float) -> float:
         log_std: Largest log standard deviation before the tanh.
     """
     widest = min(log_std, WIDEST_LOG_STD)
-    standard = np.linspace(-8.0, 8.0, 4001)
+    standard = np.linspace(-8.0, 8.0, 4001)  # in NumPy: no run has chosen the threads of torch yet
     density = np.exp(-0.5 * standard**2) / math.sqrt(2.0 * math.pi)
     u = math.exp(widest) * standard
-    slope = 2.0 * (math.log(2.0) - u - np.logaddexp(0.0, -2.0 * u))  # log(1 - tanh(u)²)
+    slope = 2.0 * (math.log(2.0) - np.logaddexp(u, -u))  # log(1 - tanh(u)²) = -2 log cosh(u)
     bend = float(np.trapezoid(density * slope, standard))
     return 0.5 * math.log(2.0 * math.pi * math.e) + widest + bend

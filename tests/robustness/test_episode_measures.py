@@ -170,21 +170,22 @@ def test_an_episode_recovers_if_all_its_pushes_do() -> None:
     assert made.recovered is False
 
 
-def test_a_quick_pair_is_judged_from_the_end_of_its_second_push() -> None:
-    params = pushed((3.0, 0.1, [0.0, 9.0, 0.0]), (3.5, 0.1, [0.0, 9.0, 0.0]))
+@pytest.mark.parametrize(
+    ("lasts", "leaves", "returns", "seconds"),
+    [
+        (0.1, 180, 230, 1.0),  # until 4.6 s; the second push ends at 3.6 s
+        (2.0, 240, 260, 0.2),  # until 5.2 s; the first, longer push ends at 5 s
+    ],
+)
+def test_pushes_of_a_volley_are_judged_from_when_none_acts_any_more(
+    lasts: float, leaves: int, returns: int, seconds: float
+) -> None:
+    params = pushed((3.0, lasts, [0.0, 9.0, 0.0]), (3.5, 0.1, [0.0, 9.0, 0.0]))
     deviations = upright()
-    deviations[180:230, 0] = 0.6  # until 4.6 s; the second push ends at 3.6 s
+    deviations[leaves:returns, 0] = 0.6
     made = row(replace(EPISODE, params=params), deviations)
-    assert [p.seconds for p in made.pushes] == [pytest.approx(1.0)] * 2
+    assert [p.seconds for p in made.pushes] == [pytest.approx(seconds)] * 2
     assert [p.volley for p in made.pushes] == [0, 0]
-
-
-def test_a_push_within_a_longer_one_is_judged_from_the_end_of_that() -> None:
-    params = pushed((3.0, 2.0, [0.0, 9.0, 0.0]), (3.5, 0.1, [0.0, 9.0, 0.0]))
-    deviations = upright()
-    deviations[240:260, 0] = 0.6  # until 5.2 s; the longer push ends at 5 s
-    made = row(replace(EPISODE, params=params), deviations)
-    assert [p.seconds for p in made.pushes] == [pytest.approx(0.2)] * 2
 
 
 def test_without_a_safe_set_nothing_recovers() -> None:
